@@ -1,0 +1,13 @@
+"""minigan: generative adversarial networks on a small autograd engine with its own CUDA kernels."""
+
+from . import (checkpoint, data, devices, engine, functional, images, init, models, nn, ops, optim, rng, run,
+               tensors)
+from .check import gradcheck
+from .checkpoint import load, save
+from .devices import device, set_device
+from .engine import Tensor, grad, no_grad
+from .ops import cat, stack
+from .rng import manual_seed, rand, randn
+from .tensors import ones, tensor, zeros
+
+__version__ = "0.1.0"

@@ -1,0 +1,86 @@
+"""gradcheck: is a gradient right? Asked of finite differences, in random directions, to any order.
+
+For y = f(x), a random direction u in the inputs' space and a random cotangent v in the outputs', both sides of
+
+    <v, (f(x + eps u) - f(x - eps u)) / (2 eps)>  =  <vjp(v), u>
+
+are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums to the same), so v is
+random too. The second order is the same question asked of the function (x, v) -> vjp(v).
+"""
+
+import numpy as np
+
+from . import devices
+from .engine import Tensor, grad, no_grad
+from .tensors import tensor
+
+
+class GradcheckError(AssertionError):
+    """A gradient and its finite difference disagree."""
+
+
+def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=3, seed=0):
+    """True if the gradients of f at the inputs agree with central differences to the given order, else GradcheckError.
+
+    f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs: float64 Tensors or arrays
+    (or one of them), away from kinks. order: 1, 2 for gradients of gradients, ... directions: how many random pairs
+    (u, v) per input. A difference passes if at most atol + rtol * (size of the terms), so both sides may be tiny.
+    Raises TypeError for inputs that are not float64: float32 has no digits left for a difference.
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
+    for i, x in enumerate(inputs):
+        if np.dtype(getattr(x, "dtype", None)) != np.float64:
+            raise TypeError(f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}")
+    rng = np.random.default_rng(seed)
+    _check([tensor(x, requires_grad=True) for x in inputs], lambda *xs: _tuple(f(*xs)), order, 1, eps, atol, rtol,
+           directions, rng)
+    return True
+
+
+def _tuple(outputs):
+    return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+
+
+def _normal(rng, t):
+    return devices.xp.asarray(rng.standard_normal(t.shape))
+
+
+def _check(inputs, f, orders, order, eps, atol, rtol, directions, rng):
+    outputs = f(*inputs)
+    if not any(y.requires_grad for y in outputs):
+        raise GradcheckError(f"order {order}: no output requires grad although every input does")
+
+    def vjp(*xs_and_vs):
+        xs, vs = xs_and_vs[:len(inputs)], xs_and_vs[len(inputs):]
+        pairs = [(y, v) for y, v in zip(f(*xs), vs) if y.requires_grad]
+        ds = grad([y for y, _ in pairs], xs, [v for _, v in pairs], create_graph=True)
+        return tuple(x * 0 if d is None else d for x, d in zip(xs, ds))
+
+    for _ in range(directions):
+        vs = [Tensor(_normal(rng, y), requires_grad=True) for y in outputs]
+        for i, (x, d) in enumerate(zip(inputs, vjp(*inputs, *vs))):
+            if d.shape != x.shape or d.dtype != x.dtype:
+                raise GradcheckError(f"order {order}: the gradient of input {i} is {d.shape} {d.dtype}, expected "
+                                     f"{x.shape} {x.dtype}")
+            u = _normal(rng, x)
+            u /= max(1.0, float((u * u).sum()) ** 0.5)
+            numeric, size = _difference(f, inputs, i, u, vs, eps)
+            analytic = float((d.data * u).sum())
+            rounding = 4 * np.finfo(np.float64).eps * size / eps  # what a difference of such numbers cannot see
+            if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding:
+                raise GradcheckError(f"order {order}: along a random direction of input {i} of shape {x.shape} the "
+                                     f"gradient says {analytic:.9g}, finite differences say {numeric:.9g}")
+    if order < orders:
+        vs = [Tensor(_normal(rng, y), requires_grad=True) for y in outputs]
+        _check(inputs + vs, vjp, orders, order + 1, eps, atol, rtol, directions, rng)
+
+
+def _difference(f, inputs, i, u, vs, eps):
+    """<v, df/du> by a central difference along input i, and the size of what was subtracted (its rounding error)."""
+    sides = []
+    for sign in (1, -1):
+        x = Tensor(inputs[i].data + sign * eps * u, requires_grad=True)
+        outputs = f(*inputs[:i], x, *inputs[i + 1:])
+        sides.append([float((y.data * v.data).sum()) for y, v in zip(outputs, vs)])
+    plus, minus = (np.array(side) for side in sides)
+    return float((plus - minus).sum() / (2 * eps)), float(np.abs(plus).sum())

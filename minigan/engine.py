@@ -1,0 +1,200 @@
+"""Reverse-mode automatic differentiation: Tensor, Node, and the walk from an output back to its inputs.
+
+An operation computes its value and calls ``record(y, (x, vjp_x), (w, vjp_w))``. A VJP, the vector-Jacobian product,
+maps g, the gradient of some scalar with respect to y, to its gradient with respect to one input. The records form a
+graph of Nodes; ``grad`` visits it from the newest node to the oldest and adds up what arrives at each. The one idea to
+keep in mind: VJPs are themselves written with operations on Tensors, never on raw arrays, so the backward pass can be
+recorded like any other computation and differentiated again, to any order.
+"""
+
+import itertools
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from . import devices
+
+recording = ContextVar("recording", default=True)  # does record() build the graph?
+trace = ContextVar("trace", default=None)  # a list, while graph.py collects every Tensor that is made
+clock = itertools.count()
+
+
+@contextmanager
+def no_grad(record_anyway=False):
+    """``with no_grad():`` or ``@no_grad()``: what is computed inside keeps no graph and requires no gradient."""
+    before = recording.set(record_anyway)
+    try:
+        yield
+    finally:
+        recording.reset(before)
+
+
+class Node:
+    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no edges.
+
+    Nodes point at Nodes, never at the Tensors that came out of them, so an activation that no VJP uses is freed at
+    once. ``needed`` lists (version cell, version, shape) of all that the VJPs will read.
+    """
+
+    __slots__ = ("order", "name", "edges", "needed", "output", "leaf", "__weakref__")
+
+    def __init__(self, name, edges=(), leaf=None):
+        self.order = next(clock)  # inputs are older than outputs
+        self.name, self.edges, self.leaf, self.needed, self.output = name, edges, leaf, [], None
+
+    def parents(self):
+        return [node for nodes, _, _ in self.edges for node in nodes if node is not None]
+
+    def output_tensor(self):  # fresh, so nothing points at itself; attached, so it can be differentiated
+        y = Tensor(self.output)
+        y.node, y._requires_grad = self, True
+        return y
+
+    def check_unchanged(self):
+        for version, expected, shape in self.needed:
+            if version[0] != expected:
+                raise RuntimeError(f"the gradient of {self.name} needs a tensor of shape {shape} that was changed in "
+                                   f"place after its use (version {version[0]}, expected {expected}): change a copy")
+
+
+class Tensor:
+    """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
+
+    data is the NumPy or CuPy array, grad a Tensor or None. The table at the end of ops.py binds operators and methods.
+    """
+
+    __slots__ = ("data", "grad", "node", "_requires_grad", "_version", "__weakref__")
+
+    def __init__(self, data, requires_grad=False):
+        self.data = data if isinstance(data, devices.xp.ndarray) else devices.xp.asarray(data)
+        self._version = [0]  # one cell, shared by all views of the same memory
+        self.grad, self.node, self._requires_grad = None, None, False
+        if requires_grad:
+            self.requires_grad = True
+
+    @property
+    def requires_grad(self):
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, flag):
+        if flag and self.data.dtype.kind != "f":
+            raise TypeError(f"only floating-point tensors can require grad, not {self.data.dtype}")
+        if not flag and self.node is not None and self.node.leaf is None:
+            raise RuntimeError(f"the output of {self.node.name} always requires grad; use detach()")
+        if flag and self.node is None:
+            self.node = Node("leaf", leaf=weakref.ref(self))
+        self._requires_grad = bool(flag)
+
+    def backward(self, g=None, create_graph=False):
+        """Add to ``.grad`` of every leaf the gradient of sum(g * self); g: self's shape, or None for a scalar."""
+        taken = {id(g), id(getattr(g, "data", None))}
+        for node, d in _walk([self], [g], None, create_graph).items():
+            leaf = node.leaf()
+            if leaf is not None and leaf._requires_grad:
+                if not create_graph and (id(d.data) in taken or 0 in d.data.strides):
+                    d = Tensor(d.data.copy())  # a gradient is memory of its own: nobody else's, no broadcast view
+                taken.add(id(d.data))
+                leaf.grad = d if leaf.grad is None else leaf.grad + d
+
+
+def record(value, *edges):
+    """Wrap an operation's value in a Tensor and remember, for each input, how gradients flow back to it.
+
+    An edge is ``(x, vjp)`` with a Tensor x and ``vjp(g) -> gradient of x``. A VJP that needs the output takes it as
+    a second argument, ``vjp(g, y)``: captured, it would be a reference cycle. ``((x, w), vjp)`` has one VJP for several
+    inputs and returns a tuple. VJPs of inputs that require no gradient are dropped, with all that they captured.
+    """
+    y = Tensor(value)
+    base, kept, takes_output = y.data.base, [], False
+    for inputs, vjp in edges:
+        inputs = inputs if type(inputs) is tuple else (inputs,)
+        if base is not None and (base is inputs[0].data or base is inputs[0].data.base):
+            y._version = inputs[0]._version  # a view
+        nodes = [x.node if x is not None and x._requires_grad else None for x in inputs]
+        if recording.get() and any(nodes):
+            kept.append((nodes, vjp, vjp.__code__.co_argcount == 2))
+            takes_output |= kept[-1][2]
+    if kept:
+        y.node = node = Node(kept[0][1].__qualname__.split(".", 1)[0], kept)
+        y._requires_grad = True
+        for cell in [cell for _, vjp, _ in kept for cell in vjp.__closure__ or ()]:
+            if isinstance(x := cell.cell_contents, Tensor):
+                node.needed.append((x._version, x._version[0], x.data.shape))
+        if takes_output:
+            node.output = y.data
+            node.needed.append((y._version, y._version[0], y.data.shape))
+    if trace.get() is not None:
+        trace.get().append(y)
+    return y
+
+
+def grad(outputs, inputs, grad_outputs=None, create_graph=False):
+    """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of Tensors.
+
+    outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the same, None for scalars.
+    create_graph: record the pass, so that its results can be differentiated. The gradient of an input that no output
+    depends on is None. No ``.grad`` is touched.
+    """
+    outputs, inputs = ([t] if isinstance(t, Tensor) else list(t) for t in (outputs, inputs))
+    gs = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
+    gs = [None] * len(outputs) if grad_outputs is None else gs
+    if len(gs) != len(outputs):
+        raise ValueError(f"grad got {len(outputs)} outputs but {len(gs)} grad_outputs")
+    if frozen := [i for i, x in enumerate(inputs) if not x._requires_grad]:
+        raise RuntimeError(f"grad got inputs that do not require grad: number {frozen} of {len(inputs)}, from 0")
+    arrived = _walk(outputs, gs, {x.node for x in inputs}, create_graph)
+    return tuple(arrived.get(x.node) for x in inputs)
+
+
+def _walk(outputs, gs, targets, create_graph):
+    """The backward pass: {target node: its gradient}. ``targets`` None means every leaf."""
+    arrived = {}
+    def deliver(node, g):  # a sum is a new array: g may be shared
+        arrived[node] = arrived[node] + g if node in arrived else g
+
+    with no_grad(record_anyway=create_graph):
+        for y, g in zip(outputs, gs):
+            deliver(y.node, _cotangent(y, g))
+        order = _oldest_first(arrived, min((node.order for node in targets or ()), default=0))
+        targets = {node for node in order if node.leaf is not None} if targets is None else targets
+        useful = set()  # nodes with a path to a target: the rest is work that nobody asked for
+        for node in order:
+            if node in targets or any(parent in useful for parent in node.parents()):
+                useful.add(node)
+        for node in reversed(order):
+            if node not in useful or node not in arrived:
+                continue
+            g = arrived[node] if node in targets else arrived.pop(node)
+            node.check_unchanged()
+            for nodes, vjp, takes_output in node.edges:
+                if any(parent in useful for parent in nodes):
+                    ds = vjp(g, node.output_tensor()) if takes_output else vjp(g)
+                    for parent, d in zip(nodes, ds if type(ds) is tuple else (ds,)):
+                        if parent in useful and d is not None:
+                            deliver(parent, d)
+    return {node: g for node, g in arrived.items() if node in targets}
+
+
+def _oldest_first(roots, oldest):
+    """All nodes that the roots came from, back to the given order in time. A stack, so any depth."""
+    reached, stack = set(), list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in reached and node.order >= oldest:
+            reached.add(node)
+            stack.extend(node.parents())
+    return sorted(reached, key=lambda node: node.order)
+
+
+def _cotangent(y, g):
+    """What enters the walk at output y: g, checked, or 1 for a scalar."""
+    if not y._requires_grad:
+        raise RuntimeError(f"an output of shape {y.data.shape} does not require grad: nothing it came from does")
+    if g is None and y.data.size != 1:
+        raise RuntimeError(f"an output of shape {y.data.shape} is no scalar: its gradient needs g of that shape")
+    if not isinstance(g, Tensor):
+        g = Tensor(devices.xp.ones_like(y.data) if g is None else devices.xp.asarray(g, y.data.dtype))
+    if g.data.shape != y.data.shape:
+        raise ValueError(f"g has shape {g.data.shape}, but the output has shape {y.data.shape}")
+    return g

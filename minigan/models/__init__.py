@@ -1,0 +1,3 @@
+"""The papers' networks and losses, one short file each."""
+
+from . import dcgan

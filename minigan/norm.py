@@ -1,0 +1,121 @@
+"""Batch normalisation (Ioffe and Szegedy 2015), fused with a following LeakyReLU, and its relatives.
+
+    y = act((x - mean) / sqrt(var + eps) * weight + bias),  mean and var over all axes but the channels
+
+In training mean and var are functions of x, so the gradient has three terms, and its own derivative many more. Two
+implementations share the work: a fused kernel, when only numbers are wanted, and the composition of plain operations,
+when the gradient itself is to be differentiated. Saving inv_std as if it were constant would make second derivatives
+silently wrong; the composition computes it anew from x.
+"""
+
+from . import devices
+from .activation import leaky_relu, leaky_relu_grad
+from .conv import channel_sum, per_channel
+from .engine import Tensor, grad, no_grad, record, recording
+from .ops import expand, mean, reshape, sqrt
+from .tensors import copy_
+
+
+def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *, training=False, momentum=0.1,
+               eps=1e-5, negative_slope=None):
+    """Batch normalisation per channel, as torch.nn.functional.batch_norm.
+
+    x (N, C), (N, C, L) or (N, C, H, W); the rest (C,) or None. training: normalise with the batch's own mean and biased
+    variance, and move the running ones by ``momentum`` towards the mean and the *unbiased* variance; otherwise use the
+    running ones. negative_slope: also apply LeakyReLU in the same pass (0.0 is ReLU), None for no activation.
+    """
+    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+        raise ValueError(f"batch_norm: x has shape {x.shape}, expected 2 to 4 axes, none of them empty")
+    for what, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is not None and (t.shape != (x.shape[1],) or t.dtype != x.dtype):
+            raise ValueError(f"batch_norm: {what} is {t.shape} {t.dtype}, expected ({x.shape[1]},) {x.dtype}, as x")
+    if x.ndim == 3:
+        y = batch_norm(reshape(x, x.shape + (1,)), running_mean, running_var, weight, bias, training=training,
+                       momentum=momentum, eps=eps, negative_slope=negative_slope)
+        return reshape(y, x.shape)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: evaluation needs running_mean and running_var, got None")
+        scale = 1 / sqrt(running_var + eps) if weight is None else weight / sqrt(running_var + eps)
+        shift = -running_mean * scale if bias is None else bias - running_mean * scale
+        return channel_affine(x, scale, shift, negative_slope)
+    n = x.size // x.shape[1]
+    if n == 1:
+        raise ValueError(f"batch_norm: training needs more than one value per channel, x has shape {x.shape}")
+    y, batch_mean, batch_var = _normalise(x, weight, bias, eps, negative_slope)
+    if running_mean is not None:
+        with no_grad():
+            copy_(running_mean, (1 - momentum) * running_mean.data + momentum * batch_mean)
+            copy_(running_var, (1 - momentum) * running_var.data + momentum * n / (n - 1) * batch_var)
+    return y
+
+
+def _normalise(x, weight, bias, eps, negative_slope):
+    """Training-mode batch norm of x (N, C) or (N, C, H, W); returns y and the batch's statistics as arrays."""
+    kernels = devices.kernels
+    batch_mean, batch_var = kernels.batch_norm_statistics(x.data)
+    inv_std = 1 / devices.xp.sqrt(batch_var + x.dtype.type(eps))
+    scale = inv_std if weight is None else inv_std * weight.data
+    shift = -batch_mean * scale if bias is None else bias.data - batch_mean * scale
+
+    def vjp(g, y):
+        if recording.get():
+            return _composite_vjp(g, x, weight, bias, eps, negative_slope)
+        gradients = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std,
+                                            None if weight is None else weight.data, negative_slope)
+        return tuple(Tensor(d) for d in gradients)
+    y = record(kernels.batch_norm_forward(x.data, scale, shift, negative_slope), ((x, weight, bias), vjp))
+    return y, batch_mean, batch_var
+
+
+def _composite_vjp(g, x, weight, bias, eps, negative_slope):
+    """The same gradients, as the gradient of the formula written in plain operations: differentiable in g, x, weight."""
+    inputs = [None if t is None else alias(t) for t in (x, weight, bias)]
+    u, w, b = inputs
+    axes = (0,) + tuple(range(2, x.ndim))
+    d = u - mean(u, axes, keepdim=True)
+    y = d / sqrt(mean(d * d, axes, keepdim=True) + eps)
+    y = y if w is None else y * per_channel(w, x.ndim)
+    y = y if b is None else y + per_channel(b, x.ndim)
+    y = y if negative_slope is None else leaky_relu(y, negative_slope)
+    wanted = [t for t in inputs if t is not None and t.requires_grad]
+    gradients = dict(zip(map(id, wanted), grad(y, wanted, g, create_graph=True)))
+    return tuple(gradients.get(id(t)) for t in inputs)
+
+
+def alias(x):
+    """The same values as a new place in the graph, so that a gradient can be taken with respect to this use of x alone."""
+    return record(x.data[...], (x, lambda g: g))
+
+
+def channel_affine(x, scale, shift, negative_slope=None):
+    """act(x * scale[c] + shift[c]): batch norm at evaluation."""
+    def inner(g, y):
+        return g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
+    return record(devices.kernels.batch_norm_forward(x.data, scale.data, shift.data, negative_slope),
+                  (x, lambda g, y: inner(g, y) * per_channel(scale, g.ndim)),
+                  (scale, lambda g, y: channel_sum(inner(g, y) * x)),
+                  (shift, lambda g, y: channel_sum(inner(g, y))))
+
+
+def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
+    """Each channel of each image normalised by itself (Ulyanov et al. 2016): batch norm on (1, N C, H, W). x (N, C, H, W)."""
+    if x.ndim != 4 or x.shape[2] * x.shape[3] < 2:
+        raise ValueError(f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel")
+    n, c, h, w = x.shape
+    weight, bias = (t if t is None else reshape(expand(t, n, c), n * c) for t in (weight, bias))
+    y = batch_norm(reshape(x, 1, n * c, h, w), weight=weight, bias=bias, training=True, eps=eps,
+                   negative_slope=negative_slope)
+    return reshape(y, n, c, h, w)
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
+    """Normalised over the last axes, those of ``normalized_shape``, per sample (Ba et al. 2016)."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if x.shape[-len(shape):] != shape:
+        raise ValueError(f"layer_norm: x of shape {x.shape} does not end in normalized_shape {shape}")
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    d = x - mean(x, axes, keepdim=True)
+    y = d / sqrt(mean(d * d, axes, keepdim=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias

@@ -1,0 +1,288 @@
+"""The operations of NumPy that a network needs, made differentiable: elementwise, reductions, shapes, matmul.
+
+Read any of them: the value stands in the first argument of ``record``, and beside each input the VJP that maps the
+gradient g of the output to the gradient of that input. VJPs call the operations of this file on Tensors, so they can
+be differentiated in turn. A closure that reads only ``xs``, the shape of x, keeps no array alive; what may be constant
+inside a VJP is piecewise constant: a mask, a sign, a shape. The table at the end binds all this to Tensor.
+"""
+
+import numbers
+
+import numpy as np
+
+from . import devices, tensors
+from .engine import Tensor, record
+
+SCALARS = (numbers.Number, np.generic)
+
+
+def _pair(x, y):
+    """Both operands as Tensors of one dtype: a scalar takes the tensor's, float wins over integer, float64 over float32."""
+    if not isinstance(x, Tensor):
+        y, x = _pair(y, x)
+        return x, y
+    if isinstance(y, SCALARS):
+        dtype = np.dtype(np.float32) if x.data.dtype.kind != "f" and isinstance(y, (float, np.floating)) else x.data.dtype
+        y = Tensor(devices.xp.asarray(y, dtype))
+    elif not isinstance(y, Tensor):
+        y = Tensor(y) if hasattr(y, "dtype") else tensors.tensor(y)
+    if x.data.dtype != y.data.dtype:
+        a, b = sorted((x.data.dtype, y.data.dtype), key=lambda d: (d.kind == "f", d.itemsize))
+        x, y = astype(x, b), astype(y, b)
+    return x, y
+
+
+# ---- elementwise ---------------------------------------------------------------------------------------------------
+
+def add(x, y):
+    x, y = _pair(x, y)
+    xs, ys = x.shape, y.shape
+    return record(x.data + y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(g, ys)))
+
+
+def sub(x, y):
+    x, y = _pair(x, y)
+    xs, ys = x.shape, y.shape
+    return record(x.data - y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(-g, ys)))
+
+
+def mul(x, y):
+    x, y = _pair(x, y)
+    xs, ys = x.shape, y.shape
+    return record(x.data * y.data, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys)))
+
+
+def div(x, y):
+    x, y = _pair(x, y)
+    if x.data.dtype.kind != "f":
+        x, y = astype(x, np.float32), astype(y, np.float32)
+    xs, ys = x.shape, y.shape
+    return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
+
+
+def pow(x, p):
+    """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
+    if isinstance(p, SCALARS):
+        return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
+    x, p = _pair(x, p)
+    xs, ps = x.shape, p.shape
+    return record(x.data ** p.data, (x, lambda g: sum_to(g * p * x ** (p - 1), xs)),
+                  (p, lambda g, y: sum_to(g * y * log(x + (x.data == 0)), ps)))
+
+
+def neg(x):
+    return record(-x.data, (x, lambda g: -g))
+
+
+def exp(x):
+    return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
+
+
+def log(x):
+    return record(devices.xp.log(x.data), (x, lambda g: g / x))
+
+
+def sqrt(x):
+    return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
+
+
+def abs(x):
+    """|x|; its derivative is the sign, 0 at 0."""
+    return record(devices.xp.abs(x.data), (x, lambda g: g * devices.xp.sign(x.data)))
+
+
+def tanh(x):
+    return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
+    xp = devices.xp
+    y = xp.exp(xp.minimum(x.data, 0)) / (1 + xp.exp(-xp.abs(x.data)))
+    return record(y, (x, lambda g, y: g * (y * (1 - y))))
+
+
+def softplus(x):
+    """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
+    xp = devices.xp
+    return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-xp.abs(x.data))), (x, lambda g: g * sigmoid(x)))
+
+
+def clamp(x, min=None, max=None):
+    """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
+    if min is None and max is None:
+        raise ValueError("clamp needs min, max or both")
+    low, high = -np.inf if min is None else min, np.inf if max is None else max
+    return record(devices.xp.clip(x.data, min, max), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
+
+
+def astype(x, dtype):
+    """x in another dtype; the gradient comes back in x's own."""
+    own = x.data.dtype
+    return x if own == dtype else record(x.data.astype(dtype), (x, lambda g: astype(g, own)))
+
+
+# ---- reductions ----------------------------------------------------------------------------------------------------
+
+def _axes(dim, ndim):
+    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them."""
+    dims = range(ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    if any(not -ndim <= d < ndim for d in dims) or len({d % ndim for d in dims}) != len(dims):
+        raise IndexError(f"dim={dim} does not name different axes of a tensor with {ndim} of them")
+    return tuple(sorted(d % ndim for d in dims))
+
+
+def _kept(shape, axes):
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def sum(x, dim=None, *, keepdim=False):
+    """Sum over dim: an int, a tuple, or None for all."""
+    xs, axes = x.shape, _axes(dim, x.ndim)
+    return record(x.data.sum(axes, keepdims=keepdim), (x, lambda g: expand(reshape(g, _kept(xs, axes)), xs)))
+
+
+def sum_to(x, shape):
+    """Sum x over the axes along which ``shape`` was broadcast: the adjoint of broadcasting."""
+    if x.data.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
+    return reshape(sum(x, axes), shape)
+
+
+def mean(x, dim=None, *, keepdim=False):
+    """Arithmetic mean over dim."""
+    return sum(x, dim, keepdim=keepdim) / int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+
+
+def var(x, dim=None, *, unbiased=True, keepdim=False):
+    """Variance over dim; divided by n - 1, or by n with unbiased=False."""
+    n = int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+    d = x - mean(x, dim, keepdim=True)
+    return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
+
+
+def amax(x, dim=None, *, keepdim=False):
+    """Largest value over dim; equal maxima share the gradient evenly, as in PyTorch's amax."""
+    kept = _kept(x.shape, axes := _axes(dim, x.ndim))
+
+    def vjp(g, y):
+        ties = x.data == y.data.reshape(kept)
+        return reshape(g, kept) * (ties / ties.sum(axes, keepdims=True)).astype(x.data.dtype)
+    return record(x.data.max(axes, keepdims=keepdim), (x, vjp))
+
+
+# ---- shapes --------------------------------------------------------------------------------------------------------
+
+def reshape(x, *shape):
+    xs = x.shape
+    return record(x.data.reshape(tensors.flat(shape)), (x, lambda g: reshape(g, xs)))
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """Merge the axes start_dim..end_dim into one."""
+    start, end = start_dim % x.ndim, end_dim % x.ndim
+    return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start:end + 1])),) + x.shape[end + 1:])
+
+
+def permute(x, *dims):
+    """Reorder the axes; PyTorch's permute."""
+    dims = tuple(d % x.ndim for d in tensors.flat(dims))
+    inverse = tuple(int(i) for i in np.argsort(dims))
+    return record(x.data.transpose(dims), (x, lambda g: permute(g, inverse)))
+
+
+def transpose(x, dim0, dim1):
+    """Swap two axes; PyTorch's transpose."""
+    return record(x.data.swapaxes(dim0, dim1), (x, lambda g: transpose(g, dim0, dim1)))
+
+
+def expand(x, *shape):
+    """Broadcast to ``shape``, where -1 keeps an axis; a read-only view."""
+    xs, shape = x.shape, tensors.flat(shape)
+    lead = len(shape) - x.ndim
+    shape = tuple(xs[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
+    return record(devices.xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, xs)))
+
+
+def _arrays(index):
+    """An index with the Tensors in it replaced by their arrays."""
+    if isinstance(index, tuple):
+        return tuple(_arrays(i) for i in index)
+    return index.data if isinstance(index, Tensor) else devices.xp.asarray(index) if isinstance(index, list) else index
+
+
+def getitem(x, index):
+    """x[index], with NumPy's basic and advanced indexing."""
+    xs, index = x.shape, _arrays(index)
+    return record(x.data[index], (x, lambda g: put(g, index, xs)))
+
+
+def put(x, index, shape):
+    """Zeros of ``shape`` with x added at ``index``: the adjoint of indexing."""
+    y = devices.xp.zeros(shape, x.data.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, devices.xp.ndarray) and i.dtype != bool for i in parts):
+        devices.xp.add.at(y, index, x.data)  # an index may occur twice
+    else:
+        y[index] = x.data
+    return record(y, (x, lambda g: getitem(g, index)))
+
+
+def cat(tensors, dim=0):
+    """Join tensors along an existing axis."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError("cat needs at least one tensor, got an empty list")
+    dim %= tensors[0].ndim
+    ends = np.cumsum([t.shape[dim] for t in tensors]).tolist()
+
+    def piece(start, end):
+        index = (slice(None),) * dim + (slice(start, end),)
+        return lambda g: getitem(g, index)
+    return record(devices.xp.concatenate([t.data for t in tensors], dim),
+                  *[(t, piece(start, end)) for t, start, end in zip(tensors, [0] + ends, ends)])
+
+
+def stack(tensors, dim=0):
+    """Join tensors of one shape along a new axis."""
+    tensors = list(tensors)
+    dim %= tensors[0].ndim + 1 if tensors else 1
+    return cat([reshape(t, t.shape[:dim] + (1,) + t.shape[dim:]) for t in tensors], dim)
+
+
+# ---- products ------------------------------------------------------------------------------------------------------
+
+def matmul(x, y):
+    """Matrix product over the last two axes; leading axes broadcast, a vector is a row on the left, a column on the right."""
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        x, y = _pair(x, y)
+    if x.data.dtype != y.data.dtype:
+        raise TypeError(f"matmul needs one dtype, got {x.dtype} and {y.dtype}")
+    if min(x.ndim, y.ndim) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ValueError(f"matmul cannot multiply shapes {x.shape} and {y.shape}")
+    if x.ndim == 1:
+        z = matmul(reshape(x, 1, -1), y)
+        return reshape(z, z.shape[:-2] + z.shape[-1:]) if y.ndim > 1 else reshape(z, ())
+    if y.ndim == 1:
+        return reshape(matmul(x, reshape(y, -1, 1)), x.shape[:-1])
+    xs, ys = x.shape, y.shape
+    return record(x.data @ y.data, (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
+                  (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)))
+
+
+# ---- the table -----------------------------------------------------------------------------------------------------
+
+METHODS = {
+    "__add__": add, "__radd__": add, "__sub__": sub, "__rsub__": lambda x, y: sub(y, x), "__neg__": neg,
+    "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda x, y: div(y, x), "__pow__": pow,
+    "__rpow__": lambda x, base: exp(x * float(np.log(base))),
+    "__matmul__": matmul, "__rmatmul__": lambda x, y: matmul(y, x), "__getitem__": getitem, "__abs__": abs,
+    "sum": sum, "mean": mean, "var": var, "amax": amax, "exp": exp, "log": log, "sqrt": sqrt, "abs": abs, "tanh": tanh,
+    "sigmoid": sigmoid, "clamp": clamp, "reshape": reshape, "flatten": flatten, "transpose": transpose,
+    "permute": permute, "expand": expand, "float": lambda x: astype(x, np.float32),
+    "double": lambda x: astype(x, np.float64), **tensors.METHODS,
+}
+for _name, _function in METHODS.items():
+    setattr(Tensor, _name, _function)
