@@ -1,4 +1,4 @@
-"""What every training script shares: its command line, its run directory, and a loop that can stop anywhere and go on.
+"""What training scripts share: the command line, the run directory, and a loop that can stop anywhere and go on.
 
     args = run.parse(run.parser("dcgan", __doc__, steps=4000))
     ...                                                      # data, networks, optimisers
@@ -7,9 +7,9 @@
         ...                                                  # the paper's algorithm, one step of it
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-The one idea: whatever training changes is named in `state`, and between two steps that state, the step and the random
-generator are all there is. So a checkpoint of them, wherever it is taken, continues to the same bits; and logging,
-drawing and stopping, which happen only between steps, leave no trace in them.
+The one idea: whatever training changes is named in `state`; between two steps that, the number of the step and the
+random generator are all there is. So a checkpoint of these, wherever it is taken, continues to the same bits; and
+logging, drawing and stopping, which happen between steps only, leave no trace in them.
 
 The run directory holds config.json (what is needed to repeat the run), log.csv, samples/step-*.png, samples.png (the
 newest), checkpoint.npz and, when training ends, training.gif and losses.png.
@@ -31,70 +31,76 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, engine, images, rng
-from .arguments import (CHECKPOINT, CONFIG, at_least, find_checkpoint, fraction, load_networks, parse, parser,  # noqa: F401
-                        positive)
+from .arguments import CHECKPOINT, CONFIG, at_least, find_checkpoint, fraction, load_networks, parse, parser, positive
 from .files import whole_file
+
+__all__ = ["Run", "at_least", "find_checkpoint", "fraction", "load_networks", "parse", "parser", "positive"]
 
 LOG = "log.csv"
 
 
 class Run:
-    """The steps that are still to do: ``for step in session`` counts from the checkpoint's step + 1 to ``--steps``.
+    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1, to ``--steps``.
 
     args: what `parse` returned. state: {name: object with state_dict() and load_state_dict()} of all that training
-    changes: networks, their averages, optimisers, schedules, batches; minigan's random generator is added here.
-    architecture: the arguments that make the networks anew. sample: a function without arguments that gives images
-    (N, C, H, W) in [-1, 1], always from the same latents, and changes nothing. sampling: what sample.py must know to draw
-    such images, as {"batch_statistics": "running"}. architecture and sampling are stored: JSON values.
+    changes: networks, their averages, optimisers, schedules, batches (minigan's random generator is added here).
+    architecture: the arguments that make the networks anew. sample: a function that gives images (N, C, H, W) in
+    [-1, 1], always from the same latents, and changes nothing. sampling: what sample.py must know to draw such images,
+    as {"batch_statistics": "running"}. The last two but one are kept in the checkpoint.
 
-    A loop that ends writes the last checkpoint and pictures. Ctrl-C or SIGTERM ends it after the current step with a
-    checkpoint and SystemExit 130 or 143 (the signal's number + 128); a loss or weight that is not finite with SystemExit
-    1, keeping the checkpoint before. Raises ValueError if the checkpoint to resume from belongs to another `state` or
-    `architecture`.
+    A loop that ends has written the last checkpoint and pictures. Ctrl-C or SIGTERM ends it after the current step
+    with a checkpoint and SystemExit 130 or 143, 128 + the signal's number; a loss, weight or sample that is not finite
+    ends it with SystemExit 1 and leaves the checkpoint before.
     """
 
     def __init__(self, args, *, state, architecture, sample, sampling=None):
         if "run" in state:
             raise ValueError("the state's name 'run' is taken, expected another")
-        self.args, self.state, self.sample = args, state, sample
-        self.about = {"model": args.model, "architecture": architecture, "sampling": sampling, "networks": args.networks
-                      and {"file": args.networks, "sha256": args.networks_sha256}}
-        self.out = Path(args.out)
+        self.args, self.state, self.sample, self.out = args, state, sample, Path(args.out)
+        networks = {"file": args.networks, "sha256": args.networks_sha256} if args.networks else None
+        self.about = {"model": args.model, "architecture": architecture, "sampling": sampling, "networks": networks}
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
+        self.columns = None  # of log.csv, once it has a row
         self.saved = None  # the step of the newest checkpoint
         self.signal = self.bar = None
-        self.seconds, self.timed = 0.0, 0  # training time, and the steps it was spent on, since the last row of log.csv
+        self.seconds, self.timed = 0.0, 0  # training time, and its number of steps, since the last row of log.csv
 
     def __iter__(self):
-        step = self._open()
-        with self._noting_signals(), self._progress_bar(step):
-            self._draw_samples(step, check=True)
-            for step in range(step + 1, self.args.steps + 1):
-                began = time.perf_counter()
-                yield step
-                self.seconds += time.perf_counter() - began
-                self.timed += 1
-                self._keep(step, last=step == self.args.steps)
-                if self.signal:
-                    break
-        if step == self.args.steps:
-            self._draw_training()
-            print(f"{self.args.steps} steps are done: see {self.out / 'samples.png'}")
-        else:
-            print(f"stopped after step {step} of {self.args.steps}, which {self.out / CHECKPOINT} holds; to go on:\n"
-                  f"{shlex.join([sys.executable, sys.argv[0], '--resume', '--out', self.args.out])}")
-            sys.exit(128 + self.signal)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with self._alone(), self._noting_signals():
+            step = self._open()
+            with self._progress_bar(step):
+                if step == 0:
+                    self._check_sample()
+                    self._draw_samples(step)
+                for step in range(step + 1, self.args.steps + 1):
+                    began = time.perf_counter()
+                    yield step
+                    self.seconds += time.perf_counter() - began
+                    self.timed += 1
+                    self._keep(step)
+                    if self.signal:
+                        break
+            if step == self.args.steps:
+                self._draw_training()
+                print(f"all {step} steps are done; see {self.out / 'samples.png'}")
+                return
+        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", self.args.out])
+        print(f"stopped after step {step} of {self.args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
+        sys.exit(128 + self.signal)
 
     def log(self, **losses):
-        """Note this step's losses, numbers or 0-d tensors; they are read every --log-every steps and before checkpoints."""
+        """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and before each checkpoint."""
         for name, loss in losses.items():
             self.losses[name] = loss.detach() if hasattr(loss, "detach") else loss  # let go of its graph
 
     # ---- between two steps
 
-    def _keep(self, step, last):
+    def _keep(self, step):
+        """All that is due after this step."""
         args = self.args
-        log, draw, save = (last or step % every == 0 for every in (args.log_every, args.sample_every, args.checkpoint_every))
+        log, draw, save = (step == args.steps or step % every == 0
+                           for every in (args.log_every, args.sample_every, args.checkpoint_every))
         if log or draw or save or self.signal:
             losses = self._read_losses(step)
         if log:
@@ -120,41 +126,50 @@ class Run:
     def _write_row(self, step, losses):
         rate = self.timed * self.args.batch_size / self.seconds
         self.seconds, self.timed = 0.0, 0
-        path, columns = self.out / LOG, ["step", *losses, "images_per_second"]
+        columns = ["step", *losses, "images_per_second"]
         if self.columns not in (None, columns):
-            raise ValueError(f"{path} has the columns {', '.join(self.columns)}; step {step} logs {', '.join(columns)}")
-        with open(path, "a", encoding="utf-8", newline="") as file:
+            raise ValueError(f"{self.out / LOG} has the columns {', '.join(self.columns)}, step {step} logged "
+                             f"{', '.join(columns)}")
+        with open(self.out / LOG, "a", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             if self.columns is None:
                 rows.writerow(columns)
             rows.writerow([step, *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}"])
         self.columns = columns
-        shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+        shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items()) + f"  {rate:.0f} images/s"
         if self.bar is not None:
-            self.bar.set_postfix_str(f"{shown}  {rate:.0f} images/s")
+            self.bar.set_postfix_str(shown)
         elif not self.args.quiet:
-            print(f"step {step}/{self.args.steps}  {shown}  {rate:.0f} images/s", flush=True)
+            print(f"step {step}/{self.args.steps}  {shown}", flush=True)
 
-    def _draw_samples(self, step, check=False):
-        """Write samples/step-*.png and samples.png, and leave training as if nothing had been drawn."""
-        random, before = rng.state_dict(), check and self._fingerprint()
+    def _sampled(self):
+        """What sample() gives, with the random generator left as it was: drawing noise must not shift the training's."""
+        random = rng.state_dict()
         with engine.no_grad():
             pictures = np.asarray(self.sample())
-        rng.load_state_dict(random)  # a network that draws noise of its own must not shift the training's
-        if check and (after := self._fingerprint()) != before:
-            raise RuntimeError(f"sample() changed {', '.join(name for name in after if after[name] != before.get(name))}: "
-                               "it must leave the training as it is (batch norm in train() mode moves its averages)")
+        rng.load_state_dict(random)
+        return pictures
+
+    def _draw_samples(self, step):
+        pictures = self._sampled()
         if not np.isfinite(pictures).all():
             self._fail(step, "a sampled image is not finite")
         grid = images.make_grid(pictures)
         images.save_png(self.out / "samples" / f"step-{step:06d}.png", grid)
         images.save_png(self.out / "samples.png", grid)
 
-    def _fingerprint(self):
-        """{name: number} that changes with any array of the state, and with a network's train() or eval() mode."""
-        _, arrays = checkpoint.flatten(self._state_dicts())
-        modes = {f"{name}.training": thing.training for name, thing in self.state.items() if hasattr(thing, "training")}
-        return {**{name: zlib.crc32(array.data) for name, array in arrays.items()}, **modes}
+    def _check_sample(self):
+        """Refuse a sample() that changes the state or leaves a network in another mode, train() or eval()."""
+        def fingerprints():
+            _, arrays = checkpoint.flatten(self._state_dicts())
+            modes = {name: thing.training for name, thing in self.state.items() if hasattr(thing, "training")}
+            return {**modes, **{name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}}
+
+        before = fingerprints()
+        self._sampled()
+        if changed := [name for name, mark in fingerprints().items() if mark != before.get(name)]:
+            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch norm "
+                               "in train() mode moves its averages, and eval() wants a train() after it")
 
     def _state_dicts(self):
         return {name: thing.state_dict() for name, thing in self.state.items()}
@@ -162,7 +177,7 @@ class Run:
     def _save(self, step):
         about = {**self.about, "step": step, "rng": rng.state_dict()}
         tree, arrays = checkpoint.flatten({"run": about, **self._state_dicts()})
-        for name, array in arrays.items():  # a finite loss may still have had a gradient that was not
+        for name, array in arrays.items():  # a loss may be finite and its gradient not
             if not np.isfinite(array).all():
                 self._fail(step, f"{name} is not finite")
         checkpoint.write(self.out / CHECKPOINT, tree, arrays)
@@ -175,36 +190,41 @@ class Run:
     # ---- before the first step and after the last
 
     def _open(self):
-        """Take up the checkpoint, if there is one, and clear away what was written after it -> the step to go on from."""
-        resumed, names = self.args.resumed, {"run", *self.state}
-        if resumed is not None:
-            if set(resumed) != names:
-                raise ValueError(f"{self.out / CHECKPOINT} holds {sorted(resumed)}, expected {sorted(names)}")
-            if resumed["run"]["architecture"] != self.about["architecture"]:
-                raise ValueError(f"{self.out / CHECKPOINT} has the architecture {resumed['run']['architecture']}, "
-                                 f"expected {self.about['architecture']}")
-            for name, thing in self.state.items():
-                thing.load_state_dict(resumed.pop(name))
-            rng.load_state_dict(resumed["run"]["rng"])
-            self.saved = resumed["run"]["step"]
+        """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
+        if self.args.resumed is not None:
+            self._restore(self.args.resumed)
         kept = -1 if self.saved is None else self.saved
         for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:  # of a killed process
             leftover.unlink()
         for picture in self.out.glob("samples/step-*.png"):
-            if int(picture.stem.removeprefix("step-")) > kept:
+            if int(picture.stem[len("step-"):]) > kept:
                 picture.unlink()
         with whole_file(self.out / CONFIG) as file:
             file.write(json.dumps(self.args.config, indent=2).encode() + b"\n")
         self._cut_log(kept)
         return self.saved or 0
 
+    def _restore(self, resumed):
+        about, names = resumed["run"], {"run", *self.state}
+        try:
+            if set(resumed) != names:
+                raise ValueError(f"it holds {sorted(resumed)}, expected {sorted(names)}")
+            if about["architecture"] != self.about["architecture"]:
+                raise ValueError(f"its architecture is {about['architecture']}, expected {self.about['architecture']}")
+            for name, thing in self.state.items():
+                thing.load_state_dict(resumed[name])
+            rng.load_state_dict(about["rng"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise SystemExit(f"checkpoint {self.out / CHECKPOINT} does not fit this training: {error}") from error
+        self.saved = about["step"]
+
     def _cut_log(self, step):
-        """Keep the header and the rows up to this step; a row that a kill or a power cut tore has no end of line."""
+        """Keep the header and the rows up to this step; a row that a kill tore has no end of line."""
         path = self.out / LOG
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() and step >= 0 else []
-        rows = [line for line in lines[1:] if line.split(",")[0].isdecimal() and int(line.split(",")[0]) <= step]
+        rows = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
         with whole_file(path) as file:
-            file.write("".join(line for line in lines[:1] + rows if line.endswith("\n")).encode())
+            file.write("".join(lines[:1] + rows if rows else []).encode())
         self.columns = lines[0].strip().split(",") if rows else None
 
     def _draw_training(self):
@@ -225,13 +245,28 @@ class Run:
             figure.savefig(file, format="png", dpi=120)
 
     @contextlib.contextmanager
+    def _alone(self):
+        """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
+        folder = os.open(self.out, os.O_RDONLY) if os.name == "posix" else None
+        try:
+            if folder is not None:
+                import fcntl
+
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise SystemExit(f"another process is training in {self.out}: choose another --out, or stop it") from None
+        finally:
+            if folder is not None:
+                os.close(folder)
+
+    @contextlib.contextmanager
     def _noting_signals(self):
         """SIGINT and SIGTERM ask for an end after the current step; a second one ends the process at once."""
-
         def note(number, frame):
             self.signal = number
             signal.signal(number, signal.SIG_DFL)
-            os.write(2, b"\nstopping after this step; once more stops at once\n")  # print() could be interrupted itself
+            os.write(2, b"\nstopping after this step; once more stops at once\n")  # print() is not reentrant
 
         if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
             yield

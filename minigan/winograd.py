@@ -6,6 +6,9 @@ import numpy as np
 
 from .threads import parallel, scratch, split, thread_count
 
+_ROWS = 256             # rows of a matrix product below which BLAS is slow
+_SLAB = 6 << 20         # elements of transformed image that the weight gradient holds at once
+
 
 def applies(kernel_size, stride, padding, output_size):
     """Whether this is the 4x4, stride 2, padding 1 layer with an even number of output rows and columns."""
@@ -16,121 +19,197 @@ def applies(kernel_size, stride, padding, output_size):
 def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     (batch, c, height, width), k = x.shape, len(weight)
-    x, u = x.transpose(2, 3, 0, 1), _weights(weight)
+    x, u = x.transpose(2, 3, 0, 1), _transform_weight(weight)
     y = np.empty((height // 2, width // 2, batch, k), x.dtype)
 
-    def band(n):
-        for t in range(height // 4):
-            v = scratch("winograd v", (3, 3, width // 4, n.stop - n.start, 2, 2, c), x.dtype)
-            _transform_input(x[:, :, n], t, v)
-            m = scratch("winograd m", (3, 3, width // 4, n.stop - n.start, k), x.dtype)
-            np.matmul(v.reshape(9, -1, 4 * c), u.reshape(9, k, 4 * c).transpose(0, 2, 1), out=m.reshape(9, -1, k))
-            for i in (0, 1):
-                rows = m[i] + m[i + 1]
-                np.add(rows[0], rows[1], out=y[2 * t + i, 0::2, n])
-                np.add(rows[1], rows[2], out=y[2 * t + i, 1::2, n])
+    def band(where):
+        n, tiles = where
+        for t in _steps(tiles, width // 4 * (n.stop - n.start)):
+            v = _transform_image(x[:, :, n], t)
+            m = scratch("winograd m", v.shape[:5] + (k,), x.dtype)
+            np.matmul(v.reshape(9, -1, 4 * c), u.transpose(0, 2, 1), out=m.reshape(9, -1, k))
+            _inverse_output(m, y[2 * t.start:2 * t.stop, :, n])
 
-    parallel(band, split(batch, thread_count()))
+    parallel(band, _bands(batch, height // 4))
     return y.transpose(2, 3, 0, 1)
 
 
 def conv_transpose2d(x, weight):
     """(N, K, P, Q), (K, C, 4, 4) -> (N, C, 2P, 2Q)."""
     (batch, k, p, q), c = x.shape, weight.shape[1]
-    x, u = x.transpose(2, 3, 0, 1), _weights(weight)
+    x, u = x.transpose(2, 3, 0, 1), _transform_weight(weight)
     y = np.empty((2 * p, 2 * q, batch, c), x.dtype)
+    bands = _bands(batch, p // 2)
+    overlaps = {}
 
-    def band(n):
-        count = n.stop - n.start
+    def band(where):
+        n, tiles = where
         below = None
-        for t in range(p // 2):
-            d = scratch("winograd d", (3, 3, q // 2, count, k), x.dtype)
-            _transform_output_grad(x[:, :, n], t, d)
-            v = scratch("winograd v", (3, 3, q // 2, count, 2, 2, c), x.dtype)
-            np.matmul(d.reshape(9, -1, k), u.reshape(9, k, 4 * c), out=v.reshape(9, -1, 4 * c))
-            blocks = np.zeros((3, q + 1, count, 2, 2, c), x.dtype)        # (v0, v1, v2) rows of 2x2 blocks
-            blocks[:, 0:-1:2] = v[:, 0]
-            blocks[:, 2::2] += v[:, 2]
-            blocks[:, 1::2] = v[:, 1] - v[:, 0] - v[:, 2]
-            even = blocks[0] if below is None else blocks[0] + below
-            odd = blocks[1] - blocks[0] - blocks[2]
-            below = blocks[2]
-            _write(even, y[:, :, n], 4 * t - 1)
-            _write(odd, y[:, :, n], 4 * t + 1)
-        _write(below, y[:, :, n], 2 * p - 1)
+        for t in _steps(tiles, q // 2 * (n.stop - n.start)):
+            d = _transform_output(x[2 * t.start:2 * t.stop, :, n])
+            v = scratch("winograd v", d.shape[:5] + (4 * c,), x.dtype)
+            np.matmul(d.reshape(9, -1, k), u, out=v.reshape(9, -1, 4 * c))
+            s = _inverse_image(v, below)
+            below = scratch("winograd below", s.shape[1:], x.dtype)
+            np.copyto(below, s[-1])
+            _write_blocks(s if t.stop == p // 2 else s[:-1], y[:, :, n], 2 * t.start)
+        if tiles.stop < p // 2:
+            overlaps[n.start, tiles.stop] = n, below.copy()
 
-    parallel(band, split(batch, thread_count()))
+    parallel(band, bands)
+    for (_, t), (n, below) in overlaps.items():
+        blocks = below.reshape(below.shape[:2] + (2, 2, c)).transpose(2, 0, 3, 1, 4).reshape(2, -1, below.shape[1], c)
+        y[4 * t - 1:4 * t + 1, :, n] += blocks[:, 1:-1]
     return y.transpose(2, 3, 0, 1)
-
-
-def _write(blocks, y, row):
-    pixels = blocks.transpose(2, 0, 3, 1, 4).reshape(2, -1, blocks.shape[1], blocks.shape[4])
-    for a in (0, 1):
-        if 0 <= row + a < len(y):
-            y[row + a] = pixels[a, 1:-1]
 
 
 def conv2d_weight_grad(x, g):
     """(N, C, 2P, 2Q), (N, K, P, Q) -> (K, C, 4, 4)."""
     (batch, k, p, q), c = g.shape, x.shape[1]
     x, g = x.transpose(2, 3, 0, 1), g.transpose(2, 3, 0, 1)
-    v = scratch("winograd all v", (3, 3, p // 2, q // 2, batch, 2, 2, c), x.dtype)
-    d = scratch("winograd all d", (3, 3, p // 2, q // 2, batch, k), x.dtype)
-
-    def transform(n):
-        for t in range(p // 2):
-            _transform_input(x[:, :, n], t, v[:, :, t, :, n])
-            _transform_output_grad(g[:, :, n], t, d[:, :, t, :, n])
-
-    parallel(transform, split(batch, thread_count()))
-    dw = np.empty((k, 4, 4, c), x.dtype)
-
-    def multiply(ks):
-        du = np.matmul(d.reshape(9, -1, k)[:, :, ks].transpose(0, 2, 1), v.reshape(9, -1, 4 * c))
-        du = du.reshape(3, 3, -1, 2, 2, c)
-        rows = du[:2] + du[1:]
-        taps = rows[:, :2] + rows[:, 1:]                        # (i, j, k, a, b, c): tap (2i + a, 2j + b)
-        dw[ks].reshape(-1, 2, 2, 2, 2, c)[...] = taps.transpose(2, 0, 3, 1, 4, 5)
-
-    parallel(multiply, split(k, max(thread_count(), -(-k // 64))))
+    dw = np.zeros((k, 4, 4, c), x.dtype)
+    for slab in split(batch, -(-9 * p * q * batch * c // _SLAB)):
+        _add_weight_grad(x[:, :, slab], g[:, :, slab], dw)
     return dw.transpose(0, 3, 1, 2)
 
 
-def _weights(weight):
-    """u (3, 3, K, 2, 2, C)."""
+def _add_weight_grad(x, g, dw):
+    (p, q, batch, k), c = g.shape, x.shape[3]
+    v = scratch("winograd all v", (3, 3, p // 2, q // 2, batch, 4 * c), x.dtype)
+    d = scratch("winograd all d", (3, 3, p // 2, q // 2, batch, k), x.dtype)
+
+    def transform(where):
+        n, tiles = where
+        for t in _steps(tiles, q // 2 * (n.stop - n.start)):
+            _transform_image(x[:, :, n], t, v[:, :, t, :, n])
+            _transform_output(g[2 * t.start:2 * t.stop, :, n], d[:, :, t, :, n])
+
+    parallel(transform, _bands(batch, p // 2))
+
+    def multiply(ks):
+        du = scratch("winograd du", (9, ks.stop - ks.start, 4 * c), x.dtype)
+        np.matmul(d.reshape(9, -1, k)[:, :, ks].transpose(0, 2, 1), v.reshape(9, -1, 4 * c), out=du)
+        du = du.reshape(3, 3, -1, 2, 2, c)
+        rows = scratch("winograd du rows", (2,) + du.shape[1:], x.dtype)
+        np.add(du[:2], du[1:], out=rows)
+        taps = dw[ks].reshape(-1, 2, 2, 2, 2, c).transpose(1, 3, 0, 2, 4, 5)      # (i, j, K, a, b, C): (2i + a, 2j + b)
+        taps += rows[:, :2]
+        taps += rows[:, 1:]
+
+    parallel(multiply, split(k, max(thread_count(), -(-k // 64))))
+
+
+def _bands(batch, tiles):
+    """One band per thread: a share of the batch and, if there are more threads than images, of the tile rows."""
+    images = split(batch, thread_count())
+    return [(n, t) for n in images for t in split(tiles, -(-thread_count() // len(images)))]
+
+
+def _steps(tiles, row):
+    """The tile rows of a band, as many at a time as make a matrix of some 256 rows; `row` is one's length."""
+    count = tiles.stop - tiles.start
+    return [slice(tiles.start + t.start, tiles.start + t.stop) for t in split(count, -(-count * row // _ROWS))]
+
+
+def _transform_weight(weight):
+    """(K, C, 4, 4) -> u (9, K, 4C)."""
     k, c = weight.shape[:2]
     u = scratch("winograd u", (3, 3, k, 2, 2, c), weight.dtype)
 
     def transform(ks):
-        taps = weight[ks].reshape(-1, c, 2, 2, 2, 2).transpose(2, 4, 0, 3, 5, 1)        # (i, j, k, a, b, c)
+        taps = weight[ks].reshape(-1, c, 2, 2, 2, 2).transpose(2, 4, 0, 3, 5, 1)        # (i, j, K, a, b, C)
         part = u[:, :, ks]
         part[0:3:2, 0:3:2] = taps
-        np.add(taps[:, 0], taps[:, 1], out=part[0:3:2, 1])
+        np.add(part[0:3:2, 0], part[0:3:2, 2], out=part[0:3:2, 1])
         np.add(part[0], part[2], out=part[1])
 
-    parallel(transform, split(k, thread_count()))
-    return u
+    parallel(transform, split(k, max(thread_count(), k * c // 4096)))
+    return u.reshape(9, k, 4 * c)
 
 
-def _transform_input(x, t, v):
+def _transform_image(x, t, v=None):
+    """Tile rows t of x (H, W, N, C) -> v (3, 3, T, W/4, N, 4C)."""
+    s = _read_blocks(x, 2 * t.start, 2 * t.stop + 1)
+    count, (_, columns, batch, size) = t.stop - t.start, s.shape
+    if v is None:
+        v = scratch("winograd v", (3, 3, count, columns // 2, batch, size), x.dtype)
+    rows = scratch("winograd rows", (2, count, columns, batch, size), x.dtype)
+    even, odd, after = s[0:-1:2], s[1::2], s[2::2]
+    np.subtract(even, odd, out=rows[0])
+    np.subtract(after, odd, out=rows[1])
+    for i, row in enumerate((rows[0], odd, rows[1])):
+        even_, odd_, after_ = row[:, 0:-1:2], row[:, 1::2], row[:, 2::2]
+        np.subtract(even_, odd_, out=v[i, 0])
+        v[i, 1] = odd_
+        np.subtract(after_, odd_, out=v[i, 2])
+    return v
+
+
+def _inverse_image(v, below):
+    _, _, count, columns, batch, size = v.shape
+    rows = scratch("winograd rows", (3, count, 2 * columns + 1, batch, size), v.dtype)
+    rows[:, :, 0] = v[:, 0, :, 0]
+    rows[:, :, -1] = v[:, 2, :, -1]
+    np.add(v[:, 0, :, 1:], v[:, 2, :, :-1], out=rows[:, :, 2:-1:2])
+    np.subtract(v[:, 1], v[:, 0], out=rows[:, :, 1::2])
+    rows[:, :, 1::2] -= v[:, 2]
+    s = scratch("winograd blocks", (2 * count + 1, 2 * columns + 1, batch, size), v.dtype)
+    if below is None:
+        s[0] = rows[0, 0]
+    else:
+        np.add(rows[0, 0], below, out=s[0])
+    s[-1] = rows[2, -1]
+    np.add(rows[0, 1:], rows[2, :-1], out=s[2:-1:2])
+    np.subtract(rows[1], rows[0], out=s[1::2])
+    s[1::2] -= rows[2]
+    return s
+
+
+def _read_blocks(x, first, last):
+    """Block rows [first, last) of x (H, W, N, C) padded by one pixel -> s (rows, W/2 + 1, N, 4C)."""
     height, width, batch, c = x.shape
-    rows = scratch("winograd rows", (3, 2, width + 2, batch, c), x.dtype)
-    rows[:, :, 0] = rows[:, :, -1] = 0
-    inner = rows[:, :, 1:-1]
+    s = scratch("winograd blocks", (last - first, width // 2 + 1, batch, 2, 2, c), x.dtype)
+    for pixels, blocks in _corners(x, s, first):
+        blocks[...] = pixels
+    if first == 0:
+        s[0, :, :, 0] = 0
+    if last == height // 2 + 1:
+        s[-1, :, :, 1] = 0
+    s[:, 0, :, :, 0] = s[:, -1, :, :, 1] = 0
+    return s.reshape(s.shape[:3] + (4 * c,))
+
+
+def _write_blocks(s, y, first):
+    s = s.reshape(s.shape[:3] + (2, 2, y.shape[3]))
+    for pixels, blocks in _corners(y, s, first):
+        pixels[...] = blocks
+
+
+def _corners(x, s, first):
+    """For each corner (a, b) of the 2x2 blocks: the pixels of x there, and their places in s."""
     for a in (0, 1):
-        above, here, below = 4 * t + a - 1, 4 * t + a + 1, 4 * t + a + 3
-        inner[1, a] = x[here]
-        np.subtract(x[above] if above >= 0 else 0, x[here], out=inner[0, a])
-        np.subtract(x[below] if below < height else 0, x[here], out=inner[2, a])
-    blocks = rows.reshape(3, 2, width // 2 + 1, 2, batch, c).transpose(0, 2, 4, 1, 3, 5)
-    np.subtract(blocks[:, 0:-1:2], blocks[:, 1::2], out=v[:, 0])
-    v[:, 1] = blocks[:, 1::2]
-    np.subtract(blocks[:, 2::2], blocks[:, 1::2], out=v[:, 2])
+        low = 1 if a == 0 and first == 0 else 0
+        high = len(s) - (1 if a == 1 and first + len(s) == len(x) // 2 + 1 else 0)
+        rows = slice(2 * (first + low) + a - 1, 2 * (first + high - 1) + a, 2)
+        for b in (0, 1):
+            yield x[rows, 1 - b::2], s[low:high, 1 - b:s.shape[1] - b, :, a, b]
 
 
-def _transform_output_grad(g, t, d):
-    even, odd = g[2 * t], g[2 * t + 1]
-    for i, row in enumerate((even, even + odd, odd)):
-        d[i, 0] = row[0::2]
-        np.add(row[0::2], row[1::2], out=d[i, 1])
-        d[i, 2] = row[1::2]
+def _inverse_output(m, y):
+    """m (3, 3, T, Q/2, N, K) -> y (2T, Q, N, K)."""
+    rows = scratch("winograd out", m.shape[1:], m.dtype)
+    for i in (0, 1):
+        np.add(m[i], m[i + 1], out=rows)
+        for j in (0, 1):
+            np.add(rows[j], rows[j + 1], out=y[i::2, j::2])
+
+
+def _transform_output(g, d=None):
+    """g (2T, Q, N, K) -> d (3, 3, T, Q/2, N, K)."""
+    if d is None:
+        d = scratch("winograd d", (3, 3, len(g) // 2, g.shape[1] // 2) + g.shape[2:], g.dtype)
+    for j, pixels in ((0, g[:, 0::2]), (2, g[:, 1::2])):
+        d[0, j], d[2, j] = pixels[0::2], pixels[1::2]
+    np.add(d[0:3:2, 0], d[0:3:2, 2], out=d[0:3:2, 1])
+    np.add(d[0], d[2], out=d[1])
+    return d
