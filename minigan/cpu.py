@@ -1,7 +1,9 @@
 """The kernel-backed operations in NumPy: array in, array out, no autograd.
 
-Every one works band by band: a piece of the arrays that fits a core's cache goes through all the steps of a formula
-before the next piece is touched, and the pieces are shared out between threads.
+Every one works piece by piece: a piece of the arrays that fits a core's cache goes through all the steps of a formula
+before the next piece is touched, and the pieces are shared out between threads. Memory may lie in any order; images
+come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix and the
+channels' sums are matrix products with a row of ones.
 """
 import math
 
@@ -10,38 +12,32 @@ import numpy as np
 from . import im2col, winograd
 from .threads import parallel, scratch, split
 
-_CHUNK = 1 << 16        # elements: 256 KB of float32, a fraction of a core's second-level cache
+_PIECE = 1 << 16        # elements: 256 KB of float32, so that half a dozen pieces share a second-level cache
 
+
+# ---- convolution ---------------------------------------------------------------------------------------------------
 
 def conv2d(x, weight, stride, padding):
-    """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q): y[p] = Σ_r x[s p + r - padding] w[r]."""
-    output_size = _output_size(x.shape, weight.shape[2:], stride, padding)
-    if _winograd(x.shape, len(weight), weight.shape[2:], stride, padding, output_size):
+    """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q): y[k, p] = Σ_c,r x[c, s p + r - padding] w[k, c, r]."""
+    size = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, weight.shape[2:], stride)]
+    if winograd.applies(weight.shape, stride, padding, size):
         return winograd.conv2d(x, weight)
     return im2col.conv2d(x, weight, stride, padding)
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
     """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so also its input gradient."""
-    shape = (0, weight.shape[1]) + x.shape[2:]
-    if output_padding == (0, 0) and _winograd(shape, x.shape[1], weight.shape[2:], stride, padding, x.shape[2:]):
+    if output_padding == (0, 0) and winograd.applies(weight.shape, stride, padding, x.shape[2:]):
         return winograd.conv_transpose2d(x, weight)
     return im2col.conv_transpose2d(x, weight, stride, padding, output_padding)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its weight."""
-    if x.shape[2] % 2 == x.shape[3] % 2 == 0 and _winograd(x.shape, g.shape[1], kernel_size, stride, padding, g.shape[2:]):
+    shape = (g.shape[1], x.shape[1], *kernel_size)
+    if winograd.applies(shape, stride, padding, g.shape[2:]) and x.shape[2] == 2 * g.shape[2] and x.shape[3] == 2 * g.shape[3]:
         return winograd.conv2d_weight_grad(x, g)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
-
-
-def _output_size(shape, kernel_size, stride, padding):
-    return tuple((n + 2 * p - r) // s + 1 for n, r, s, p in zip(shape[2:], kernel_size, stride, padding))
-
-
-def _winograd(shape, k, kernel_size, stride, padding, output_size):
-    return (min(shape[1], k) >= 16 and winograd.applies(tuple(kernel_size), tuple(stride), tuple(padding), output_size))
 
 
 def linear(x, weight, bias):
@@ -52,83 +48,216 @@ def linear(x, weight, bias):
     return y
 
 
+# ---- channels ------------------------------------------------------------------------------------------------------
+
 def channel_sum(g):
-    """(N, C, ...) -> (C,): the sum over all axes but the channels'."""
-    return g.sum(axis=_all_but_channels(g))
+    """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
+    rows = _rows(g)
+    pieces = _pieces(rows)
+    sums = np.empty((len(pieces), rows.shape[1]), g.dtype)
+
+    def add(i):
+        sums[i] = _column_sums(rows[pieces[i]])
+
+    parallel(add, range(len(pieces)))
+    return sums.sum(axis=0)
 
 
 def add_bias(x, bias):
     """(N, C, ...), (C,) -> x + bias, each channel its own."""
-    return x + _per_channel(bias, x)
+    return batch_norm_forward(x, None, bias, None)
 
 
 def batch_norm_statistics(x):
-    """(N, C, ...) -> mean (C,), biased variance (C,), by the two-pass formula."""
-    axes = _all_but_channels(x)
-    mean = x.mean(axis=axes, dtype=np.float64).astype(x.dtype)
-    centred = x - _per_channel(mean, x)
-    return mean, np.square(centred).mean(axis=axes) - np.square(centred.mean(axis=axes))
+    """(N, C, ...) -> mean (C,) and biased variance (C,).
+
+    Each piece's sum of squares is taken about the piece's own mean and the pieces are merged by Chan et al. (1979):
+    E[x²] - E[x]² would lose every digit of the variance where the mean is large.
+    """
+    rows = _rows(x)
+    pieces = _pieces(rows)
+    means = np.empty((len(pieces), rows.shape[1]), np.float64)
+    squares = np.empty_like(means)
+
+    def add(i):
+        piece = rows[pieces[i]]
+        mean = _column_sums(piece) / len(piece)
+        centred = np.subtract(piece, mean, out=scratch("centred", piece.shape, piece.dtype))
+        means[i], squares[i] = mean, np.einsum("ij,ij->j", centred, centred)
+
+    parallel(add, range(len(pieces)))
+    counts = np.array([[piece.stop - piece.start] for piece in pieces])
+    mean = (counts * means).sum(axis=0) / len(rows)
+    variance = (squares + counts * np.square(means - mean)).sum(axis=0) / len(rows)
+    return mean.astype(x.dtype), variance.astype(x.dtype)
 
 
 def batch_norm_forward(x, scale, shift, negative_slope):
-    """(N, C, ...), (C,), (C,) -> act(x scale + shift)."""
-    y = x * _per_channel(scale, x) + _per_channel(shift, x)
-    return y if negative_slope is None else leaky_relu(y, negative_slope)
+    """(N, C, ...), (C,), (C,) -> act(x scale[c] + shift[c]); negative_slope None is no activation, 0 is ReLU."""
+    rows = _rows(x)
+    y = np.empty_like(rows)
+
+    def apply(piece):
+        out = y[piece]
+        if scale is None:
+            np.add(rows[piece], shift, out=out)
+        else:
+            np.multiply(rows[piece], scale, out=out)
+            out += shift
+        if negative_slope is not None:
+            _leaky_relu(out, negative_slope, out)
+
+    parallel(apply, _pieces(rows))
+    return _image(y, x)
 
 
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,)."""
-    dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
-    axes, count = _all_but_channels(x), x.size // x.shape[1]
-    normal = (x - _per_channel(mean, x)) * _per_channel(inv_std, x)
-    dbias, dweight = dz.sum(axis=axes), (dz * normal).sum(axis=axes)
-    scale = inv_std if weight is None else inv_std * weight
-    dx = (dz - _per_channel(dbias / count, x) - normal * _per_channel(dweight / count, x)) * _per_channel(scale, x)
-    return dx, dweight, dbias
+    """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,).
 
+    With z the normalised x, dz = g act'(y) and averages E over the channel,
+    dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
+    """
+    g, rows, y = _rows(g), _rows(x), None if negative_slope is None else _rows(y)
+    pieces = _pieces(rows)
+    sums = np.empty((2, len(pieces), rows.shape[1]), x.dtype)
+    dx = np.empty_like(rows)
+
+    def reduce(i):
+        piece = pieces[i]
+        dz = g[piece]
+        if negative_slope is not None:
+            dz = _leaky_relu_grad(dz, y[piece], negative_slope, dx[piece])
+        centred = np.subtract(rows[piece], mean, out=scratch("centred", dz.shape, dz.dtype))
+        sums[0, i], sums[1, i] = _column_sums(dz), np.einsum("ij,ij->j", dz, centred)
+
+    def apply(piece):
+        dz = g[piece] if negative_slope is None else dx[piece]
+        centred = np.subtract(rows[piece], mean, out=scratch("centred", dz.shape, dz.dtype))
+        centred *= slope
+        np.multiply(dz, scale, out=dx[piece])
+        dx[piece] -= centred
+        dx[piece] -= level
+
+    parallel(reduce, range(len(pieces)))
+    dbias, dweight = sums.sum(axis=1)
+    dweight *= inv_std
+    scale = inv_std if weight is None else inv_std * weight
+    slope, level = scale * inv_std * dweight / len(rows), scale * dbias / len(rows)
+    parallel(apply, pieces)
+    return _image(dx, x), dweight, dbias
+
+
+def _rows(x):
+    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another order."""
+    return np.ascontiguousarray(x.transpose(*range(2, x.ndim), 0, 1)).reshape(-1, x.shape[1])
+
+
+def _image(rows, x):
+    """The inverse of _rows, in the shape of x."""
+    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(x.ndim - 2, x.ndim - 1, *range(x.ndim - 2))
+
+
+def _pieces(rows):
+    return split(len(rows), -(-rows.size // _PIECE))
+
+
+def _column_sums(rows):
+    return np.ones(len(rows), rows.dtype) @ rows        # two to four times as fast as sum(axis=0)
+
+
+# ---- elementwise ---------------------------------------------------------------------------------------------------
 
 def leaky_relu(x, negative_slope):
-    """x where x > 0, else negative_slope x. Any shape."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        if negative_slope == 0:
-            return np.maximum(x, 0)
-        return (np.maximum if negative_slope <= 1 else np.minimum)(x, x * x.dtype.type(negative_slope))
+    """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
+    (x,), restore = _flatten(x)
+    y = np.empty_like(x)
+    parallel(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), _pieces(x))
+    return restore(y)
 
 
 def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
-    return g * np.where(y > 0, g.dtype.type(1), g.dtype.type(negative_slope))
+    (y, g), restore = _flatten(y, g)
+    dx = np.empty_like(y)
+    parallel(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), _pieces(y))
+    return restore(dx)
 
+
+def _leaky_relu(x, slope, out):
+    if slope == 0:
+        return np.maximum(x, 0, out=out)            # not 0 x, which is NaN at infinity
+    with np.errstate(over="ignore"):
+        scaled = np.multiply(x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype))
+    return (np.maximum if slope <= 1 else np.minimum)(x, scaled, out=out)
+
+
+def _leaky_relu_grad(g, y, slope, out):
+    positive = np.greater(y, 0, out=scratch("positive", y.shape, bool))
+    factor = scratch("factor", y.shape, y.dtype)
+    np.copyto(factor, positive)                     # then arithmetic: np.where takes ten times as long
+    if slope > 1:
+        np.copyto(factor, slope, where=~positive)
+    elif slope > 0:
+        np.maximum(factor, y.dtype.type(slope), out=factor)
+    return np.multiply(g, factor, out=out)
+
+
+def _flatten(first, *others):
+    """All arrays as vectors in the order in which the first lies in memory, and the way back for a result."""
+    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
+    turned = [a.transpose(order) for a in (first, *others)]
+    inverse = np.argsort(order) if order else ()
+    return ([np.ascontiguousarray(a).reshape(-1) for a in turned],
+            lambda vector: vector.reshape(turned[0].shape).transpose(inverse))
+
+
+# ---- loss and optimiser --------------------------------------------------------------------------------------------
 
 def bce_with_logits(x, target, reduction):
-    """max(x, 0) - x t + log(1 + exp(-|x|)), its mean, or its sum."""
-    value = np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
-    return value if reduction == "none" else getattr(value, reduction)()
+    """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"."""
+    value = np.maximum(x, 0) - x * x.dtype.type(target) if np.ndim(target) == 0 else np.maximum(x, 0) - x * target
+    value += np.log1p(np.exp(-np.abs(x)))
+    return value if reduction == "none" else np.asarray(getattr(value, reduction)())
 
 
 def bce_with_logits_grad(x, target, g, reduction):
-    """(sigmoid(x) - t) g, over the count for the mean."""
+    """(sigmoid(x) - t) g, over the number of elements for "mean"."""
     small = np.exp(-np.abs(x))
-    sigmoid = np.where(x >= 0, 1, small) / (1 + small)
-    return (sigmoid - target) * (g / x.dtype.type(x.size) if reduction == "mean" else g)
+    sigmoid = np.where(x >= 0, x.dtype.type(1), small) / (1 + small)
+    sigmoid -= target
+    sigmoid *= g / x.dtype.type(x.size) if reduction == "mean" else g
+    return sigmoid
 
 
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
-    """One Adam step (Kingma & Ba 2015, in PyTorch's form) on lists of arrays, in place."""
-    beta1, beta2 = betas
-    step_size, root = lr / (1 - beta1 ** step), math.sqrt(1 - beta2 ** step)
-    for param, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs):
-        if weight_decay:
-            grad = grad + weight_decay * param
-        m += (grad - m) * (1 - beta1)
-        v *= beta2
-        v += grad * grad * (1 - beta2)
-        param -= step_size * m / (np.sqrt(v) / root + eps)
+    """One Adam step (Kingma and Ba 2015) on lists of arrays, in place; step counts from 1.
+
+    m += (1 - β1)(g - m), v = β2 v + (1 - β2) g², p -= lr m / (1 - β1ᵗ) / (√v / √(1 - β2ᵗ) + eps), with weight_decay p
+    added to g first.
+    """
+    root = math.sqrt(1 - betas[1] ** step)
+    rates = 1 - betas[0], betas[1], eps * root, lr * root / (1 - betas[0] ** step), weight_decay
+    todo = []
+    for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
+        (p, g, m, v), _ = _flatten(*arrays)
+        if all(np.may_share_memory(vector, arrays[i]) for i, vector in ((0, p), (2, m), (3, v))):
+            todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _pieces(p)]
+        else:               # a view with gaps, or state in another order: a copy would not be in place
+            todo.append(arrays)
+    parallel(lambda arrays: _adam(*arrays, *rates), todo)
 
 
-def _all_but_channels(x):
-    return (0,) + tuple(range(2, x.ndim))
-
-
-def _per_channel(a, x):
-    return a.reshape((1, -1) + (1,) * (x.ndim - 2))
+def _adam(p, g, m, v, rate1, beta2, eps, lr, weight_decay):
+    a = scratch("adam", p.shape, p.dtype)
+    if weight_decay:
+        g = g + weight_decay * p
+    m += np.multiply(np.subtract(g, m, out=a), rate1, out=a)
+    v *= beta2
+    np.multiply(g, g, out=a)
+    a *= 1 - beta2
+    v += a
+    np.sqrt(v, out=a)
+    a += eps
+    np.divide(m, a, out=a)
+    a *= lr
+    p -= a

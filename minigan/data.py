@@ -1,8 +1,8 @@
 """Images to train on, by name, from a folder or from an .npz file, and the batches that are drawn from them.
 
 The one idea: images stay bytes, uint8 (N, C, H, W), until a batch of them is needed; only that batch becomes
-float32 in [-1, 1], the range of a generator's tanh. The order of an epoch is a function of a generator's state
-at its start, so that state and a position are all a checkpoint needs to go on with the very same batches.
+float32 in [-1, 1], the range of a generator's tanh. An epoch's order is a function of a random generator's
+state at its start, so that state and a position are all a checkpoint needs to go on with the same batches.
 """
 
 import os
@@ -19,6 +19,8 @@ from .images import check_image_size, read_image, resize, to_float
 SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .npz
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation",
                  "test": "test"}
+# What NumPy and zipfile raise for an .npz that is cut short, changed, encrypted, or of absurd size.
+DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, MemoryError)
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 
@@ -50,7 +52,7 @@ def load(name_or_path, image_size=None, split="train", data_dir=None):
     split: train, validation or test.
     data_dir: a folder with mnist, fashion-mnist or cifar10, which are else downloaded once into the cache
         folder; a relative path starts from it.
-    Raises FileNotFoundError, ValueError or TypeError; OSError if a download fails; ImportError without Pillow.
+    Raises FileNotFoundError, ValueError, TypeError; OSError if a download fails; ImportError without Pillow.
     """
     check_image_size(image_size)
     if split not in SPLITS:
@@ -99,12 +101,12 @@ def read_npz(path, split="train", key="images"):
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is no .npz file, or is cut short")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if key not in archive.files:
                 raise ValueError(f"it holds no array {key!r}, only {', '.join(archive.files) or 'nothing'}")
             wanted = (key, "labels", "classes", "split")
             arrays = {name: np.asarray(archive[name]) for name in wanted if name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, MemoryError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"cannot read {path}: {error}") from error
     images = _to_nchw(arrays[key], f"{path}: {key}")
     for name in ("labels", "split"):

@@ -92,15 +92,15 @@ def read_idx(path):
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     axes = content[3] if len(content) > 3 else 0
-    if content[:3] != b"\0\0\x08" or axes not in (1, 3):
+    start = 4 + 4 * axes
+    if content[:3] != b"\0\0\x08" or axes not in (1, 3) or len(content) < start:
         raise ValueError(f"{path} is no IDX file of images or labels: it begins '{content[:4].hex(' ')}', "
                          "expected '00 00 08 03' or '00 00 08 01'")
-    start = 4 + 4 * axes
-    shape = struct.unpack(f">{axes}I", content[4:start].ljust(4 * axes, b"\0"))
-    found, expected = max(0, len(content) - start), math.prod(shape)
+    shape = struct.unpack(f">{axes}I", content[4:start])
+    found, expected = len(content) - start, math.prod(shape)
     if found != expected:
         raise ValueError(f"{path} holds {found} bytes, expected {expected} for shape {shape}: cut short?")
-    return np.frombuffer(content, np.uint8, offset=min(start, len(content))).reshape(shape)
+    return np.frombuffer(content[start:], np.uint8).reshape(shape)
 
 
 def read_cifar10(split, data_dir=None):

@@ -15,12 +15,12 @@ from contextvars import ContextVar
 from . import devices
 
 recording = ContextVar("recording", default=True)  # does record() build the graph?
-trace = ContextVar("trace", default=None)  # a list, while graph.py collects every Tensor that is made
+trace = ContextVar("trace", default=None)  # a list, while graph.py collects (output, edges) of every operation
 clock = itertools.count()
 
 
 @contextmanager
-def no_grad(record_anyway=False):
+def no_grad(*, record_anyway=False):
     """``with no_grad():`` or ``@no_grad()``: what is computed inside keeps no graph and requires no gradient."""
     before = recording.set(record_anyway)
     try:
@@ -46,8 +46,8 @@ class Node:
         return [node for nodes, _, _ in self.edges for node in nodes if node is not None]
 
     def output_tensor(self):  # fresh, so nothing points at itself; attached, so it can be differentiated
-        y = Tensor(self.output)
-        y.node, y._requires_grad = self, True
+        y = Tensor(self.output[0])
+        y._version, y.node, y._requires_grad = self.output[1], self, True
         return y
 
     def check_unchanged(self):
@@ -88,13 +88,12 @@ class Tensor:
 
     def backward(self, g=None, create_graph=False):
         """Add to ``.grad`` of every leaf the gradient of sum(g * self); g: self's shape, or None for a scalar."""
-        taken = {id(g), id(getattr(g, "data", None))}
+        taken = {_memory(g := _cotangent(self, g))}
         for node, d in _walk([self], [g], None, create_graph).items():
-            leaf = node.leaf()
-            if leaf is not None and leaf._requires_grad:
-                if not create_graph and (id(d.data) in taken or 0 in d.data.strides):
-                    d = Tensor(d.data.copy())  # a gradient is memory of its own: nobody else's, no broadcast view
-                taken.add(id(d.data))
+            if (leaf := node.leaf()) is not None and leaf._requires_grad:
+                if _memory(d) in taken or 0 in d.data.strides:
+                    d = d * 1  # a gradient is memory of its own: nobody else's, no broadcast view
+                taken.add(_memory(d))
                 leaf.grad = d if leaf.grad is None else leaf.grad + d
 
 
@@ -105,27 +104,23 @@ def record(value, *edges):
     a second argument, ``vjp(g, y)``: captured, it would be a reference cycle. ``((x, w), vjp)`` has one VJP for several
     inputs and returns a tuple. VJPs of inputs that require no gradient are dropped, with all that they captured.
     """
-    y = Tensor(value)
-    base, kept, takes_output = y.data.base, [], False
+    y, kept = Tensor(value), []
     for inputs, vjp in edges:
         inputs = inputs if type(inputs) is tuple else (inputs,)
-        if base is not None and (base is inputs[0].data or base is inputs[0].data.base):
+        if _memory(y) == _memory(inputs[0]):
             y._version = inputs[0]._version  # a view
         nodes = [x.node if x is not None and x._requires_grad else None for x in inputs]
         if recording.get() and any(nodes):
-            kept.append((nodes, vjp, vjp.__code__.co_argcount == 2))
-            takes_output |= kept[-1][2]
+            kept.append((nodes, vjp, vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2))
     if kept:
-        y.node = node = Node(kept[0][1].__qualname__.split(".", 1)[0], kept)
-        y._requires_grad = True
-        for cell in [cell for _, vjp, _ in kept for cell in vjp.__closure__ or ()]:
-            if isinstance(x := cell.cell_contents, Tensor):
-                node.needed.append((x._version, x._version[0], x.data.shape))
-        if takes_output:
-            node.output = y.data
-            node.needed.append((y._version, y._version[0], y.data.shape))
+        y.node, y._requires_grad = Node(kept[0][1].__qualname__.split(".", 1)[0], kept), True
+        captured = [cell.cell_contents for _, vjp, _ in kept for cell in vjp.__closure__ or ()]
+        if any(takes_output for _, _, takes_output in kept):
+            y.node.output = y.data, y._version
+            captured.append(y)
+        y.node.needed = [(x._version, x._version[0], x.data.shape) for x in captured if isinstance(x, Tensor)]
     if trace.get() is not None:
-        trace.get().append(y)
+        trace.get().append((y, edges))
     return y
 
 
@@ -136,9 +131,10 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False):
     create_graph: record the pass, so that its results can be differentiated. The gradient of an input that no output
     depends on is None. No ``.grad`` is touched.
     """
-    outputs, inputs = ([t] if isinstance(t, Tensor) else list(t) for t in (outputs, inputs))
-    gs = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
-    gs = [None] * len(outputs) if grad_outputs is None else gs
+    outputs, inputs, gs = (list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs))
+    gs = gs * len(outputs) if grad_outputs is None else gs
+    if odd := [type(t).__name__ for t in outputs + inputs if not isinstance(t, Tensor)]:
+        raise TypeError(f"grad got a {odd[0]} among its outputs and inputs, expected Tensors")
     if len(gs) != len(outputs):
         raise ValueError(f"grad got {len(outputs)} outputs but {len(gs)} grad_outputs")
     if frozen := [i for i, x in enumerate(inputs) if not x._requires_grad]:
@@ -195,6 +191,10 @@ def _cotangent(y, g):
         raise RuntimeError(f"an output of shape {y.data.shape} is no scalar: its gradient needs g of that shape")
     if not isinstance(g, Tensor):
         g = Tensor(devices.xp.ones_like(y.data) if g is None else devices.xp.asarray(g, y.data.dtype))
-    if g.data.shape != y.data.shape:
-        raise ValueError(f"g has shape {g.data.shape}, but the output has shape {y.data.shape}")
+    if (g.data.shape, g.data.dtype) != (y.data.shape, y.data.dtype):
+        raise ValueError(f"g is {g.data.shape} {g.data.dtype}, but the output is {y.data.shape} {y.data.dtype}")
     return g
+
+
+def _memory(x):  # what owns the memory of a Tensor: the same for all views of it
+    return id(x.data if x.data.base is None else x.data.base)

@@ -55,6 +55,10 @@ def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
         if not wrong:
             return target
         print(f"{target} {wrong}: downloading it again", file=sys.stderr)
+    for leftover in target.parent.glob(f".{filename}.*.part"):  # of a killed process, if it is a day old
+        with contextlib.suppress(FileNotFoundError):  # another process may clear up too
+            if time.time() - leftover.stat().st_mtime > 86_400:
+                leftover.unlink()
     reasons = []
     for url in urls:
         try:

@@ -1,5 +1,7 @@
 """F: every operation under the name that everybody knows. The kernel-backed ones are imported; the rest is composed here."""
 
+import functools
+
 import numpy as np
 
 from . import devices, rng
@@ -19,8 +21,10 @@ __all__ = ["abs", "amax", "batch_norm", "binary_cross_entropy_with_logits", "cat
 
 def linear(x, weight, bias=None):
     """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
-    if x.ndim < 1 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
+    if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
         raise ValueError(f"linear: x {x.shape} {x.dtype} does not fit weight {weight.shape} {weight.dtype} (out, in)")
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+        raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {weight.shape[:1]} {x.dtype}")
     if x.ndim != 2:
         return reshape(linear(reshape(x, -1, x.shape[-1]), weight, bias), x.shape[:-1] + weight.shape[:1])
     y = record(x.data @ weight.data.T, (x, lambda g: matmul(g, weight)),
@@ -84,7 +88,7 @@ def dropout(x, p=0.5, *, training=True):
 def maxout(x, pieces, axis=1):
     """The maximum of each run of ``pieces`` values along axis: (N, units * pieces) -> (N, units) (Goodfellow 2013)."""
     axis %= x.ndim
-    if x.shape[axis] % pieces:
+    if pieces < 1 or x.shape[axis] % pieces:
         raise ValueError(f"maxout: axis {axis} of shape {x.shape} is not a multiple of pieces={pieces}")
     shape = x.shape[:axis] + (x.shape[axis] // pieces, pieces) + x.shape[axis + 1:]
     return amax(reshape(x, shape), axis + 1)
@@ -92,8 +96,9 @@ def maxout(x, pieces, axis=1):
 
 def pad(x, padding, *, mode="constant", value=0.0):
     """Pad the last axes by (left, right) or (left, right, top, bottom); mode "constant" or "reflect" (edge not repeated)."""
+    padding = (padding,) if isinstance(padding, int) else tuple(padding)
     if len(padding) % 2 or len(padding) > 2 * x.ndim or min(padding, default=0) < 0:
-        raise ValueError(f"pad: {tuple(padding)} for shape {x.shape}, expected pairs of non-negative ints, last axis first")
+        raise ValueError(f"pad: {padding} for shape {x.shape}, expected pairs of non-negative ints, last axis first")
     before = [0] * (x.ndim - len(padding) // 2) + list(padding[-2::-2])
     after = [0] * (x.ndim - len(padding) // 2) + list(padding[-1::-2])
     if mode == "constant":
@@ -104,7 +109,7 @@ def pad(x, padding, *, mode="constant", value=0.0):
     if mode != "reflect":
         raise ValueError(f"pad mode is {mode!r}, expected 'constant' or 'reflect'")
     if any(max(b, a) >= n for b, n, a in zip(before, x.shape, after) if b or a):
-        raise ValueError(f"pad: reflection by {tuple(padding)} needs an image larger than that, got shape {x.shape}")
+        raise ValueError(f"pad: reflection by {padding} needs an image larger than that, got shape {x.shape}")
     for axis, (b, n, a) in enumerate(zip(before, x.shape, after)):
         if b or a:  # the mirror stands on the edge pixel: b, ..., 1 before it, n - 2, ..., n - 1 - a behind
             line = (slice(None),) * axis
@@ -151,8 +156,23 @@ def _resizing(old, new, ratio, mode):
 
 def pixel_shuffle(x, upscale_factor):
     """(N, C r r, H, W) -> (N, C, H r, W r), channels to pixels (Shi et al. 2016)."""
-    n, c, h, w = x.shape
     r = upscale_factor
-    if c % (r * r):
-        raise ValueError(f"pixel_shuffle: {c} channels are not a multiple of {r} * {r}")
+    if x.ndim != 4 or r < 1 or x.shape[1] % (r * r):
+        raise ValueError(f"pixel_shuffle: x has shape {x.shape}, expected (N, C * {r} * {r}, H, W)")
+    n, c, h, w = x.shape
     return reshape(permute(reshape(x, n, c // (r * r), r, r, h, w), 0, 1, 4, 2, 5, 3), n, c // (r * r), h * r, w * r)
+
+
+def _takes_tensor(function):
+    """function, with a plain sentence for the commonest slip: a NumPy array where a Tensor belongs."""
+    @functools.wraps(function)
+    def checked(*args, **options):
+        if args and not isinstance(args[0], Tensor):
+            raise TypeError(f"{function.__name__} got a {type(args[0]).__name__}, expected a Tensor: minigan.tensor(array) "
+                            "makes one")
+        return function(*args, **options)
+    return checked
+
+
+for _name in set(__all__) - {"cat"}:
+    globals()[_name] = _takes_tensor(globals()[_name])

@@ -31,6 +31,8 @@ def constant_(t, value):
 
 def fan_in_(t, fan_in):
     """Fill with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for linear and convolution layers."""
+    if fan_in < 1:
+        raise ValueError(f"a layer with {fan_in} inputs to each output: expected at least one")
     bound = 1 / math.sqrt(fan_in)
     return uniform_(t, -bound, bound)
 

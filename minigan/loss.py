@@ -31,6 +31,8 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     read for this check) or an unknown reduction.
     """
     check_reduction(reduction)
+    if logits.dtype.kind != "f":
+        raise TypeError(f"logits are {logits.dtype}, expected float32 or float64")
     t = _target(logits, target)
     n = logits.size if reduction == "mean" else 1
     if n == 0:

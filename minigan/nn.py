@@ -8,7 +8,7 @@ import numpy as np
 from . import devices, init, rng
 from . import functional as F
 from .engine import Tensor, no_grad
-from .ops import getitem, reshape
+from .ops import getitem
 from .tensors import tensor, zeros
 
 
@@ -56,8 +56,11 @@ class Module:
             yield from child._named(kind, f"{prefix}{name}.")
 
     def named_parameters(self):
-        """(dotted name, Parameter), in the order of definition."""
-        return list(self._named(Parameter))
+        """(dotted name, Parameter), in the order of definition; one with two names appears once, under the first."""
+        first = {}
+        for name, p in self._named(Parameter):
+            first.setdefault(id(p), (name, p))
+        return list(first.values())
 
     def parameters(self):
         """All Parameters."""
@@ -102,6 +105,7 @@ class Module:
         for _, t in self._named((Parameter, Buffer)):
             if t.dtype.kind == "f":
                 t.data, t.grad = t.data.astype(dtype), None
+                t._version[0] += 1  # a graph of the old values is of no use any more
         return self
 
     def double(self):
@@ -336,7 +340,7 @@ class Flatten(Module):
     """(N, ...) -> (N, features)."""
 
     def forward(self, x):
-        return reshape(x, x.shape[0], -1)
+        return x.reshape(x.shape[0], -1)
 
 
 class Unflatten(Module):
@@ -346,7 +350,7 @@ class Unflatten(Module):
         self.dim, self.shape = dim, tuple(unflattened_size)
 
     def forward(self, x):
-        return reshape(x, x.shape[:self.dim] + self.shape + x.shape[self.dim % x.ndim + 1:])
+        return x.reshape(x.shape[:self.dim] + self.shape + x.shape[self.dim % x.ndim + 1:])
 
 
 class Embedding(Module):

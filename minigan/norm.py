@@ -26,6 +26,11 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
     """
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise ValueError(f"batch_norm: x has shape {x.shape}, expected 2 to 4 axes, none of them empty")
+    if x.dtype.kind != "f" or not (eps >= 0 and (negative_slope or 0) >= 0):
+        raise ValueError(f"batch_norm: x is {x.dtype}, eps {eps} and negative_slope {negative_slope}, expected floats, "
+                         "both numbers at least 0")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: got only one of running_mean and running_var, expected both or neither")
     for what, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and (t.shape != (x.shape[1],) or t.dtype != x.dtype):
             raise ValueError(f"batch_norm: {what} is {t.shape} {t.dtype}, expected ({x.shape[1]},) {x.dtype}, as x")
@@ -103,6 +108,8 @@ def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
     if x.ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel")
     n, c, h, w = x.shape
+    if any(t is not None and t.shape != (c,) for t in (weight, bias)):
+        raise ValueError(f"instance_norm: weight and bias must have shape ({c},), as x of shape {x.shape} has channels")
     weight, bias = (t if t is None else reshape(expand(t, n, c), n * c) for t in (weight, bias))
     y = batch_norm(reshape(x, 1, n * c, h, w), weight=weight, bias=bias, training=True, eps=eps,
                    negative_slope=negative_slope)
@@ -114,6 +121,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if x.shape[-len(shape):] != shape:
         raise ValueError(f"layer_norm: x of shape {x.shape} does not end in normalized_shape {shape}")
+    if any(t is not None and t.shape != shape for t in (weight, bias)):
+        raise ValueError(f"layer_norm: weight and bias must have normalized_shape {shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     d = x - mean(x, axes, keepdim=True)
     y = d / sqrt(mean(d * d, axes, keepdim=True) + eps)

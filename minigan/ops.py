@@ -63,6 +63,7 @@ def div(x, y):
 def pow(x, p):
     """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
     if isinstance(p, SCALARS):
+        p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
         return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
     x, p = _pair(x, p)
     xs, ps = x.shape, p.shape
@@ -132,6 +133,10 @@ def _axes(dim, ndim):
     return tuple(sorted(d % ndim for d in dims))
 
 
+def _count(x, dim):
+    return int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+
+
 def _kept(shape, axes):
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
@@ -153,12 +158,15 @@ def sum_to(x, shape):
 
 def mean(x, dim=None, *, keepdim=False):
     """Arithmetic mean over dim."""
-    return sum(x, dim, keepdim=keepdim) / int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+    if (n := _count(x, dim)) == 0:
+        raise ValueError(f"the mean over an empty batch does not exist: shape {x.shape}, dim={dim}")
+    return sum(x, dim, keepdim=keepdim) / n
 
 
 def var(x, dim=None, *, unbiased=True, keepdim=False):
     """Variance over dim; divided by n - 1, or by n with unbiased=False."""
-    n = int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+    if (n := _count(x, dim)) <= unbiased:
+        raise ValueError(f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}")
     d = x - mean(x, dim, keepdim=True)
     return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
 
@@ -182,13 +190,16 @@ def reshape(x, *shape):
 
 def flatten(x, start_dim=0, end_dim=-1):
     """Merge the axes start_dim..end_dim into one."""
-    start, end = start_dim % x.ndim, end_dim % x.ndim
+    (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
     return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start:end + 1])),) + x.shape[end + 1:])
 
 
 def permute(x, *dims):
     """Reorder the axes; PyTorch's permute."""
-    dims = tuple(d % x.ndim for d in tensors.flat(dims))
+    dims = tensors.flat(dims)
+    if len(_axes(dims, x.ndim)) != x.ndim:
+        raise ValueError(f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}")
+    dims = tuple(d % x.ndim for d in dims)
     inverse = tuple(int(i) for i in np.argsort(dims))
     return record(x.data.transpose(dims), (x, lambda g: permute(g, inverse)))
 
@@ -235,7 +246,10 @@ def cat(tensors, dim=0):
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat needs at least one tensor, got an empty list")
-    dim %= tensors[0].ndim
+    kinds = {str(t.dtype) if isinstance(t, Tensor) else f"a {type(t).__name__}" for t in tensors}
+    if len(kinds) > 1 or not isinstance(tensors[0], Tensor):
+        raise TypeError(f"cat needs Tensors of one dtype, got {', '.join(sorted(kinds))}")
+    dim, = _axes(dim, tensors[0].ndim)
     ends = np.cumsum([t.shape[dim] for t in tensors]).tolist()
 
     def piece(start, end):
@@ -248,7 +262,7 @@ def cat(tensors, dim=0):
 def stack(tensors, dim=0):
     """Join tensors of one shape along a new axis."""
     tensors = list(tensors)
-    dim %= tensors[0].ndim + 1 if tensors else 1
+    dim, = _axes(dim, tensors[0].ndim + 1 if tensors else 1)
     return cat([reshape(t, t.shape[:dim] + (1,) + t.shape[dim:]) for t in tensors], dim)
 
 
@@ -277,7 +291,7 @@ def matmul(x, y):
 METHODS = {
     "__add__": add, "__radd__": add, "__sub__": sub, "__rsub__": lambda x, y: sub(y, x), "__neg__": neg,
     "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda x, y: div(y, x), "__pow__": pow,
-    "__rpow__": lambda x, base: exp(x * float(np.log(base))),
+    "__rpow__": lambda x, base: pow(*_pair(base, x)),
     "__matmul__": matmul, "__rmatmul__": lambda x, y: matmul(y, x), "__getitem__": getitem, "__abs__": abs,
     "sum": sum, "mean": mean, "var": var, "amax": amax, "exp": exp, "log": log, "sqrt": sqrt, "abs": abs, "tanh": tanh,
     "sigmoid": sigmoid, "clamp": clamp, "reshape": reshape, "flatten": flatten, "transpose": transpose,

@@ -5,11 +5,13 @@ counts a new version, so a backward pass through the old values is refused.
 """
 
 import copy
+import numbers
 
 import numpy as np
 
 from . import devices
-from .engine import Tensor, no_grad
+from .engine import Tensor
+from .nn import Buffer
 
 
 class Optimizer:
@@ -19,12 +21,16 @@ class Optimizer:
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__} got no parameters")
-        for p in self.params:
-            if not isinstance(p, Tensor) or not p.requires_grad:
-                raise TypeError(f"{type(self).__name__} needs Tensors that require grad, got {type(p).__name__}")
+        for i, p in enumerate(self.params):
+            if not isinstance(p, Tensor) or not p.requires_grad or p.node.leaf is None:
+                what = "requires none" if not getattr(p, "requires_grad", 0) else f"is the output of {p.node.name}"
+                raise TypeError(f"{type(self).__name__} needs leaf Tensors that require grad, number {i}, a "
+                                f"{type(p).__name__}, {what}")
+            if any(p is other for other in self.params[:i]):
+                raise ValueError(f"{type(self).__name__} got parameter {i} of {len(self.params)} twice, expected it once")
         for name, value in settings.items():
-            if isinstance(value, float | int) and not (value >= 0 and np.isfinite(value)):
-                raise ValueError(f"{type(self).__name__}: {name} is {value}, expected a finite number of at least 0")
+            if name != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
+                raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
         self.settings = settings
         self.state = [{} for _ in self.params]
 
@@ -58,6 +64,8 @@ class Optimizer:
 
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
+        if not {"state", "param_groups"} <= set(state):
+            raise ValueError(f"expected an optimiser's state with state and param_groups, got {sorted(state)}")
         group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
         if len(group["params"]) != len(self.params) or not set(self.settings) <= set(group):
             raise ValueError(f"the state is of an optimiser with {len(group['params'])} parameters and settings "
@@ -69,8 +77,8 @@ class Optimizer:
                     raise ValueError(f"optimiser state {name} of parameter {i} has shape {np.shape(value)}, expected "
                                      f"{self.params[i].shape}")
         self.settings = {k: tuple(group[k]) if isinstance(group[k], list) else group[k] for k in self.settings}
-        self.state = [{k: devices.xp.array(v, p.dtype) if np.ndim(v) else v for k, v in entries.get(i, {}).items()}
-                      for i, p in enumerate(self.params)]
+        self.state = [{k: devices.xp.array(v, p.dtype) if np.ndim(v) or k != "step" else int(v)
+                       for k, v in entries.get(i, {}).items()} for i, p in enumerate(self.params)]
 
 
 class SGD(Optimizer):
@@ -117,7 +125,7 @@ class Adam(Optimizer):
     """Kingma and Ba 2015: p -= lr m^ / (sqrt(v^) + eps), with the bias-corrected moments of the gradient."""
 
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        if not all(0 <= b < 1 for b in betas):
+        if not (isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0 <= b < 1 for b in betas)):
             raise ValueError(f"Adam: betas are {betas}, expected two numbers in [0, 1)")
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
@@ -158,11 +166,15 @@ def ExponentialLR(optimizer, gamma):
 
 def StepLR(optimizer, step_size, gamma=0.1):
     """lr * gamma^(step // step_size)."""
+    if step_size < 1:
+        raise ValueError(f"StepLR: step_size is {step_size}, expected at least 1")
     return LambdaLR(optimizer, lambda step: gamma ** (step // step_size))
 
 
 def ConstantThenLinearLR(optimizer, constant, linear):
     """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more (CycleGAN's schedule)."""
+    if constant < 0 or linear < 1:
+        raise ValueError(f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1")
     return LambdaLR(optimizer, lambda step: 1 - max(0, min(step, constant + linear) - constant) / linear)
 
 
@@ -182,15 +194,10 @@ class ExponentialMovingAverage:
         """Move the average towards the network's present weights."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        trained = dict(module.named_parameters())
-        with no_grad():
-            for name, average in self.module._named(Tensor):
-                if name in trained:
-                    average.data += (1 - decay) * (trained[name].data - average.data)
-            for own, theirs in zip(self.module.modules(), module.modules()):
-                for name, buffer in vars(theirs).items():
-                    if isinstance(buffer, Tensor) and not buffer.requires_grad and name in vars(own):
-                        vars(own)[name].copy_(buffer)
+        for average, weight in zip(self.module.parameters(), module.parameters()):
+            average.copy_(average.data + (1 - decay) * (weight.data - average.data))
+        for (_, own), (_, theirs) in zip(self.module._named(Buffer), module._named(Buffer)):
+            own.copy_(theirs)
 
     def state_dict(self):
         return {"module": self.module.state_dict(), "count": self.count}

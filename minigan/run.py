@@ -73,18 +73,20 @@ class Run:
                 if step == 0:
                     self._check_sample()
                     self._draw_samples(step)
-                for step in range(step + 1, self.args.steps + 1):
+                while step < self.args.steps and not self.signal:
+                    step += 1
                     began = time.perf_counter()
                     yield step
                     self.seconds += time.perf_counter() - began
                     self.timed += 1
                     self._keep(step)
-                    if self.signal:
-                        break
             if step == self.args.steps:
                 self._draw_training()
                 print(f"all {step} steps are done; see {self.out / 'samples.png'}")
                 return
+            if step != self.saved:
+                self._read_losses(step)
+                self._save(step)
         resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", self.args.out])
         print(f"stopped after step {step} of {self.args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
         sys.exit(128 + self.signal)
@@ -101,7 +103,7 @@ class Run:
         args = self.args
         log, draw, save = (step == args.steps or step % every == 0
                            for every in (args.log_every, args.sample_every, args.checkpoint_every))
-        if log or draw or save or self.signal:
+        if log or draw or save:
             losses = self._read_losses(step)
         if log:
             self._write_row(step, losses)
@@ -109,21 +111,21 @@ class Run:
             self.bar.update()
         if draw:
             self._draw_samples(step)
-        if save or self.signal:
+        if save:
             self._save(step)
 
     def _read_losses(self, step):
         began = time.perf_counter()
         losses = {name: loss.item() if hasattr(loss, "item") else loss for name, loss in self.losses.items()}
         self.seconds += time.perf_counter() - began  # the GPU's, if it was still at work
-        if not losses:
-            raise RuntimeError(f"step {step} ended without session.log(...)")
         for name, loss in losses.items():
             if not np.isfinite(loss):
                 self._fail(step, f"{name} is {loss}")
         return losses
 
     def _write_row(self, step, losses):
+        if not losses:
+            raise RuntimeError(f"step {step} ended without session.log(...)")
         rate = self.timed * self.args.batch_size / self.seconds
         self.seconds, self.timed = 0.0, 0
         columns = ["step", *losses, "images_per_second"]
@@ -143,7 +145,7 @@ class Run:
             print(f"step {step}/{self.args.steps}  {shown}", flush=True)
 
     def _sampled(self):
-        """What sample() gives, with the random generator left as it was: drawing noise must not shift the training's."""
+        """What sample() gives; noise that it draws must not shift the training's, so the generator is put back."""
         random = rng.state_dict()
         with engine.no_grad():
             pictures = np.asarray(self.sample())
@@ -161,15 +163,15 @@ class Run:
     def _check_sample(self):
         """Refuse a sample() that changes the state or leaves a network in another mode, train() or eval()."""
         def fingerprints():
-            _, arrays = checkpoint.flatten(self._state_dicts())
-            modes = {name: thing.training for name, thing in self.state.items() if hasattr(thing, "training")}
-            return {**modes, **{name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}}
+            tree, arrays = checkpoint.flatten(self._state_dicts())
+            marks = {name: (tree[name], getattr(thing, "training", None)) for name, thing in self.state.items()}
+            return {**marks, **{name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}}
 
         before = fingerprints()
         self._sampled()
         if changed := [name for name, mark in fingerprints().items() if mark != before.get(name)]:
-            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch norm "
-                               "in train() mode moves its averages, and eval() wants a train() after it")
+            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
+                               "norm in train() mode moves its averages, and eval() wants a train() after it")
 
     def _state_dicts(self):
         return {name: thing.state_dict() for name, thing in self.state.items()}
@@ -185,7 +187,7 @@ class Run:
 
     def _fail(self, step, what):
         kept = f"the last good checkpoint is {self.out / CHECKPOINT}, of step {self.saved}"
-        sys.exit(f"step {step}: {what}; training stops, and {kept if self.saved else 'there is no checkpoint yet'}")
+        sys.exit(f"step {step}: {what}; training stops; {kept if self.saved is not None else 'there is no checkpoint'}")
 
     # ---- before the first step and after the last
 
@@ -196,13 +198,18 @@ class Run:
         kept = -1 if self.saved is None else self.saved
         for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:  # of a killed process
             leftover.unlink()
-        for picture in self.out.glob("samples/step-*.png"):
-            if int(picture.stem[len("step-"):]) > kept:
+        for step, picture in self._pictures():
+            if step > kept:
                 picture.unlink()
         with whole_file(self.out / CONFIG) as file:
             file.write(json.dumps(self.args.config, indent=2).encode() + b"\n")
         self._cut_log(kept)
         return self.saved or 0
+
+    def _pictures(self):
+        """[(step, path)] of samples/step-*.png, in order of the steps."""
+        paths = [path for path in self.out.glob("samples/step-*.png") if path.stem[5:].isdecimal()]
+        return sorted((int(path.stem[5:]), path) for path in paths)
 
     def _restore(self, resumed):
         about, names = resumed["run"], {"run", *self.state}
@@ -222,7 +229,8 @@ class Run:
         """Keep the header and the rows up to this step; a row that a kill tore has no end of line."""
         path = self.out / LOG
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() and step >= 0 else []
-        rows = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) <= step]
+        rows = [line for line in lines[1:] if line.endswith("\n") and (number := line.split(",")[0]).isdecimal()
+                and int(number) <= step]
         with whole_file(path) as file:
             file.write("".join(lines[:1] + rows if rows else []).encode())
         self.columns = lines[0].strip().split(",") if rows else None
@@ -231,7 +239,7 @@ class Run:
         """training.gif from the samples, losses.png from the log."""
         from matplotlib.figure import Figure  # a second to import, so not before it is needed
 
-        images.save_gif(self.out / "training.gif", sorted((self.out / "samples").glob("step-*.png")))
+        images.save_gif(self.out / "training.gif", [path for _, path in self._pictures()])
         with open(self.out / LOG, encoding="utf-8", newline="") as file:
             (_, *names, _), *rows = csv.reader(file)
         steps, *losses, _ = np.array(rows, float).T
@@ -247,18 +255,20 @@ class Run:
     @contextlib.contextmanager
     def _alone(self):
         """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
-        folder = os.open(self.out, os.O_RDONLY) if os.name == "posix" else None
-        try:
-            if folder is not None:
-                import fcntl
-
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.name != "posix":
             yield
-        except BlockingIOError:
-            raise SystemExit(f"another process is training in {self.out}: choose another --out, or stop it") from None
+            return
+        import fcntl
+
+        folder = os.open(self.out, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sys.exit(f"another process is training in {self.out}: stop it, or choose another --out")
+            yield
         finally:
-            if folder is not None:
-                os.close(folder)
+            os.close(folder)  # and with it the lock, as does the end of the process, however it comes
 
     @contextlib.contextmanager
     def _noting_signals(self):

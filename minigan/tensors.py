@@ -13,8 +13,10 @@ def tensor(a, requires_grad=False, dtype=None):
     """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists become float32."""
     if isinstance(a, Tensor):
         a = a.data
-    if dtype is None and not hasattr(a, "dtype"):
-        dtype = np.float32
+    if not hasattr(a, "dtype"):
+        if np.asarray(a).dtype.kind not in "fiub":  # None and "3" would become numbers in silence
+            raise TypeError(f"tensor() takes numbers and arrays of them, got {a!r:.60}")
+        dtype = dtype or np.float32
     if hasattr(a, "__dlpack__") and not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)):
         a = devices.xp.from_dlpack(a.detach() if hasattr(a, "detach") else a)
     array = devices.xp.array(a, dtype=dtype)
@@ -95,7 +97,7 @@ def _writable(x):
 def copy_(x, source):
     """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
     values = devices.xp.asarray(source.data if isinstance(source, Tensor) else source)
-    if np.broadcast_shapes(values.shape, x.shape) != x.shape:
+    if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):
         raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
     _writable(x)[...] = values
     return x
@@ -127,6 +129,7 @@ METHODS = {
     "numpy": numpy, "__array__": as_array, "item": item, "__float__": lambda x: float(item(x)),
     "__bool__": lambda x: bool(item(x)), "__int__": lambda x: int(item(x)), "__len__": length,
     "__iter__": lambda x: (x[i] for i in range(length(x))), "__repr__": describe, "__deepcopy__": duplicate,
+    "__format__": lambda x, spec: format(item(x), spec) if spec else repr(x),
     "__dlpack__": lambda x, **how: x.data.__dlpack__(**how), "__dlpack_device__": lambda x: x.data.__dlpack_device__(),
     "__array_ufunc__": None,  # NumPy leaves ``array * tensor`` to Tensor.__rmul__
     "copy_": copy_, "clamp_": clamp_, "detach": detach, "requires_grad_": requires_grad_,

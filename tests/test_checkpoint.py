@@ -229,7 +229,8 @@ ONE = npy(np.zeros(1))
 
 
 def declaring(shape, descr="'<f8'", data=b"12345678"):
-    return [tree(W), ("w.npy", npy(header=f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}", data=data))]
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+    return [tree(W), ("w.npy", npy(header=header, data=data))]
 
 
 HOSTILE = {

@@ -1,3 +1,11 @@
 """The papers' networks and losses, one short file each."""
 
+import inspect
+
 from . import dcgan
+
+
+def build(network, arguments):
+    """Call a network class with those of the arguments that it takes, so a network of yours need not take them all."""
+    taken = inspect.signature(network).parameters
+    return network(**{name: value for name, value in arguments.items() if name in taken})

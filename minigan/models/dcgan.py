@@ -9,7 +9,6 @@ weights move over.
 from .. import functional as F
 from .. import nn
 from ..init import dcgan_
-from ..ops import reshape
 
 
 def _doublings(image_size):
@@ -42,7 +41,7 @@ class Generator(nn.Module):
     def forward(self, z):
         if z.shape[1:] not in ((self.latent_dim,), (self.latent_dim, 1, 1)):
             raise ValueError(f"Generator: latents have shape {z.shape}, expected (N, {self.latent_dim})")
-        return self.main(reshape(z, z.shape[0], self.latent_dim, 1, 1))
+        return self.main(z.reshape(z.shape[0], self.latent_dim, 1, 1))
 
 
 class Discriminator(nn.Module):
@@ -63,7 +62,7 @@ class Discriminator(nn.Module):
     def forward(self, x):
         if x.shape[1:] != self.shape:
             raise ValueError(f"Discriminator: images have shape {x.shape}, expected (N, {', '.join(map(str, self.shape))})")
-        return reshape(self.main(x), -1)
+        return self.main(x).reshape(-1)
 
 
 def discriminator_loss(real_logits, fake_logits, *, real_label=1.0):

@@ -1,0 +1,74 @@
+"""DCGAN's arithmetic on latents (Radford et al. 2015, figure 7): slanted - upright + upright = slanted.
+
+    python examples/latent_arithmetic.py runs/dcgan --from 1 --to 7 --out arithmetic.png
+
+From many samples, three means of latents are taken: of slanted and of upright samples of one digit (--from), and of
+upright samples of another (--to). Slanted minus upright is a direction that should mean "slant", whatever the digit.
+The picture shows a row per term, its mean's own image first, and the result: added to the other digit, the direction
+should tilt it and leave it the same digit. Both are measured: digit by minigan's classifier, slant by the image's moments.
+"""
+
+import argparse
+
+import numpy as np
+
+from minigan import arguments, images, metrics
+from sample import draw_latents, generate, load_generator
+
+
+def slant(pictures):
+    """Each image's shear, cov(x, y) / var(y) of its ink, in pixels to the right per pixel up. (n, 1, H, W) -> (n,)."""
+    ink = (pictures[:, 0] + 1) / 2
+    ink = ink / ink.sum((1, 2), keepdims=True)
+    height, width = ink.shape[1:]
+    y, x = -np.arange(height)[:, None] * np.ones(width), np.arange(width) * np.ones((height, 1))
+    x_mean, y_mean = (ink * x).sum((1, 2), keepdims=True), (ink * y).sum((1, 2), keepdims=True)
+    return (ink * (x - x_mean) * (y - y_mean)).sum((1, 2)) / (ink * (y - y_mean) ** 2).sum((1, 2))
+
+
+def main(argv=None):
+    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="a run directory or a checkpoint file of a generator of digits")
+    parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="where the slant is learned")
+    parser.add_argument("--to", type=int, choices=range(10), default=7, help="the digit to tilt")
+    parser.add_argument("-n", type=arguments.at_least(100), default=4000, help="samples to choose from")
+    parser.add_argument("--mean-of", type=arguments.at_least(1), default=8, help="samples in each mean (the paper: 3)")
+    parser.add_argument("--seed", type=arguments.at_least(0), default=0)
+    parser.add_argument("--out", default="arithmetic.png")
+    args = parser.parse_args(argv)
+    try:
+        generator, about = load_generator(args.run)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+    classify = metrics.digit_classifier()
+    z = draw_latents(args.n, about, args.seed)
+    pictures = generate(generator, z)
+    digits, slants = classify(pictures).argmax(1), slant(pictures)
+
+    def mean_latent(digit, slanted):
+        """The mean latent of the most slanted, or the least slanted, samples of a digit."""
+        own = np.flatnonzero(digits == digit)
+        if len(own) < 2 * args.mean_of:
+            parser.error(f"only {len(own)} of {args.n} samples look like a {digit}, expected at least {2 * args.mean_of}")
+        order = own[np.argsort(slants[own])]
+        return z[order[-args.mean_of:] if slanted else order[:args.mean_of]].mean(0)
+
+    slanted, upright = mean_latent(args.source, True), mean_latent(args.source, False)
+    other = mean_latent(args.to, False)
+    result = slanted - upright + other
+    rows = generate(generator, np.stack([slanted, upright, other, result]).astype(np.float32))
+    for name, picture in zip((f"slanted {args.source}", f"upright {args.source}", f"upright {args.to}", "sum"), rows):
+        print(f"{name:>11}: looks like a {classify(picture[None]).argmax(1)[0]}, slant {slant(picture[None])[0]:+.2f}")
+
+    # As in the paper: the result in the middle of a grid, around it the same latent with a little noise.
+    around = result + 0.25 * np.random.default_rng(args.seed).uniform(-1, 1, (9, z.shape[1]))
+    around[4] = result
+    pictures = np.concatenate([rows[:3], generate(generator, around.astype(np.float32))])
+    images.save_png(args.out, images.make_grid(pictures, 3))
+    tilted = [picture for picture in pictures[3:] if classify(picture[None]).argmax(1)[0] == args.to]
+    print(f"{len(tilted)} of 9 around the result look like a {args.to}: {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A small classifier, trained with minigan on the real images, that looks at generated ones.
+
+The one idea: an image is good if a network that has only ever seen real ones knows at once what it shows, and a
+generator is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so the
+classifier is always the same one: fixed architecture, seed and training, always on the processor, kept in the cache
+folder under a name that says what it was trained on. Its confidence on real images is the scale's upper end.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, data, devices, nn, rng
+from . import functional as F
+from .engine import no_grad
+from .files import cache_folder
+from .images import to_float
+from .optim import Adam, ConstantThenLinearLR
+from .tensors import tensor
+
+VERSION = 1  # of architecture and training: raise it when either changes, and old files are no longer found
+BATCH_SIZE = 64
+LEAST_STEPS = 300  # or one pass over the images, whichever is more
+
+
+class Classifier(nn.Module):
+    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, one linear layer."""
+
+    def __init__(self, channels, height, width, classes):
+        layers = []
+        for maps, stride in ((8, 1), (16, 2), (32, 2)):
+            layers += [nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(maps), nn.ReLU()]
+            channels, height, width = maps, -(-height // stride), -(-width // stride)
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels * height * width, classes))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
+def probabilities(classifier, images, batch_size=500):
+    """softmax of the logits: images float32 (N, C, H, W) in [-1, 1] -> float64 (N, classes), each row sums to 1."""
+    with devices.device("cpu"), no_grad():
+        batches = [F.log_softmax(classifier(tensor(images[i:i + batch_size]))).numpy()
+                   for i in range(0, len(images), batch_size)]
+    return np.exp(np.concatenate(batches).astype(np.float64))
+
+
+def trained_classifier(dataset):
+    """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or trained in seconds.
+
+    A file that is missing or damaged is written anew. Nothing of this moves minigan's random generator. Raises
+    ValueError for a Dataset without labels.
+    """
+    if dataset.labels is None:
+        raise ValueError(f"{dataset.name} has no labels, without which no classifier can be trained")
+    with devices.device("cpu"):
+        network = _with_own_random_numbers(_build, dataset)
+        path = cache_folder() / _file_name(dataset)
+        if _restore(network, path):
+            return network.eval()
+        print(f"training the classifier of {dataset.name}, once, for {path}", file=sys.stderr)
+        _with_own_random_numbers(_train, network, dataset)
+        try:
+            checkpoint.save(path, {"classifier": network.state_dict()})
+        except OSError as error:  # a cache that cannot be written costs seconds each time, not the evaluation
+            print(f"the classifier cannot be kept: {error}", file=sys.stderr)
+        return network.eval()
+
+
+def _build(dataset):
+    classes = len(dataset.classes) if dataset.classes else int(dataset.labels.max()) + 1
+    return Classifier(*dataset.images.shape[1:], classes)
+
+
+def _with_own_random_numbers(function, *arguments):
+    """function(*arguments) with minigan's generator at seed 0, which is then put back as it was."""
+    before = rng.state_dict()
+    try:
+        rng.manual_seed(0)
+        return function(*arguments)
+    finally:
+        rng.load_state_dict(before)
+
+
+def _train(network, dataset):
+    steps = max(LEAST_STEPS, len(dataset) // BATCH_SIZE)
+    optimizer = Adam(network.parameters(), 2e-3)
+    schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
+    batches = data.Batches(dataset.images, min(BATCH_SIZE, len(dataset)), labels=dataset.labels)
+    for _, (images, labels) in zip(range(steps), batches):
+        loss = F.cross_entropy(network(tensor(translate(images, rng.generator))), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def translate(images, generator):
+    """Move each image by a random distance, up to 3/32 of its size either way; what comes in from outside is black.
+
+    Linear interpolation along an axis is a product with the matrix max(0, 1 - |i - j - distance|).
+    """
+    def moving(size):
+        distance = generator.uniform(-1, 1, (len(images), 1, 1, 1)) * size * 3 / 32
+        i = np.arange(size)
+        return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(np.float32)  # (N, 1, size, size)
+
+    height, width = images.shape[2:]
+    return moving(height) @ (images + 1) @ moving(width).swapaxes(2, 3) - 1
+
+
+def _file_name(dataset):
+    """What the classifier depends on: data set, size, architecture version, and the images and labels themselves."""
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.images)).hexdigest()[:8]
+    digest += hashlib.sha256(np.ascontiguousarray(dataset.labels)).hexdigest()[:8]
+    channels, height, width = dataset.images.shape[1:]
+    return f"classifier-{Path(dataset.name).stem}-{channels}x{height}x{width}-v{VERSION}-{digest}.npz"
+
+
+def _restore(network, path):
+    """Whether the file holds this network's weights, which then have been loaded."""
+    try:
+        network.load_state_dict(checkpoint.load(path)["classifier"])
+    except FileNotFoundError:
+        return False
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        print(f"{error}: the classifier is trained again", file=sys.stderr)
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""The kernel-backed operations as plain loops over their formulas: slow, obviously right, array in, array out.
+
+Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is complete, so a whole
+network can run on it (``devices.kernels = reference``). The one idea: an oracle must be checked by eye, so each
+function is the sum in its docstring, index by index, in float64, and rounds once, to the dtype it was given.
+
+Shapes: images x (N, C, H, W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
+"""
+
+import functools
+
+import numpy as np
+
+
+def _in_float64(formula):
+    """Compute with float64 copies of the arrays; round the results to the dtype of the first argument."""
+    @functools.wraps(formula)
+    def rounded(x, *arguments):
+        arrays = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in (x, *arguments)]
+        results = formula(*arrays)
+        return tuple(r.astype(x.dtype) for r in results) if type(results) is tuple else results.astype(x.dtype)
+    return rounded
+
+
+# ---- convolution ---------------------------------------------------------------------------------------------------
+
+def _pad(x, padding):
+    return np.pad(x, ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])))
+
+
+@_in_float64
+def conv2d(x, weight, stride, padding):
+    """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s], x zero outside."""
+    (sh, sw), (k, _, r, s), x = stride, weight.shape, _pad(x, padding)
+    y = np.zeros((len(x), k, (x.shape[2] - r) // sh + 1, (x.shape[3] - s) // sw + 1))
+    for n, k, p, q in np.ndindex(y.shape):
+        window = x[n, :, p * sh:p * sh + r, q * sw:q * sw + s]
+        y[n, k, p, q] = np.sum(window * weight[k])
+    return y
+
+
+@_in_float64
+def conv_transpose2d(x, weight, stride, padding, output_padding):
+    """y[n, c, h, w] = sum of x[n, k, p, q] w[k, c, r, s] over all k and all p, q, r, s that meet in pixel (h, w).
+
+    They meet where p sh + r - ph = h and q sw + s - pw = w. Input x (N, K, P, Q), result (N, C, H, W).
+    """
+    (sh, sw), (n, _, p, q), (_, c, r, s) = stride, x.shape, weight.shape
+    y = np.zeros((n, c, (p - 1) * sh - 2 * padding[0] + r + output_padding[0],
+                  (q - 1) * sw - 2 * padding[1] + s + output_padding[1]))
+    for h, w in np.ndindex(y.shape[2:]):
+        for i, j in np.ndindex(r, s):
+            (row, above), (column, left) = divmod(h + padding[0] - i, sh), divmod(w + padding[1] - j, sw)
+            if above == left == 0 and 0 <= row < p and 0 <= column < q:
+                y[:, :, h, w] += x[:, :, row, column] @ weight[:, :, i, j]
+    return y
+
+
+@_in_float64
+def conv2d_weight_grad(x, g, kernel_size, stride, padding):
+    """dw[k, c, r, s] = sum over n, p, q of g[n, k, p, q] x[n, c, p sh + r - ph, q sw + s - pw]."""
+    (sh, sw), (_, _, p, q), x = stride, g.shape, _pad(x, padding)
+    dw = np.zeros((g.shape[1], x.shape[1], *kernel_size))
+    for k, c, r, s in np.ndindex(dw.shape):
+        met = x[:, c, r:r + (p - 1) * sh + 1:sh, s:s + (q - 1) * sw + 1:sw]
+        dw[k, c, r, s] = np.sum(g[:, k] * met)
+    return dw
+
+
+@_in_float64
+def linear(x, weight, bias):
+    """y[n, o] = sum over i of x[n, i] w[o, i], plus b[o]; bias may be None."""
+    y = np.zeros((len(x), len(weight)))
+    for n, o in np.ndindex(y.shape):
+        y[n, o] = np.sum(x[n] * weight[o]) + (0 if bias is None else bias[o])
+    return y
+
+
+@_in_float64
+def channel_sum(g):
+    """s[c] = sum of g[n, c, ...] over all axes but c."""
+    return np.array([np.sum(g[:, c]) for c in range(g.shape[1])])
+
+
+@_in_float64
+def add_bias(x, bias):
+    """y[n, c, ...] = x[n, c, ...] + b[c]."""
+    return np.stack([x[:, c] + bias[c] for c in range(x.shape[1])], axis=1)
+
+
+# ---- batch normalisation -------------------------------------------------------------------------------------------
+
+@_in_float64
+def batch_norm_statistics(x):
+    """mean[c] and the biased var[c] = mean((x - mean)^2), each over all axes but c."""
+    means = np.array([np.mean(x[:, c]) for c in range(x.shape[1])])
+    return means, np.array([np.mean((x[:, c] - m) ** 2) for c, m in enumerate(means)])
+
+
+@_in_float64
+def batch_norm_forward(x, scale, shift, negative_slope):
+    """y[n, c, ...] = act(x[n, c, ...] scale[c] + shift[c]); act is LeakyReLU, or nothing for a slope of None."""
+    y = np.stack([x[:, c] * scale[c] + shift[c] for c in range(x.shape[1])], axis=1)
+    return y if negative_slope is None else leaky_relu(y, negative_slope)
+
+
+@_in_float64
+def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
+    """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n written out in full.
+
+    Over the m values of a channel, with d = x - mean and std = 1 / inv_std,
+
+        dn_j / dx_i  =  (1 [i = j] - 1 / m) / std  -  d_j d_i / (m std^3)
+
+    dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz, where dz is g behind the activation. g, x, y (N, C, ...).
+    """
+    dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
+    dx, dweight, dbias = np.zeros(x.shape), np.zeros(len(mean)), np.zeros(len(mean))
+    for c in range(len(mean)):
+        d, dzc = x[:, c].ravel() - mean[c], dz[:, c].ravel()
+        m = len(d)
+        jacobian = (np.eye(m) - 1 / m) * inv_std[c] - np.outer(d, d) * inv_std[c] ** 3 / m
+        dx[:, c] = (jacobian.T @ dzc * (1 if weight is None else weight[c])).reshape(x[:, c].shape)
+        dweight[c], dbias[c] = np.sum(dzc * d * inv_std[c]), np.sum(dzc)
+    return dx, dweight, dbias
+
+
+# ---- elementwise ---------------------------------------------------------------------------------------------------
+
+@_in_float64
+def leaky_relu(x, negative_slope):
+    """y[i] = x[i] if x[i] > 0 else negative_slope x[i]; a NaN stays a NaN."""
+    y = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        y[i] = x[i] if x[i] > 0 else negative_slope * x[i]
+    return y
+
+
+@_in_float64
+def leaky_relu_grad(g, y, negative_slope):
+    """d[i] = g[i] if y[i] > 0 else negative_slope g[i], y the activation's output."""
+    d = np.zeros(g.shape)
+    for i in np.ndindex(g.shape):
+        d[i] = g[i] if y[i] > 0 else negative_slope * g[i]
+    return d
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x)) if x > 0 else np.exp(x) / (1 + np.exp(x))  # neither exponential can overflow
+
+
+@_in_float64
+def bce_with_logits(x, target, reduction):
+    """max(x, 0) - x t + log(1 + exp(-|x|)) of every element ("none"), their "mean" or "sum"; t like x, or a number."""
+    target, losses = np.broadcast_to(target, x.shape), np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        losses[i] = max(x[i], 0) - x[i] * target[i] + np.log1p(np.exp(-abs(x[i])))
+    return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
+
+
+@_in_float64
+def bce_with_logits_grad(x, target, g, reduction):
+    """(sigmoid(x) - t) g, divided by the number of elements for "mean"; g () or, for "none", like x."""
+    target, g = np.broadcast_to(target, x.shape), np.broadcast_to(g, x.shape)
+    dx = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        dx[i] = (_sigmoid(x[i]) - target[i]) * g[i] / (x.size if reduction == "mean" else 1)
+    return dx
+
+
+def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
+    """Kingma and Ba 2015, Algorithm 1, number by number and in place; step counts from 1.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
+    """
+    for p, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs):
+        for i in np.ndindex(p.shape):
+            g = float(grad[i]) + weight_decay * float(p[i])
+            first = betas[0] * float(m[i]) + (1 - betas[0]) * g
+            second = betas[1] * float(v[i]) + (1 - betas[1]) * g * g
+            m[i], v[i] = first, second
+            p[i] -= lr * (first / (1 - betas[0] ** step)) / (np.sqrt(second / (1 - betas[1] ** step)) + eps)

@@ -1,0 +1,205 @@
+"""The fast NumPy kernels against the plain loops of reference.py: odd shapes, any memory layout, both precisions.
+
+The loops run in float64 on the very numbers that the kernel is given, so what is left is the kernel's own rounding: for
+a sum of n products of unit size at most a few eps sqrt(n).
+"""
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import (
+    cases,
+    convolution,
+    dcgan_convolution,
+    dtypes,
+    fixed_case,
+    in_layout,
+    layouts,
+    transposed_convolution,
+)
+
+import minigan as mg
+from minigan import cpu, devices, reference
+from minigan.models import dcgan
+
+
+def any_convolution(case):
+    return case.of(convolution, convolution, dcgan_convolution)(case)
+
+
+def transposed(case):
+    if case.choose(0, 2):
+        return transposed_convolution(case)
+    w, stride, padding = dcgan_convolution(case)[1:]
+    return case.normal(2, len(w), 2 * case.choose(1, 3), 4), w, stride, padding, (0, 0)
+
+
+def weight_grad(case):
+    x, w, stride, padding = any_convolution(case)
+    size = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)]
+    return x, case.normal(len(x), len(w), *size), w.shape[2:], stride, padding
+
+
+def image(case):
+    return case.normal(case.choose(1, 4), case.choose(1, 4), *case.shape(0, 2))
+
+
+def rows(case):
+    x, out = case.normal(case.choose(1, 4), case.choose(1, 4)), case.choose(1, 4)
+    return x, case.normal(out, x.shape[1]), case.of(None, case.normal(out))
+
+
+def biased(case):
+    x = image(case)
+    return x, case.normal(x.shape[1])
+
+
+def normalised(case):
+    x = image(case)
+    return x, case.normal(x.shape[1]), case.normal(x.shape[1]), case.of(None, 0.0, 0.2, 1.5)
+
+
+def normalised_grad(case):
+    x = image(case)
+    c, slope = x.shape[1], case.of(None, 0.0, 0.2, 1.5)
+    y = case.away(x.shape, 0)
+    return case.normal(*x.shape), x, y, case.normal(c), case.positive(c), case.of(None, case.normal(c)), slope
+
+
+def activation(case):
+    return case.normal(*case.shape(0, 4)), case.of(0.2, 0.0, 1.0, 1.5)
+
+
+def activation_grad(case):
+    y, slope = activation(case)
+    y[y < -1] = 0  # exactly at the kink
+    return case.normal(*y.shape), y, slope
+
+
+def logits(case):
+    x = 4 * case.normal(*case.shape(0, 4))
+    return x, case.of(0.0, 1.0, 0.9, np.asarray(case.rng.uniform(0, 1, x.shape))), case.of("mean", "sum", "none")
+
+
+def logits_grad(case):
+    x, target, reduction = logits(case)
+    return x, target, case.normal(*x.shape if reduction == "none" else ()), reduction
+
+
+# name -> (draw the arguments, how many terms the sums have)
+KERNELS = {
+    "conv2d": (any_convolution, lambda x, w, *_: w[0].size),
+    "conv_transpose2d": (transposed, lambda x, w, *_: w[:, 0].size),
+    "conv2d_weight_grad": (weight_grad, lambda x, g, *_: g[:, 0].size),
+    "linear": (rows, lambda x, *_: x.shape[1]),
+    "channel_sum": (lambda case: (image(case),), lambda x: x[:, 0].size),
+    "add_bias": (biased, lambda *_: 1),
+    "batch_norm_statistics": (lambda case: (image(case),), lambda x: x[:, 0].size),
+    "batch_norm_forward": (normalised, lambda *_: 1),
+    "batch_norm_grad": (normalised_grad, lambda g, *_: 4 * g[:, 0].size),
+    "leaky_relu": (activation, lambda *_: 1),
+    "leaky_relu_grad": (activation_grad, lambda *_: 1),
+    "bce_with_logits": (logits, lambda x, *_: 4 * x.size),
+    "bce_with_logits_grad": (logits_grad, lambda *_: 1),
+}
+
+
+def mapped(f, arguments):
+    """The arguments with f applied to the arrays among them."""
+    return [np.asarray(f(a)) if isinstance(a, (np.ndarray, np.generic)) else a for a in arguments]
+
+
+def results(kernels, name, arguments):
+    y = getattr(kernels, name)(*arguments)
+    return y if isinstance(y, tuple) else (y,)
+
+
+def compare_with_reference(name, case, dtype=np.float64, layout="contiguous"):
+    """Run one kernel on one case; AssertionError where it differs from the loops or writes to its input."""
+    draw, terms = KERNELS[name]
+    arguments = mapped(lambda a: in_layout(np.asarray(a, dtype), layout), draw(case))
+    exact = mapped(np.float64, arguments)
+    tolerance = 16 * np.finfo(dtype).eps * max(8, terms(*exact)) ** 0.5
+    actual = results(cpu, name, arguments)
+    kept = [np.array(y) for y in actual]
+    results(cpu, name, mapped(np.negative, arguments))
+    for y, before, expected in zip(actual, kept, results(reference, name, exact), strict=True):
+        assert y.dtype == dtype and y.shape == expected.shape
+        np.testing.assert_array_equal(y, before, "a result lies in memory that the next call uses")
+        np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+    for a, before in zip(arguments, exact):
+        np.testing.assert_array_equal(a, before, "the kernel wrote to its input")
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@settings(max_examples=60)
+@given(case=cases(), dtype=dtypes, layout=layouts)
+def test_kernel_agrees_with_the_plain_loops(name, case, dtype, layout):
+    compare_with_reference(name, case, dtype, layout)
+
+
+@settings(max_examples=25)
+@given(case=cases(), dtype=dtypes, layout=layouts)
+def test_adam_agrees_with_the_plain_loops_in_place(case, dtype, layout):
+    shapes = [case.shape(0, 3) for _ in range(case.choose(1, 3))]
+    state = [[in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes] for _ in range(3)]
+    params, grads, means = state
+    squares = [case.positive(*s).astype(dtype) for s in shapes]
+    betas, decay = case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)), case.of(0.0, 0.1)
+    arguments = (case.choose(1, 5), 0.01, betas, 1e-8, decay)
+    ours, plain = ([[a.copy() for a in arrays] for arrays in (params, grads, means, squares)] for _ in range(2))
+    identities = [[id(a) for a in arrays] for arrays in ours]
+    cpu.adam(*ours, *arguments)
+    reference.adam(*plain, *arguments)
+    assert identities == [[id(a) for a in arrays] for arrays in ours]
+    for a, b, before in zip(sum(ours, []), sum(plain, []), sum([params, grads, means, squares], [])):
+        np.testing.assert_allclose(a, b, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps)
+        assert a.dtype == before.dtype
+    for a, before in zip(ours[1], grads):
+        np.testing.assert_array_equal(a, before, "adam wrote to the gradients")
+
+
+def public(module):
+    return {name: f for name, f in vars(module).items()
+            if inspect.isfunction(f) and not name.startswith("_") and f.__module__ == module.__name__}
+
+
+def test_reference_has_the_names_and_signatures_of_the_kernels():
+    assert {n: inspect.signature(f) for n, f in public(cpu).items()} == {
+        n: inspect.signature(f) for n, f in public(reference).items()}
+    assert set(KERNELS) | {"adam"} == set(public(cpu))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_reference_rounds_once_to_the_dtype_it_was_given(name):
+    arguments = KERNELS[name][0](fixed_case(3))
+    single = mapped(np.float32, arguments)
+    exact = mapped(np.float64, single)
+    for rounded, y in zip(results(reference, name, single), results(reference, name, exact)):
+        assert rounded.dtype == np.float32
+        np.testing.assert_array_equal(rounded, y.astype(np.float32))
+
+
+def dcgan_step():
+    """One training step of a tiny DCGAN in float64; returns both losses and all weights."""
+    mg.manual_seed(2)
+    g = dcgan.Generator(latent_dim=3, image_size=16, channels=1, width=2).double()
+    d = dcgan.Discriminator(image_size=16, channels=1, width=2).double()
+    optimizers = [mg.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (d, g)]
+    z, real = mg.randn(4, 3, dtype=np.float64), mg.rand(4, 1, 16, 16, dtype=np.float64)
+    fake = g(z)
+    d_loss = dcgan.discriminator_loss(d(real), d(fake.detach()))
+    d_loss.backward()
+    optimizers[0].step()
+    g_loss = dcgan.generator_loss(d(fake))
+    g_loss.backward()
+    optimizers[1].step()
+    return [d_loss.data, g_loss.data] + [t.data for net in (g, d) for t in net.state_dict().values()]
+
+
+def test_a_dcgan_step_runs_on_the_reference_and_gives_the_same_numbers(monkeypatch):
+    fast = dcgan_step()
+    monkeypatch.setattr(devices, "kernels", reference)
+    for a, b in zip(fast, dcgan_step(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
