@@ -49,6 +49,11 @@ def fraction(text):
     return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
+def not_negative(text):
+    """An argument's type: a finite number, 0 or more."""
+    return _number(text, lambda x: 0 <= x < math.inf, "a number of at least 0")
+
+
 def _number(text, holds, expected):
     try:
         x = float(text)

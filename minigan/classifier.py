@@ -1,9 +1,9 @@
 """A small classifier, trained with minigan on the real images, that looks at generated ones.
 
-The one idea: an image is good if a network that has only ever seen real ones knows at once what it shows, and a
-generator is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so the
-classifier is always the same one: fixed architecture, seed and training, always on the processor, kept in the cache
-folder under a name that says what it was trained on. Its confidence on real images is the scale's upper end.
+The one idea: an image is good if a network that has seen only real ones knows at once what it shows, and a
+generator is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so
+the classifier is always the same one: fixed architecture, seed and training, always on the processor, kept in the
+cache folder under a name that says what it was trained on. Its confidence on real images is the scale's upper end.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from . import checkpoint, data, devices, nn, rng
 from . import functional as F
 from .engine import no_grad
 from .files import cache_folder
-from .images import to_float
 from .optim import Adam, ConstantThenLinearLR
 from .tensors import tensor
 
@@ -26,12 +25,13 @@ LEAST_STEPS = 300  # or one pass over the images, whichever is more
 
 
 class Classifier(nn.Module):
-    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, one linear layer."""
+    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, a linear layer."""
 
     def __init__(self, channels, height, width, classes):
         layers = []
         for maps, stride in ((8, 1), (16, 2), (32, 2)):
-            layers += [nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(maps), nn.ReLU()]
+            layers += [nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(maps),
+                       nn.ReLU()]
             channels, height, width = maps, -(-height // stride), -(-width // stride)
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels * height * width, classes))

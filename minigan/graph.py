@@ -45,14 +45,14 @@ class Trace:
     def draw(self, path, loss, names=None):
         """Draw what loss was computed from -> path. Values are as of now; no ``.grad`` is touched.
 
-        path: .png, .svg or .pdf, written whole or not at all. loss: a tensor computed in the trace, a scalar if it requires
-        grad. names: {name: tensor}, which may hold tensors that play no part. Scalars are shown as numbers, others as
-        shape and mean ± standard deviation; blue boxes are leaves that require grad, grey ones are constants.
+        path: .png, .svg or .pdf, written whole or not at all. loss: a tensor computed in the trace, a scalar if it
+        requires grad. names: {name: tensor}, which may hold tensors that play no part. Scalars are shown as numbers,
+        others as shape and mean ± standard deviation; blue boxes are leaves that require grad, grey ones constants.
         Raises ValueError for a loss from elsewhere or more than 60 tensors, ImportError without matplotlib.
         """
         tensors, operations, columns = _ancestors(list(self.records), loss)
         if len(tensors) > MOST:
-            raise ValueError(f"the graph has {len(tensors)} tensors, a picture at most {MOST}: trace a smaller expression")
+            raise ValueError(f"the graph has {len(tensors)} tensors, expected at most {MOST} for a picture")
         wanted = [key for key, t in tensors.items() if loss.requires_grad and t.requires_grad]
         grads = dict(zip(wanted, engine.grad(loss, [tensors[key] for key in wanted]))) if wanted else {}
         labels = {_key(t): name for name, t in (names or {}).items()}
@@ -90,8 +90,8 @@ def _ancestors(records, loss):
 def _card(name, t, grad):
     """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("", heading)."""
     heading = f"{name} {t.shape}".strip() if t.ndim else name
-    rows = [("", heading)] * bool(heading) + [("value", _summary(t))] + ([] if grad is None else [("grad", _summary(grad))])
-    return [(left, right.replace("-", "−") if left else right) for left, right in rows]
+    rows = [("value", _summary(t))] + ([] if grad is None else [("grad", _summary(grad))])
+    return [("", heading)] * bool(heading) + [(what, number.replace("-", "−")) for what, number in rows]
 
 
 def _summary(t):
@@ -102,7 +102,7 @@ def _summary(t):
 def _layout(cards, operations, columns):
     """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width, height) of it all."""
     tallest = ROW * max(map(len, cards.values()))
-    members, links, ways = defaultdict(list), defaultdict(list), []
+    members, ways = defaultdict(list), []
     for key in cards:
         members[columns[key]].append(key)
     for key, (_, inputs) in operations.items():
@@ -110,38 +110,55 @@ def _layout(cards, operations, columns):
             way = [x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key]
             for place in way[1:-1]:  # one in each column that the line crosses
                 members[place[2]].append(place)
-            for a, b in zip(way, way[1:]):
-                links[a].append(b)
-                links[b].append(a)
             ways += [(way, 6 * (i - (times - 1) / 2)) for i in range(times)]
-    y = {place: (tallest + GAP) * i for places in members.values() for i, place in enumerate(places)}
-    for sweep in range(24):
-        for column in sorted(members, reverse=sweep % 2):
-            near = {place: sum(y[q] for q in links[place]) / len(links[place]) for place in members[column]}
-            members[column].sort(key=near.get)
-            y.update(_spread(near, members[column], [tallest + GAP if p in cards else GAP + 8 for p in members[column]]))
-    top, right, left, end = min(y.values()) - tallest / 2 - GAP, GAP, {}, {}
+    steps = [(columns[way[0]] - i, a, b) for way, _ in ways for i, (a, b) in enumerate(zip(way, way[1:]))]
+    y = _heights(members, steps, lambda place: tallest + GAP if place in cards else GAP + 8)
+    top, right, begin, left, end = min(y.values()) - tallest / 2 - GAP, GAP, {}, {}, {}
     for column in sorted(members, reverse=True):
         keys = [place for place in members[column] if place in cards]
+        begin[column] = right
         left[column] = right + max([_pill(operations[key][0]) + GAP for key in keys if key in operations], default=0)
-        end[column] = left[column] + 20 + LETTER * max(len("value" * bool(a) + b) for key in keys for a, b in cards[key])
+        letters = max(len(words) + 5 * bool(what) for key in keys for what, words in cards[key])
+        end[column] = left[column] + 20 + LETTER * letters
         right = end[column] + 34
     boxes = {key: (left[columns[key]], y[key] - top, end[columns[key]] - left[columns[key]], ROW * len(card))
              for key, card in cards.items()}
     lines = []
     for (x, *via, key), shift in ways:
-        stops = [(end[columns[x]], x)] + [(side[place[2]], place) for place in via for side in (left, end)]
-        stops += [(left[columns[key]] - GAP - _pill(operations[key][0]), key)]
+        stops = [(end[columns[x]], x)] + [(side[place[2]], place) for place in via for side in (begin, end)]
+        stops += [(across, key) for across in sorted({begin[columns[key]], left[columns[key]] - GAP - _pill(operations[key][0])})]
         lines.append([(across, y[place] - top + shift) for across, place in stops])
     return boxes, lines, (right - 34 + GAP, max(y.values()) - top + tallest / 2 + GAP)
 
 
-def _spread(wanted, places, heights):
+def _heights(members, steps, room):
+    """{place: height}: sweep to and fro, each place to the mean of its neighbours; keep the fewest crossings and climbs.
+
+    members: {column: places}. steps: (column, place there, place in the next). room: place -> the height it takes.
+    """
+    links, best = defaultdict(list), (float("inf"), {})
+    for _, a, b in steps:
+        links[a].append(b)
+        links[b].append(a)
+    for sweep in range(48):
+        if sweep % 24 == 0:  # two starts, one upside down
+            y = {place: room(place) * i * (-1 if sweep else 1) for places in members.values() for i, place in enumerate(places)}
+        for column in sorted(members, reverse=sweep % 2):
+            near = {place: sum(y[q] for q in links[place]) / len(links[place]) for place in members[column]}
+            members[column].sort(key=near.get)
+            y.update(_spread(near, members[column], room))
+        crossings = sum((y[a] - y[c]) * (y[b] - y[d]) < 0 for i, a, b in steps for j, c, d in steps if i == j)
+        cost = 200 * crossings + sum(abs(y[a] - y[b]) for _, a, b in steps)
+        best = min(best, (cost, dict(y)), key=lambda found: found[0])
+    return best[1]
+
+
+def _spread(wanted, places, room):
     """The positions nearest to the wanted ones that keep the order and overlap nowhere: isotonic regression."""
     blocks, offset, offsets = [], 0, []
-    for place, height in zip(places, heights):
-        offsets.append(offset + height / 2)
-        offset += height
+    for place in places:
+        offsets.append(offset + room(place) / 2)
+        offset += room(place)
         blocks.append((wanted[place] - offsets[-1], 1))
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             (b, m), (a, n) = blocks.pop(), blocks.pop()
@@ -177,7 +194,7 @@ def _paint(cards, kinds, operations, boxes, lines, size):
         bends = [p for (x0, y0), (x1, y1) in zip(points, points[1:])
                  for p in (((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), (x1, y1))]
         curve = Curve(points[:1] + bends, [Curve.MOVETO] + [Curve.CURVE4] * len(bends))
-        axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, fill=False, zorder=0))
+        axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, zorder=0))
     for key, (x, y, width, height) in boxes.items():
         box(x, y, width, height, "round,pad=0,rounding_size=4", facecolor=FILL[kinds[key]], edgecolor=LINE)
         for i, (left, right) in enumerate(cards[key]):

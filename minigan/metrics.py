@@ -1,8 +1,9 @@
-"""Do two sets of points come from one distribution? Measures by nearest neighbours, and by means and covariances.
+"""Do two sets of points come from one distribution? Measures by nearest neighbours, by means and covariances.
 
-The one idea: density needs no model where distances will do, for a point's nearest neighbours say how dense its place is,
-and whose they are says whether two sets lie alike. Distances are computed in blocks of rows, so that 50,000 points need
-megabytes, not the 20 GB of all pairs. No figure means anything alone: take it of two real sets too; that is its floor.
+The one idea: where distances will do, densities need no model. How far a point's neighbours are says how dense
+its place is; whose they are says whether two sets lie alike. Distances are computed in blocks of rows, so that
+50,000 points need megabytes, not the 20 GB of all pairs. No figure means anything alone: take it of two real
+sets as well, and that is its floor.
 
 Points are arrays or Tensors (n, ...), flattened to (n, d): pixels, or a network's features.
 """
@@ -27,27 +28,34 @@ def _points(x, name, least=2):
 
 
 def _pair(x, y, names, least=2):
+    """Both as float64 (n, d) and (m, d), with the origin moved to a point of y.
+
+    No measure here depends on the origin, but rounding does: see _blocks. (Not the mean: bytes then give exact
+    distances.)
+    """
     x, y = _points(x, names[0], least), _points(y, names[1], least)
     if x.shape[1] != y.shape[1]:
-        raise ValueError(f"{names[0]} has points of {x.shape[1]} values, {names[1]} of {y.shape[1]}; expected alike")
+        raise ValueError(f"points of {names[0]} have {x.shape[1]} values, of {names[1]} {y.shape[1]}, expected "
+                         "equally many")
+    origin = y[0].copy()
+    x -= origin
+    y -= origin
     return x, y
 
 
 def _blocks(x, y):
-    """Yield (rows, squared distances from x[rows] to all of y), with the diagonal infinite if y is x.
+    """Yield (rows, squared distances from x[rows] to all of y), a point's distance to itself infinite if y is x.
 
-    |a - b|^2 = |a|^2 + |b|^2 - 2 a.b is one matrix product, but cancels badly far from the origin, so the origin is
-    moved to one of the points (and not to the mean: bytes then give exact distances).
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is mostly one matrix product, but cancels badly far from the origin.
     """
-    a, b = x - y[0], y - y[0]
-    a_squared, b_squared = np.einsum("ij,ij->i", a, a), np.einsum("ij,ij->i", b, b)
+    x_squared, y_squared = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
     step = max(1, BLOCK // len(y))
     for start in range(0, len(x), step):
         rows = np.arange(start, min(start + step, len(x)))
-        d = a[rows] @ b.T
+        d = x[start:start + step] @ y.T
         d *= -2
-        d += a_squared[rows, None]
-        d += b_squared
+        d += x_squared[rows, None]
+        d += y_squared
         np.maximum(d, 0, out=d)  # rounding can leave equal points a trifle below 0
         if y is x:
             d[rows - start, rows] = np.inf
@@ -57,7 +65,8 @@ def _blocks(x, y):
 def _kth_squared(x, k, name):
     """Squared distance from each point to its k-th nearest other one, (n,)."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k < len(x):
-        raise ValueError(f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, one less than the points of {name}")
+        raise ValueError(f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, for {name} has {len(x)} "
+                         "points")
     return np.concatenate([np.partition(d, k - 1, axis=1)[:, k - 1] for _, d in _blocks(x, x)])
 
 
@@ -68,15 +77,16 @@ def nearest_distances(x, y):
 
 
 def two_sample_test(x, y):
-    """Can neighbours tell two samples apart? Leave-one-out accuracy of a 1-nearest-neighbour classifier (Lopez-Paz and
-    Oquab 2017): the share of points whose nearest other point is of the same sample. 0.5: no; 1: always; below 0.5: the
-    points of one lie too close to the other's, as copies do. A tie counts half.
+    """The leave-one-out accuracy of a 1-nearest-neighbour classifier of x against y (Lopez-Paz and Oquab 2017).
 
-    x, y: (n, ...), both of n points, for of unequal sets the larger would win by its number. Raises ValueError.
+    The share of points whose nearest other point is of their own sample, a tie counted half. 0.5: the two cannot
+    be told apart; 1: always; below 0.5: points of one lie too near to the other's, as copies do.
+    x, y: (n, ...), both of n points: of unequal samples the larger would win by numbers. Raises ValueError.
     """
     x, y = _pair(x, y, ("x", "y"))
     if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} points and y {len(y)}, expected equally many: take a random part of the larger")
+        raise ValueError(f"x has {len(x)} points and y {len(y)}, expected equally many: take a random part of the "
+                         "larger")
     n, z, score = len(x), np.concatenate([x, y]), 0.0
     for rows, d in _blocks(z, z):
         to_x, to_y = d[:, :n].min(1), d[:, n:].min(1)
@@ -86,12 +96,13 @@ def two_sample_test(x, y):
 
 
 def frechet_distance(x, y):
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2) of means m and covariances S as np.cov (Heusel et al. 2017).
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), means m and covariances S as np.cov (Heusel 2017).
 
-    x, y: (n, ...), (m, ...) with n, m >= 2; fewer points than values is fine. Raises ValueError.
-    The square W2 distance of two Gaussians. The last trace is the sum of the singular values of S1^1/2 S2^1/2; taken
-    from them, not from the square roots of eigenvalues of the product, rounding stays at 1e-16 instead of 1e-8.
+    The squared Wasserstein-2 distance of two Gaussians. x, y: (n, ...), (m, ...) with n, m >= 2, which may be fewer
+    than the values of a point. Raises ValueError.
     """
+    # The trace of (R R^T)^1/2, R = S1^1/2 S2^1/2, is the sum of R's singular values: right to some 1e-16 of the
+    # largest. Roots of the eigenvalues of S1^1/2 S2 S1^1/2 would make 1e-8 of that wherever one should be 0.
     x, y = _pair(x, y, ("x", "y"))
     (root_x, trace_x), (root_y, trace_y) = map(_covariance_root, (x, y))
     shift = x.mean(0) - y.mean(0)
@@ -107,10 +118,10 @@ def _covariance_root(x):
 
 
 def precision_recall(real, fake, k=3):
-    """Kynkaanniemi et al. 2019: precision, the share of fakes inside the real manifold, and recall, the reverse.
+    """Precision, the share of fakes within the real manifold, and recall, the reverse (Kynkaanniemi et al. 2019).
 
-    A sample's manifold is the union of balls around its points, each as wide as the distance to the k-th nearest other
-    one. real (n, ...), fake (m, ...), k < n, m -> (precision, recall), both in [0, 1]. Raises ValueError.
+    The manifold is the union of balls around the points, each out to the k-th nearest other point.
+    real (n, ...), fake (m, ...), k < n, m -> (precision, recall), both in [0, 1]. Raises ValueError.
     """
     real, fake = _pair(real, fake, ("real", "fake"))
     real_radii, fake_radii = _kth_squared(real, k, "real"), _kth_squared(fake, k, "fake")
@@ -122,10 +133,11 @@ def precision_recall(real, fake, k=3):
 
 
 def density_coverage(real, fake, k=5):
-    """Naeem et al. 2020: how crowded fakes are in the real balls (see precision_recall), and the share of balls hit.
+    """How crowded the fakes are in the real balls of precision_recall, and the share of balls hit (Naeem 2020).
 
-    density = (balls that hold fake j, summed over j) / (k m), about 1 for a perfect generator, and may exceed it;
-    coverage in [0, 1], expected 1 - 1/2^k. real (n, ...), fake (m, ...), k < n -> (density, coverage). ValueError.
+    density = (real balls around fake j, summed over j) / (k m), 1 on average for a perfect generator; coverage in
+    [0, 1], for a perfect one of as many points 1 - 1/2^k on average.
+    real (n, ...), fake (m, ...), k < n -> (density, coverage). Raises ValueError.
     """
     real, fake = _pair(real, fake, ("real", "fake"), least=1)
     radii = _kth_squared(real, k, "real")

@@ -1,7 +1,7 @@
 """A report on generated images: are they recognisable, of every class, like real ones, and no copies?
 
-The one idea: no figure means anything alone. Each is taken of real images too, in the samples' place, and printed beside:
-that is what a perfect generator would score. All of it happens at the size of the real images, on the processor.
+The one idea: no figure means anything alone. Each is taken of real images too, in the samples' place, and printed
+beside: that is what a perfect generator would score. All of it happens at the real images' size.
 """
 
 from dataclasses import dataclass
@@ -66,13 +66,13 @@ class Quality:
             mark = "" if holds is None else ": yes" if holds else ": NO"
             lines.append(f"{what:36}{found:>9}{real:>9}   {expected}{mark}".rstrip())
         if self.classes:
-            shares = "  ".join(f"{name} {_percent(share)}" for name, share in zip(self.classes, self.shares[0]))
-            lines += [f"classes among the samples: {shares}", f"classifier: right on {_percent(self.accuracy)} of the "
-                      "test images; a confidence compares only with others of the same classifier"]
-        lines += [f"two-sample test: {self.two_sample_images} images a side, mean of {DRAWS} draws"]
+            shares = zip(self.classes, self.shares[0])
+            lines += ["of each class: " + "  ".join(f"{name} {_percent(share)}" for name, share in shares),
+                      f"the classifier is right on {_percent(self.accuracy)} of the test images"]
+        lines.append(f"two-sample test: {self.two_sample_images} images a side, mean of {DRAWS} draws")
         if self.two_sample_resized is not None:
-            lines[-1] += (f"; training images resized to the samples' size and back score "
-                          f"{_percent(self.two_sample_resized)}, so much is due to resizing")
+            lines.append(f"training images resized to the samples' size and back score "
+                         f"{_percent(self.two_sample_resized)} in it: resizing alone")
         return "\n".join([*lines, "distances: medians over the images, pixels in [-1, 1]"])
 
 
@@ -81,53 +81,58 @@ def _percent(share):
 
 
 def quality(samples, train, test, *, resized=None, seed=0):
-    """Are samples recognisable, of every class, like the test images, and no copies of training images? -> Quality.
+    """Are samples recognisable, of every class, like test images, and no copies of training images? -> Quality.
 
-    samples: uint8, or floats in [-1, 1], (n, C, H, W), n at least 2. If they have another size than the data they are
-    reduced to it, each pixel the mean over the area that it covers. train, test: Datasets of one size, of real images
-    that the generator has and has not seen. resized: the training images as the generator saw them, uint8 at the
-    samples' size, to measure what that way from size to size costs a perfect generator. seed: chooses the random parts.
-    The classifier is trained on `train`, if it has labels, and kept in the cache folder. Raises ValueError.
+    samples: uint8, or floats in [-1, 1], (n, C, H, W), n at least 2. If they have another size than the data they
+    are reduced to it, each pixel the mean over the area that it covers.
+    train, test: Datasets of one size: real images that the generator has seen, and that it has not.
+    resized: the training images as the generator saw them, uint8 at the samples' size, to measure what the way
+    from size to size costs even a perfect generator. seed: chooses the random parts.
+    If there are labels, the classifier is trained on `train` and kept in the cache folder. Raises ValueError.
     """
     generator = np.random.default_rng(seed)
-    real, unseen, fake = (_as_images(x, name) for x, name in (
-        (train.images, "train"), (test.images, "test"), (samples, "samples")))
-    if not real.shape[1:] == unseen.shape[1:] or fake.shape[1] != real.shape[1]:
-        raise ValueError(f"samples, train and test have shapes {fake.shape}, {real.shape} and {unseen.shape}, expected "
-                         "as many channels everywhere, and train and test of one size")
-    title = (f"quality of {len(fake):,} samples, {fake.shape[2]} x {fake.shape[3]}, against {len(unseen):,} test images of "
-             f"{test.name}, {real.shape[2]} x {real.shape[3]}")
-    fake = area_resize(fake, *real.shape[2:])
-
-    def some(images, most=MOST_IMAGES):
-        return images[generator.permutation(len(images))[:most]]
-
+    real, unseen, fake = map(_as_images, (train.images, test.images, samples), ("train", "test", "samples"))
+    if real.shape[1:] != unseen.shape[1:] or fake.shape[1] != real.shape[1]:
+        raise ValueError(f"samples, train and test have shapes {fake.shape}, {real.shape} and {unseen.shape}, "
+                         "expected one number of channels, and train and test of one size")
+    size, own_size = fake.shape[2:], real.shape[2:]
+    if size[0] < own_size[0] or size[1] < own_size[1]:
+        raise ValueError(f"samples are {size[0]} x {size[1]} and the data {own_size[0]} x {own_size[1]}, expected data no "
+                         "larger than the samples: load it at their size")
+    fake = area_resize(fake, *own_size)
     n = min(len(fake), len(unseen), len(real), MOST_IMAGES)
+
+    def some(images, most):
+        return images[generator.permutation(len(images))[:most]]
 
     def two_sample(images):
         return float(np.mean([two_sample_test(some(images, n), some(unseen, n)) for _ in range(DRAWS)]))
 
-    distances = [nearest_distances(some(x), real) for x in (fake, unseen)]
+    distances = [nearest_distances(some(images, MOST_IMAGES), real) for images in (fake, unseen)]
     medians = tuple(float(np.median(d)) for d in distances)
     return Quality(
-        title=title, **_judge(fake, train, unseen, test.labels), two_sample=(two_sample(fake), two_sample(real)),
-        two_sample_images=n,
-        two_sample_resized=None if resized is None else two_sample(area_resize(_as_images(resized, "resized"),
-                                                                               *real.shape[2:])),
+        **_judge(fake, unseen, train, test),
+        title=f"quality of {len(fake):,} samples, {size[0]} x {size[1]}, against {len(unseen):,} test images of "
+              f"{test.name}, {own_size[0]} x {own_size[1]}",
+        two_sample=(two_sample(fake), two_sample(real)), two_sample_images=n,
+        two_sample_resized=None if resized is None else
+        two_sample(area_resize(_as_images(resized, "resized"), *own_size)),
         distance=medians, nearer=tuple(float((d < LEAST_DISTANCE * medians[1]).mean()) for d in distances))
 
 
-def _judge(fake, train, unseen, labels):
-    """What the classifier finds, the fields of Quality that need labels."""
-    if train.labels is None or labels is None:
+def _judge(fake, unseen, train, test):
+    """What the classifier finds: the fields of Quality that need labels."""
+    if train.labels is None or test.labels is None:
         return dict(classes=None, shares=None, confidence=None, accuracy=None)
+    if train.classes != test.classes:
+        raise ValueError(f"the classes of train are {train.classes}, of test {test.classes}, expected the same")
     network = trained_classifier(train)
     found = [probabilities(network, images) for images in (fake, unseen)]
     count = found[0].shape[1]
     return dict(classes=train.classes or tuple(map(str, range(count))),
                 shares=tuple(np.bincount(p.argmax(1), minlength=count) / len(p) for p in found),
                 confidence=tuple(float(p.max(1).mean()) for p in found),
-                accuracy=float((found[1].argmax(1) == labels).mean()))
+                accuracy=float((found[1].argmax(1) == test.labels).mean()))
 
 
 def _as_images(x, name):
