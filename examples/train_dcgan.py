@@ -15,11 +15,11 @@ import argparse
 import numpy as np
 
 import minigan as mg
+from evaluate import measure
 from minigan import arguments, data, models, run
 from minigan.models.dcgan import discriminator_loss, generator_loss, r1_penalty
 from minigan.optim import Adam, ExponentialMovingAverage
-from sample import PRIORS, generate
-
+from sample import PRIORS, draw_latents, generate
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, r1=0.0)
 DIGITS = dict(steps=4500, batch_size=64, image_size=16, width=16, lr=1e-3, r1=0.5)
@@ -89,6 +89,10 @@ def main(argv=None):
         G_average.update(G)
 
         session.log(d_loss=d_loss, g_loss=g_loss)
+
+    if not args.quiet and args.data == "digits":  # seconds here; for other data there is examples/evaluate.py
+        print(measure(generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data))
+        print(f"see {session.out / 'samples.png'}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,22 @@
 """minigan: generative adversarial networks on a small autograd engine with its own CUDA kernels."""
 
-from . import (checkpoint, data, devices, engine, functional, images, init, models, nn, ops, optim, rng, run,
-               tensors)
+from . import (
+               checkpoint,
+               data,
+               devices,
+               engine,
+               functional,
+               graph,
+               images,
+               init,
+               models,
+               nn,
+               ops,
+               optim,
+               rng,
+               run,
+               tensors,
+)
 from .check import gradcheck
 from .checkpoint import load, save
 from .devices import device, set_device

@@ -39,29 +39,23 @@ def at_least(low):
     return whole_number
 
 
-def positive(text):
-    """An argument's type: a finite number above 0."""
-    return _number(text, lambda x: 0 < x < math.inf, "a number above 0")
+def number(expected, holds):
+    """An argument's type: a number of which `holds` is true; `expected` says so in words."""
+    def convert(text):
+        try:
+            x = float(text)
+        except ValueError:
+            x = math.nan
+        if not holds(x):
+            raise argparse.ArgumentTypeError(f"{text} is not {expected}")
+        return x
+
+    return convert
 
 
-def fraction(text):
-    """An argument's type: a number from 0 to below 1."""
-    return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
-
-
-def not_negative(text):
-    """An argument's type: a finite number, 0 or more."""
-    return _number(text, lambda x: 0 <= x < math.inf, "a number of at least 0")
-
-
-def _number(text, holds, expected):
-    try:
-        x = float(text)
-    except ValueError:
-        x = math.nan
-    if not holds(x):
-        raise argparse.ArgumentTypeError(f"{text} is not {expected}")
-    return x
+positive = number("a number above 0", lambda x: 0 < x < math.inf)
+not_negative = number("a number of at least 0", lambda x: 0 <= x < math.inf)
+fraction = number("a number from 0 to below 1", lambda x: 0 <= x < 1)
 
 
 def parser(model, description=None, **defaults):
@@ -135,9 +129,9 @@ def _option(name):
 
 
 def _require_packages():
-    for module, package in (("PIL", "Pillow"), ("matplotlib", "matplotlib")):
+    for module, package in (("PIL", "Pillow"), ("matplotlib", "matplotlib"), ("tqdm", "tqdm")):
         if importlib.util.find_spec(module) is None:
-            raise ImportError(f"training draws pictures, and {package} is missing: pip install 'minigan[examples]'")
+            raise ImportError(f"training scripts need {package}, which is missing: pip install 'minigan[examples]'")
 
 
 def _kept_arguments(args, given):

@@ -28,7 +28,7 @@ class Classifier(nn.Module):
     """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, a linear layer."""
 
     def __init__(self, channels, height, width, classes):
-        layers = []
+        self.size, layers = (height, width), []
         for maps, stride in ((8, 1), (16, 2), (32, 2)):
             layers += [nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(maps),
                        nn.ReLU()]
@@ -39,13 +39,13 @@ class Classifier(nn.Module):
     def forward(self, x):
         return self.head(self.features(x))
 
-
-def probabilities(classifier, images, batch_size=500):
-    """softmax of the logits: images float32 (N, C, H, W) in [-1, 1] -> float64 (N, classes), each row sums to 1."""
-    with devices.device("cpu"), no_grad():
-        batches = [F.log_softmax(classifier(tensor(images[i:i + batch_size]))).numpy()
-                   for i in range(0, len(images), batch_size)]
-    return np.exp(np.concatenate(batches).astype(np.float64))
+    def probabilities(self, images, batch_size=500):
+        """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> softmax of the logits, float64 (N, classes)."""
+        images = area_resize(images, *self.size)
+        with devices.device("cpu"), no_grad():
+            batches = [F.log_softmax(self(tensor(images[i:i + batch_size]))).numpy()
+                       for i in range(0, len(images), batch_size)]
+        return np.exp(np.concatenate(batches).astype(np.float64))
 
 
 def trained_classifier(dataset):
@@ -126,7 +126,19 @@ def _restore(network, path):
         network.load_state_dict(checkpoint.load(path)["classifier"])
     except FileNotFoundError:
         return False
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{error}: the classifier is trained again", file=sys.stderr)
         return False
     return True
+
+
+def area_resize(images, height, width):
+    """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old ones that it covers."""
+    def covering(old, new):
+        ends, i = np.arange(1, new + 1)[:, None] * (old / new), np.arange(old)
+        overlap = np.minimum(ends, i + 1) - np.maximum(ends - old / new, i)
+        return (overlap.clip(0) * (new / old)).astype(images.dtype)  # (new, old), each row sums to 1
+
+    if images.shape[-2:] == (height, width):
+        return images
+    return covering(images.shape[-2], height) @ images @ covering(images.shape[-1], width).T

@@ -10,8 +10,26 @@ from .conv import add_bias, channel_sum, conv2d, conv_transpose2d
 from .engine import Tensor, record
 from .loss import binary_cross_entropy_with_logits, check_reduction
 from .norm import batch_norm, instance_norm, layer_norm
-from .ops import (abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute, reshape, sigmoid, softplus,
-                  sqrt, sum, tanh, transpose)
+from .ops import (
+    abs,
+    amax,
+    cat,
+    exp,
+    expand,
+    flatten,
+    getitem,
+    log,
+    matmul,
+    mean,
+    permute,
+    reshape,
+    sigmoid,
+    softplus,
+    sqrt,
+    sum,
+    tanh,
+    transpose,
+)
 
 __all__ = ["abs", "amax", "batch_norm", "binary_cross_entropy_with_logits", "cat", "conv2d", "conv_transpose2d",
            "cross_entropy", "dropout", "exp", "flatten", "instance_norm", "interpolate", "l1_loss", "layer_norm",

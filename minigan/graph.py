@@ -1,9 +1,9 @@
 """A small expression as a picture: a box for every tensor, a circle for every operation, gradients where they arrive.
 
-    a, b = mg.tensor(-4.0, requires_grad=True), mg.tensor(2.0, requires_grad=True)
+    a, b = mg.tensor(-3.5, requires_grad=True), mg.tensor(2.0, requires_grad=True)
     with mg.graph.trace() as t:
         c = a + b
-        loss = (c * b + b ** 3).tanh() + c
+        loss = (c * b + b ** 2).tanh() + c
     t.draw("graph.png", loss, names={"a": a, "b": b, "c": c})
 
 The one idea: the drawing reads the same records as the backward pass. A tensor's column is its longest way to the loss;
@@ -126,30 +126,30 @@ def _layout(cards, operations, columns):
     lines = []
     for (x, *via, key), shift in ways:
         stops = [(end[columns[x]], x)] + [(side[place[2]], place) for place in via for side in (begin, end)]
-        stops += [(across, key) for across in sorted({begin[columns[key]], left[columns[key]] - GAP - _pill(operations[key][0])})]
+        stops += [(begin[columns[key]] - 6, key), (left[columns[key]] - GAP - _pill(operations[key][0]), key)]
         lines.append([(across, y[place] - top + shift) for across, place in stops])
     return boxes, lines, (right - 34 + GAP, max(y.values()) - top + tallest / 2 + GAP)
 
 
 def _heights(members, steps, room):
-    """{place: height}: sweep to and fro, each place to the mean of its neighbours; keep the fewest crossings and climbs.
+    """{place: height}: sweep to and fro, each place to the mean of its neighbours; keep what crosses least.
 
-    members: {column: places}. steps: (column, place there, place in the next). room: place -> the height it takes.
+    members: {column: places}. steps: (column, place in it, place in the next). room(place): the height it takes.
     """
     links, best = defaultdict(list), (float("inf"), {})
     for _, a, b in steps:
         links[a].append(b)
         links[b].append(a)
-    for sweep in range(48):
-        if sweep % 24 == 0:  # two starts, one upside down
-            y = {place: room(place) * i * (-1 if sweep else 1) for places in members.values() for i, place in enumerate(places)}
-        for column in sorted(members, reverse=sweep % 2):
-            near = {place: sum(y[q] for q in links[place]) / len(links[place]) for place in members[column]}
-            members[column].sort(key=near.get)
-            y.update(_spread(near, members[column], room))
-        crossings = sum((y[a] - y[c]) * (y[b] - y[d]) < 0 for i, a, b in steps for j, c, d in steps if i == j)
-        cost = 200 * crossings + sum(abs(y[a] - y[b]) for _, a, b in steps)
-        best = min(best, (cost, dict(y)), key=lambda found: found[0])
+    for start in (1, -1):  # from both sides: the sweeps end in different places
+        y = {place: start * room(place) * i for places in members.values() for i, place in enumerate(places)}
+        for sweep in range(24):
+            for column in sorted(members, reverse=sweep % 2):
+                near = {place: sum(y[q] for q in links[place]) / len(links[place]) for place in members[column]}
+                members[column].sort(key=near.get)
+                y.update(_spread(near, members[column], room))
+            crossings = sum((y[a] - y[c]) * (y[b] - y[d]) < 0 for i, a, b in steps for j, c, d in steps if i == j)
+            cost = 200 * crossings + sum(abs(y[a] - y[b]) for _, a, b in steps)
+            best = min(best, (cost, dict(y)), key=lambda found: found[0])
     return best[1]
 
 

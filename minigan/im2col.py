@@ -22,7 +22,7 @@ def conv2d(x, weight, stride, padding):
     """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise."""
     (batch, c, height, width), (k, _, r, s) = x.shape, weight.shape
     p, q = (height + 2 * padding[0] - r) // stride[0] + 1, (width + 2 * padding[1] - s) // stride[1] + 1
-    if stride == (1, 1) and 4 * k <= c and padding[0] < r and padding[1] < s:
+    if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
         return conv_transpose2d(x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0))
     y = np.empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
@@ -34,6 +34,8 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     (batch, k, p, q), (_, c, r, s) = x.shape, weight.shape
     height = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
     width = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
+    if p == q == 1:
+        return _multiply_one_pixel(_hwnc(x), weight, padding, (height, width))
     if 4 * c <= k:
         return _multiply_then_shift(_hwnc(x), weight, stride, padding, (height, width))
     y = np.empty((height, width, batch, c), x.dtype)
@@ -54,22 +56,28 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): Σ over pixels of g[p, q] times the window of x at (p, q)."""
-    c, k, (r, s) = x.shape[1], g.shape[1], kernel_size
-    if stride == (1, 1) and 4 * k <= c and padding[0] < r and padding[1] < s:
+    (_, c, height, width), (batch, k, p, q), (r, s) = x.shape, g.shape, kernel_size
+    if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
         return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1])))
     x, g = _hwnc(x), _hwnc(g)
-    p, q, batch, _ = g.shape
     bands = split(p, -(-p * q * batch * r * s * c // max(_BAND, k * r * s * c)))
     groups = split(len(bands), thread_count())
-    sums = np.zeros((len(groups), k, r * s * c), x.dtype)
+    sums = np.empty((len(groups), k, r * s * c), x.dtype)
 
     def accumulate(i):
-        for rows in bands[groups[i]]:
-            columns = _gather(x, rows, q, kernel_size, stride, padding)
-            sums[i] += g[rows].reshape(-1, k).T @ columns
+        for j in range(groups[i].start, groups[i].stop):
+            columns = _gather(x, bands[j], q, kernel_size, stride, padding)
+            first = j == groups[i].start
+            product = sums[i] if first else scratch("product", sums[i].shape, x.dtype)
+            np.matmul(g[bands[j]].reshape(-1, k).T, columns, out=product)
+            if not first:
+                sums[i] += product
 
     parallel(accumulate, range(len(groups)))
-    return sums.sum(axis=0).reshape(k, r, s, c).transpose(0, 3, 1, 2)
+    total = sums[0]
+    for other in sums[1:]:
+        total += other
+    return total.reshape(k, r, s, c).transpose(0, 3, 1, 2)
 
 
 def _correlate(x, weight, stride, offset, out):
@@ -104,9 +112,14 @@ def _gather(x, rows, q, kernel_size, stride, offset):
 
 def _crop(x, top, height, left, width):
     """x[top : top + height, left : left + width], with zeros where that leaves x; top and left may be negative."""
-    if top >= 0 and left >= 0 and top + height <= len(x) and left + width <= x.shape[1]:
+    batch, c = x.shape[2:]
+    inside = top >= 0 and left >= 0 and top + height <= len(x) and left + width <= x.shape[1]
+    if c < _THIN:           # in the order in which its windows will be read
+        patch = scratch("patch", (c, height, width, batch), x.dtype).transpose(1, 2, 3, 0)
+    elif inside:
         return x[top:top + height, left:left + width]
-    patch = scratch("patch", (height, width) + x.shape[2:], x.dtype)
+    else:
+        patch = scratch("patch", (height, width, batch, c), x.dtype)
     patch.fill(0)
     rows = slice(max(top, 0), max(0, min(top + height, len(x))))
     columns = slice(max(left, 0), max(0, min(left + width, x.shape[1])))
@@ -142,6 +155,19 @@ def _multiply_then_shift(x, weight, stride, padding, size):
     bands = -(-p * q * batch * r * s * c // _BAND)
     parallel(band, split(height, max(bands, thread_count()) if bands > 1 else 1))
     return y.transpose(3, 0, 1, 2)
+
+
+def _multiply_one_pixel(x, weight, padding, size):
+    """Transposed convolution of a single pixel: y[r - ph, s - pw] = x w[r, s], the first layer of a generator."""
+    (_, _, batch, k), (_, c, r, s) = x.shape, weight.shape
+    y = np.zeros(size + (batch, c), x.dtype)
+    inner = y[:r - padding[0], :s - padding[1]]
+    taps = weight.transpose(2, 3, 0, 1)[padding[0]:, padding[1]:][:len(inner), :inner.shape[1]]     # (R, S, K, C)
+    if taps.strides[-1] != taps.itemsize:
+        taps = np.ascontiguousarray(taps)
+    pixel = np.ascontiguousarray(x[0, 0])
+    parallel(lambda rows: np.matmul(pixel, taps[rows], out=inner[rows]), split(len(inner), thread_count()))
+    return _nchw(y)
 
 
 def _sources(rows, tap, stride, padding, taps, count):

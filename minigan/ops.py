@@ -27,7 +27,7 @@ def _pair(x, y):
     elif not isinstance(y, Tensor):
         y = Tensor(y) if hasattr(y, "dtype") else tensors.tensor(y)
     if x.data.dtype != y.data.dtype:
-        a, b = sorted((x.data.dtype, y.data.dtype), key=lambda d: (d.kind == "f", d.itemsize))
+        a, b = sorted((x.data.dtype, y.data.dtype), key=lambda d: (d.kind == "f", d.kind != "b", d.itemsize))
         x, y = astype(x, b), astype(y, b)
     return x, y
 

@@ -27,7 +27,7 @@ class Optimizer:
                 raise TypeError(f"{type(self).__name__} needs leaf Tensors that require grad, number {i}, a "
                                 f"{type(p).__name__}, {what}")
             if any(p is other for other in self.params[:i]):
-                raise ValueError(f"{type(self).__name__} got parameter {i} of {len(self.params)} twice, expected it once")
+                raise ValueError(f"{type(self).__name__} got parameter {i} of {len(self.params)} twice, expected once")
         for name, value in settings.items():
             if name != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
                 raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
@@ -77,7 +77,7 @@ class Optimizer:
                     raise ValueError(f"optimiser state {name} of parameter {i} has shape {np.shape(value)}, expected "
                                      f"{self.params[i].shape}")
         self.settings = {k: tuple(group[k]) if isinstance(group[k], list) else group[k] for k in self.settings}
-        self.state = [{k: devices.xp.array(v, p.dtype) if np.ndim(v) or k != "step" else int(v)
+        self.state = [{k: int(v) if k == "step" else devices.xp.array(devices.to_numpy(v), p.dtype)
                        for k, v in entries.get(i, {}).items()} for i, p in enumerate(self.params)]
 
 

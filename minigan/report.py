@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .classifier import probabilities, trained_classifier
+from .classifier import area_resize, trained_classifier
 from .images import to_float
-from .metrics import nearest_distances, two_sample_test
+from .metrics import nearest_distances, two_sample_halves
 
 LEAST_SHARE = 0.3  # of an even share: 3 % of the samples for each of ten classes
 LEAST_CONFIDENCE = 0.65
@@ -32,11 +32,16 @@ class Quality:
     shares: tuple  # of each class among the samples, among the test images: two arrays
     confidence: tuple  # the classifier's mean largest probability
     accuracy: float  # of the classifier, on the test images
-    two_sample: tuple  # of the test images against samples, against training images
-    two_sample_images: int  # how many a side
-    two_sample_resized: float  # against training images that went to the samples' size and back, or None
+    halves: tuple  # of the two-sample test: accuracy on (test images, samples), on (test, training images)
+    resized_halves: tuple  # on (test images, training images that went to the samples' size and back), or None
+    images_a_side: int  # in the two-sample test
     distance: tuple  # median distance to the nearest training image, of samples, of test images
     nearer: tuple  # the share that is nearer than the median may be
+
+    @property
+    def two_sample(self):
+        """The two-sample test of the test images against samples, and against training images."""
+        return tuple(sum(pair) / 2 for pair in self.halves)
 
     def rows(self):
         """[(what, the samples' figure, the real images', what is expected or "", whether it holds or None)]."""
@@ -51,6 +56,8 @@ class Quality:
         return rows + [
             ("1-nearest-neighbour two-sample test", *map(_percent, self.two_sample),
              f"under {_percent(MOST_TWO_SAMPLE)}; 50 % is perfect", self.two_sample[0] < MOST_TWO_SAMPLE),
+            *((f"  on {of} images alone", *map(_percent, half), "", None)
+              for of, half in zip(("the test", "these"), zip(*self.halves))),
             ("distance to nearest training image", *map("{:.2f}".format, self.distance),
              f"above {floor:.2f}, half the real images'", self.distance[0] > floor),
             (f"images nearer than {floor:.2f} to one", *map(_percent, self.nearer), "", None)]
@@ -69,10 +76,10 @@ class Quality:
             shares = zip(self.classes, self.shares[0])
             lines += ["of each class: " + "  ".join(f"{name} {_percent(share)}" for name, share in shares),
                       f"the classifier is right on {_percent(self.accuracy)} of the test images"]
-        lines.append(f"two-sample test: {self.two_sample_images} images a side, mean of {DRAWS} draws")
-        if self.two_sample_resized is not None:
+        lines.append(f"two-sample test: {self.images_a_side} images a side, mean of {DRAWS} draws")
+        if self.resized_halves is not None:
             lines.append(f"training images resized to the samples' size and back score "
-                         f"{_percent(self.two_sample_resized)} in it: resizing alone")
+                         f"{_percent(sum(self.resized_halves) / 2)} in it: resizing alone")
         return "\n".join([*lines, "distances: medians over the images, pixels in [-1, 1]"])
 
 
@@ -97,16 +104,17 @@ def quality(samples, train, test, *, resized=None, seed=0):
                          "expected one number of channels, and train and test of one size")
     size, own_size = fake.shape[2:], real.shape[2:]
     if size[0] < own_size[0] or size[1] < own_size[1]:
-        raise ValueError(f"samples are {size[0]} x {size[1]} and the data {own_size[0]} x {own_size[1]}, expected data no "
-                         "larger than the samples: load it at their size")
+        raise ValueError(f"samples are {size[0]} x {size[1]} and the data {own_size[0]} x {own_size[1]}, expected data "
+                         "no larger than the samples: load it at their size")
     fake = area_resize(fake, *own_size)
     n = min(len(fake), len(unseen), len(real), MOST_IMAGES)
 
     def some(images, most):
         return images[generator.permutation(len(images))[:most]]
 
-    def two_sample(images):
-        return float(np.mean([two_sample_test(some(images, n), some(unseen, n)) for _ in range(DRAWS)]))
+    def halves(images):
+        draws = [two_sample_halves(some(unseen, n), some(images, n)) for _ in range(DRAWS)]
+        return tuple(float(half) for half in np.mean(draws, axis=0))
 
     distances = [nearest_distances(some(images, MOST_IMAGES), real) for images in (fake, unseen)]
     medians = tuple(float(np.median(d)) for d in distances)
@@ -114,9 +122,8 @@ def quality(samples, train, test, *, resized=None, seed=0):
         **_judge(fake, unseen, train, test),
         title=f"quality of {len(fake):,} samples, {size[0]} x {size[1]}, against {len(unseen):,} test images of "
               f"{test.name}, {own_size[0]} x {own_size[1]}",
-        two_sample=(two_sample(fake), two_sample(real)), two_sample_images=n,
-        two_sample_resized=None if resized is None else
-        two_sample(area_resize(_as_images(resized, "resized"), *own_size)),
+        halves=(halves(fake), halves(real)), images_a_side=n,
+        resized_halves=None if resized is None else halves(area_resize(_as_images(resized, "resized"), *own_size)),
         distance=medians, nearer=tuple(float((d < LEAST_DISTANCE * medians[1]).mean()) for d in distances))
 
 
@@ -127,7 +134,7 @@ def _judge(fake, unseen, train, test):
     if train.classes != test.classes:
         raise ValueError(f"the classes of train are {train.classes}, of test {test.classes}, expected the same")
     network = trained_classifier(train)
-    found = [probabilities(network, images) for images in (fake, unseen)]
+    found = [network.probabilities(images) for images in (fake, unseen)]
     count = found[0].shape[1]
     return dict(classes=train.classes or tuple(map(str, range(count))),
                 shares=tuple(np.bincount(p.argmax(1), minlength=count) / len(p) for p in found),
@@ -145,15 +152,3 @@ def _as_images(x, name):
     if x.dtype.kind != "f" or not np.abs(x).max() <= 1.001:  # NaN is not, either
         raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, expected uint8, or floats in [-1, 1]")
     return x.astype(np.float32)
-
-
-def area_resize(images, height, width):
-    """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old ones that it covers."""
-    def covering(old, new):
-        ends, i = np.arange(1, new + 1)[:, None] * (old / new), np.arange(old)
-        overlap = np.minimum(ends, i + 1) - np.maximum(ends - old / new, i)
-        return (overlap.clip(0) * (new / old)).astype(images.dtype)  # (new, old), each row sums to 1
-
-    if images.shape[-2:] == (height, width):
-        return images
-    return covering(images.shape[-2], height) @ images @ covering(images.shape[-1], width).T

@@ -1,6 +1,6 @@
-"""What training scripts share: the command line, the run directory, and a loop that can stop anywhere and go on.
+"""What training scripts share: the run directory, and a loop that can stop anywhere and go on.
 
-    args = run.parse(run.parser("dcgan", __doc__, steps=4000))
+    args = arguments.parse(arguments.parser("dcgan", __doc__, steps=4000))
     ...                                                      # data, networks, optimisers
     session = run.Run(args, state={"generator": G, ...}, architecture=architecture, sample=sample)
     for step in session:
@@ -17,13 +17,11 @@ newest), checkpoint.npz and, when training ends, training.gif and losses.png.
 
 import contextlib
 import csv
-import importlib.util
 import json
 import os
 import shlex
 import signal
 import sys
-import threading
 import time
 import zlib
 from pathlib import Path
@@ -31,10 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, engine, images, rng
-from .arguments import CHECKPOINT, CONFIG, at_least, find_checkpoint, fraction, load_networks, parse, parser, positive
+from .arguments import CHECKPOINT, CONFIG
 from .files import whole_file
-
-__all__ = ["Run", "at_least", "find_checkpoint", "fraction", "load_networks", "parse", "parser", "positive"]
 
 LOG = "log.csv"
 
@@ -42,11 +38,11 @@ LOG = "log.csv"
 class Run:
     """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1, to ``--steps``.
 
-    args: what `parse` returned. state: {name: object with state_dict() and load_state_dict()} of all that training
-    changes: networks, their averages, optimisers, schedules, batches (minigan's random generator is added here).
-    architecture: the arguments that make the networks anew. sample: a function that gives images (N, C, H, W) in
-    [-1, 1], always from the same latents, and changes nothing. sampling: what sample.py must know to draw such images,
-    as {"batch_statistics": "running"}. The last two but one are kept in the checkpoint.
+    args: what arguments.parse returned. state: {name: object with state_dict() and load_state_dict()} of all that
+    training changes: networks, their averages, optimisers, schedules, batches (minigan's random generator is added
+    here). sample: a function that gives images (N, C, H, W) in [-1, 1], always from the same latents, and changes
+    nothing. Two dicts go into the checkpoint for sample.py: architecture, the arguments that make the networks anew,
+    and sampling, how sample draws, as {"batch_statistics": "running"}.
 
     A loop that ends has written the last checkpoint and pictures. Ctrl-C or SIGTERM ends it after the current step
     with a checkpoint and SystemExit 130 or 143, 128 + the signal's number; a loss, weight or sample that is not finite
@@ -62,33 +58,39 @@ class Run:
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
         self.columns = None  # of log.csv, once it has a row
         self.saved = None  # the step of the newest checkpoint
-        self.signal = self.bar = None
+        self.signal = None
         self.seconds, self.timed = 0.0, 0  # training time, and its number of steps, since the last row of log.csv
 
     def __iter__(self):
-        self.out.mkdir(parents=True, exist_ok=True)
-        with self._alone(), self._noting_signals():
+        from tqdm import tqdm
+
+        args = self.args
+        with contextlib.ExitStack() as at_end:
+            self._lock(at_end)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                at_end.callback(signal.signal, number, signal.signal(number, self._note_signal))
             step = self._open()
-            with self._progress_bar(step):
-                if step == 0:
-                    self._check_sample()
-                    self._draw_samples(step)
-                while step < self.args.steps and not self.signal:
+            if step == 0:
+                self._check_sample()
+                self._draw_samples(step)
+            with tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
+                      disable=args.quiet or not sys.stdout.isatty()) as self.bar:
+                while step < args.steps and not self.signal:
                     step += 1
                     began = time.perf_counter()
                     yield step
                     self.seconds += time.perf_counter() - began
                     self.timed += 1
                     self._keep(step)
-            if step == self.args.steps:
+            if step == args.steps:
                 self._draw_training()
                 print(f"all {step} steps are done; see {self.out / 'samples.png'}")
                 return
             if step != self.saved:
                 self._read_losses(step)
                 self._save(step)
-        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", self.args.out])
-        print(f"stopped after step {step} of {self.args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
+        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out])
+        print(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
         sys.exit(128 + self.signal)
 
     def log(self, **losses):
@@ -107,8 +109,7 @@ class Run:
             losses = self._read_losses(step)
         if log:
             self._write_row(step, losses)
-        if self.bar is not None:
-            self.bar.update()
+        self.bar.update()
         if draw:
             self._draw_samples(step)
         if save:
@@ -139,9 +140,8 @@ class Run:
             rows.writerow([step, *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}"])
         self.columns = columns
         shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items()) + f"  {rate:.0f} images/s"
-        if self.bar is not None:
-            self.bar.set_postfix_str(shown)
-        elif not self.args.quiet:
+        self.bar.set_postfix_str(shown)
+        if self.bar.disable and not self.args.quiet:
             print(f"step {step}/{self.args.steps}  {shown}", flush=True)
 
     def _sampled(self):
@@ -190,6 +190,25 @@ class Run:
         sys.exit(f"step {step}: {what}; training stops; {kept if self.saved is not None else 'there is no checkpoint'}")
 
     # ---- before the first step and after the last
+
+    def _lock(self, at_end):
+        """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        if os.name == "posix":
+            import fcntl
+
+            folder = os.open(self.out, os.O_RDONLY)
+            at_end.callback(os.close, folder)  # and with it the lock, as does the end of the process, however it comes
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sys.exit(f"another process is training in {self.out}: stop it, or choose another --out")
+
+    def _note_signal(self, number, frame):
+        """The first SIGINT or SIGTERM asks for an end after the current step; the second ends the process at once."""
+        self.signal = number
+        signal.signal(number, signal.SIG_DFL)
+        os.write(2, b"\nstopping after this step; once more stops at once\n")  # print() is not reentrant
 
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
@@ -251,51 +270,3 @@ class Run:
         axes.legend()
         with whole_file(self.out / "losses.png") as file:
             figure.savefig(file, format="png", dpi=120)
-
-    @contextlib.contextmanager
-    def _alone(self):
-        """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
-        if os.name != "posix":
-            yield
-            return
-        import fcntl
-
-        folder = os.open(self.out, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                sys.exit(f"another process is training in {self.out}: stop it, or choose another --out")
-            yield
-        finally:
-            os.close(folder)  # and with it the lock, as does the end of the process, however it comes
-
-    @contextlib.contextmanager
-    def _noting_signals(self):
-        """SIGINT and SIGTERM ask for an end after the current step; a second one ends the process at once."""
-        def note(number, frame):
-            self.signal = number
-            signal.signal(number, signal.SIG_DFL)
-            os.write(2, b"\nstopping after this step; once more stops at once\n")  # print() is not reentrant
-
-        if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-            yield
-            return
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextlib.contextmanager
-    def _progress_bar(self, step):
-        if not self.args.quiet and sys.stdout.isatty() and importlib.util.find_spec("tqdm"):
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=self.args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout)
-        try:
-            yield
-        finally:
-            if self.bar is not None:
-                self.bar.close()

@@ -20,6 +20,7 @@ def tensor(a, requires_grad=False, dtype=None):
     if hasattr(a, "__dlpack__") and not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)):
         a = devices.xp.from_dlpack(a.detach() if hasattr(a, "detach") else a)
     array = devices.xp.array(a, dtype=dtype)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype == np.float16:
         raise TypeError(f"minigan computes in float32 and float64 (and integers as indices), not in {array.dtype}")
     return Tensor(array, requires_grad)

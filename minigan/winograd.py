@@ -30,16 +30,15 @@ rounding error stays near the direct convolution's; larger tiles (F(4, 2)) save 
 so nine products of the same size again, no inserted zeros, and no overlapping additions but B's own:
 s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
 
-Each pass transforms its whole input, then each thread takes some output channels, transforms their weights, multiplies
-tile rows by them and transforms back, all in its own cache. Images are (H, W, N, C) in memory.
+A thread takes a share of the batch and goes through it a few tile rows at a time: transform, multiply, transform back,
+all in its own cache. Images are (H, W, N, C) in memory, so that every transform adds long runs of numbers.
 """
 import numpy as np
 
 from .threads import parallel, scratch, split, thread_count
 
 _PIXELS = 256           # rows of a matrix product below which BLAS is slow
-_CHANNELS = 64          # output channels per task: their weights and products fit a second-level cache
-_SLAB = 6 << 20         # elements of transformed image that are held at once: 24 MB of float32
+_SLAB = 6 << 20         # elements of transformed image that the weight gradient holds at once: 24 MB of float32
 
 
 def applies(weight_shape, stride, padding, output_size):
@@ -52,17 +51,18 @@ def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     (batch, c, height, width), k = x.shape, len(weight)
     x, y = x.transpose(2, 3, 0, 1), np.empty((height // 2, width // 2, batch, k), x.dtype)
-    for n in _slabs(batch, 9 * height * width // 4 * c):
-        v = _transform(_transform_image, x[:, :, n], 4 * c)
+    u = _transform_weight(weight)
 
-        def channels(ks):
-            u = _transform_weight(weight[ks])
-            for t in _steps(v):
-                m = scratch("winograd m", (3, 3, t.stop - t.start) + v.shape[3:5] + (len(u[0]),), v.dtype)
-                np.matmul(_matrices(v[:, :, t]), u.transpose(0, 2, 1), out=_matrices(m))
-                _inverse_output(m, y[2 * t.start:2 * t.stop, :, n, ks])
+    def band(share):
+        n, tiles = share
+        for t in _steps(n, tiles, width // 4):
+            v = _scratch("v", n, t, width // 4, 4 * c, x.dtype)
+            m = _scratch("m", n, t, width // 4, k, x.dtype)
+            _transform_image(x[:, :, n], t, v)
+            np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
+            _inverse_output(m, y[2 * t.start:2 * t.stop, :, n])
 
-        parallel(channels, _tasks(k))
+    parallel(band, _shares(batch, height // 4))
     return y.transpose(2, 3, 0, 1)
 
 
@@ -70,20 +70,28 @@ def conv_transpose2d(x, weight):
     """(N, K, P, Q), (K, C, 4, 4) -> (N, C, 2P, 2Q): the adjoint of conv2d."""
     (batch, k, p, q), c = x.shape, weight.shape[1]
     x, y = x.transpose(2, 3, 0, 1), np.empty((2 * p, 2 * q, batch, c), x.dtype)
-    for n in _slabs(batch, 9 * p * q * max(k // 4, c)):
-        d = _transform(_transform_output, x[:, :, n], k)
+    u = _transform_weight(weight)
+    shares = _shares(batch, p // 2)
+    borders = [None] * len(shares)
 
-        def channels(cs):
-            u = _transform_weight(weight[:, cs])
-            below = None
-            for t in _steps(d):
-                v = scratch("winograd m", (3, 3, t.stop - t.start) + d.shape[3:5] + u.shape[2:], d.dtype)
-                np.matmul(_matrices(d[:, :, t]), u, out=_matrices(v))
-                s, below = _inverse_image(v, below)
-                last = t.stop == d.shape[2]
-                _copy_blocks(y[:, :, n, cs], s if last else s[:-1], 2 * t.start, to_image=True)
+    def band(i):
+        n, tiles = shares[i]
+        below = None                                # what the tiles above add to the first row of blocks
+        for t in _steps(n, tiles, q // 2):
+            d = _scratch("d", n, t, q // 2, k, x.dtype)
+            v = _scratch("v", n, t, q // 2, 4 * c, x.dtype)
+            _transform_output(x[:, :, n], t, d)
+            np.matmul(_matrices(d), u, out=_matrices(v))
+            s, below = _inverse_image(v, below)
+            _copy_blocks(y[:, :, n], s if t.stop == p // 2 else s[:-1], 2 * t.start, to_image=True)
+        if tiles.stop < p // 2:                     # the next share has written this row without it
+            borders[i] = below.copy()
 
-        parallel(channels, _tasks(c))
+    parallel(band, range(len(shares)))
+    for (n, tiles), below in zip(shares, borders):
+        if below is not None:
+            pixels = below.reshape(q + 1, -1, 2, 2, c).transpose(2, 0, 3, 1, 4).reshape(2, 2 * q + 2, -1, c)
+            y[4 * tiles.stop - 1:4 * tiles.stop + 1, :, n] += pixels[:, 1:-1]
     return y.transpose(2, 3, 0, 1)
 
 
@@ -92,54 +100,52 @@ def conv2d_weight_grad(x, g):
     (batch, k, p, q), c = g.shape, x.shape[1]
     x, g = x.transpose(2, 3, 0, 1), g.transpose(2, 3, 0, 1)
     dw = np.zeros((k, 4, 4, c), x.dtype)
-    for n in _slabs(batch, 9 * p * q * c):
-        v = _matrices(_transform(_transform_image, x[:, :, n], 4 * c))
-        d = _matrices(_transform(_transform_output, g[:, :, n], k))
-
-        def channels(ks):
-            du = scratch("winograd m", (9, ks.stop - ks.start, 4 * c), v.dtype)
-            np.matmul(d[:, :, ks].transpose(0, 2, 1), v, out=du)
-            _inverse_weight(du, dw[ks])
-
-        parallel(channels, _tasks(k))
+    for slab in split(batch, -(-9 * p * q * batch * c // _SLAB)):
+        _add_weight_grad(x[:, :, slab], g[:, :, slab], dw)
     return dw.transpose(0, 3, 1, 2)
 
 
-def _slabs(batch, elements):
-    """Shares of the batch, each of at most _SLAB elements when one image has `elements`."""
-    return split(batch, -(-batch * elements // _SLAB))
+def _add_weight_grad(x, g, dw):
+    """The whole image is transformed first, for the sum over pixels; then each task takes some of the channels K."""
+    (p, q, batch, k), c = g.shape, x.shape[3]
+    v = _scratch("all v", slice(0, batch), slice(0, p // 2), q // 2, 4 * c, x.dtype)
+    d = _scratch("all d", slice(0, batch), slice(0, p // 2), q // 2, k, x.dtype)
+
+    def transform(share):
+        n, tiles = share
+        for t in _steps(n, tiles, q // 2):
+            _transform_image(x[:, :, n], t, v[:, :, t, :, n])
+            _transform_output(g[:, :, n], t, d[:, :, t, :, n])
+
+    def multiply(ks):
+        du = scratch("winograd m", (9, ks.stop - ks.start, 4 * c), v.dtype)
+        np.matmul(_matrices(d)[:, :, ks].transpose(0, 2, 1), _matrices(v), out=du)
+        _inverse_weight(du, dw[ks])
+
+    parallel(transform, _shares(batch, p // 2))
+    parallel(multiply, split(k, max(thread_count(), -(-k // 64))))
 
 
-def _tasks(channels):
-    return split(channels, max(thread_count(), -(-channels // _CHANNELS)))
+def _shares(batch, tiles):
+    """One share (images, tile rows) per thread: of the batch, and of the rows too if there are more threads than images."""
+    images = split(batch, thread_count())
+    return [(n, t) for n in images for t in split(tiles, -(-thread_count() // len(images)))]
 
 
-def _steps(v):
-    """Slices of the tile rows of v (3, 3, T, columns, N, channels), each a product of some _PIXELS rows."""
-    rows, columns, batch = v.shape[2:5]
-    return split(rows, -(-rows * columns * batch // (2 * _PIXELS)))
+def _steps(n, tiles, columns):
+    """The tile rows of a share, as many at a time as make matrices of some _PIXELS rows."""
+    count = tiles.stop - tiles.start
+    steps = split(count, -(-count * columns * (n.stop - n.start) // _PIXELS))
+    return [slice(tiles.start + t.start, tiles.start + t.stop) for t in steps]
+
+
+def _scratch(name, n, t, columns, channels, dtype):
+    return scratch(f"winograd {name}", (3, 3, t.stop - t.start, columns, n.stop - n.start, channels), dtype)
 
 
 def _matrices(v):
-    """(3, 3, T, columns, N, channels) -> nine matrices (tiles, channels), without copying."""
+    """(3, 3, T, columns, N, channels) -> nine matrices (tiles, channels)."""
     return v.reshape(9, -1, v.shape[-1])
-
-
-def _transform(function, x, channels):
-    """All tiles of x (H, W, N, C) by `function`, the threads sharing the batch or, for few images, the rows."""
-    height, width, batch, _ = x.shape
-    tiles, columns = (height // 4, width // 4) if function is _transform_image else (height // 2, width // 2)
-    out = scratch(function.__name__, (3, 3, tiles, columns, batch, channels), x.dtype)
-
-    def band(where):
-        n, rows = where
-        for t in split(rows.stop - rows.start, -(-(rows.stop - rows.start) * columns * (n.stop - n.start) // _PIXELS)):
-            t = slice(rows.start + t.start, rows.start + t.stop)
-            function(x[:, :, n], t, out[:, :, t, :, n])
-
-    shares = split(batch, thread_count())
-    parallel(band, [(n, rows) for n in shares for rows in split(tiles, -(-thread_count() // len(shares)))])
-    return out
 
 
 def _transform_image(x, t, v):
@@ -200,9 +206,15 @@ def _transform_weight(weight):
     """u = G w: (K, C, 4, 4) -> nine matrices (K, 4C)."""
     k, c = weight.shape[:2]
     u = scratch("winograd u", (3, 3, k, 2, 2, c), weight.dtype)
-    u[0:3:2, 0:3:2] = weight.reshape(k, c, 2, 2, 2, 2).transpose(2, 4, 0, 3, 5, 1)      # tap (2i + a, 2j + b)
-    np.add(u[0:3:2, 0], u[0:3:2, 2], out=u[0:3:2, 1])
-    np.add(u[0], u[2], out=u[1])
+
+    def transform(ks):
+        part = u[:, :, ks]
+        taps = weight[ks].reshape(-1, c, 2, 2, 2, 2)                        # tap (2i + a, 2j + b) as K, C, i, a, j, b
+        part[0:3:2, 0:3:2] = taps.transpose(2, 4, 0, 3, 5, 1)
+        np.add(part[0:3:2, 0], part[0:3:2, 2], out=part[0:3:2, 1])
+        np.add(part[0], part[2], out=part[1])
+
+    parallel(transform, split(k, max(thread_count(), k * c // 4096)))
     return u.reshape(9, k, 4 * c)
 
 

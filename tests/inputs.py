@@ -3,6 +3,7 @@
 The options go to the operation by name. Shapes, axes and options are drawn; values come from the case's generator.
 """
 import numpy as np
+
 from strategies import convolution, kink_free_bias
 
 

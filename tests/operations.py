@@ -7,13 +7,13 @@ linear row is squared by ``Operation.function``: else its second derivative is z
 from dataclasses import dataclass
 from typing import Callable
 
-import inputs as draw
 import numpy as np
-from strategies import convolution, transposed_convolution
 
+import inputs as draw
 import minigan as mg
 from minigan import activation, conv
 from minigan import functional as F
+from strategies import convolution, transposed_convolution
 
 
 @dataclass(repr=False)

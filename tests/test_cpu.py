@@ -1,15 +1,10 @@
 """The fast NumPy implementations, each against the plainest statement of its formula in float64, in any memory layout."""
-import os
-import subprocess
-import sys
-import threading
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan import cpu, threads
+from minigan import cpu
 
 LAYOUTS = ("C", "HWNC", "CHWN", "reversed", "sliced", "broadcast")
 seeds = st.integers(0, 2 ** 32 - 1)

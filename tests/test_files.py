@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_data import bytes_of, cifar_members, idx, write_cifar_archive
 
 from minigan import data, datasets, files
+from test_data import bytes_of, cifar_members, idx, write_cifar_archive
 
 CONTENT = os.urandom(300_000)
 PATIENT = 20  # seconds, which no test waits for

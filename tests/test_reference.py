@@ -8,6 +8,10 @@ import inspect
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
+import minigan as mg
+from minigan import cpu, devices, reference
+from minigan.models import dcgan
 from strategies import (
     cases,
     convolution,
@@ -18,10 +22,6 @@ from strategies import (
     layouts,
     transposed_convolution,
 )
-
-import minigan as mg
-from minigan import cpu, devices, reference
-from minigan.models import dcgan
 
 
 def any_convolution(case):

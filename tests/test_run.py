@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import checkpoint, run
+from minigan import arguments, checkpoint, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,7 +30,7 @@ SCRIPT = '''
 import os, sys, time
 import numpy as np
 import minigan as mg
-from minigan import run
+from minigan import arguments, run
 
 
 class Mean:
@@ -47,9 +47,9 @@ class Mean:
 
 
 def main(argv=None):
-    parser = run.parser("toy", __doc__, steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
-    parser.add_argument("--lr", type=run.positive, default=0.03, help="learning rate")
-    args = run.parse(parser, argv)
+    parser = arguments.parser("toy", __doc__, steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
+    parser.add_argument("--lr", type=arguments.positive, default=0.03, help="learning rate")
+    args = arguments.parse(parser, argv)
     images = mg.data.load(args.data).images
     mean, batches = Mean(), mg.data.Batches(images, args.batch_size, seed=args.seed)
     session = run.Run(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
@@ -102,6 +102,13 @@ def start(script, *arguments, **environment):
                             env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
 
 
+def finish(process):
+    """Wait for a script that `start` began, and demand that it ended well -> what it printed."""
+    output, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    return output
+
+
 def bits(out):
     return (Path(out) / "checkpoint.npz").read_bytes()
 
@@ -121,9 +128,7 @@ def rows(out):
 def straight(script, tmp_path_factory):
     """A run of 20 steps that nothing disturbed."""
     out = tmp_path_factory.mktemp("runs") / "straight"
-    process = start(script, "--out", out)
-    output, errors = process.communicate()
-    assert (process.returncode, errors) == (0, "")
+    output = finish(start(script, "--out", out))
     assert output.splitlines()[0].startswith("device cpu: ") and "because" in output.splitlines()[0]
     assert output.splitlines()[1].startswith("step 5/20  loss ") and output.splitlines()[1].endswith(" images/s")
     assert output.splitlines()[-1] == f"all 20 steps are done; see {out / 'samples.png'}"
@@ -288,8 +293,7 @@ def check_kills(script, straight, out, kills, seed):
         process.communicate()
         if (out / "checkpoint.npz").exists():
             steps.append(mg.load(out / "checkpoint.npz")["run"]["step"])
-    process = start(script, "--out", out, "--resume", "--log-every", 5)
-    assert process.wait() == 0 and process.communicate()[1] == ""
+    finish(start(script, "--out", out, "--resume", "--log-every", 5))
     assert steps == sorted(steps) and bits(out) == bits(straight)
     logged = rows(out)
     assert [row for row in logged if row[0] in ("step", "5", "10", "15", "20")] == rows(straight)
@@ -304,14 +308,10 @@ def test_kill_9_and_resume_gives_the_same_bits(script, straight, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_kill_9_at_many_moments_and_resume_gives_the_same_bits(script, tmp_path, seed):
-    straight = tmp_path / "straight"
-    os.environ["TOY_SIZE"] = "500000"  # checkpoints of 2 MB, so that kills fall into their writing
-    try:
-        assert start(script, "--out", straight).wait() == 0
-        assert check_kills(script, straight, tmp_path / "killed", kills=8, seed=seed)
-    finally:
-        del os.environ["TOY_SIZE"]
+def test_kill_9_at_many_moments_and_resume_gives_the_same_bits(script, tmp_path, monkeypatch, seed):
+    monkeypatch.setenv("TOY_SIZE", "500000")  # checkpoints of 2 MB, so that kills fall into their writing
+    finish(start(script, "--out", tmp_path / "straight"))
+    assert check_kills(script, tmp_path / "straight", tmp_path / "killed", kills=8, seed=seed)
 
 
 # ---- what is refused
@@ -371,13 +371,19 @@ def test_a_bad_argument_is_refused_in_one_sentence(train, tmp_path, arguments, s
 
 @pytest.mark.parametrize("text, value", [("0", 0.0), ("0.999", 0.999)])
 def test_fractions(text, value):
-    assert run.fraction(text) == value
+    assert arguments.fraction(text) == arguments.not_negative(text) == value
 
 
 @pytest.mark.parametrize("text", ["1", "-0.1", "nan", "half"])
 def test_what_is_no_fraction(text):
     with pytest.raises(Exception, match=f"{text} is not a number from 0 to below 1"):
-        run.fraction(text)
+        arguments.fraction(text)
+
+
+@pytest.mark.parametrize("text", ["-1e-9", "inf", "nan"])
+def test_what_is_negative(text):
+    with pytest.raises(Exception, match=f"{text} is not a number of at least 0"):
+        arguments.not_negative(text)
 
 
 @pytest.fixture
@@ -424,7 +430,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_left_alone(train, copy,
 
 def test_a_missing_package_is_named_before_training(train, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "matplotlib" else 1)
-    refused(train, "matplotlib is missing: pip install 'minigan[examples]'", "--out", tmp_path / "out")
+    refused(train, "matplotlib, which is missing: pip install 'minigan[examples]'", "--out", tmp_path / "out")
 
 
 # ---- the session itself, without a script
@@ -443,10 +449,10 @@ class Weights:
         self.w = state["w"]
 
 
-def session(out, *arguments, steps=4, state=None, sample=None, **options):
-    args = run.parse(run.parser("toy", steps=steps), ["--out", str(out), "--quiet", *map(str, arguments)])
+def session(out, *given, steps=4, state=None, sample=None):
+    args = arguments.parse(arguments.parser("toy", steps=steps), ["--out", str(out), "--quiet", *map(str, given)])
     state = {"weights": Weights()} if state is None else state
-    return run.Run(args, state=state, architecture={}, sample=sample or (lambda: np.zeros((1, 1, 8, 8))), **options)
+    return run.Run(args, state=state, architecture={}, sample=sample or (lambda: np.zeros((1, 1, 8, 8))))
 
 
 def exit_of(steps):
@@ -632,10 +638,10 @@ def test_networks_of_ones_own_are_named_in_the_checkpoint_and_may_not_change(tmp
         these.log(loss=0)
     networks = mg.load(out / "checkpoint.npz")["run"]["networks"]
     assert networks == {"file": str(path), "sha256": these.args.networks_sha256}
-    assert run.load_networks(path, networks["sha256"])[1] == networks["sha256"]
+    assert arguments.load_networks(path, networks["sha256"])[1] == networks["sha256"]
     path.write_text(NETWORKS + "# better\n")
     with pytest.raises(ValueError, match="it was changed since the training"):
-        run.load_networks(path, networks["sha256"])
+        arguments.load_networks(path, networks["sha256"])
     with pytest.raises(SystemExit) as stop:
         session(out, "--resume", "--steps", 9)
     assert stop.value.code == 2
@@ -651,15 +657,15 @@ def test_networks_of_ones_own_are_named_in_the_checkpoint_and_may_not_change(tmp
 def test_networks_that_cannot_be_used_are_refused(tmp_path, source, sentence):
     (tmp_path / "mine.py").write_text(source)
     with pytest.raises(ValueError, match=sentence):
-        run.load_networks(tmp_path / "mine.py")
+        arguments.load_networks(tmp_path / "mine.py")
 
 
 def test_a_checkpoint_is_found_by_its_run_or_by_itself(straight, tmp_path):
     path = straight / "checkpoint.npz"
-    assert run.find_checkpoint(straight) == run.find_checkpoint(path) == path
+    assert arguments.find_checkpoint(straight) == arguments.find_checkpoint(path) == path
     for missing in (tmp_path, tmp_path / "absent", tmp_path / "absent.npz"):
         with pytest.raises(FileNotFoundError, match="there is no checkpoint "):
-            run.find_checkpoint(missing)
+            arguments.find_checkpoint(missing)
 
 
 def test_checkpoint_names_are_the_networks_own(straight):

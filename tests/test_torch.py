@@ -5,12 +5,12 @@ PyTorch is the independent oracle: names, argument order, layouts and definition
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from operations import LAYERS, MINIGAN, OPERATIONS, layer
-from strategies import cases
 
 import minigan as mg
 from minigan import functional as F
 from minigan.engine import Tensor
+from operations import LAYERS, MINIGAN, OPERATIONS, layer
+from strategies import cases
 
 torch = pytest.importorskip("torch", reason="PyTorch, the independent oracle, is not installed (extra: oracle)")
 torch.set_num_threads(1)

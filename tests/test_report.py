@@ -1,0 +1,273 @@
+"""The report on generated images finds what is wrong with them, and nothing wrong with real ones."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan import classifier, data, files, images, report
+from minigan.classifier import area_resize, trained_classifier, translate
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+TRAIN, TEST = data.load("digits"), data.load("digits", split="test")
+REAL = images.to_float(TRAIN.images)
+
+
+def part(dataset, chosen, labelled=True):
+    return data.Dataset(dataset.name, dataset.images[chosen], dataset.labels[chosen] if labelled else None,
+                        dataset.classes if labelled else None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """A cache folder for this file, so that the classifier of the digits is trained once."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGAN_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def fresh_cache(tmp_path, monkeypatch):
+    """A cache folder for one test, and a training of a few steps."""
+    monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 5)
+    return tmp_path / "cache"
+
+
+# ---- the classifier
+
+def test_the_classifier_knows_the_test_digits_and_is_about_as_sure_as_it_is_right():
+    p = trained_classifier(TRAIN).probabilities(images.to_float(TEST.images))
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-6)
+    assert (p.argmax(1) == TEST.labels).mean() > 0.96
+    assert 0.92 < p.max(1).mean() < 0.98
+
+
+def weights(network):
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def test_training_is_repeatable_and_neither_moves_nor_uses_minigans_random_generator(fresh_cache):
+    few, trained = part(TRAIN, slice(200)), []
+    for seed in (1, 2):
+        mg.manual_seed(seed)
+        before = mg.rng.state_dict()
+        trained.append(weights(trained_classifier(few)))
+        assert mg.rng.state_dict() == before
+        for file in fresh_cache.iterdir():
+            file.unlink()
+    for name, value in trained[0].items():
+        np.testing.assert_array_equal(value, trained[1][name])
+
+
+def test_a_classifier_is_kept_in_a_file_that_names_what_it_was_trained_on(fresh_cache, monkeypatch):
+    few = part(TRAIN, slice(200))
+    trained = weights(trained_classifier(few))
+    (file,) = fresh_cache.iterdir()
+    for part_of_name in ("digits", "8x8", f"v{classifier.VERSION}"):
+        assert part_of_name in file.name
+    trained_classifier(part(TRAIN, slice(1, 201)))  # other images: another file
+    assert len(list(fresh_cache.iterdir())) == 2
+    monkeypatch.setattr(classifier, "_train", None)  # now training would fail
+    for name, value in weights(trained_classifier(few)).items():
+        np.testing.assert_array_equal(value, trained[name])
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty"])
+def test_a_damaged_file_is_noticed_and_replaced(fresh_cache, damage, capsys):
+    few = part(TRAIN, slice(200))
+    trained_classifier(few)
+    (file,) = fresh_cache.iterdir()
+    good = file.read_bytes()
+    if damage == "foreign":
+        mg.save(file, {"other": 1})
+    else:
+        middle = len(good) // 2
+        file.write_bytes({"cut": good[:middle], "empty": b"",
+                          "flipped": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:]}[damage])
+    capsys.readouterr()
+    trained_classifier(few)
+    assert "trained again" in capsys.readouterr().err
+    assert file.read_bytes() == good
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(fresh_cache, capsys):
+    fresh_cache.write_text("a file where the folder should be")
+    assert isinstance(trained_classifier(part(TRAIN, slice(200))), classifier.Classifier)
+    assert "the classifier cannot be kept" in capsys.readouterr().err
+
+
+def test_images_without_labels_have_no_classifier():
+    with pytest.raises(ValueError, match="digits has no labels"):
+        trained_classifier(part(TRAIN, slice(200), labelled=False))
+
+
+def test_translation_moves_a_dot_a_little_and_keeps_its_ink():
+    dots = -np.ones((100, 1, 32, 32), np.float32)
+    dots[:, :, 16, 16] = 1
+    moved = (translate(dots, np.random.default_rng(0)) + 1) / 2
+    np.testing.assert_allclose(moved.sum((1, 2, 3)), 1, rtol=1e-4)
+    y, x = ((moved * grid).sum((1, 2, 3)) - 16 for grid in np.mgrid[:32, :32])
+    for distance in (y, x):
+        assert abs(distance).max() < 3.01 and abs(distance).max() > 2.5 and abs(distance.mean()) < 0.6
+
+
+@pytest.mark.parametrize("old, new", [((4, 6), (2, 3)), ((5, 7), (3, 2)), ((3, 3), (3, 3)), ((9, 4), (6, 3))])
+def test_a_pixel_is_the_mean_over_the_area_that_it_covers(old, new):
+    x = np.random.default_rng(0).standard_normal((2, 3, *old))
+    enlarged = x.repeat(new[0], 2).repeat(new[1], 3)  # now every new pixel covers old[0] x old[1] whole ones
+    expected = enlarged.reshape(2, 3, new[0], old[0], new[1], old[1]).mean((3, 5))
+    np.testing.assert_allclose(area_resize(x, *new), expected, atol=1e-12)
+
+
+# ---- the report
+
+def judged(samples, **options):
+    return report.quality(samples, TRAIN, TEST, **options)
+
+
+def test_real_images_pass_and_score_what_real_images_score():
+    third = np.arange(len(TRAIN)) % 3 == 0  # the writers come one after the other
+    unseen = part(TRAIN, third)
+    found = report.quality(unseen.images, part(TRAIN, ~third), TEST)
+    assert found.passed
+    assert abs(found.confidence[0] - found.confidence[1]) < 0.03
+    assert abs(found.two_sample[0] - 0.5) < 0.04 and abs(found.two_sample[1] - 0.5) < 0.04
+    assert 0.8 < found.distance[0] / found.distance[1] < 1.2
+    np.testing.assert_allclose(found.shares[0].sum(), 1)
+    np.testing.assert_allclose(found.shares[0], np.bincount(unseen.labels) / len(unseen), atol=0.02)
+
+
+def what_fails(found):
+    return {what.split(":")[0] for what, *_, holds in found.rows() if holds is False}
+
+
+def test_noise_is_not_recognised_and_told_apart():
+    noise = np.random.default_rng(0).uniform(-1, 1, (400, 1, 8, 8))
+    found = judged(noise)
+    assert {"classifier's confidence", "1-nearest-neighbour two-sample test"} <= what_fails(found)
+    assert found.two_sample[0] > 0.99
+
+
+def test_a_missing_class_is_named():
+    found = judged(TRAIN.images[TRAIN.labels != 4])
+    assert what_fails(found) == {"rarest class", "distance to nearest training image"}
+    assert "rarest class: 4" in str(found)
+
+
+def test_copies_of_training_images_are_found_out_though_they_look_perfect():
+    copies = REAL[:1000] + 0.02 * np.random.default_rng(0).standard_normal((1000, 1, 8, 8))
+    found = judged(copies.clip(-1, 1))
+    assert what_fails(found) == {"distance to nearest training image"}
+    assert found.nearer[0] == 1 and found.nearer[1] < 0.05
+    half = np.concatenate([copies[:300].clip(-1, 1), images.to_float(TEST.images[:300])])
+    assert judged(half).nearer[0] == pytest.approx(0.5, abs=0.05)  # half of them, though the median is not low
+
+
+@pytest.mark.parametrize("fault", ["blur", "noise"])
+def test_figures_worsen_steadily_as_images_do(fault):
+    x = REAL[::2]
+    blurred = (x + np.roll(x, 1, 2) + np.roll(x, 1, 3) + np.roll(x, (1, 1), (2, 3))) / 4
+    noise = np.random.default_rng(0).standard_normal(x.shape)
+    found = [judged((1 - t) * x + t * blurred if fault == "blur" else (x + t * noise).clip(-1, 1)) for t in (0, 0.5, 1)]
+    assert (np.diff([quality.confidence[0] for quality in found]) < 0).all()
+    assert (np.diff([quality.halves[0][0] for quality in found]) >= 0).all()
+    assert found[0].halves[0][0] + 0.2 < found[1].halves[0][0]
+
+
+def test_larger_samples_are_reduced_and_what_resizing_costs_is_shown():
+    doubled = TEST.images.repeat(2, 2).repeat(2, 3)
+    same, found = judged(TEST.images), judged(doubled, resized=data.load("digits", 16).images)
+    assert (found.confidence, found.halves, found.distance) == (same.confidence, same.halves, same.distance)
+    assert 0.45 < sum(found.resized_halves) / 2 < 0.7 and same.resized_halves is None
+    assert "resized to the samples' size and back" in str(found)
+
+
+def test_the_seed_decides_and_bytes_are_floats():
+    first = judged(TRAIN.images[:500], seed=1)
+    assert str(first) == str(judged(REAL[:500], seed=1))
+    assert first.two_sample != judged(TRAIN.images[:500], seed=2).two_sample
+
+
+def test_without_labels_the_report_has_no_classes():
+    train, test = (part(dataset, slice(None), labelled=False) for dataset in (TRAIN, TEST))
+    found = report.quality(REAL[:100], train, test)
+    assert found.classes is found.confidence is None
+    assert "class" not in str(found) and "two-sample" in str(found)
+
+
+@pytest.mark.parametrize("samples, message", [
+    (np.zeros((0, 1, 8, 8)), r"samples have shape \(0, 1, 8, 8\)"), (np.zeros((5, 8, 8)), r"shape \(5, 8, 8\)"),
+    (np.full((5, 1, 8, 8), np.nan), "from nan to nan, expected uint8"),
+    (np.full((5, 1, 8, 8), 255.0), "from 255.0 to 255.0, expected uint8, or floats in"),
+    (np.zeros((5, 1, 8, 8), int), "samples are int64"),
+    (np.zeros((5, 3, 8, 8)), "one number of channels"), (np.zeros((5, 1, 4, 4)), "samples are 4 x 4 and the data 8 x 8"),
+])
+def test_samples_that_are_no_images_like_the_data_are_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        judged(samples)
+
+
+# ---- the script
+
+def evaluate(*arguments, cwd):
+    return subprocess.run([sys.executable, str(EXAMPLES / "evaluate.py"), *arguments], cwd=cwd, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import evaluate
+    return evaluate
+
+
+def test_the_script_reports_on_a_run(tmp_path):
+    train = [sys.executable, str(EXAMPLES / "train_dcgan.py"), "--steps", "2", "--width", "8", "--quiet", "--out", "run"]
+    subprocess.run(train, cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = evaluate("run", "-n", "50", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("device cpu") and "quality of 50 samples" in done.stdout
+    (tmp_path / "run" / "config.json").write_text("{}")
+    done = evaluate("run", cwd=tmp_path)
+    assert done.returncode == 2 and "config.json is damaged" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_script_refuses_what_is_no_run(tmp_path):
+    done = evaluate("nowhere", cwd=tmp_path)
+    assert done.returncode == 2 and "there is no checkpoint nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_data_are_compared_at_the_smaller_size(script):
+    assert "8 x 8, against 360 test images of digits, 8 x 8" in script.measure(REAL[:50], "digits").title
+    larger = script.measure(REAL[:50].repeat(3, 2).repeat(3, 3), "digits")
+    assert "24 x 24, against 360 test images of digits, 8 x 8" in larger.title
+    smaller = script.measure(area_resize(REAL[:50], 4, 4), "digits")
+    assert "4 x 4, against 360 test images of digits, 4 x 4" in smaller.title and smaller.resized_halves is None
+
+
+def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(script, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, image in enumerate(TRAIN.images[:20]):
+        images.save_png(folder / f"{i:02}.png", image[0].repeat(1 + i % 2, 0).repeat(1 + i % 2, 1))  # of two sizes
+    train, test = script.load_splits(folder, 8)
+    assert (len(train), len(test)) == (16, 4)
+    assert "has no split 'test'" in capsys.readouterr().err
+    assert "against 4 test images" in script.measure(REAL[:30], str(folder)).title
+
+
+def test_a_checkpoint_alone_does_not_name_its_data(script, tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="give --data"):
+        script.data_of(tmp_path)
+    with files.whole_file(tmp_path / "config.json") as file:
+        file.write(json.dumps({"arguments": {"data": "mnist", "data_dir": "there"}}).encode())
+    assert script.data_of(tmp_path / "checkpoint.npz") == ("mnist", "there")
