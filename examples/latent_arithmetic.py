@@ -12,7 +12,8 @@ import argparse
 
 import numpy as np
 
-from minigan import arguments, images, metrics
+from minigan import arguments, data, images
+from minigan.classifier import trained_classifier
 from sample import draw_latents, generate, load_generator
 
 
@@ -41,7 +42,7 @@ def main(argv=None):
     except (OSError, ValueError) as error:
         parser.error(str(error))
 
-    classify = metrics.digit_classifier()
+    classify = trained_classifier(data.load("digits")).probabilities
     z = draw_latents(args.n, about, args.seed)
     pictures = generate(generator, z)
     digits, slants = classify(pictures).argmax(1), slant(pictures)

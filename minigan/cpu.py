@@ -12,7 +12,9 @@ import numpy as np
 from . import im2col, winograd
 from .threads import parallel, scratch, split
 
-_PIECE = 1 << 16        # elements: 256 KB of float32, so that half a dozen pieces share a second-level cache
+# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
+# (tens of microseconds) that two threads seldom meet at Python's lock.
+_PIECE = 1 << 17
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
@@ -132,17 +134,17 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
 
     def apply(piece):
         dz = g[piece] if negative_slope is None else dx[piece]
-        centred = np.subtract(rows[piece], mean, out=scratch("centred", dz.shape, dz.dtype))
-        centred *= slope
-        np.multiply(dz, scale, out=dx[piece])
-        dx[piece] -= centred
-        dx[piece] -= level
+        np.multiply(dz, a, out=dx[piece])
+        dx[piece] += np.multiply(rows[piece], b, out=scratch("centred", dz.shape, dz.dtype))
+        dx[piece] += c
 
     parallel(reduce, range(len(pieces)))
     dbias, dweight = sums.sum(axis=1)
     dweight *= inv_std
-    scale = inv_std if weight is None else inv_std * weight
-    slope, level = scale * inv_std * dweight / len(rows), scale * dbias / len(rows)
+    # the last line of the formula as a dz + b x + c, with a, b and c per channel
+    a = inv_std if weight is None else inv_std * weight
+    b = -a * inv_std * dweight / len(rows)
+    c = -a * dbias / len(rows) - b * mean
     parallel(apply, pieces)
     return _image(dx, x), dweight, dbias
 

@@ -157,4 +157,4 @@ def density_coverage(real, fake, k=5):
     for rows, d in _blocks(real, fake):
         inside += np.count_nonzero(d <= radii[rows, None])
         hit[rows] = d.min(1) <= radii[rows]
-    return inside / (k * len(fake)), float(hit.mean())
+    return float(inside / (k * len(fake))), float(hit.mean())

@@ -76,14 +76,17 @@ def neg(x):
 
 
 def exp(x):
+    """e^x."""
     return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
 
 
 def log(x):
+    """The natural logarithm of x > 0."""
     return record(devices.xp.log(x.data), (x, lambda g: g / x))
 
 
 def sqrt(x):
+    """The square root of x >= 0; its derivative at 0 is infinite."""
     return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
 
 
@@ -93,6 +96,7 @@ def abs(x):
 
 
 def tanh(x):
+    """The hyperbolic tangent, between -1 and 1."""
     return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
 
 

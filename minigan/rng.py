@@ -8,6 +8,7 @@ import numpy as np
 
 from . import devices
 from .engine import Tensor
+from .tensors import flat
 
 generator = np.random.Generator(np.random.PCG64(0))
 
@@ -19,18 +20,14 @@ def manual_seed(seed):
     generator.bit_generator.state = np.random.PCG64(seed).state
 
 
-def _shape(shape):
-    return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-
-
 def randn(*shape, dtype=np.float32, requires_grad=False):
     """Standard normal numbers of the given shape, ``randn(2, 3)`` or ``randn((2, 3))``."""
-    return Tensor(devices.xp.asarray(generator.standard_normal(_shape(shape), dtype)), requires_grad)
+    return Tensor(devices.xp.asarray(generator.standard_normal(flat(shape), dtype)), requires_grad)
 
 
 def rand(*shape, dtype=np.float32, requires_grad=False):
     """Uniform numbers in [0, 1) of the given shape."""
-    return Tensor(devices.xp.asarray(generator.random(_shape(shape), dtype)), requires_grad)
+    return Tensor(devices.xp.asarray(generator.random(flat(shape), dtype)), requires_grad)
 
 
 def state_dict():

@@ -6,6 +6,7 @@ band in its own cache. BLAS's own threads must then rest: they spin after every 
 How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the cores allowed.
 """
 import collections
+import math
 import os
 import queue
 import threading
@@ -129,7 +130,7 @@ def scratch(name, shape, dtype):
 
     A fresh 8 MB array costs 1.4 ms in page faults, more than reading and writing it.
     """
-    dtype, size = np.dtype(dtype), int(np.prod(shape))
+    dtype, size = np.dtype(dtype), math.prod(shape)
     kept = _local.__dict__.setdefault("scratch", {})
     buffer = kept.get(name)
     if buffer is None or buffer.nbytes < size * dtype.itemsize:

@@ -98,8 +98,9 @@ def bias(case):
 def batch_norm(negative_slope=None, training=True):
     """x (N, C), (N, C, L) or (N, C, H, W), weight and bias (or none), with no output at the kink of the activation."""
     def inputs(case):
-        x = case.normal(case.choose(2, 4), case.choose(1, 3), *case.shape(0, 2, most=3))
-        c, axes, eps = x.shape[1], (0,) + tuple(range(2, x.ndim)), case.of(1e-5, 0.1)
+        shape = (case.choose(2, 4), case.choose(1, 3), *case.shape(0, 2, most=3))
+        c, axes, eps = shape[1], (0, *range(2, len(shape))), case.of(1e-5, 0.1)
+        x = case.spread(shape, axes)
         mean, var = x.mean(axes), x.var(axes)
         options = dict(training=training, eps=eps)
         if negative_slope is not None:
@@ -118,13 +119,13 @@ def batch_norm(negative_slope=None, training=True):
 
 def instance_norm(case):
     n, c = case.choose(1, 3), case.choose(1, 3)
-    x = case.normal(n, c, case.choose(1, 3), case.choose(2, 4))
+    x = case.spread((n, c, case.choose(1, 3), case.choose(2, 4)), (2, 3))
     return [x, case.positive(c), case.normal(c)][:case.of(1, 3)], {}
 
 
 def layer_norm(case):
     shape = case.shape(1, 2, least=2)
-    x = case.normal(*case.shape(1, 2), *shape)
+    x = case.spread((*case.shape(1, 2), *shape), tuple(range(-len(shape), 0)))
     return [x, case.positive(*shape), case.normal(*shape)][:case.of(1, 3)], dict(normalized_shape=shape)
 
 

@@ -32,6 +32,13 @@ class Case:
         """Between 0.5 and 2: far from the poles of log, sqrt and division."""
         return np.asarray(self.rng.uniform(0.5, 2, shape))
 
+    def spread(self, shape, axes):
+        """Any mean, and a variance between 0.5 and 2 over the axes: what is divided by its root loses no digits."""
+        x = self.normal(*shape)
+        x -= x.mean(axes, keepdims=True)
+        size = np.sqrt(self.positive(*x.var(axes, keepdims=True).shape) / x.var(axes, keepdims=True))
+        return x * size + self.normal(*size.shape)
+
     def away(self, shape, *kinks, gap=0.05):
         """Normal numbers at least ``gap`` away from each kink, on both sides of it."""
         x = self.normal(*shape)

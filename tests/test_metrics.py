@@ -183,10 +183,11 @@ def worse_and_worse(x):
     def without(classes):
         return x[np.resize(np.flatnonzero(labels >= classes), len(x))]
 
-    # Recall does not mind noise, which widens the fakes' balls, nor precision and density a blur or a dropped class.
+    # Recall does not mind noise, which widens the fakes' balls, nor precision and density a blur or a dropped class;
+    # a slight blur even raises coverage, as it draws the fakes to where the real images are dense.
     every = {"two-sample on real", "Frechet", "coverage"}
     return {"noise": ([x + s * noise for s in (0, 0.1, 0.2, 0.35)], every | {"precision", "density"}),
-            "blur": ([blur(t) for t in (0, 0.5, 0.75, 1)], every | {"two-sample", "recall"}),
+            "blur": ([blur(t) for t in (0, 0.3, 0.5, 0.75)], (every - {"coverage"}) | {"two-sample", "recall"}),
             "dropped classes": ([without(c) for c in (0, 3, 6, 9)], every | {"two-sample", "recall"})}
 
 
@@ -209,12 +210,13 @@ def test_measures_get_worse_as_images_get_worse(fault):
 # ---- sizes and bad input
 
 def test_memory_is_bounded_by_blocks():
-    x, y = normal(0, 5000, 2), normal(1, 5000, 2)  # all pairs: 200 MB
+    metrics.BLOCK = 1 << 18  # 2 MB
+    x, y = normal(0, 3000, 2), normal(1, 3000, 2)  # all pairs: 72 MB
     tracemalloc.start()
     precision_recall(x, y)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 100e6
+    assert peak < 16e6
 
 
 def test_tensors_images_and_integers_are_points_too():

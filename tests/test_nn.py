@@ -63,7 +63,8 @@ def test_sequential_names_its_layers_by_number():
     (nn.Linear(2, 3), [(3, 2), (3,)]), (nn.Conv2d(2, 3, (4, 5)), [(3, 2, 4, 5), (3,)]),
     (nn.ConvTranspose2d(2, 3, 4, bias=False), [(2, 3, 4, 4)]), (nn.BatchNorm2d(3, affine=False), []),
     (nn.InstanceNorm2d(3), []), (nn.InstanceNorm2d(3, affine=True), [(3,), (3,)]),
-    (nn.LayerNorm((2, 3)), [(2, 3), (2, 3)]), (nn.Maxout(4, 3, 5), [(15, 4), (15,)]), (nn.Embedding(7, 2), [(7, 2)]), (nn.PixelShuffle(2), []),
+    (nn.LayerNorm((2, 3)), [(2, 3), (2, 3)]), (nn.Maxout(4, 3, 5), [(15, 4), (15,)]),
+    (nn.Embedding(7, 2), [(7, 2)]), (nn.PixelShuffle(2), []),
 ])
 def test_layers_have_the_parameters_of_their_kind(layer, shapes):
     assert [p.shape for p in layer.parameters()] == shapes

@@ -1,0 +1,180 @@
+"""Whole training steps, minigan and PyTorch in turn in one process on the same cores: time and peak memory.
+
+One step is what the examples do: the discriminator learns from a real and a generated batch, then the generator learns
+through the frozen discriminator; Adam for both. `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+from common import report, settle, versions
+
+LATENT, PIXELS, HIDDEN, SLOPE = 100, 784, (256, 512), 0.2
+
+
+def minigan_step(model, batch_size):
+    """A function that trains minigan's networks for one step."""
+    import minigan as mg
+    from minigan.models import dcgan
+
+    if model == "dcgan":
+        generator, discriminator = dcgan.Generator(latent_dim=LATENT), dcgan.Discriminator()
+    else:
+        generator = mg.nn.Sequential(*mlp(mg.nn, (LATENT, *HIDDEN, PIXELS)), mg.nn.Tanh())
+        discriminator = mg.nn.Sequential(*mlp(mg.nn, (PIXELS, *HIDDEN[::-1], 1)))
+    g_optimizer = mg.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    d_optimizer = mg.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    real = mg.tensor(images(model, batch_size))
+
+    def step():
+        fake = generator(mg.randn(batch_size, LATENT))
+        d_optimizer.zero_grad()
+        d_loss = dcgan.discriminator_loss(discriminator(real), discriminator(fake.detach()))
+        d_loss.backward()
+        d_optimizer.step()
+        g_optimizer.zero_grad()
+        discriminator.requires_grad_(False)
+        g_loss = dcgan.generator_loss(discriminator(fake))
+        g_loss.backward()
+        g_optimizer.step()
+        discriminator.requires_grad_(True)
+        return d_loss.item() + g_loss.item()
+    return step
+
+
+def pytorch_step(model, batch_size):
+    """The same step with PyTorch's layers."""
+    import torch
+    from torch import nn
+    from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+    if model == "dcgan":
+        generator, discriminator = pytorch_dcgan(nn)
+    else:
+        generator = nn.Sequential(*mlp(nn, (LATENT, *HIDDEN, PIXELS)), nn.Tanh())
+        discriminator = nn.Sequential(*mlp(nn, (PIXELS, *HIDDEN[::-1], 1)))
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    real = torch.tensor(images(model, batch_size))
+    latent_shape = (batch_size, LATENT, 1, 1) if model == "dcgan" else (batch_size, LATENT)
+
+    def step():
+        fake = generator(torch.randn(latent_shape))
+        d_optimizer.zero_grad()
+        real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
+        d_loss = (bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits)))
+        d_loss.backward()
+        d_optimizer.step()
+        g_optimizer.zero_grad()
+        discriminator.requires_grad_(False)
+        logits = discriminator(fake)
+        g_loss = bce(logits, torch.ones_like(logits))
+        g_loss.backward()
+        g_optimizer.step()
+        discriminator.requires_grad_(True)
+        return d_loss.item() + g_loss.item()
+    return step
+
+
+def mlp(nn, sizes):
+    """Linear layers with LeakyReLU between them; nn is torch.nn or minigan.nn."""
+    layers = []
+    for a, b in zip(sizes, sizes[1:]):
+        layers += [nn.Linear(a, b), nn.LeakyReLU(SLOPE)]
+    return layers[:-1]
+
+
+def pytorch_dcgan(nn, width=64):
+    """Generator and discriminator of PyTorch's DCGAN example, 64x64."""
+    g = [nn.ConvTranspose2d(LATENT, 8 * width, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * width), nn.ReLU(True)]
+    d = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE, True)]
+    for i in (8, 4, 2):
+        a, b = i * width, i * width // 2
+        g += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
+    for i in (1, 2, 4):
+        a, b = i * width, i * width * 2
+        d += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE, True)]
+    g += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
+    d += [nn.Conv2d(8 * width, 1, 4, 1, 0, bias=False)]
+    return nn.Sequential(*g), nn.Sequential(*d)
+
+
+def images(model, batch_size):
+    shape = (batch_size, 3, 64, 64) if model == "dcgan" else (batch_size, PIXELS)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+STEPS = {"minigan": minigan_step, "PyTorch": pytorch_step}
+
+
+def time_steps(model, batch_size, rounds):
+    """Milliseconds per step, both libraries in turn: {library: array of rounds}."""
+    steps = {name: make(model, batch_size) for name, make in STEPS.items()}
+    times = {name: [] for name in steps}
+    for i in range(rounds + 3):
+        for name, step in steps.items():
+            settle()
+            start = time.perf_counter()
+            step()
+            if i >= 3:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: np.array(t) for name, t in times.items()}
+
+
+def peak_memory(library, model, batch_size):
+    """Megabytes that ten steps need above what the process held once its modules were imported."""
+    code = f"import bench_step; bench_step.measure_memory({library!r}, {model!r}, {batch_size})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=sys.path[0], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def measure_memory(library, model, batch_size):
+    """Run in a process of its own: the peak resident size over ten steps, less what was resident after the imports.
+
+    An import's own peak may be higher than a small network's, so Linux's high-water mark is set back first.
+    """
+    if library == "minigan":
+        import minigan  # noqa: F401
+    else:
+        import torch  # noqa: F401
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = high_water_mark()
+    step = STEPS[library](model, batch_size)
+    for _ in range(10):
+        step()
+    print(high_water_mark() - before)
+
+
+def high_water_mark():
+    """Megabytes."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch-size", type=int, help="instead of 32 (DCGAN-64) and 64 (MLP GAN)")
+    parser.add_argument("--write", metavar="FILE", help="put the table between the markers of a markdown file")
+    args = parser.parse_args()
+    rows = []
+    for model, name, default, rounds in (("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
+                                         ("mlp", "MLP GAN, 28x28", 64, 10 * args.rounds)):
+        batch = args.batch_size or default
+        times = time_steps(model, batch, rounds)
+        memory = {library: peak_memory(library, model, batch) for library in STEPS}
+        rows.append([f"{name}, batch {batch}", *(f"{np.median(t):.1f}" for t in times.values()),
+                     f"{np.median(times['PyTorch'] / times['minigan']):.2f}",
+                     *(f"{m:.0f}" for m in memory.values()), f"{memory['minigan'] / memory['PyTorch']:.2f}"])
+    header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan",
+              "minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
+    report("bench_step", header, rows, versions(), args.write)
+
+
+if __name__ == "__main__":
+    main()
