@@ -1,6 +1,6 @@
 """DCGAN's arithmetic on latents (Radford et al. 2015, figure 7): slanted - upright + upright = slanted.
 
-    python examples/latent_arithmetic.py runs/dcgan --from 1 --to 7 --out arithmetic.png
+    python examples/latent_arithmetic.py runs/dcgan --from 1 --to 4 --out arithmetic.png
 
 From many samples, three means of latents are taken: of slanted and of upright samples of one digit (--from), and of
 upright samples of another (--to). Slanted minus upright is a direction that should mean "slant", whatever the digit.
@@ -31,9 +31,9 @@ def main(argv=None):
     parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="a run directory or a checkpoint file of a generator of digits")
     parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="where the slant is learned")
-    parser.add_argument("--to", type=int, choices=range(10), default=7, help="the digit to tilt")
+    parser.add_argument("--to", type=int, choices=range(10), default=4, help="the digit to tilt")
     parser.add_argument("-n", type=arguments.at_least(100), default=4000, help="samples to choose from")
-    parser.add_argument("--mean-of", type=arguments.at_least(1), default=8, help="samples in each mean (the paper: 3)")
+    parser.add_argument("--mean-of", type=arguments.at_least(1), default=20, help="samples in each mean (the paper: 3)")
     parser.add_argument("--seed", type=arguments.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
     args = parser.parse_args(argv)
@@ -48,12 +48,12 @@ def main(argv=None):
     digits, slants = classify(pictures).argmax(1), slant(pictures)
 
     def mean_latent(digit, slanted):
-        """The mean latent of the most slanted, or the least slanted, samples of a digit."""
+        """The mean latent of a digit's samples that slant most, or that stand most upright."""
         own = np.flatnonzero(digits == digit)
         if len(own) < 2 * args.mean_of:
             parser.error(f"only {len(own)} of {args.n} samples look like a {digit}, expected at least {2 * args.mean_of}")
-        order = own[np.argsort(slants[own])]
-        return z[order[-args.mean_of:] if slanted else order[:args.mean_of]].mean(0)
+        order = own[np.argsort(-slants[own] if slanted else abs(slants[own]))]
+        return z[order[:args.mean_of]].mean(0)
 
     slanted, upright = mean_latent(args.source, True), mean_latent(args.source, False)
     other = mean_latent(args.to, False)

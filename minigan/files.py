@@ -1,9 +1,9 @@
 """Files that are whole or not there, downloads among them.
 
-The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when
-all of them have arrived and have been checked, by a rename, which file systems do in one step. Whoever reads
-the target sees the old file or the new one and never half of either, whether the writer was killed, the disk
-filled up, a mirror hung up midway, or another process wrote the same file at the same time.
+The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when all of them
+have arrived and been checked, by a rename, which file systems do in one step. Whoever reads the target sees the old
+file or the new one and never half of either, whether the writer was killed, the disk filled up, a mirror hung up
+midway, or another process wrote the same file at the same time.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-CHUNK = 1 << 16
 SLOWEST = 1000  # bytes a second: a mirror below this is as good as silent
+NO_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)  # what a damaged gzip file raises
 
 
 def cache_folder():
@@ -28,89 +28,86 @@ def cache_folder():
 
 
 @contextlib.contextmanager
-def whole_file(path):
-    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises."""
+def whole_file(path, *, fsync=False):
+    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises.
+
+    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.part"
     try:
         with open(temporary, "xb") as file:
             yield file
+            if fsync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    if fsync and os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself
+        finally:
+            os.close(folder)
 
 
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
     """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its Path.
 
-    sha256: hex digest of the file or, with contents=True, of what the gzip file holds.
-    timeout: seconds that a mirror may stay silent; less than 1 kB/s over that time counts as silence.
-    A file already there is used if its digest is right and fetched anew if not.
+    sha256: hex digest of the file or, with contents=True, of what the gzip file holds. A file that is there and has it
+    is used. timeout: seconds that a mirror may stay silent; less than 1 kB/s over that time counts as silence.
     Raises OSError, which names every mirror with its reason, when none gives the right bytes.
     """
-    target = Path(folder) / filename
+    target, reasons = Path(folder) / filename, []
     if target.exists():
-        wrong = _mismatch(target, sha256, contents)
-        if not wrong:
+        try:
+            _check(target, sha256, contents)
             return target
-        print(f"{target} {wrong}: downloading it again", file=sys.stderr)
-    for leftover in target.parent.glob(f".{filename}.*.part"):  # of a killed process, if it is a day old
-        with contextlib.suppress(FileNotFoundError):  # another process may clear up too
-            if time.time() - leftover.stat().st_mtime > 86_400:
-                leftover.unlink()
-    reasons = []
+        except OSError as error:
+            print(f"{target} {error}: downloading it again", file=sys.stderr)
     for url in urls:
         try:
             with whole_file(target) as file:
-                _receive(url, file, filename, timeout)
+                _receive(url, file, timeout)
                 file.flush()
-                wrong = _mismatch(file.name, sha256, contents)
-                if wrong:
-                    raise OSError(wrong)
+                _check(file.name, sha256, contents)
             return target
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{url}: {str(error) or type(error).__name__}")
-    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and "
-                  "name that folder with --data-dir (data_dir= in Python)")
+    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and name that "
+                  "folder with --data-dir (data_dir= in Python)")
 
 
-def _receive(url, file, filename, timeout):
+def _receive(url, file, timeout):
     """Write what `url` serves into `file`; OSError if it ends early, falls silent or trickles."""
     with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-        declared = response.headers.get("Content-Length", "")
-        total = int(declared) if declared.isdecimal() else None
-        received = counted = 0
-        since = shown = time.monotonic()
-        while total is None or received < total:
-            chunk = response.read1(CHUNK)  # what is there: read() would wait for a full chunk, however slow
-            if not chunk:
-                break
+        total = int(response.headers.get("Content-Length", -1))
+        received = lately = 0
+        since = time.monotonic()
+        while received != total and (chunk := response.read1(1 << 16)):  # what is there: read() waits for all of it
             file.write(chunk)
-            received += len(chunk)
-            now = time.monotonic()
-            if now - since > timeout:
-                if received - counted < SLOWEST * (now - since):
-                    raise TimeoutError(f"{received - counted} bytes in {now - since:.0f} s")
-                counted, since = received, now
-            if sys.stderr.isatty() and (now - shown > 0.2 or received == total):
-                of_total = f" of {total / 1e6:.1f}" if total else ""
-                print(f"\r{filename}: {received / 1e6:.1f}{of_total} MB", end="", file=sys.stderr)
-                shown = now
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-        if total is not None and received < total:
+            received, lately = received + len(chunk), lately + len(chunk)
+            if sys.stderr.isatty():
+                end = "\n" if received == total else ""
+                print(f"\r{url}: {received / 1e6:.1f} of {max(received, total) / 1e6:.1f} MB", end=end, file=sys.stderr)
+            if (seconds := time.monotonic() - since) > timeout:
+                if lately < SLOWEST * seconds:
+                    raise TimeoutError(f"{lately} bytes in {seconds:.0f} s")
+                lately, since = 0, time.monotonic()
+        if received < total:
             raise OSError(f"ended after {received} of {total} bytes")
 
 
-def _mismatch(path, sha256, contents):
-    """What is wrong with the bytes of `path`, or None."""
+def _check(path, sha256, contents):
+    """OSError if `path`, or what it holds, has another digest."""
     digest = hashlib.sha256()
     try:
         with (gzip.open if contents else open)(path, "rb") as file:
-            while chunk := file.read(CHUNK):
+            while chunk := file.read(1 << 16):
                 digest.update(chunk)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        return f"is no whole gzip file ({error})"
-    found = digest.hexdigest()
-    return None if found == sha256 else f"has SHA-256 {found[:12]}..., expected {sha256[:12]}..."
+    except NO_GZIP as error:
+        raise OSError(f"is no whole gzip file ({error})") from error
+    if digest.hexdigest() != sha256:
+        raise OSError(f"has SHA-256 {digest.hexdigest()[:12]}..., expected {sha256[:12]}...")

@@ -1,4 +1,4 @@
-"""Layers: a Module holds Parameters, Buffers and other Modules as plain attributes, and finds them by looking at itself.
+"""Layers: a Module holds Parameters, Buffers and Modules as plain attributes, and finds them by looking at itself.
 
 Names, shapes and initial weights are PyTorch's, so weights move both ways with ``state_dict`` and ``load_state_dict``.
 """

@@ -69,8 +69,8 @@ class Optimizer:
         group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
         if len(group["params"]) != len(self.params) or not set(self.settings) <= set(group):
             raise ValueError(f"the state is of an optimiser with {len(group['params'])} parameters and settings "
-                             f"{sorted(set(group) - {'params'})}, this {type(self).__name__} has {len(self.params)} and "
-                             f"{sorted(self.settings)}")
+                             f"{sorted(set(group) - {'params'})}, this {type(self).__name__} has "
+                             f"{len(self.params)} and {sorted(self.settings)}")
         for i, entry in entries.items():
             for name, value in entry.items():
                 if np.ndim(value) and np.shape(value) != self.params[i].shape:
@@ -135,7 +135,8 @@ class Adam(Optimizer):
                 state.update(step=0, exp_avg=devices.xp.zeros_like(p), exp_avg_sq=devices.xp.zeros_like(p))
             state["step"] += 1
         for step in sorted({s["step"] for s in states}):  # one, unless some parameter was frozen for a while
-            rows = [(p, g, s["exp_avg"], s["exp_avg_sq"]) for p, g, s in zip(params, grads, states) if s["step"] == step]
+            rows = [(p, g, s["exp_avg"], s["exp_avg_sq"]) for p, g, s in zip(params, grads, states)
+                    if s["step"] == step]
             devices.kernels.adam(*map(list, zip(*rows)), step, **self.settings)
 
 
