@@ -2,8 +2,7 @@
 
 The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when all of them
 have arrived and been checked, by a rename, which file systems do in one step. Whoever reads the target sees the old
-file or the new one and never half of either, whether the writer was killed, the disk filled up, a mirror hung up
-midway, or another process wrote the same file at the same time.
+file or the new one, whether the writer was killed, the disk filled up, or another process wrote the same file.
 """
 
 import contextlib
@@ -18,8 +17,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-SLOWEST = 1000  # bytes a second: a mirror below this is as good as silent
-NO_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)  # what a damaged gzip file raises
+CHUNK, SLOWEST = 1 << 16, 1000  # bytes; bytes a second: a mirror below this is as good as silent
 
 
 def cache_folder():
@@ -56,23 +54,22 @@ def whole_file(path, *, fsync=False):
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
     """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its Path.
 
-    sha256: hex digest of the file or, with contents=True, of what the gzip file holds. A file that is there and has it
-    is used. timeout: seconds that a mirror may stay silent; less than 1 kB/s over that time counts as silence.
+    sha256: hex digest of the file or, with contents=True, of what the gzip file holds; a file that is there and has it
+    is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s.
     Raises OSError, which names every mirror with its reason, when none gives the right bytes.
     """
     target, reasons = Path(folder) / filename, []
     if target.exists():
-        try:
-            _check(target, sha256, contents)
+        if not (wrong := _mismatch(target, sha256, contents)):
             return target
-        except OSError as error:
-            print(f"{target} {error}: downloading it again", file=sys.stderr)
+        print(f"{target} {wrong}: downloading it again", file=sys.stderr)
     for url in urls:
         try:
             with whole_file(target) as file:
                 _receive(url, file, timeout)
                 file.flush()
-                _check(file.name, sha256, contents)
+                if wrong := _mismatch(file.name, sha256, contents):
+                    raise OSError(wrong)
             return target
         except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{url}: {str(error) or type(error).__name__}")
@@ -83,31 +80,27 @@ def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
 def _receive(url, file, timeout):
     """Write what `url` serves into `file`; OSError if it ends early, falls silent or trickles."""
     with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-        total = int(response.headers.get("Content-Length", -1))
-        received = lately = 0
-        since = time.monotonic()
-        while received != total and (chunk := response.read1(1 << 16)):  # what is there: read() waits for all of it
+        total, received, began = int(response.headers.get("Content-Length", -1)), 0, time.monotonic()
+        while received != total and (chunk := response.read1(CHUNK)):  # what is there: read() waits for a full chunk
             file.write(chunk)
-            received, lately = received + len(chunk), lately + len(chunk)
+            received += len(chunk)
             if sys.stderr.isatty():
-                end = "\n" if received == total else ""
-                print(f"\r{url}: {received / 1e6:.1f} of {max(received, total) / 1e6:.1f} MB", end=end, file=sys.stderr)
-            if (seconds := time.monotonic() - since) > timeout:
-                if lately < SLOWEST * seconds:
-                    raise TimeoutError(f"{lately} bytes in {seconds:.0f} s")
-                lately, since = 0, time.monotonic()
+                end = "\n" if received == total else "\r"
+                print(f"{url}: {received / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
+            if (seconds := time.monotonic() - began) > timeout + received / SLOWEST:
+                raise TimeoutError(f"{received} bytes in {seconds:.0f} s")
         if received < total:
             raise OSError(f"ended after {received} of {total} bytes")
 
 
-def _check(path, sha256, contents):
-    """OSError if `path`, or what it holds, has another digest."""
+def _mismatch(path, sha256, contents):
+    """What is wrong with the bytes of `path`, or None."""
     digest = hashlib.sha256()
     try:
         with (gzip.open if contents else open)(path, "rb") as file:
-            while chunk := file.read(1 << 16):
+            while chunk := file.read(CHUNK):
                 digest.update(chunk)
-    except NO_GZIP as error:
-        raise OSError(f"is no whole gzip file ({error})") from error
-    if digest.hexdigest() != sha256:
-        raise OSError(f"has SHA-256 {digest.hexdigest()[:12]}..., expected {sha256[:12]}...")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        return f"is no whole gzip file ({error})"
+    found = digest.hexdigest()
+    return None if found == sha256 else f"has SHA-256 {found[:12]}..., expected {sha256[:12]}..."

@@ -220,27 +220,35 @@ class ConvTranspose2d(_Conv):
 
 
 class _Norm(Module):
+    ndims = (4,)
+
+    def __init__(self, num_features, eps, affine):
+        self.num_features, self.eps = num_features, eps
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+
+    def check(self, x):
+        if x.ndim not in self.ndims or x.shape[1] != self.num_features:
+            raise ValueError(f"{type(self).__name__}({self.num_features}) got shape {x.shape}, expected "
+                             f"{self.num_features} channels and {' or '.join(map(str, self.ndims))} axes")
+
     def describe(self):
         return f"{self.num_features}, eps={self.eps}"
 
 
-class _BatchNorm(_Norm):
-    ndims = ()
+class BatchNorm2d(_Norm):
+    """F.batch_norm of (N, C, H, W)."""
 
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
-        self.running_mean = self.running_var = None
+        super().__init__(num_features, eps, affine)
+        self.momentum, self.running_mean, self.running_var = momentum, None, None
         if track_running_stats:
             self.running_mean = Buffer(np.zeros(num_features, np.float32))
             self.running_var = Buffer(np.ones(num_features, np.float32))
             self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
     def forward(self, x, negative_slope=None):
-        if x.ndim not in self.ndims or x.shape[1] != self.num_features:
-            raise ValueError(f"{type(self).__name__}({self.num_features}) got shape {x.shape}, expected "
-                             f"{self.num_features} channels and {' or '.join(map(str, self.ndims))} axes")
+        self.check(x)
         momentum = self.momentum
         if self.training and self.running_mean is not None:
             self.num_batches_tracked.copy_(self.num_batches_tracked.data + 1)
@@ -251,29 +259,20 @@ class _BatchNorm(_Norm):
                             negative_slope=negative_slope)
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm2d):
     """F.batch_norm of (N, C) or (N, C, L)."""
 
     ndims = (2, 3)
-
-
-class BatchNorm2d(_BatchNorm):
-    """F.batch_norm of (N, C, H, W)."""
-
-    ndims = (4,)
 
 
 class InstanceNorm2d(_Norm):
     """F.instance_norm of (N, C, H, W); without weights unless affine, as in PyTorch."""
 
     def __init__(self, num_features, *, eps=1e-5, affine=False):
-        self.num_features, self.eps = num_features, eps
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        super().__init__(num_features, eps, affine)
 
     def forward(self, x, negative_slope=None):
-        if x.ndim != 4 or x.shape[1] != self.num_features:
-            raise ValueError(f"InstanceNorm2d({self.num_features}) got shape {x.shape}, expected 4 axes")
+        self.check(x)
         return F.instance_norm(x, self.weight, self.bias, eps=self.eps, negative_slope=negative_slope)
 
 
@@ -299,31 +298,24 @@ class LeakyReLU(Module):
     def forward(self, x):
         return F.leaky_relu(x, self.negative_slope)
 
-    def describe(self):
-        return f"{self.negative_slope}"
-
 
 class ReLU(Module):
     """F.relu."""
 
     negative_slope = 0.0
-
-    def forward(self, x):
-        return F.relu(x)
+    forward = staticmethod(F.relu)
 
 
 class Tanh(Module):
-    """tanh."""
+    """tanh(x)."""
 
-    def forward(self, x):
-        return F.tanh(x)
+    forward = staticmethod(F.tanh)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
-    def forward(self, x):
-        return F.sigmoid(x)
+    forward = staticmethod(F.sigmoid)
 
 
 class Maxout(Module):
@@ -340,11 +332,11 @@ class Flatten(Module):
     """(N, ...) -> (N, features)."""
 
     def forward(self, x):
-        return x.reshape(x.shape[0], -1)
+        return F.flatten(x, 1)
 
 
 class Unflatten(Module):
-    """(N, features) -> (N, *shape); Unflatten(1, shape) as in PyTorch."""
+    """The axis ``dim`` as several: Unflatten(1, (c, h, w)) maps (N, c h w) to (N, c, h, w)."""
 
     def __init__(self, dim, unflattened_size):
         self.dim, self.shape = dim, tuple(unflattened_size)
