@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from . import im2col, winograd
-from .threads import parallel, scratch, split
+from .threads import empty, parallel, scratch, split
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
@@ -97,7 +97,7 @@ def batch_norm_statistics(x):
 def batch_norm_forward(x, scale, shift, negative_slope):
     """(N, C, ...), (C,), (C,) -> act(x scale[c] + shift[c]); negative_slope None is no activation, 0 is ReLU."""
     rows = _rows(x)
-    y = np.empty_like(rows)
+    y = empty(rows.shape, rows.dtype)
 
     def apply(piece):
         out = y[piece]
@@ -122,7 +122,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     g, rows, y = _rows(g), _rows(x), None if negative_slope is None else _rows(y)
     pieces = _pieces(rows)
     sums = np.empty((2, len(pieces), rows.shape[1]), x.dtype)
-    dx = np.empty_like(rows)
+    dx = empty(rows.shape, rows.dtype)
 
     def reduce(i):
         piece = pieces[i]
@@ -172,7 +172,7 @@ def _column_sums(rows):
 def leaky_relu(x, negative_slope):
     """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
     (x,), restore = _flatten(x)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     parallel(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), _pieces(x))
     return restore(y)
 
@@ -180,7 +180,7 @@ def leaky_relu(x, negative_slope):
 def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
     (y, g), restore = _flatten(y, g)
-    dx = np.empty_like(y)
+    dx = empty(y.shape, y.dtype)
     parallel(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), _pieces(y))
     return restore(dx)
 

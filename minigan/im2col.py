@@ -12,7 +12,7 @@ multiplied first and the products are added shifted, so that the many channels a
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .threads import parallel, scratch, split, thread_count
+from .threads import empty, parallel, scratch, split, thread_count
 
 _BAND = 1 << 19         # elements of the gathered matrix per band: 2 MB, one core's second-level cache
 _THIN = 16              # fewer channels than this are gathered pixel by pixel, not channel by channel
@@ -24,7 +24,10 @@ def conv2d(x, weight, stride, padding):
     p, q = (height + 2 * padding[0] - r) // stride[0] + 1, (width + 2 * padding[1] - s) // stride[1] + 1
     if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
         return conv_transpose2d(x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0))
-    y = np.empty((p, q, batch, k), x.dtype)
+    if p == q == 1:
+        window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        return (window @ weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
+    y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
     return _nchw(y)
 
@@ -35,10 +38,10 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     height = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
     width = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
     if p == q == 1:
-        return _multiply_one_pixel(_hwnc(x), weight, padding, (height, width))
+        return _multiply_one_pixel(x.reshape(batch, k), weight, padding, (height, width))
     if 4 * c <= k:
         return _multiply_then_shift(_hwnc(x), weight, stride, padding, (height, width))
-    y = np.empty((height, width, batch, c), x.dtype)
+    y = empty((height, width, batch, c), x.dtype)
     taps = weight.transpose(1, 0, 2, 3)                                             # (C, K, R, S)
     for a in range(stride[0]):
         for b in range(stride[1]):
@@ -59,10 +62,13 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     (_, c, height, width), (batch, k, p, q), (r, s) = x.shape, g.shape, kernel_size
     if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
         return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1])))
+    if p == q == 1:
+        window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        return (g.reshape(batch, k).T @ window).reshape(k, c, r, s)
     x, g = _hwnc(x), _hwnc(g)
-    bands = split(p, -(-p * q * batch * r * s * c // max(_BAND, k * r * s * c)))
+    bands = _bands(p, p * q * batch * r * s * c, max(_BAND, k * r * s * c))
     groups = split(len(bands), thread_count())
-    sums = np.empty((len(groups), k, r * s * c), x.dtype)
+    sums = empty((len(groups), k, r * s * c), x.dtype)
 
     def accumulate(i):
         for j in range(groups[i].start, groups[i].stop):
@@ -77,7 +83,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     total = sums[0]
     for other in sums[1:]:
         total += other
-    return total.reshape(k, r, s, c).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(total.reshape(k, r, s, c).transpose(0, 3, 1, 2))
 
 
 def _correlate(x, weight, stride, offset, out):
@@ -87,12 +93,19 @@ def _correlate(x, weight, stride, offset, out):
 
     def band(rows):
         columns = _gather(x, rows, q, (r, s), stride, offset)
-        product = scratch("product", (len(columns), k), out.dtype)
-        np.matmul(columns, matrix, out=product)
-        out[rows] = product.reshape(out[rows].shape)
+        if out[rows].flags.c_contiguous:
+            np.matmul(columns, matrix, out=out[rows].reshape(-1, k))
+        else:               # one phase of a transposed convolution
+            product = scratch("product", (len(columns), k), out.dtype)
+            out[rows] = np.matmul(columns, matrix, out=product).reshape(out[rows].shape)
 
-    bands = -(-p * q * batch * r * s * c // _BAND)
-    parallel(band, split(p, max(bands, thread_count()) if bands > 1 else 1))
+    parallel(band, _bands(p, p * q * batch * r * s * c))
+
+
+def _bands(rows, elements, size=_BAND):
+    """`rows` in slices of some `size` of all the elements, as many for every thread; one slice of a small array."""
+    threads = thread_count()
+    return split(rows, threads * -(-elements // (size * threads)) if elements > _BAND // 16 else 1)
 
 
 def _gather(x, rows, q, kernel_size, stride, offset):
@@ -132,7 +145,8 @@ def _multiply_then_shift(x, weight, stride, padding, size):
     """Transposed convolution into few channels: z = w x pixel by pixel, then y[c, sh p + r - ph] += z[r, s, c, p]."""
     (p, q, batch, k), (_, c, r, s), (height, width) = x.shape, weight.shape, size
     matrix = weight.transpose(2, 3, 1, 0).reshape(r * s * c, k)
-    y = np.zeros((c, height, width, batch), x.dtype)
+    y = empty((c, height, width, batch), x.dtype)
+    y.fill(0)
 
     def band(rows):
         first, last = _sources(rows, 0, stride[0], padding[0], r, p)
@@ -152,21 +166,17 @@ def _multiply_then_shift(x, weight, stride, padding, size):
                                w:w + (q1 - q0 - 1) * stride[1] + 1:stride[1]]
                     target += z[i, j, :, p0 - first:p1 - first, q0:q1]
 
-    bands = -(-p * q * batch * r * s * c // _BAND)
-    parallel(band, split(height, max(bands, thread_count()) if bands > 1 else 1))
+    parallel(band, _bands(height, p * q * batch * r * s * c))
     return y.transpose(3, 0, 1, 2)
 
 
 def _multiply_one_pixel(x, weight, padding, size):
-    """Transposed convolution of a single pixel: y[r - ph, s - pw] = x w[r, s], the first layer of a generator."""
-    (_, _, batch, k), (_, c, r, s) = x.shape, weight.shape
-    y = np.zeros(size + (batch, c), x.dtype)
-    inner = y[:r - padding[0], :s - padding[1]]
-    taps = weight.transpose(2, 3, 0, 1)[padding[0]:, padding[1]:][:len(inner), :inner.shape[1]]     # (R, S, K, C)
-    if taps.strides[-1] != taps.itemsize:
-        taps = np.ascontiguousarray(taps)
-    pixel = np.ascontiguousarray(x[0, 0])
-    parallel(lambda rows: np.matmul(pixel, taps[rows], out=inner[rows]), split(len(inner), thread_count()))
+    """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s - pw] = x w[r, s]."""
+    y = empty(size + (len(x), weight.shape[1]), x.dtype)
+    y.fill(0)
+    image = (x @ weight.reshape(len(weight), -1)).reshape(len(x), *weight.shape[1:]).transpose(2, 3, 0, 1)
+    image = image[padding[0]:padding[0] + size[0], padding[1]:padding[1] + size[1]]
+    y[:image.shape[0], :image.shape[1]] = image
     return _nchw(y)
 
 

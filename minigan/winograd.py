@@ -35,9 +35,10 @@ all in its own cache. Images are (H, W, N, C) in memory, so that every transform
 """
 import numpy as np
 
-from .threads import parallel, scratch, split, thread_count
+from .threads import empty, parallel, scratch, split, thread_count
 
 _PIXELS = 256           # rows of a matrix product below which BLAS is slow
+_WEIGHTS = 1 << 13      # pairs of channels whose taps are transformed at a time
 _SLAB = 6 << 20         # elements of transformed image that the weight gradient holds at once: 24 MB of float32
 
 
@@ -50,7 +51,7 @@ def applies(weight_shape, stride, padding, output_size):
 def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     (batch, c, height, width), k = x.shape, len(weight)
-    x, y = x.transpose(2, 3, 0, 1), np.empty((height // 2, width // 2, batch, k), x.dtype)
+    x, y = x.transpose(2, 3, 0, 1), empty((height // 2, width // 2, batch, k), x.dtype)
     u = _transform_weight(weight)
 
     def band(share):
@@ -69,7 +70,7 @@ def conv2d(x, weight):
 def conv_transpose2d(x, weight):
     """(N, K, P, Q), (K, C, 4, 4) -> (N, C, 2P, 2Q): the adjoint of conv2d."""
     (batch, k, p, q), c = x.shape, weight.shape[1]
-    x, y = x.transpose(2, 3, 0, 1), np.empty((2 * p, 2 * q, batch, c), x.dtype)
+    x, y = x.transpose(2, 3, 0, 1), empty((2 * p, 2 * q, batch, c), x.dtype)
     u = _transform_weight(weight)
     shares = _shares(batch, p // 2)
     borders = [None] * len(shares)
@@ -99,15 +100,17 @@ def conv2d_weight_grad(x, g):
     """(N, C, 2P, 2Q), (N, K, P, Q) -> (K, C, 4, 4)."""
     (batch, k, p, q), c = g.shape, x.shape[1]
     x, g = x.transpose(2, 3, 0, 1), g.transpose(2, 3, 0, 1)
-    dw = np.zeros((k, 4, 4, c), x.dtype)
-    for slab in split(batch, -(-9 * p * q * batch * c // _SLAB)):
-        _add_weight_grad(x[:, :, slab], g[:, :, slab], dw)
-    return dw.transpose(0, 3, 1, 2)
+    slabs = split(batch, -(-9 * p * q * batch * c // _SLAB))
+    dw = _weight_grad(x[:, :, slabs[0]], g[:, :, slabs[0]])
+    for slab in slabs[1:]:
+        dw += _weight_grad(x[:, :, slab], g[:, :, slab])
+    return dw
 
 
-def _add_weight_grad(x, g, dw):
+def _weight_grad(x, g):
     """The whole image is transformed first, for the sum over pixels; then each task takes some of the channels K."""
     (p, q, batch, k), c = g.shape, x.shape[3]
+    dw = empty((k, c, 4, 4), x.dtype)
     v = _scratch("all v", slice(0, batch), slice(0, p // 2), q // 2, 4 * c, x.dtype)
     d = _scratch("all d", slice(0, batch), slice(0, p // 2), q // 2, k, x.dtype)
 
@@ -123,7 +126,8 @@ def _add_weight_grad(x, g, dw):
         _inverse_weight(du, dw[ks])
 
     parallel(transform, _shares(batch, p // 2))
-    parallel(multiply, split(k, max(thread_count(), -(-k // 64))))
+    parallel(multiply, split(k, max(thread_count(), -(-k // 128))))
+    return dw
 
 
 def _shares(batch, tiles):
@@ -152,10 +156,9 @@ def _transform_image(x, t, v):
     """v = B s: tile rows t of x (H, W, N, C) -> v (3, 3, T, W/4, N, 4C)."""
     s = _read_blocks(x, 2 * t.start, 2 * t.stop + 1)
     even, odd, after = s[0:-1:2], s[1::2], s[2::2]
-    rows = scratch("winograd rows", (2,) + odd.shape, x.dtype)
-    np.subtract(even, odd, out=rows[0])
-    np.subtract(after, odd, out=rows[1])
-    for i, row in enumerate((rows[0], odd, rows[1])):
+    rows = scratch("winograd rows", odd.shape, x.dtype)
+    for i, other in enumerate((even, None, after)):
+        row = odd if other is None else np.subtract(other, odd, out=rows)
         even, middle, after = row[:, 0:-1:2], row[:, 1::2], row[:, 2::2]
         np.subtract(even, middle, out=v[i, 0])
         v[i, 1] = middle
@@ -209,23 +212,26 @@ def _transform_weight(weight):
 
     def transform(ks):
         part = u[:, :, ks]
-        taps = weight[ks].reshape(-1, c, 2, 2, 2, 2)                        # tap (2i + a, 2j + b) as K, C, i, a, j, b
-        part[0:3:2, 0:3:2] = taps.transpose(2, 4, 0, 3, 5, 1)
+        part[0:3:2, 0:3:2] = _taps(weight[ks])
         np.add(part[0:3:2, 0], part[0:3:2, 2], out=part[0:3:2, 1])
         np.add(part[0], part[2], out=part[1])
 
-    parallel(transform, split(k, max(thread_count(), k * c // 4096)))
+    parallel(transform, split(k, max(thread_count(), k * c // _WEIGHTS)))
     return u.reshape(9, k, 4 * c)
 
 
+def _taps(weight):
+    """(K, C, 4, 4) -> (i, j, K, a, b, C), the tap of row 2i + a and column 2j + b: block (i, j), pixel (a, b)."""
+    return weight.reshape(weight.shape[:2] + (2, 2, 2, 2)).transpose(2, 4, 0, 3, 5, 1)
+
+
 def _inverse_weight(du, dw):
-    """dw += G' du: nine matrices (K, 4C) -> (K, 4, 4, C)."""
-    du = du.reshape(3, 3, len(dw), 2, 2, -1)
+    """dw = G' du: nine matrices (K, 4C) -> (K, C, 4, 4)."""
+    k, c = dw.shape[:2]
+    du = du.reshape(3, 3, k, 2, 2, c)
     rows = scratch("winograd rows", (2,) + du.shape[1:], du.dtype)
     np.add(du[:2], du[1:], out=rows)
-    taps = dw.reshape(len(dw), 2, 2, 2, 2, -1).transpose(1, 3, 0, 2, 4, 5)
-    taps += rows[:, :2]
-    taps += rows[:, 1:]
+    np.add(rows[:, :2], rows[:, 1:], out=_taps(dw))
 
 
 def _read_blocks(x, first, last):

@@ -56,14 +56,17 @@ def test_backward_reaches_leaves_only():
     lambda x, w: mg.cat([x, w])[:2] + mg.cat([x, w])[2:],
     lambda x, w: x.transpose(0, 1).transpose(0, 1) + w.reshape(3, 2).reshape(2, 3),
     lambda x, w: x[:, :] + w[...],
-], ids=["sum", "reshape", "cat", "transpose", "index"])
+    lambda x, w: (x + w) * 2,
+], ids=["sum", "reshape", "cat", "transpose", "index", "later"])
 def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, create_graph):
     x, w, g = leaf(2, 3), leaf(2, 3, seed=1), mg.randn(2, 3, dtype=np.float64)
+    expected = mg.grad(combine(x, w), [x, w], g)
     combine(x, w).backward(g, create_graph=create_graph)
     arrays = x.grad.data, w.grad.data, g.data
     for i, a in enumerate(arrays):
         assert not any(np.shares_memory(a, b) for b in arrays[:i])
-    np.testing.assert_array_equal(x.grad.data, g.data)
+    for p, d in zip((x, w), expected):
+        np.testing.assert_array_equal(p.grad.data, d.data)
 
 
 def test_a_seed_of_plain_numpy_is_not_shared_either():
@@ -72,12 +75,13 @@ def test_a_seed_of_plain_numpy_is_not_shared_either():
     assert not np.shares_memory(x.grad.data, g)
 
 
-def test_broadcast_views_never_become_gradients():
+@pytest.mark.parametrize("scale", [1, 2])
+def test_broadcast_views_never_become_gradients(scale):
     x = leaf(4, 3)
-    x.sum().backward()
+    (x.sum() if scale == 1 else x.sum() * scale).backward()
     assert x.grad.data.flags.writeable and 0 not in x.grad.data.strides
     x.grad.data[0, 0] = 7
-    assert x.grad.data.sum() == 7 + 11
+    assert x.grad.data.sum() == 7 + 11 * scale
 
 
 def test_the_gradient_of_an_independent_input_is_none():

@@ -209,11 +209,11 @@ def test_batch_norm_without_statistics_uses_the_batch_s_own_always():
 
 
 def test_repr_reads_like_the_architecture():
-    assert repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.LeakyReLU(0.2), nn.Flatten()))) == """\
+    assert repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Flatten()))) == """\
 Sequential(
   (0): Linear(2, 3, bias=True)
   (1): Sequential(
-    (0): LeakyReLU(0.2)
+    (0): Tanh()
     (1): Flatten()
   )
 )"""
