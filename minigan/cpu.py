@@ -10,11 +10,12 @@ import math
 import numpy as np
 
 from . import im2col, winograd
-from .threads import empty, parallel, scratch, split
+from .threads import empty, parallel, scratch, split, thread_count
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
+_PRODUCT = 1 << 18      # multiplications from which OpenBLAS itself would use threads, and leave them spinning
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
@@ -42,9 +43,22 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
 
 
+def matmul(x, y):
+    """x @ y; a large product of two matrices is shared out by rows or columns, whichever are more."""
+    rows, columns, work = x.shape[0], y.shape[-1], x.size * y.shape[-1]
+    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _PRODUCT:
+        return x @ y
+    z = empty((rows, columns), x.dtype)
+    if rows > columns:
+        parallel(lambda part: np.matmul(x[part], y, out=z[part]), split(rows, thread_count()))
+    else:
+        parallel(lambda part: np.matmul(x, y[:, part], out=z[:, part]), split(columns, thread_count()))
+    return z
+
+
 def linear(x, weight, bias):
     """(N, in), (out, in), (out,) or None -> (N, out): x weightᵀ + bias."""
-    y = x @ weight.T
+    y = matmul(x, weight.T)
     if bias is not None:
         y += bias
     return y

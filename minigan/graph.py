@@ -7,13 +7,15 @@
     t.draw("graph.png", loss, names={"a": a, "b": b, "c": c})
 
 The one idea: the drawing reads the same records as the backward pass. A tensor's column is its longest way to the loss;
-inside a column, boxes stand as near as they can to what they are joined with (Sugiyama, Tagawa and Toda 1981), and a
-line that crosses a column takes a place in it like a box does.
+a place in a column lies as near as it can to those it is joined with (Sugiyama, Tagawa and Toda 1981), and a line that
+crosses a column takes a place in it like a box does.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from . import devices, engine
 from .files import whole_file
@@ -22,7 +24,7 @@ MOST = 60  # boxes; more is no picture for people
 SYMBOLS = {"add": "+", "sub": "−", "neg": "−", "mul": "×", "div": "÷", "pow": "**", "matmul": "@", "sum": "Σ"}
 SIZE, LETTER, ROW, GAP = 9, 5.42, 15, 14  # points: the font, the width of its letters, lines in a box, between boxes
 INK, LINE, GRADIENT = "#1f2937", "#94a3b8", "#b45309"
-FILL = {"loss": "#fde8c8", "value": "#f8fafc", "leaf": "#d7e6fb", "constant": "#eceff3"}
+LOSS, VALUE, LEAF, CONSTANT = "#fde8c8", "#f8fafc", "#d7e6fb", "#eceff3"
 
 
 @contextmanager
@@ -46,8 +48,8 @@ class Trace:
         """Draw what loss was computed from -> path. Values are as of now; no ``.grad`` is touched.
 
         path: .png, .svg or .pdf, written whole or not at all. loss: a tensor computed in the trace, a scalar if it
-        requires grad. names: {name: tensor}, which may hold tensors that play no part. Scalars are shown as numbers,
-        others as shape and mean ± standard deviation; blue boxes are leaves that require grad, grey ones constants.
+        requires grad. names: {name: tensor}. Scalars are shown as numbers, others as shape and mean ± standard
+        deviation; blue boxes are leaves that require grad, grey ones constants.
         Raises ValueError for a loss from elsewhere or more than 60 tensors, ImportError without matplotlib.
         """
         tensors, operations, columns = _ancestors(list(self.records), loss)
@@ -57,9 +59,9 @@ class Trace:
         grads = dict(zip(wanted, engine.grad(loss, [tensors[key] for key in wanted]))) if wanted else {}
         labels = {_key(t): name for name, t in (names or {}).items()}
         cards = {key: _card(labels.get(key, ""), t, grads.get(key)) for key, t in tensors.items()}
-        kinds = {key: "value" if key in operations else "leaf" if t.requires_grad else "constant"
-                 for key, t in tensors.items()}
-        figure = _paint(cards, kinds | {_key(loss): "loss"}, operations, *_layout(cards, operations, columns))
+        fills = {key: VALUE if key in operations else LEAF if t.requires_grad else CONSTANT
+                 for key, t in tensors.items()} | {_key(loss): LOSS}
+        figure = _paint(cards, fills, operations, *_layout(cards, operations, columns))
         with whole_file(path) as file:
             figure.savefig(file, format=Path(path).suffix[1:] or "png")
         return path
@@ -75,96 +77,83 @@ def _ancestors(records, loss):
     made = {_key(y): edges for y, edges in records}
     if _key(loss) not in made:
         raise ValueError(f"the loss, {loss!r:.60}, was not computed inside this trace")
-    tensors, operations, columns = {}, {}, {_key(loss): 0}
     inputs = {key: [x for group, _ in edges for x in (group if type(group) is tuple else (group,)) if x is not None]
               for key, edges in made.items()}
+    tensors, operations, columns = {}, {}, {_key(loss): 0}
     for key in reversed(made):
         for x in inputs[key] if key in columns else ():
             columns[_key(x)] = max(columns.get(_key(x), 0), columns[key] + 1)
     for key in [key for key in made if key in columns]:  # oldest first: the first input will stand on top
         tensors.update((_key(x), x) for x in inputs[key])
-        operations[key] = made[key][0][1].__qualname__.split(".", 1)[0], [_key(x) for x in inputs[key]]
+        operations[key] = made[key][0][1].__qualname__.split(".", 1)[0].lstrip("_"), [_key(x) for x in inputs[key]]
     return tensors | {_key(loss): loss}, operations, columns
 
 
 def _card(name, t, grad):
     """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("", heading)."""
+    def summary(t):
+        a = devices.to_numpy(t.data)
+        number = f"{a.item():.4g}" if a.size == 1 else f"{a.mean():.3g} ± {a.std():.3g}" if a.size else "empty"
+        return number.replace("-", "−")
+
     heading = f"{name} {t.shape}".strip() if t.ndim else name
-    rows = [("value", _summary(t))] + ([] if grad is None else [("grad", _summary(grad))])
-    return [("", heading)] * bool(heading) + [(what, number.replace("-", "−")) for what, number in rows]
-
-
-def _summary(t):
-    a = devices.to_numpy(t.data)
-    return f"{a.item():.4g}" if a.size == 1 else f"{a.mean():.3g} ± {a.std():.3g}" if a.size else "empty"
+    return [("", heading)] * bool(heading) + [("value", summary(t))] + [("grad", summary(grad))] * (grad is not None)
 
 
 def _layout(cards, operations, columns):
     """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width, height) of it all."""
+    ways = [((x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key), 6 * i - 3 * times + 3)
+            for key, (_, inputs) in operations.items() for x, times in Counter(inputs).items() for i in range(times)]
+    places = {key: columns[key] for key in cards} | {place: place[2] for way, _ in ways for place in way[1:-1]}
+    number = {place: i for i, place in enumerate(places)}
     tallest = ROW * max(map(len, cards.values()))
-    members, ways = defaultdict(list), []
-    for key in cards:
-        members[columns[key]].append(key)
-    for key, (_, inputs) in operations.items():
-        for x, times in Counter(inputs).items():
-            way = [x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key]
-            for place in way[1:-1]:  # one in each column that the line crosses
-                members[place[2]].append(place)
-            ways += [(way, 6 * (i - (times - 1) / 2)) for i in range(times)]
-    steps = [(columns[way[0]] - i, a, b) for way, _ in ways for i, (a, b) in enumerate(zip(way, way[1:]))]
-    y = _heights(members, steps, lambda place: tallest + GAP if place in cards else GAP + 8)
-    top, right, begin, left, end = min(y.values()) - tallest / 2 - GAP, GAP, {}, {}, {}
-    for column in sorted(members, reverse=True):
-        keys = [place for place in members[column] if place in cards]
+    y = _heights(np.array([*places.values()]), np.array([tallest + GAP if key in cards else GAP + 8 for key in places]),
+                 np.array([(number[a], number[b]) for way, _ in ways for a, b in zip(way, way[1:])]).T)
+    y = dict(zip(places, y - y.min() + tallest / 2 + GAP))
+    begin, left, end, right = {}, {}, {}, GAP
+    for column in range(columns[max(columns, key=columns.get)], -1, -1):
+        keys = [key for key in cards if columns[key] == column]
         begin[column] = right
         left[column] = right + max([_pill(operations[key][0]) + GAP for key in keys if key in operations], default=0)
         letters = max(len(words) + 5 * bool(what) for key in keys for what, words in cards[key])
         end[column] = left[column] + 20 + LETTER * letters
         right = end[column] + 34
-    boxes = {key: (left[columns[key]], y[key] - top, end[columns[key]] - left[columns[key]], ROW * len(card))
+    boxes = {key: (left[columns[key]], y[key], end[columns[key]] - left[columns[key]], ROW * len(card))
              for key, card in cards.items()}
     lines = []
     for (x, *via, key), shift in ways:
         stops = [(end[columns[x]], x)] + [(side[place[2]], place) for place in via for side in (begin, end)]
         stops += [(begin[columns[key]] - 6, key), (left[columns[key]] - GAP - _pill(operations[key][0]), key)]
-        lines.append([(across, y[place] - top + shift) for across, place in stops])
-    return boxes, lines, (right - 34 + GAP, max(y.values()) - top + tallest / 2 + GAP)
+        lines.append([(across, y[place] + shift) for across, place in stops])
+    return boxes, lines, (right - 34 + GAP, max(y.values()) + tallest / 2 + GAP)
 
 
-def _heights(members, steps, room):
-    """{place: height}: sweep to and fro, each place to the mean of its neighbours; keep what crosses least.
+def _heights(column, room, steps):
+    """The height of each place: sweep to and fro, each to the mean of its neighbours; keep what crosses least.
 
-    members: {column: places}. steps: (column, place in it, place in the next). room(place): the height it takes.
+    column (n,), room (n,): where each place is and the height that it takes. steps (2, m): the places that lines join.
     """
-    links, best = defaultdict(list), (float("inf"), {})
-    for _, a, b in steps:
-        links[a].append(b)
-        links[b].append(a)
+    a, b = steps
+    links, same = np.zeros((len(room), len(room))), column[a] == column[a][:, None]
+    np.add.at(links, (np.r_[a, b], np.r_[b, a]), 1)
+    links /= links.sum(1, keepdims=True)
+    best, least = None, np.inf
     for start in (1, -1):  # from both sides: the sweeps end in different places
-        y = {place: start * room(place) * i for places in members.values() for i, place in enumerate(places)}
+        y = start * room.cumsum()
         for sweep in range(24):
-            for column in sorted(members, reverse=sweep % 2):
-                near = {place: sum(y[q] for q in links[place]) / len(links[place]) for place in members[column]}
-                members[column].sort(key=near.get)
-                y.update(_spread(near, members[column], room))
-            crossings = sum((y[a] - y[c]) * (y[b] - y[d]) < 0 for i, a, b in steps for j, c, d in steps if i == j)
-            cost = 200 * crossings + sum(abs(y[a] - y[b]) for _, a, b in steps)
-            best = min(best, (cost, dict(y)), key=lambda found: found[0])
-    return best[1]
-
-
-def _spread(wanted, places, room):
-    """The positions nearest to the wanted ones that keep the order and overlap nowhere: isotonic regression."""
-    blocks, offset, offsets = [], 0, []
-    for place in places:
-        offsets.append(offset + room(place) / 2)
-        offset += room(place)
-        blocks.append((wanted[place] - offsets[-1], 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (b, m), (a, n) = blocks.pop(), blocks.pop()
-            blocks.append(((a * n + b * m) / (n + m), n + m))
-    levels = [level for level, count in blocks for _ in range(count)]
-    return {place: level + offset for place, level, offset in zip(places, levels, offsets)}
+            for members in [np.flatnonzero(column == c) for c in np.unique(column)[::(-1) ** sweep]]:
+                near = links[members] @ y
+                order = np.lexsort((y[members], near))
+                near, members = near[order], members[order]
+                # The nearest heights that keep the order and overlap nowhere: near - offset must never fall.
+                offset = room[members].cumsum() - room[members] / 2
+                rising, falling = np.maximum.accumulate(near - offset), np.minimum.accumulate((near - offset)[::-1])
+                y[members] = offset + (rising + falling[::-1]) / 2
+            crossings = np.count_nonzero(same & ((y[a] - y[a][:, None]) * (y[b] - y[b][:, None]) < 0)) / 2
+            cost = 200 * crossings + abs(y[a] - y[b]).sum()
+            if cost < least:
+                best, least = y.copy(), cost
+    return best
 
 
 def _pill(operation):
@@ -172,14 +161,13 @@ def _pill(operation):
     return max(22, len(SYMBOLS.get(operation, operation)) * LETTER + 12)
 
 
-def _paint(cards, kinds, operations, boxes, lines, size):
+def _paint(cards, fills, operations, boxes, lines, size):
     try:
         from matplotlib.figure import Figure  # a second to import, so not before it is needed
         from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
         from matplotlib.path import Path as Curve
     except ImportError as error:
-        raise ImportError("drawing a graph needs matplotlib, in the extra 'examples': "
-                          "pip install 'minigan[examples]'") from error
+        raise ImportError("drawing needs matplotlib, of the extra 'examples': pip install 'minigan[examples]'") from error
     figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=160)  # one unit is one point, as in font sizes
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
     axes.axis("off")
@@ -196,7 +184,7 @@ def _paint(cards, kinds, operations, boxes, lines, size):
         curve = Curve(points[:1] + bends, [Curve.MOVETO] + [Curve.CURVE4] * len(bends))
         axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, zorder=0))
     for key, (x, y, width, height) in boxes.items():
-        box(x, y, width, height, "round,pad=0,rounding_size=4", facecolor=FILL[kinds[key]], edgecolor=LINE)
+        box(x, y, width, height, "round,pad=0,rounding_size=4", facecolor=fills[key], edgecolor=LINE)
         for i, (left, right) in enumerate(cards[key]):
             line = y - height / 2 + ROW * (i + 0.5)
             if left:
@@ -206,10 +194,9 @@ def _paint(cards, kinds, operations, boxes, lines, size):
                 text(x + width / 2, line, right, ha="center", weight="bold")
                 axes.plot([x, x + width], [line + ROW / 2] * 2, color=LINE, linewidth=0.6)
         if key in operations:
-            name = SYMBOLS.get(operations[key][0], operations[key][0])
-            pill = _pill(operations[key][0])
+            name, pill = operations[key][0], _pill(operations[key][0])
             axes.plot([x - GAP, x], [y, y], color=LINE, linewidth=1)
             box(x - GAP - pill, y, pill, 22, "circle,pad=0" if pill == 22 else "round,pad=0,rounding_size=11",
                 facecolor="white", edgecolor=INK)
-            text(x - GAP - pill / 2, y, name, ha="center")
+            text(x - GAP - pill / 2, y, SYMBOLS.get(name, name), ha="center")
     return figure

@@ -71,7 +71,8 @@ def test_samples_as_picture_and_array(trained, tmp_path):
     from PIL import Image
 
     run("sample.py", trained / "runs" / "dcgan", "-n", 6, "--out", tmp_path / "grid.png", folder=tmp_path)
-    assert Image.open(tmp_path / "grid.png").size[0] > 16
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.size[0] > 16
     run("sample.py", trained / "runs" / "dcgan" / "checkpoint.npz", "-n", 5, "--out", "a.npy", folder=tmp_path)
     run("sample.py", trained / "runs" / "dcgan", "-n", 5, "--out", "b.npy", folder=tmp_path)
     a, b = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
