@@ -15,7 +15,8 @@ from .threads import empty, parallel, scratch, split, thread_count
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
-_PRODUCT = 1 << 18      # multiplications from which OpenBLAS itself would use threads, and leave them spinning
+_BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
+_THREADS_FROM = 1 << 23         # multiplications that take longer than waking another thread
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
@@ -38,21 +39,25 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its weight."""
     shape = (g.shape[1], x.shape[1], *kernel_size)
-    if winograd.applies(shape, stride, padding, g.shape[2:]) and x.shape[2] == 2 * g.shape[2] and x.shape[3] == 2 * g.shape[3]:
+    if winograd.applies(shape, stride, padding, g.shape[2:]) and x.shape[2:] == tuple(2 * n for n in g.shape[2:]):
         return winograd.conv2d_weight_grad(x, g)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
 
 
 def matmul(x, y):
-    """x @ y; a large product of two matrices is shared out by rows or columns, whichever are more."""
-    rows, columns, work = x.shape[0], y.shape[-1], x.size * y.shape[-1]
-    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _PRODUCT:
+    """x @ y. A product of matrices that BLAS would use threads for is shared out here, by rows or by columns.
+
+    BLAS's own threads would spin for a tenth of a second afterwards, and halve the speed of all that follows.
+    """
+    work = x.size * y.shape[-1]
+    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _BLAS_THREADS_FROM:
         return x @ y
-    z = empty((rows, columns), x.dtype)
-    if rows > columns:
-        parallel(lambda part: np.matmul(x[part], y, out=z[part]), split(rows, thread_count()))
+    z = empty((len(x), y.shape[1]), x.dtype)
+    parts = thread_count() if work >= _THREADS_FROM else 1
+    if len(x) > y.shape[1]:
+        parallel(lambda rows: np.matmul(x[rows], y, out=z[rows]), split(len(x), parts))
     else:
-        parallel(lambda part: np.matmul(x, y[:, part], out=z[:, part]), split(columns, thread_count()))
+        parallel(lambda columns: np.matmul(x, y[:, columns], out=z[:, columns]), split(y.shape[1], parts))
     return z
 
 
@@ -123,7 +128,7 @@ def batch_norm_forward(x, scale, shift, negative_slope):
         if negative_slope is not None:
             _leaky_relu(out, negative_slope, out)
 
-    parallel(apply, _pieces(rows))
+    _by_pieces(apply, rows)
     return _image(y, x)
 
 
@@ -159,7 +164,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     a = inv_std if weight is None else inv_std * weight
     b = -a * inv_std * dweight / len(rows)
     c = -a * dbias / len(rows) - b * mean
-    parallel(apply, pieces)
+    _by_pieces(apply, rows)
     return _image(dx, x), dweight, dbias
 
 
@@ -177,6 +182,14 @@ def _pieces(rows):
     return split(len(rows), -(-rows.size // _PIECE))
 
 
+def _by_pieces(task, rows):
+    """Elementwise work on all rows."""
+    if rows.size <= _PIECE:
+        task(slice(0, len(rows)))
+    else:
+        parallel(task, _pieces(rows))
+
+
 def _column_sums(rows):
     return np.ones(len(rows), rows.dtype) @ rows        # two to four times as fast as sum(axis=0)
 
@@ -187,7 +200,7 @@ def leaky_relu(x, negative_slope):
     """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
     (x,), restore = _flatten(x)
     y = empty(x.shape, x.dtype)
-    parallel(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), _pieces(x))
+    _by_pieces(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), x)
     return restore(y)
 
 
@@ -195,7 +208,7 @@ def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
     (y, g), restore = _flatten(y, g)
     dx = empty(y.shape, y.dtype)
-    parallel(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), _pieces(y))
+    _by_pieces(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), y)
     return restore(dx)
 
 

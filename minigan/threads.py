@@ -15,6 +15,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 _SCRATCH_LIMIT = 64 << 20       # bytes; a larger workspace is not kept between calls
+_SMALL = 1 << 16                # bytes; for a smaller array alignment is not worth a microsecond
 _LINE = 64                      # bytes in a cache line, and in an AVX-512 register
 
 _local = threading.local()      # .busy: inside a task; .scratch: this thread's workspaces
@@ -47,19 +48,31 @@ def parallel(task, items):
     """
     todo = collections.deque(items)
     helpers = 0 if getattr(_local, "busy", False) else min(thread_count(), len(todo)) - 1
-    done = queue.SimpleQueue()
     _enter()
     try:
-        _hire(helpers)
-        for _ in range(helpers):
-            _jobs.put((task, todo, done))
-        error = _drain(task, todo)
-        errors = [error] + [done.get() for _ in range(helpers)]
+        if helpers > 0:
+            done = _share_out(helpers, task, todo)
+            errors = [_drain(task, todo)] + [done.get() for _ in range(helpers)]
+        else:
+            errors = [_drain(task, todo)]
     finally:
         _leave()
     for error in errors:
         if error is not None:
             raise error
+
+
+def _share_out(helpers, task, todo):
+    """Wake the helpers; each puts one answer into the queue returned: None, or the exception that ended it."""
+    global _workers
+    with _lock:
+        while _workers < helpers:
+            threading.Thread(target=_work, args=(_jobs,), name="minigan", daemon=True).start()
+            _workers += 1
+    done = queue.SimpleQueue()
+    for _ in range(helpers):
+        _jobs.put((task, todo, done))
+    return done
 
 
 def _drain(task, todo):
@@ -84,14 +97,6 @@ def _work(jobs):
         task, todo, done = jobs.get()
         done.put(_drain(task, todo))
         del task, todo, done            # or the arrays they hold would live until the next job
-
-
-def _hire(helpers):
-    global _workers
-    with _lock:
-        while _workers < helpers:
-            threading.Thread(target=_work, args=(_jobs,), name="minigan", daemon=True).start()
-            _workers += 1
 
 
 def _enter():
@@ -134,6 +139,8 @@ def empty(shape, dtype):
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
+    if size < _SMALL:
+        return np.empty(shape, dtype)
     buffer = np.empty(size + _LINE, np.uint8)
     start = -buffer.ctypes.data % _LINE
     return buffer[start:start + size].view(dtype).reshape(shape)
@@ -149,7 +156,7 @@ def scratch(name, shape, dtype):
     kept = _local.__dict__.setdefault("scratch", {})
     buffer = kept.get(name)
     if buffer is None or buffer.nbytes < size:
-        buffer = empty((size,), np.uint8)
+        buffer = empty((max(size, _SMALL),), np.uint8)
         if size <= _SCRATCH_LIMIT:
             kept[name] = buffer
     return buffer[:size].view(dtype).reshape(shape)

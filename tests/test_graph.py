@@ -64,7 +64,7 @@ def test_what_plays_no_part_is_left_out():
         loss * 7
     tensors, operations, _ = graph._ancestors(t.records, loss)
     assert sorted(v.item() for v in tensors.values()) == [1.5, 2.0, 3.0, 6.0, 7.5]
-    assert [name for name, _ in operations.values()] == ["mul", "add"]
+    assert [symbol for symbol, _ in operations.values()] == ["×", "+"]
 
 
 def test_nothing_is_collected_outside_the_block_and_blocks_nest():
