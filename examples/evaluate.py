@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from minigan import arguments, data, devices, report
+from minigan import arguments, data, devices
+from quality import quality
 from sample import draw_latents, generate, load_generator
 
 
@@ -24,8 +25,7 @@ def measure(pictures, name, data_dir=None, seed=0):
     if not (Path(data_dir or "") / name).is_dir():  # the images of a folder may have any sizes
         size = min(size, *data.load(name, data_dir=data_dir).images.shape[2:])
     train, test = load_splits(name, size, data_dir)
-    return report.quality(pictures, train, test, seed=seed,
-                          resized=None if size == pictures.shape[-1] else seen.images)
+    return quality(pictures, train, test, seed=seed, resized=None if size == pictures.shape[-1] else seen.images)
 
 
 def load_splits(name, size, data_dir=None):

@@ -22,7 +22,7 @@ from minigan.optim import Adam, ExponentialMovingAverage
 from sample import PRIORS, draw_latents, generate
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, r1=0.0)
-DIGITS = dict(steps=4000, batch_size=64, image_size=16, width=16, lr=2e-3, r1=0.5)
+DIGITS = dict(steps=3000, batch_size=64, image_size=16, width=16, lr=2e-3, r1=0.5)
 R1_EVERY = 4
 
 

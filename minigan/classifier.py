@@ -1,9 +1,9 @@
 """A small classifier, trained with minigan on the real images, that looks at generated ones.
 
-The one idea: an image is good if a network that has seen only real ones knows at once what it shows, and a
-generator is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so
-the classifier is always the same one: fixed architecture, seed and training, always on the processor, kept in the
-cache folder under a name that says what it was trained on. Its confidence on real images is the scale's upper end.
+The one idea: an image is good if a network that has seen only real ones knows at once what it shows, and a generator
+is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so it is always
+the same one: fixed architecture, seed and training, on the processor, kept in the cache folder under a name that says
+what it was trained on. Its confidence on real images is the scale's upper end.
 """
 
 import hashlib
@@ -20,8 +20,7 @@ from .optim import Adam, ConstantThenLinearLR
 from .tensors import tensor
 
 VERSION = 1  # of architecture and training: raise it when either changes, and old files are no longer found
-BATCH_SIZE = 64
-LEAST_STEPS = 300  # or one pass over the images, whichever is more
+BATCH_SIZE, LEAST_STEPS = 64, 300  # or one pass over the images, whichever is more
 
 
 class Classifier(nn.Module):
@@ -30,8 +29,8 @@ class Classifier(nn.Module):
     def __init__(self, channels, height, width, classes):
         self.size, layers = (height, width), []
         for maps, stride in ((8, 1), (16, 2), (32, 2)):
-            layers += [nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(maps),
-                       nn.ReLU()]
+            convolution = nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(maps), nn.ReLU()]
             channels, height, width = maps, -(-height // stride), -(-width // stride)
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels * height * width, classes))
@@ -41,9 +40,8 @@ class Classifier(nn.Module):
 
     def probabilities(self, images, batch_size=500):
         """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> softmax of the logits, float64 (N, classes)."""
-        images = area_resize(images, *self.size)
         with devices.device("cpu"), no_grad():
-            batches = [F.log_softmax(self(tensor(images[i:i + batch_size]))).numpy()
+            batches = [F.log_softmax(self(tensor(area_resize(images[i:i + batch_size], *self.size)))).numpy()
                        for i in range(0, len(images), batch_size)]
         return np.exp(np.concatenate(batches).astype(np.float64))
 
@@ -56,36 +54,31 @@ def trained_classifier(dataset):
     """
     if dataset.labels is None:
         raise ValueError(f"{dataset.name} has no labels, without which no classifier can be trained")
-    with devices.device("cpu"):
-        network = _with_own_random_numbers(_build, dataset)
-        path = cache_folder() / _file_name(dataset)
-        if _restore(network, path):
-            return network.eval()
-        print(f"training the classifier of {dataset.name}, once, for {path}", file=sys.stderr)
-        _with_own_random_numbers(_train, network, dataset)
-        try:
-            checkpoint.save(path, {"classifier": network.state_dict()})
-        except OSError as error:  # a cache that cannot be written costs seconds each time, not the evaluation
-            print(f"the classifier cannot be kept: {error}", file=sys.stderr)
-        return network.eval()
-
-
-def _build(dataset):
-    classes = len(dataset.classes) if dataset.classes else int(dataset.labels.max()) + 1
-    return Classifier(*dataset.images.shape[1:], classes)
-
-
-def _with_own_random_numbers(function, *arguments):
-    """function(*arguments) with minigan's generator at seed 0, which is then put back as it was."""
-    before = rng.state_dict()
+    shape, before = dataset.images.shape[1:], rng.state_dict()
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
+    digest.update(np.ascontiguousarray(dataset.labels))
+    path = cache_folder() / "classifier-{}-{}x{}x{}-v{}-{:.16}.npz".format(
+        Path(dataset.name).stem, *shape, VERSION, digest.hexdigest())
     try:
-        rng.manual_seed(0)
-        return function(*arguments)
+        with devices.device("cpu"):
+            rng.manual_seed(0)
+            network = Classifier(*shape, classes=len(dataset.classes or range(dataset.labels.max() + 1)))
+            try:
+                network.load_state_dict(checkpoint.load(path)["classifier"])
+            except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+                why = f"{error}: it is trained again" if path.exists() else f"trained once, for {path}"
+                print(f"the classifier of {dataset.name}: {why}", file=sys.stderr)
+                _train(network, dataset)
+                checkpoint.save(path, {"classifier": network.state_dict()})
+    except OSError as error:  # a cache that cannot be written costs seconds each time, not the evaluation
+        print(f"the classifier cannot be kept: {error}", file=sys.stderr)
     finally:
         rng.load_state_dict(before)
+    return network.eval()
 
 
 def _train(network, dataset):
+    rng.manual_seed(0)  # again: what is trained does not depend on what was drawn before
     steps = max(LEAST_STEPS, len(dataset) // BATCH_SIZE)
     optimizer = Adam(network.parameters(), 2e-3)
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
@@ -112,26 +105,6 @@ def translate(images, generator):
     return moving(height) @ (images + 1) @ moving(width).swapaxes(2, 3) - 1
 
 
-def _file_name(dataset):
-    """What the classifier depends on: data set, size, architecture version, and the images and labels themselves."""
-    digest = hashlib.sha256(np.ascontiguousarray(dataset.images)).hexdigest()[:8]
-    digest += hashlib.sha256(np.ascontiguousarray(dataset.labels)).hexdigest()[:8]
-    channels, height, width = dataset.images.shape[1:]
-    return f"classifier-{Path(dataset.name).stem}-{channels}x{height}x{width}-v{VERSION}-{digest}.npz"
-
-
-def _restore(network, path):
-    """Whether the file holds this network's weights, which then have been loaded."""
-    try:
-        network.load_state_dict(checkpoint.load(path)["classifier"])
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        print(f"{error}: the classifier is trained again", file=sys.stderr)
-        return False
-    return True
-
-
 def area_resize(images, height, width):
     """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old ones that it covers."""
     def covering(old, new):
@@ -139,6 +112,4 @@ def area_resize(images, height, width):
         overlap = np.minimum(ends, i + 1) - np.maximum(ends - old / new, i)
         return (overlap.clip(0) * (new / old)).astype(images.dtype)  # (new, old), each row sums to 1
 
-    if images.shape[-2:] == (height, width):
-        return images
     return covering(images.shape[-2], height) @ images @ covering(images.shape[-1], width).T

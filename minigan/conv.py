@@ -10,8 +10,9 @@ which is why the VJPs of each one are the other two, and why derivatives of any 
 """
 
 from . import devices
-from .engine import Tensor, record
+from .engine import record
 from .ops import expand, reshape
+from .tensors import raw
 
 
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
@@ -20,10 +21,8 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q) with P = (H + 2 padding - R) // stride + 1.
     stride, padding: an int or a pair. Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
-    stride, padding = _check("conv2d", x, weight, bias, stride, padding, dilation, groups)
-    if x.shape[1] != weight.shape[1]:
-        raise ValueError(f"conv2d: x of shape {x.shape} has {x.shape[1]} channels, weight of shape {weight.shape} "
-                         f"(out, in, kH, kW) expects {weight.shape[1]}")
+    stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
+    _check("conv2d", x, weight, bias, dilation, groups, weight_axes=(1, 0))
     if any(n + 2 * p < k for n, p, k in zip(x.shape[2:], padding, weight.shape[2:])):
         raise ValueError(f"conv2d: a kernel of {weight.shape[2:]} does not fit into an image of {x.shape[2:]} "
                          f"padded by {padding}")
@@ -37,32 +36,29 @@ def conv_transpose2d(x, weight, bias=None, *, stride=1, padding=0, output_paddin
     x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W) with H = (P - 1) stride - 2 padding + R +
     output_padding. stride, padding, output_padding: an int or a pair; output_padding must be smaller than stride.
     """
-    stride, padding = _check("conv_transpose2d", x, weight, bias, stride, padding, dilation, groups)
-    extra = _pair("output_padding", output_padding, 0)
-    if x.shape[1] != weight.shape[0]:
-        raise ValueError(f"conv_transpose2d: x of shape {x.shape} has {x.shape[1]} channels, weight of shape "
-                         f"{weight.shape} (in, out, kH, kW) expects {weight.shape[0]}")
+    stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
+    extra = pair("output_padding", output_padding, 0)
+    _check("conv_transpose2d", x, weight, bias, dilation, groups, weight_axes=(0, 1))
     if any(e >= s for e, s in zip(extra, stride)):
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than stride {stride}")
-    size = [(n - 1) * s - 2 * p + k + e
-            for n, s, p, k, e in zip(x.shape[2:], stride, padding, weight.shape[2:], extra)]
+    size = tuple((n - 1) * s - 2 * p + k + e
+                 for n, s, p, k, e in zip(x.shape[2:], stride, padding, weight.shape[2:], extra))
     if min(size) < 1:
         raise ValueError(f"conv_transpose2d: an input of {x.shape[2:]} with kernel {weight.shape[2:]} and padding "
-                         f"{padding} leaves an image of {tuple(size)}")
+                         f"{padding} leaves an image of {size}")
     y = _conv_transpose2d(x, weight, stride, padding, extra)
     return y if bias is None else add_bias(y, bias)
 
 
 def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
     """The adjoint of conv2d in its weight: x (N, C, H, W), g (N, K, P, Q) -> (K, C, R, S)."""
-    kernel_size = _pair("kernel_size", kernel_size, 1)
-    return _weight_grad(x, g, kernel_size, _pair("stride", stride, 1), _pair("padding", padding, 0))
+    kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+    return _weight_grad(x, g, kernel_size, stride, pair("padding", padding, 0))
 
 
 def _conv2d(x, w, stride, padding):
     kernel = w.shape[2:]
-    # rows and columns at the far edge that no window reached: without them the adjoint would come out too small
-    rest = tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, kernel, stride))
+    rest = _beyond_the_last_window(x, kernel, stride, padding)
     return record(devices.kernels.conv2d(x.data, w.data, stride, padding),
                   (x, lambda g: _conv_transpose2d(g, w, stride, padding, rest)),
                   (w, lambda g: _weight_grad(x, g, kernel, stride, padding)))
@@ -76,10 +72,15 @@ def _conv_transpose2d(x, w, stride, padding, output_padding):
 
 
 def _weight_grad(x, g, kernel, stride, padding):
-    rest = tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, kernel, stride))
+    rest = _beyond_the_last_window(x, kernel, stride, padding)
     return record(devices.kernels.conv2d_weight_grad(x.data, g.data, kernel, stride, padding),
                   (x, lambda h: _conv_transpose2d(g, h, stride, padding, rest)),
                   (g, lambda h: _conv2d(x, h, stride, padding)))
+
+
+def _beyond_the_last_window(x, kernel, stride, padding):
+    """How many rows and columns of x no window reached: without them the adjoint's image would come out too small."""
+    return tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, kernel, stride))
 
 
 def add_bias(x, bias):
@@ -98,28 +99,25 @@ def per_channel(v, ndim):
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
-def _pair(what, value, least):
-    """An int or a pair of ints as a pair, each at least ``least``."""
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in pair):
+def pair(what, value, least):
+    """An int or a pair of ints as a pair; ValueError unless each is at least ``least``."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
         raise ValueError(f"{what} is {value!r}, expected an int or a pair of ints of at least {least}")
-    return pair
+    return values
 
 
-def _check(name, x, weight, bias, stride, padding, dilation, groups):
-    """Refuse, in one sentence, what no convolution can take; returns stride and padding as pairs."""
+def _check(name, x, weight, bias, dilation, groups, weight_axes):
+    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels and of the output's."""
     if dilation not in (1, (1, 1)) or groups != 1:
         raise ValueError(f"{name}: dilation {dilation} and groups {groups} are not supported, only 1 and 1")
-    for what, t, ndim in (("x", x, 4), ("weight", weight, 4), ("bias", bias, 1)):
-        if t is None and what == "bias":
-            continue
-        if not isinstance(t, Tensor):
-            raise TypeError(f"{name}: {what} is a {type(t).__name__}, expected a Tensor (minigan.tensor makes one)")
-        if t.ndim != ndim or 0 in t.shape:
+    for what, t, ndim in [("x", x, 4), ("weight", weight, 4)] + [("bias", bias, 1)] * (bias is not None):
+        if raw(t).ndim != ndim or 0 in t.shape:
             raise ValueError(f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty")
         if t.dtype != x.dtype or t.dtype.kind != "f":
             raise TypeError(f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype")
-    out = weight.shape[0 if name == "conv2d" else 1]
+    channels, out = (weight.shape[axis] for axis in weight_axes)
+    if x.shape[1] != channels:
+        raise ValueError(f"{name}: x has {x.shape[1]} channels, weight of shape {weight.shape} expects {channels}")
     if bias is not None and bias.shape != (out,):
         raise ValueError(f"{name}: bias has shape {bias.shape}, expected ({out},)")
-    return _pair("stride", stride, 1), _pair("padding", padding, 0)

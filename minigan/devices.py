@@ -13,18 +13,12 @@ import numpy as np
 
 from . import cpu, threads
 
-xp = np
-kernels = cpu
-name = "cpu"
-reason = "it is the default"
+xp, kernels = np, cpu
+name, reason = "cpu", "it is the default"
 
 
-def _load_cpu():
-    return np, cpu
-
-
-# name -> (returns the array module and the namespace of array functions, one line for people)
-DEVICES = {"cpu": (_load_cpu, lambda: f"NumPy {np.__version__}, {threads.thread_count()} threads")}
+# name -> (returns the array module and the namespace of array functions, returns one line for people)
+DEVICES = {"cpu": (lambda: (np, cpu), lambda: f"NumPy {np.__version__}, {threads.thread_count()} threads")}
 
 
 def set_device(device, why="set_device"):

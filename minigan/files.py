@@ -1,9 +1,8 @@
 """Files that are whole or not there, downloads among them.
 
-The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when
-all of them have arrived and have been checked, by a rename, which file systems do in one step. Whoever reads
-the target sees the old file or the new one and never half of either, whether the writer was killed, the disk
-filled up, a mirror hung up midway, or another process wrote the same file at the same time.
+The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when all of them
+have arrived and been checked, by a rename, which file systems do in one step. Whoever reads the target sees the old
+file or the new one, whether the writer was killed, the disk filled up, or another process wrote the same file.
 """
 
 import contextlib
@@ -18,8 +17,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-CHUNK = 1 << 16
-SLOWEST = 1000  # bytes a second: a mirror below this is as good as silent
+CHUNK, SLOWEST = 1 << 16, 1000  # bytes; bytes a second: a mirror below this is as good as silent
 
 
 def cache_folder():
@@ -28,78 +26,79 @@ def cache_folder():
 
 
 @contextlib.contextmanager
-def whole_file(path):
-    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises."""
+def whole_file(path, *, fsync=False):
+    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises.
+
+    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.part"
     try:
         with open(temporary, "xb") as file:
             yield file
+            if fsync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    if fsync and os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def reading(what):
+    """One ValueError, "{what}: why", for the dozen kinds that hostile bytes make zipfile, json, Pillow, NumPy raise."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
     """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its Path.
 
-    sha256: hex digest of the file or, with contents=True, of what the gzip file holds.
-    timeout: seconds that a mirror may stay silent; less than 1 kB/s over that time counts as silence.
-    A file already there is used if its digest is right and fetched anew if not.
+    sha256: hex digest of the file or, with contents=True, of what the gzip file holds; a file that is there and has it
+    is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s.
     Raises OSError, which names every mirror with its reason, when none gives the right bytes.
     """
-    target = Path(folder) / filename
+    target, reasons = Path(folder) / filename, []
     if target.exists():
-        wrong = _mismatch(target, sha256, contents)
-        if not wrong:
+        if not (wrong := _mismatch(target, sha256, contents)):
             return target
         print(f"{target} {wrong}: downloading it again", file=sys.stderr)
-    for leftover in target.parent.glob(f".{filename}.*.part"):  # of a killed process, if it is a day old
-        with contextlib.suppress(FileNotFoundError):  # another process may clear up too
-            if time.time() - leftover.stat().st_mtime > 86_400:
-                leftover.unlink()
-    reasons = []
     for url in urls:
         try:
             with whole_file(target) as file:
-                _receive(url, file, filename, timeout)
+                _receive(url, file, timeout)
                 file.flush()
-                wrong = _mismatch(file.name, sha256, contents)
-                if wrong:
+                if wrong := _mismatch(file.name, sha256, contents):
                     raise OSError(wrong)
             return target
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{url}: {str(error) or type(error).__name__}")
-    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and "
-                  "name that folder with --data-dir (data_dir= in Python)")
+    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and name that "
+                  "folder with --data-dir (data_dir= in Python)")
 
 
-def _receive(url, file, filename, timeout):
+def _receive(url, file, timeout):
     """Write what `url` serves into `file`; OSError if it ends early, falls silent or trickles."""
     with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-        declared = response.headers.get("Content-Length", "")
-        total = int(declared) if declared.isdecimal() else None
-        received = counted = 0
-        since = shown = time.monotonic()
-        while total is None or received < total:
-            chunk = response.read1(CHUNK)  # what is there: read() would wait for a full chunk, however slow
-            if not chunk:
-                break
+        total, received, began = int(response.headers.get("Content-Length", -1)), 0, time.monotonic()
+        while received != total and (chunk := response.read1(CHUNK)):  # what is there: read() waits for a full chunk
             file.write(chunk)
             received += len(chunk)
-            now = time.monotonic()
-            if now - since > timeout:
-                if received - counted < SLOWEST * (now - since):
-                    raise TimeoutError(f"{received - counted} bytes in {now - since:.0f} s")
-                counted, since = received, now
-            if sys.stderr.isatty() and (now - shown > 0.2 or received == total):
-                of_total = f" of {total / 1e6:.1f}" if total else ""
-                print(f"\r{filename}: {received / 1e6:.1f}{of_total} MB", end="", file=sys.stderr)
-                shown = now
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-        if total is not None and received < total:
+            if sys.stderr.isatty():
+                end = "\n" if received == total else "\r"
+                print(f"{url}: {received / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
+            if (seconds := time.monotonic() - began) > timeout + received / SLOWEST:
+                raise TimeoutError(f"{received} bytes in {seconds:.0f} s")
+        if received < total:
             raise OSError(f"ended after {received} of {total} bytes")
 
 

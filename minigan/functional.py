@@ -1,6 +1,4 @@
-"""F: every operation under the name that everybody knows. The kernel-backed ones are imported; the rest is composed here."""
-
-import functools
+"""F: every operation under the name that everybody knows, those backed by a kernel imported, the rest composed here."""
 
 import numpy as np
 
@@ -10,41 +8,25 @@ from .conv import add_bias, channel_sum, conv2d, conv_transpose2d
 from .engine import Tensor, record
 from .loss import binary_cross_entropy_with_logits, check_reduction
 from .norm import batch_norm, instance_norm, layer_norm
-from .ops import (
-    abs,
-    amax,
-    cat,
-    exp,
-    expand,
-    flatten,
-    getitem,
-    log,
-    matmul,
-    mean,
-    permute,
-    reshape,
-    sigmoid,
-    softplus,
-    sqrt,
-    sum,
-    tanh,
-    transpose,
-)
+from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
+from .ops import reshape, sigmoid, softplus, sqrt, sum, tanh, transpose  # isort: skip
+from .tensors import raw
 
 __all__ = ["abs", "amax", "batch_norm", "binary_cross_entropy_with_logits", "cat", "conv2d", "conv_transpose2d",
            "cross_entropy", "dropout", "exp", "flatten", "instance_norm", "interpolate", "l1_loss", "layer_norm",
-           "leaky_relu", "linear", "log", "log_softmax", "maxout", "mse_loss", "pad", "pixel_shuffle", "relu", "sigmoid",
-           "softplus", "sqrt", "tanh"]
+           "leaky_relu", "linear", "log", "log_softmax", "maxout", "mse_loss", "pad", "pixel_shuffle", "relu",
+           "sigmoid", "softplus", "sqrt", "tanh"]
 
 
 def linear(x, weight, bias=None):
-    """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
-    if x.ndim < 1 or weight.ndim != 2 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
-        raise ValueError(f"linear: x {x.shape} {x.dtype} does not fit weight {weight.shape} {weight.dtype} (out, in)")
-    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
-        raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {weight.shape[:1]} {x.dtype}")
-    if x.ndim != 2:
-        return reshape(linear(reshape(x, -1, x.shape[-1]), weight, bias), x.shape[:-1] + weight.shape[:1])
+    """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out). ValueError for what does not fit."""
+    xs, ws = raw(x).shape, weight.shape
+    if not xs or len(ws) != 2 or xs[-1] != ws[1] or x.data.dtype != weight.data.dtype:
+        raise ValueError(f"linear: x {xs} {x.dtype} does not fit weight {ws} {weight.dtype} (out, in)")
+    if bias is not None and (bias.shape, bias.dtype) != (ws[:1], x.dtype):
+        raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {ws[:1]} {x.dtype}")
+    if len(xs) != 2:
+        return reshape(linear(reshape(x, -1, ws[1]), weight, bias), xs[:-1] + ws[:1])
     y = record(x.data @ weight.data.T, (x, lambda g: matmul(g, weight)),
                (weight, lambda g: matmul(transpose(g, 0, 1), x)))
     return y if bias is None else add_bias(y, bias)
@@ -52,40 +34,46 @@ def linear(x, weight, bias=None):
 
 def log_softmax(x, dim=-1):
     """x - log(sum(exp(x))) along dim, shifted by the maximum so that nothing overflows."""
-    shifted = x.data - x.data.max(dim, keepdims=True)
+    shifted = raw(x) - x.data.max(dim, keepdims=True)
     y = shifted - devices.xp.log(devices.xp.exp(shifted).sum(dim, keepdims=True))
     return record(y, (x, lambda g, y: g - exp(y) * sum(g, dim, keepdim=True)))
 
 
 def cross_entropy(logits, labels, *, reduction="mean"):
-    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. Raises ValueError for a label out of range."""
-    check_reduction(reduction)
-    labels = labels.data if isinstance(labels, Tensor) else devices.xp.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or 0 in logits.shape:
-        raise ValueError(f"cross_entropy: logits {logits.shape} and labels {labels.shape} {labels.dtype}, expected "
-                         "(N, classes) and (N,) integers, N at least 1")
-    if devices.xp is np and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-        raise ValueError(f"cross_entropy: labels reach from {labels.min()} to {labels.max()}, expected 0 to "
-                         f"{logits.shape[1] - 1}")
-    rows = devices.xp.arange(len(labels))
-    return _reduce(-getitem(log_softmax(logits, 1), (rows, labels)), reduction)
+    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a label out of range."""
+    n, classes = logits.shape if logits.ndim == 2 else (0, 0)
+    labels = indices("cross_entropy", labels, classes)
+    if labels.shape != (n,) or n == 0:
+        raise ValueError(f"cross_entropy: logits {logits.shape} and labels {labels.shape}, expected (N, classes) and "
+                         "(N,), N at least 1")
+    return _reduce(-getitem(log_softmax(logits, 1), (devices.xp.arange(n), labels)), reduction)
+
+
+def indices(name, index, count):
+    """An array of integers from 0 to count - 1, checked; the range only where that does not mean to wait for a GPU."""
+    index = index.data if isinstance(index, Tensor) else devices.xp.asarray(index)
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"{name} got {index.dtype}, expected integers")
+    if devices.xp is np and index.size and not 0 <= index.min() <= index.max() < count:
+        raise IndexError(f"{name} got integers from {index.min()} to {index.max()}, expected 0 to {count - 1}")
+    return index
 
 
 def mse_loss(x, target, *, reduction="mean"):
     """(x - target)^2, reduced; target: a Tensor of x's shape, or one number for all."""
-    d = x - _same_shape("mse_loss", x, target)
+    d = _difference("mse_loss", x, target)
     return _reduce(d * d, reduction)
 
 
 def l1_loss(x, target, *, reduction="mean"):
     """|x - target|, reduced; target: a Tensor of x's shape, or one number for all."""
-    return _reduce(abs(x - _same_shape("l1_loss", x, target)), reduction)
+    return _reduce(abs(_difference("l1_loss", x, target)), reduction)
 
 
-def _same_shape(name, x, target):
-    if getattr(target, "shape", x.shape) != x.shape:  # broadcasting here is nearly always a mistake
+def _difference(name, x, target):
+    if getattr(target, "shape", raw(x).shape) != x.shape:  # broadcasting here is nearly always a mistake
         raise ValueError(f"{name}: target has shape {target.shape}, expected {x.shape}")
-    return target
+    return x - target
 
 
 def _reduce(losses, reduction):
@@ -100,7 +88,7 @@ def dropout(x, p=0.5, *, training=True):
     if not training or p == 0:
         return x
     keep = devices.xp.asarray(rng.generator.random(x.shape, np.float32) >= p)
-    return x * (keep.astype(x.dtype) * x.dtype.type(1 / (1 - p) if p < 1 else 0))
+    return x * (keep * raw(x).dtype.type(1 / (1 - p) if p < 1 else 0))
 
 
 def maxout(x, pieces, axis=1):
@@ -108,30 +96,28 @@ def maxout(x, pieces, axis=1):
     axis %= x.ndim
     if pieces < 1 or x.shape[axis] % pieces:
         raise ValueError(f"maxout: axis {axis} of shape {x.shape} is not a multiple of pieces={pieces}")
-    shape = x.shape[:axis] + (x.shape[axis] // pieces, pieces) + x.shape[axis + 1:]
-    return amax(reshape(x, shape), axis + 1)
+    return amax(reshape(x, x.shape[:axis] + (x.shape[axis] // pieces, pieces) + x.shape[axis + 1:]), axis + 1)
 
 
 def pad(x, padding, *, mode="constant", value=0.0):
-    """Pad the last axes by (left, right) or (left, right, top, bottom); mode "constant" or "reflect" (edge not repeated)."""
-    padding = (padding,) if isinstance(padding, int) else tuple(padding)
-    if len(padding) % 2 or len(padding) > 2 * x.ndim or min(padding, default=0) < 0:
-        raise ValueError(f"pad: {padding} for shape {x.shape}, expected pairs of non-negative ints, last axis first")
-    before = [0] * (x.ndim - len(padding) // 2) + list(padding[-2::-2])
-    after = [0] * (x.ndim - len(padding) // 2) + list(padding[-1::-2])
+    """Pad the last axes by (left, right) or (left, right, top, bottom); "constant" or "reflect" (edge not repeated)."""
+    xs, padding = raw(x).shape, (padding,) if isinstance(padding, int) else tuple(padding)
+    if len(padding) % 2 or len(padding) > 2 * len(xs) or min(padding, default=0) < 0:
+        raise ValueError(f"pad: {padding} for shape {xs}, expected pairs of non-negative ints, last axis first")
+    widths = [(0, 0)] * (len(xs) - len(padding) // 2) + list(zip(padding[-2::-2], padding[::-2]))
     if mode == "constant":
-        inside = tuple(slice(b, b + n) for b, n in zip(before, x.shape))
-        y = devices.xp.full([b + n + a for b, n, a in zip(before, x.shape, after)], value, x.dtype)
+        inside = tuple(slice(before, before + n) for n, (before, _) in zip(xs, widths))
+        y = devices.xp.full([before + n + after for n, (before, after) in zip(xs, widths)], value, x.dtype)
         y[inside] = x.data
         return record(y, (x, lambda g: getitem(g, inside)))
     if mode != "reflect":
         raise ValueError(f"pad mode is {mode!r}, expected 'constant' or 'reflect'")
-    if any(max(b, a) >= n for b, n, a in zip(before, x.shape, after) if b or a):
-        raise ValueError(f"pad: reflection by {padding} needs an image larger than that, got shape {x.shape}")
-    for axis, (b, n, a) in enumerate(zip(before, x.shape, after)):
-        if b or a:  # the mirror stands on the edge pixel: b, ..., 1 before it, n - 2, ..., n - 1 - a behind
+    if any(max(width) >= n for n, width in zip(xs, widths) if max(width)):
+        raise ValueError(f"pad: reflection by {padding} needs an image larger than that, got shape {xs}")
+    for axis, (n, (before, after)) in enumerate(zip(xs, widths)):
+        if before or after:  # the mirror stands on the edge pixel: b, ..., 1 before it, n - 2, ..., n - 1 - a behind
             line = (slice(None),) * axis
-            head, tail = slice(b, 0, -1), slice(n - 2, n - 2 - a if a < n - 1 else None, -1)
+            head, tail = slice(before, 0, -1), slice(n - 2, n - 2 - after if after < n - 1 else None, -1)
             x = cat([getitem(x, line + (head,)), x, getitem(x, line + (tail,))], axis)
     return x
 
@@ -142,7 +128,7 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
     As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable: one small matrix per
     axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
     """
-    if x.ndim != 4 or mode not in ("nearest", "bilinear") or (size is None) == (scale_factor is None):
+    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or (size is None) == (scale_factor is None):
         raise ValueError(f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {scale_factor}; expected "
                          "(N, C, H, W), nearest or bilinear, and one of size and scale_factor")
     factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
@@ -179,18 +165,3 @@ def pixel_shuffle(x, upscale_factor):
         raise ValueError(f"pixel_shuffle: x has shape {x.shape}, expected (N, C * {r} * {r}, H, W)")
     n, c, h, w = x.shape
     return reshape(permute(reshape(x, n, c // (r * r), r, r, h, w), 0, 1, 4, 2, 5, 3), n, c // (r * r), h * r, w * r)
-
-
-def _takes_tensor(function):
-    """function, with a plain sentence for the commonest slip: a NumPy array where a Tensor belongs."""
-    @functools.wraps(function)
-    def checked(*args, **options):
-        if args and not isinstance(args[0], Tensor):
-            raise TypeError(f"{function.__name__} got a {type(args[0]).__name__}, expected a Tensor: minigan.tensor(array) "
-                            "makes one")
-        return function(*args, **options)
-    return checked
-
-
-for _name in set(__all__) - {"cat"}:
-    globals()[_name] = _takes_tensor(globals()[_name])

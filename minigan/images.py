@@ -1,25 +1,22 @@
 """Images: bytes to floats and back, reading, resizing, and the grids, PNGs and GIFs that show a training.
 
-The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two codes: uint8 from
-0 to 255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole or not at all.
+The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two codes: uint8 from 0 to
+255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole or not at all.
 """
 
 import math
-import struct
 from pathlib import Path
 
 import numpy as np
 
-from .files import whole_file
+from .files import reading, whole_file
 
 
 def to_float(images):
     """uint8 0..255 -> float32 in [-1, 1]: x / 127.5 - 1. Raises TypeError for another dtype."""
     if images.dtype != np.uint8:
         raise TypeError(f"images are {images.dtype}, expected uint8")
-    x = np.divide(images, np.float32(127.5), dtype=np.float32)
-    x -= 1
-    return x
+    return np.divide(images, np.float32(127.5), dtype=np.float32) - 1
 
 
 def to_uint8(x):
@@ -27,95 +24,81 @@ def to_uint8(x):
     x = np.asarray(x)
     if x.dtype.kind != "f":
         raise TypeError(f"images are {x.dtype}, expected floats in [-1, 1]")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(x))} of {x.size} pixels are not finite")
+    if bad := np.count_nonzero(~np.isfinite(x)):
+        raise ValueError(f"{bad} of {x.size} pixels are not finite")
     return np.rint((x.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def check_image_size(image_size):
-    if image_size is None:
-        return
-    if isinstance(image_size, bool) or not isinstance(image_size, (int, np.integer)):
-        raise TypeError(f"image_size is {image_size!r}, expected a whole number of pixels or None")
-    if image_size < 1:
-        raise ValueError(f"image_size is {image_size}, expected at least 1 pixel")
+def check_at_least(least, **numbers):
+    """Raise ValueError, with its name, for what is no whole number of at least `least`."""
+    for name, value in numbers.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is {value!r}, expected a whole number, at least {least}")
 
 
 def resize(images, image_size):
     """uint8 (N, C, H, W) -> (N, C, image_size, image_size): the largest centred square, resampled by Pillow.
 
     Lanczos where it shrinks (Pillow widens the filter by the factor, so nothing aliases). Hamming where it grows: no
-    overshoot, and averaged back to its size an enlarged image is nearly itself.
+    overshoot, and averaged back to its size an enlarged image is nearly itself. image_size None keeps the images.
     """
-    check_image_size(image_size)
     height, width = images.shape[2:]
-    if height == width == image_size:
+    if image_size is None or height == width == image_size:
         return images
-    Image, side = pillow(), min(height, width)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
-    kernel = Image.Resampling.LANCZOS if image_size < side else Image.Resampling.HAMMING
+    check_at_least(1, image_size=image_size)
+    Image, ImageOps = pillow()
+    kernel = Image.Resampling.LANCZOS if image_size < min(height, width) else Image.Resampling.HAMMING
     resized = np.empty((*images.shape[:2], image_size, image_size), np.uint8)
-    for index in np.ndindex(images.shape[:2]):  # one channel of one image at a time: any number of channels
-        resized[index] = Image.fromarray(images[index]).resize((image_size, image_size), kernel, box)
+    for i in np.ndindex(images.shape[:2]):  # one channel of one image at a time: any number of channels
+        resized[i] = ImageOps.fit(Image.fromarray(images[i]), (image_size, image_size), kernel)
     return resized
 
 
 def read_image(path):
-    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W)."""
-    Image = pillow()
-    from PIL import ImageOps
-    try:
-        with Image.open(path) as file:
-            if file.mode in ("I", "F") or file.mode.startswith("I;"):
-                raise ValueError(f"its pixels have mode {file.mode}, expected 8 bits a channel")
-            image = ImageOps.exif_transpose(file)
-            grey = image.mode in ("1", "L", "LA", "La")
-            if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read the image {path}: {error}") from error
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W); transparency is laid on white."""
+    Image, ImageOps = pillow()
+    with reading(f"cannot read the image {path}"), Image.open(path) as file:
+        if file.mode in ("I", "F") or file.mode.startswith("I;"):
+            raise ValueError(f"its pixels have mode {file.mode}, expected 8 bits a channel")
+        image = ImageOps.exif_transpose(file).convert("RGBA")  # as the camera was held
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        if file.mode in ("1", "L", "LA", "La"):
+            return np.asarray(image.convert("L"))[None]
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
 def pillow():
-    """The module PIL.Image, or ImportError with what to install."""
+    """The modules PIL.Image and PIL.ImageOps, or ImportError with what to install."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError as error:
-        raise ImportError("reading, resizing and writing images needs Pillow, in the extra 'examples': "
-                          "pip install 'minigan[examples]'") from error
-    return Image
+        raise ImportError("to read, resize and write images needs Pillow: pip install 'minigan[examples]'") from error
+    return Image, ImageOps
 
 
 def make_grid(images, columns=None, padding=2, scale=None):
     """Lay out a batch as one picture -> uint8 (H, W) for grey, (H, W, 3) for RGB; black between the images.
 
     images: float in [-1, 1] or uint8, (N, C, height, width), C 1 or 3. columns: by default as for a square.
-    padding: pixels around each image. scale: every pixel becomes scale x scale; by default small images are
-    enlarged to some 64 pixels (8 px eightfold, 28 px twofold, from 33 px on not at all).
-    Raises ValueError for an empty batch, other shapes, or values that are not finite.
+    padding: pixels around each image. scale: every pixel becomes scale x scale; by default small images are enlarged
+    to some 64 pixels. Raises ValueError for an empty batch, other shapes, or values that are not finite.
     """
     x = np.asarray(images)
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.size == 0:
         raise ValueError(f"images have shape {x.shape}, expected (N, 1 or 3, height, width), none empty")
-    x = x if x.dtype == np.uint8 else to_uint8(x)
-    n, channels = x.shape[:2]
-    columns = math.ceil(math.sqrt(n)) if columns is None else columns
+    columns = math.ceil(math.sqrt(len(x))) if columns is None else columns
     scale = max(1, 64 // max(x.shape[2:])) if scale is None else scale
-    for name, value, least in (("columns", columns, 1), ("padding", padding, 0), ("scale", scale, 1)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is {value!r}, expected a whole number, at least {least}")
+    check_at_least(1, columns=columns, scale=scale)
+    check_at_least(0, padding=padding)
+    x = x if x.dtype == np.uint8 else to_uint8(x)
     x = x.repeat(scale, axis=2).repeat(scale, axis=3)
-    columns, rows = min(columns, n), math.ceil(n / min(columns, n))
-    height, width = x.shape[2] + padding, x.shape[3] + padding  # of a cell
-    grid = np.zeros((padding + rows * height, padding + columns * width, channels), np.uint8)
-    for i, image in enumerate(x):
-        top, left = padding + i // columns * height, padding + i % columns * width
-        grid[top:top + x.shape[2], left:left + x.shape[3]] = image.transpose(1, 2, 0)
-    return grid[:, :, 0] if channels == 1 else grid
+    columns = min(columns, len(x))
+    rows = math.ceil(len(x) / columns)
+    x = np.pad(x, [(0, rows * columns - len(x)), (0, 0), (padding, 0), (padding, 0)])
+    x = x.reshape(rows, columns, *x.shape[1:]).transpose(0, 3, 1, 4, 2)  # (rows, height, columns, width, C)
+    grid = x.reshape(rows * x.shape[1], columns * x.shape[3], -1)
+    grid = np.pad(grid, [(0, padding), (0, padding), (0, 0)])
+    return grid[:, :, 0] if grid.shape[2] == 1 else grid
 
 
 def save_png(path, images):
@@ -123,46 +106,29 @@ def save_png(path, images):
     return _save(path, "PNG", _to_picture(images), optimize=True)
 
 
-def save_gif(path, frames, fps=10):
-    """Write an endlessly repeating GIF -> Path. Frames are read one at a time: any number fits in memory.
+def save_gif(path, frames):
+    """Write a GIF that repeats endlessly, ten frames a second -> Path.
 
-    frames: batches or grids, as for save_png, or paths of pictures, all of one size. fps: frames a second, at
-    most 50, above which viewers slow down.
+    frames: batches or grids, as for save_png, or paths of pictures; ValueError unless they are of one size.
     """
-    if not 0 < fps <= 50:
-        raise ValueError(f"fps is {fps}, expected more than 0 and at most 50 frames a second")
-    frames = iter(frames)
-    first = next(frames, None)
-    if first is None:
-        raise ValueError(f"there are no frames for {path}")
-    first = _to_palette(_to_picture(first))
-
-    def rest():
-        for frame in frames:
-            picture = _to_palette(_to_picture(frame))
-            if picture.size != first.size:
-                raise ValueError(f"frames differ in size: {first.size} and {picture.size} (width, height)")
-            yield picture
-
-    return _save(path, "GIF", first, save_all=True, append_images=rest(), duration=round(1000 / fps), loop=0)
-
-
-def _to_palette(picture):
+    pictures = [_to_picture(frame) for frame in frames]
+    if len(sizes := {picture.size for picture in pictures}) != 1:
+        raise ValueError(f"the frames of {path} have the sizes {sorted(sizes)}, expected one size")
     # A GIF has 256 colours; an octree finds them 20 times faster than Pillow's default, and looks the same.
-    return picture if picture.mode == "L" else picture.quantize(256, method=pillow().Quantize.FASTOCTREE)
+    palette = pillow()[0].Quantize.FASTOCTREE
+    first, *rest = [picture if picture.mode == "L" else picture.quantize(method=palette) for picture in pictures]
+    return _save(path, "GIF", first, save_all=True, append_images=rest, duration=100, loop=0)
 
 
 def _to_picture(x):
-    """A picture's path, a batch or a grid -> PIL image, grey or RGB."""
+    """A batch, a grid or a picture's path -> PIL image, grey or RGB."""
     if isinstance(x, (str, Path)):
-        pixels = read_image(x)
-        x = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-    x = np.asarray(x)
-    x = make_grid(x) if x.ndim == 4 else x
+        x = make_grid(read_image(x)[None], padding=0, scale=1)
+    x = make_grid(x) if np.ndim(x) == 4 else np.asarray(x)
     if x.dtype != np.uint8 or x.size == 0 or x.ndim != 2 and (x.ndim != 3 or x.shape[2] != 3):
-        raise ValueError(f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), "
-                         "or a grid, uint8 (H, W) or (H, W, 3)")
-    return pillow().fromarray(x)
+        raise ValueError(f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), or a grid, uint8 "
+                         "(H, W) or (H, W, 3)")
+    return pillow()[0].fromarray(x)
 
 
 def _save(path, format, picture, **options):

@@ -14,13 +14,12 @@ import numpy as np
 from . import devices
 from .engine import Tensor, record, recording
 from .ops import sigmoid
-
-REDUCTIONS = ("mean", "sum", "none")
+from .tensors import raw
 
 
 def check_reduction(reduction):
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction is {reduction!r}, expected one of {', '.join(REDUCTIONS)}")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction is {reduction!r}, expected mean, sum or none")
 
 
 def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
@@ -31,34 +30,26 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     read for this check) or an unknown reduction.
     """
     check_reduction(reduction)
-    if logits.dtype.kind != "f":
-        raise TypeError(f"logits are {logits.dtype}, expected float32 or float64")
-    t = _target(logits, target)
-    n = logits.size if reduction == "mean" else 1
+    x, t = raw(logits), target
+    if x.dtype.kind != "f":
+        raise TypeError(f"logits are {x.dtype}, expected float32 or float64")
+    if isinstance(t, numbers.Real):
+        low = high = t = float(t)
+    else:
+        t = t if isinstance(t, Tensor) else Tensor(devices.xp.asarray(t, x.dtype))
+        if (t.shape, t.dtype) != (x.shape, x.dtype):
+            raise ValueError(f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike")
+        low, high = (t.data.min(), t.data.max()) if t.size and devices.xp is np else (0, 1)
+    if not (0 <= low and high <= 1):
+        raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
+    n = x.size if reduction == "mean" else 1
     if n == 0:
-        raise ValueError(f"the mean over an empty batch does not exist: logits have shape {logits.shape}")
-    raw = t.data if isinstance(t, Tensor) else t
+        raise ValueError(f"the mean over an empty batch does not exist: logits have shape {x.shape}")
+    numbers_of_t = t.data if isinstance(t, Tensor) else t
 
     def vjp(g):
         if recording.get():
             return (sigmoid(logits) - t) * (g / n)
-        return Tensor(devices.kernels.bce_with_logits_grad(logits.data, raw, g.data, reduction))
-    value = devices.kernels.bce_with_logits(logits.data, raw, reduction)
-    if isinstance(t, Tensor):
-        return record(value, (logits, vjp), (t, lambda g: -logits * (g / n)))
-    return record(value, (logits, vjp))
-
-
-def _target(logits, target):
-    """The target as a float or a Tensor of the logits' shape and dtype, with its range checked."""
-    if isinstance(target, numbers.Real):
-        low = high = float(target)
-        t = low
-    else:
-        t = target if isinstance(target, Tensor) else Tensor(devices.xp.asarray(target, logits.dtype))
-        if t.shape != logits.shape or t.dtype != logits.dtype:
-            raise ValueError(f"target is {t.shape} {t.dtype}, logits are {logits.shape} {logits.dtype}; expected alike")
-        low, high = (t.data.min(), t.data.max()) if t.size and devices.xp is np else (0, 1)
-    if not (0 <= low and high <= 1):
-        raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
-    return t
+        return Tensor(devices.kernels.bce_with_logits_grad(logits.data, numbers_of_t, g.data, reduction))
+    edges = [(logits, vjp)] + ([(t, lambda g: -logits * (g / n))] if isinstance(t, Tensor) else [])
+    return record(devices.kernels.bce_with_logits(x, numbers_of_t, reduction), *edges)

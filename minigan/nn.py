@@ -3,13 +3,16 @@
 Names, shapes and initial weights are PyTorch's, so weights move both ways with ``state_dict`` and ``load_state_dict``.
 """
 
+import math
+
 import numpy as np
 
-from . import devices, init, rng
 from . import functional as F
+from . import init, rng
+from .conv import pair
 from .engine import Tensor, no_grad
 from .ops import getitem
-from .tensors import tensor, zeros
+from .tensors import ones, tensor, zeros
 
 
 class Parameter(Tensor):
@@ -42,25 +45,30 @@ class Module:
         """(name, module) of the modules directly inside this one."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
+    def children(self):
+        """The modules directly inside this one."""
+        return [child for _, child in self.named_children()]
+
     def modules(self):
         """This module and all inside it."""
         yield self
-        for _, child in self.named_children():
+        for child in self.children():
             yield from child.modules()
 
-    def _named(self, kind, prefix=""):
+    def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
+        """(dotted name, tensor) of a kind, in the order of definition; one with two names appears under both."""
         for name, value in vars(self).items():
             if isinstance(value, kind):
                 yield prefix + name, value
         for name, child in self.named_children():
-            yield from child._named(kind, f"{prefix}{name}.")
+            yield from child.named_tensors(kind, f"{prefix}{name}.")
 
     def named_parameters(self):
-        """(dotted name, Parameter), in the order of definition; one with two names appears once, under the first."""
+        """(dotted name, Parameter); one with two names appears once, under the first."""
         first = {}
-        for name, p in self._named(Parameter):
-            first.setdefault(id(p), (name, p))
-        return list(first.values())
+        for name, p in self.named_tensors(Parameter):
+            first.setdefault(p, name)
+        return [(name, p) for p, name in first.items()]
 
     def parameters(self):
         """All Parameters."""
@@ -68,27 +76,26 @@ class Module:
 
     def state_dict(self):
         """{dotted name: Tensor}, a copy of all parameters and buffers under PyTorch's names, in PyTorch's layout."""
-        return {name: tensor(t) for name, t in self._named((Parameter, Buffer))}
+        return {name: tensor(t) for name, t in self.named_tensors()}
 
+    @no_grad()
     def load_state_dict(self, state):
         """Overwrite parameters and buffers; values are NumPy arrays, minigan or torch tensors. Returns self.
 
         Raises ValueError that names what is missing, unexpected or of another shape; then nothing is changed.
         ``num_batches_tracked`` may be missing or extra.
         """
-        own = dict(self._named((Parameter, Buffer)))
-        optional = "num_batches_tracked"
-        missing = [k for k in own if k not in state and not k.endswith(optional)]
-        extra = [k for k in state if k not in own and not k.endswith(optional)]
+        own = dict(self.named_tensors())
+        missing, extra = ([name for name in a if name not in b and not name.endswith("num_batches_tracked")]
+                          for a, b in ((own, state), (state, own)))
         if missing or extra:
             raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {missing}, unexpected {extra}")
-        values = {k: _to_array(state[k]) for k in own if k in state}
-        for k, v in values.items():
-            if v.shape != own[k].shape or v.dtype.kind not in "fiu":
-                raise ValueError(f"state_dict entry {k} is {v.shape} {v.dtype}, expected {own[k].shape} {own[k].dtype}")
-        with no_grad():
-            for k, v in values.items():
-                own[k].copy_(v)
+        values = {name: tensor(state[name]) for name in own if name in state}
+        for name, value in values.items():
+            if value.shape != own[name].shape:
+                raise ValueError(f"state_dict entry {name} has shape {value.shape}, expected {own[name].shape}")
+        for name, value in values.items():
+            own[name].copy_(value)
         return self
 
     def train(self, mode=True):
@@ -101,8 +108,9 @@ class Module:
         """Switch to evaluation: batch norm uses its running statistics, dropout does nothing. Returns self."""
         return self.train(False)
 
-    def _astype(self, dtype):
-        for _, t in self._named((Parameter, Buffer)):
+    def float(self, dtype=np.float32):
+        """Convert parameters and buffers to float32. Returns self."""
+        for _, t in self.named_tensors():
             if t.dtype.kind == "f":
                 t.data, t.grad = t.data.astype(dtype), None
                 t._version[0] += 1  # a graph of the old values is of no use any more
@@ -110,11 +118,7 @@ class Module:
 
     def double(self):
         """Convert parameters and buffers to float64. Returns self."""
-        return self._astype(np.float64)
-
-    def float(self):
-        """Convert parameters and buffers to float32. Returns self."""
-        return self._astype(np.float32)
+        return self.float(np.float64)
 
     def requires_grad_(self, flag=True):
         """Freeze (False) or thaw all parameters. Returns self."""
@@ -127,22 +131,11 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def describe(self):
-        """The layer's arguments for repr."""
-        return ""
-
     def __repr__(self):
-        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
-        return f"{type(self).__name__}({self.describe()}" + ("\n" + "\n".join(lines) + "\n" if lines else "") + ")"
-
-
-def _to_array(value):
-    """A NumPy view of an array, a minigan tensor or a torch tensor on any device."""
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if hasattr(value, "cpu"):
-        value = value.cpu()
-    return devices.to_numpy(value.data if isinstance(value, Tensor) else value)
+        own = ", ".join(f"{name}={value.shape if isinstance(value, Parameter) else value}"
+                        for name, value in vars(self).items() if isinstance(value, (Parameter, int, float, tuple)))
+        children = [f"\n  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        return f"{type(self).__name__}({own}{''.join(children)}" + ("\n)" if children else ")")
 
 
 class Sequential(Module):
@@ -155,64 +148,60 @@ class Sequential(Module):
             setattr(self, str(i), layer)
 
     def __len__(self):
-        return len(self.named_children())
+        return len(self.children())
 
     def __getitem__(self, i):
-        return [layer for _, layer in self.named_children()][i]
+        return self.children()[i]
 
     def forward(self, x):
-        layers = [layer for _, layer in self.named_children()]
+        layers = self.children()
         while layers:
             layer = layers.pop(0)
             if isinstance(layer, _Norm) and layers and type(layers[0]) in (ReLU, LeakyReLU):
-                x = layer(x, negative_slope=layers.pop(0).negative_slope)  # one pass over memory instead of two
+                x = layer(x, layers.pop(0).negative_slope)  # one pass over memory instead of two
             else:
                 x = layer(x)
         return x
+
+
+# ---- layers with weights -------------------------------------------------------------------------------------------
+
+def _weights(shape, out_features, bias):
+    """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
+    fan_in = math.prod(shape[1:])
+    weight = Parameter(init.fan_in_(zeros(shape), fan_in))
+    return weight, Parameter(init.fan_in_(zeros(out_features), fan_in)) if bias else None
 
 
 class Linear(Module):
     """x weight^T + bias; weight (out_features, in_features)."""
 
     def __init__(self, in_features, out_features, *, bias=True):
-        self.weight = Parameter(init.fan_in_(zeros(out_features, in_features), in_features))
-        self.bias = Parameter(init.fan_in_(zeros(out_features), in_features)) if bias else None
+        self.weight, self.bias = _weights((out_features, in_features), out_features, bias)
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
 
-    def describe(self):
-        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, bias={self.bias is not None}"
 
-
-class _Conv(Module):
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, bias=True, transposed=False):
-        kernel = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        shape = ((in_channels, out_channels) if transposed else (out_channels, in_channels)) + kernel
-        fan_in = shape[1] * kernel[0] * kernel[1]
-        self.stride, self.padding = stride, padding
-        self.weight = Parameter(init.fan_in_(zeros(shape), fan_in))
-        self.bias = Parameter(init.fan_in_(zeros(out_channels), fan_in)) if bias else None
-
-    def describe(self):
-        return (f"{self.weight.shape[:2]}, kernel_size={self.weight.shape[2:]}, stride={self.stride}, "
-                f"padding={self.padding}, bias={self.bias is not None}")
-
-
-class Conv2d(_Conv):
+class Conv2d(Module):
     """F.conv2d with its own weight (out_channels, in_channels, kH, kW)."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, bias=True):
+        shape = out_channels, in_channels, *pair("kernel_size", kernel_size, 1)
+        self.weight, self.bias = _weights(shape, out_channels, bias)
+        self.stride, self.padding = stride, padding
 
     def forward(self, x):
         return F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
 
 
-class ConvTranspose2d(_Conv):
+class ConvTranspose2d(Module):
     """F.conv_transpose2d with its own weight (in_channels, out_channels, kH, kW)."""
 
     def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, output_padding=0, bias=True):
-        super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=bias,
-                         transposed=True)
-        self.output_padding = output_padding
+        shape = in_channels, out_channels, *pair("kernel_size", kernel_size, 1)
+        self.weight, self.bias = _weights(shape, out_channels, bias)
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
 
     def forward(self, x):
         return F.conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding,
@@ -224,39 +213,30 @@ class _Norm(Module):
 
     def __init__(self, num_features, eps, affine):
         self.num_features, self.eps = num_features, eps
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
 
     def check(self, x):
         if x.ndim not in self.ndims or x.shape[1] != self.num_features:
             raise ValueError(f"{type(self).__name__}({self.num_features}) got shape {x.shape}, expected "
                              f"{self.num_features} channels and {' or '.join(map(str, self.ndims))} axes")
 
-    def describe(self):
-        return f"{self.num_features}, eps={self.eps}"
-
 
 class BatchNorm2d(_Norm):
     """F.batch_norm of (N, C, H, W)."""
 
-    def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+    def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
-        self.momentum, self.running_mean, self.running_var = momentum, None, None
-        if track_running_stats:
-            self.running_mean = Buffer(np.zeros(num_features, np.float32))
-            self.running_var = Buffer(np.ones(num_features, np.float32))
-            self.num_batches_tracked = Buffer(np.zeros((), np.int64))
+        self.momentum = momentum
+        self.running_mean, self.running_var = Buffer(zeros(num_features).data), Buffer(ones(num_features).data)
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
     def forward(self, x, negative_slope=None):
         self.check(x)
-        momentum = self.momentum
-        if self.training and self.running_mean is not None:
+        if self.training:
             self.num_batches_tracked.copy_(self.num_batches_tracked.data + 1)
-            if momentum is None:  # the plain average over all batches so far
-                momentum = 1 / self.num_batches_tracked.item()
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, momentum=momentum,
-                            training=self.training or self.running_mean is None, eps=self.eps,
-                            negative_slope=negative_slope)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=self.training,
+                            momentum=self.momentum, eps=self.eps, negative_slope=negative_slope)
 
 
 class BatchNorm1d(BatchNorm2d):
@@ -280,14 +260,33 @@ class LayerNorm(Module):
     """F.layer_norm over the last axes, with weight and bias of that shape."""
 
     def __init__(self, normalized_shape, *, eps=1e-5):
-        self.shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.weight = Parameter(np.ones(self.shape, np.float32))
-        self.bias = Parameter(np.zeros(self.shape, np.float32))
+        self.weight, self.bias, self.eps = Parameter(ones(normalized_shape)), Parameter(zeros(normalized_shape)), eps
 
     def forward(self, x):
-        return F.layer_norm(x, self.shape, self.weight, self.bias, eps=self.eps)
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=self.eps)
 
+
+class Maxout(Module):
+    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013): (N, in_features) -> (N, out_features)."""
+
+    def __init__(self, in_features, out_features, pieces):
+        self.linear, self.pieces = Linear(in_features, out_features * pieces), pieces
+
+    def forward(self, x):
+        return F.maxout(self.linear(x), self.pieces)
+
+
+class Embedding(Module):
+    """Row ``i`` of a (num_embeddings, embedding_dim) table, drawn from N(0, 1), for every integer i."""
+
+    def __init__(self, num_embeddings, embedding_dim):
+        self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))
+
+    def forward(self, index):
+        return getitem(self.weight, F.indices("Embedding", index, len(self.weight)))
+
+
+# ---- layers without ------------------------------------------------------------------------------------------------
 
 class LeakyReLU(Module):
     """F.leaky_relu."""
@@ -307,25 +306,15 @@ class ReLU(Module):
 
 
 class Tanh(Module):
-    """tanh(x)."""
+    """F.tanh."""
 
     forward = staticmethod(F.tanh)
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """F.sigmoid."""
 
     forward = staticmethod(F.sigmoid)
-
-
-class Maxout(Module):
-    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013): (N, in_features) -> (N, out_features)."""
-
-    def __init__(self, in_features, out_features, pieces):
-        self.linear, self.pieces = Linear(in_features, out_features * pieces), pieces
-
-    def forward(self, x):
-        return F.maxout(self.linear(x), self.pieces)
 
 
 class Flatten(Module):
@@ -343,21 +332,6 @@ class Unflatten(Module):
 
     def forward(self, x):
         return x.reshape(x.shape[:self.dim] + self.shape + x.shape[self.dim % x.ndim + 1:])
-
-
-class Embedding(Module):
-    """Row ``i`` of a (num_embeddings, embedding_dim) table, drawn from N(0, 1), for every integer i."""
-
-    def __init__(self, num_embeddings, embedding_dim):
-        self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))
-
-    def forward(self, index):
-        index = index.data if isinstance(index, Tensor) else devices.xp.asarray(index)
-        if index.dtype.kind not in "iu":
-            raise TypeError(f"Embedding needs integers, got {index.dtype}")
-        if devices.xp is np and index.size and not 0 <= index.min() <= index.max() < len(self.weight):
-            raise IndexError(f"Embedding of {len(self.weight)} rows got indices from {index.min()} to {index.max()}")
-        return getitem(self.weight, index)
 
 
 class Dropout(Module):

@@ -13,7 +13,7 @@ from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .engine import Tensor, grad, no_grad, record, recording
 from .ops import expand, mean, reshape, sqrt
-from .tensors import copy_
+from .tensors import copy_, raw
 
 
 def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *, training=False, momentum=0.1,
@@ -24,73 +24,67 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
     variance, and move the running ones by ``momentum`` towards the mean and the *unbiased* variance; otherwise use the
     running ones. negative_slope: also apply LeakyReLU in the same pass (0.0 is ReLU), None for no activation.
     """
-    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+    if raw(x).ndim not in (2, 3, 4) or 0 in x.shape:
         raise ValueError(f"batch_norm: x has shape {x.shape}, expected 2 to 4 axes, none of them empty")
     if x.dtype.kind != "f" or not (eps >= 0 and (negative_slope or 0) >= 0):
         raise ValueError(f"batch_norm: x is {x.dtype}, eps {eps} and negative_slope {negative_slope}, expected floats, "
                          "both numbers at least 0")
-    if (running_mean is None) != (running_var is None):
-        raise ValueError("batch_norm: got only one of running_mean and running_var, expected both or neither")
     for what, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and (t.shape != (x.shape[1],) or t.dtype != x.dtype):
             raise ValueError(f"batch_norm: {what} is {t.shape} {t.dtype}, expected ({x.shape[1]},) {x.dtype}, as x")
-    if x.ndim == 3:
-        y = batch_norm(reshape(x, x.shape + (1,)), running_mean, running_var, weight, bias, training=training,
-                       momentum=momentum, eps=eps, negative_slope=negative_slope)
-        return reshape(y, x.shape)
-    if not training:
-        if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: evaluation needs running_mean and running_var, got None")
+    if (running_mean is None) != (running_var is None) or not training and running_mean is None:
+        raise ValueError("batch_norm: running_mean or running_var is None, expected both, or neither in training")
+    n = x.size // x.shape[1]
+    if training and n == 1:
+        raise ValueError(f"batch_norm: training needs more than one value per channel, x has shape {x.shape}")
+    image = reshape(x, x.shape + (1,)) if x.ndim == 3 else x
+    if training:
+        y, batch_mean, batch_var = _normalise(image, weight, bias, eps, negative_slope)
+    else:
         scale = 1 / sqrt(running_var + eps) if weight is None else weight / sqrt(running_var + eps)
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return channel_affine(x, scale, shift, negative_slope)
-    n = x.size // x.shape[1]
-    if n == 1:
-        raise ValueError(f"batch_norm: training needs more than one value per channel, x has shape {x.shape}")
-    y, batch_mean, batch_var = _normalise(x, weight, bias, eps, negative_slope)
-    if running_mean is not None:
+        y = channel_affine(image, scale, shift, negative_slope)
+    if training and running_mean is not None:
         with no_grad():
             copy_(running_mean, (1 - momentum) * running_mean.data + momentum * batch_mean)
             copy_(running_var, (1 - momentum) * running_var.data + momentum * n / (n - 1) * batch_var)
-    return y
+    return y if image is x else reshape(y, x.shape)
 
 
 def _normalise(x, weight, bias, eps, negative_slope):
     """Training-mode batch norm of x (N, C) or (N, C, H, W); returns y and the batch's statistics as arrays."""
-    kernels = devices.kernels
+    kernels, w = devices.kernels, None if weight is None else weight.data
     batch_mean, batch_var = kernels.batch_norm_statistics(x.data)
     inv_std = 1 / devices.xp.sqrt(batch_var + x.dtype.type(eps))
-    scale = inv_std if weight is None else inv_std * weight.data
+    scale = inv_std if weight is None else inv_std * w
     shift = -batch_mean * scale if bias is None else bias.data - batch_mean * scale
 
     def vjp(g, y):
         if recording.get():
             return _composite_vjp(g, x, weight, bias, eps, negative_slope)
-        gradients = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std,
-                                            None if weight is None else weight.data, negative_slope)
-        return tuple(Tensor(d) for d in gradients)
+        arrays = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std, w, negative_slope)
+        return tuple(map(Tensor, arrays))
     y = record(kernels.batch_norm_forward(x.data, scale, shift, negative_slope), ((x, weight, bias), vjp))
     return y, batch_mean, batch_var
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
-    """The same gradients, as the gradient of the formula written in plain operations: differentiable in g, x, weight."""
-    inputs = [None if t is None else alias(t) for t in (x, weight, bias)]
+    """The same gradients, as those of the formula written in plain operations: differentiable in g, x and weight."""
+    # each a new place in the graph, so that a gradient can be taken with respect to this use of it alone
+    inputs = [None if t is None else record(t.data[...], (t, lambda g: g)) for t in (x, weight, bias)]
     u, w, b = inputs
-    axes = (0,) + tuple(range(2, x.ndim))
-    d = u - mean(u, axes, keepdim=True)
-    y = d / sqrt(mean(d * d, axes, keepdim=True) + eps)
+    y = _standardise(u, (0, *range(2, x.ndim)), eps)
     y = y if w is None else y * per_channel(w, x.ndim)
     y = y if b is None else y + per_channel(b, x.ndim)
     y = y if negative_slope is None else leaky_relu(y, negative_slope)
     wanted = [t for t in inputs if t is not None and t.requires_grad]
-    gradients = dict(zip(map(id, wanted), grad(y, wanted, g, create_graph=True)))
-    return tuple(gradients.get(id(t)) for t in inputs)
+    gradients = dict(zip(wanted, grad(y, wanted, g, create_graph=True)))
+    return tuple(gradients.get(t) for t in inputs)
 
 
-def alias(x):
-    """The same values as a new place in the graph, so that a gradient can be taken with respect to this use of x alone."""
-    return record(x.data[...], (x, lambda g: g))
+def _standardise(x, axes, eps):
+    d = x - mean(x, axes, keepdim=True)
+    return d / sqrt(mean(d * d, axes, keepdim=True) + eps)
 
 
 def channel_affine(x, scale, shift, negative_slope=None):
@@ -104,27 +98,23 @@ def channel_affine(x, scale, shift, negative_slope=None):
 
 
 def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
-    """Each channel of each image normalised by itself (Ulyanov et al. 2016): batch norm on (1, N C, H, W). x (N, C, H, W)."""
-    if x.ndim != 4 or x.shape[2] * x.shape[3] < 2:
+    """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016): batch norm on (1, N C, H, W)."""
+    if raw(x).ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel")
     n, c, h, w = x.shape
     if any(t is not None and t.shape != (c,) for t in (weight, bias)):
         raise ValueError(f"instance_norm: weight and bias must have shape ({c},), as x of shape {x.shape} has channels")
     weight, bias = (t if t is None else reshape(expand(t, n, c), n * c) for t in (weight, bias))
-    y = batch_norm(reshape(x, 1, n * c, h, w), weight=weight, bias=bias, training=True, eps=eps,
-                   negative_slope=negative_slope)
+    x = reshape(x, 1, n * c, h, w)
+    y = batch_norm(x, weight=weight, bias=bias, training=True, eps=eps, negative_slope=negative_slope)
     return reshape(y, n, c, h, w)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
     """Normalised over the last axes, those of ``normalized_shape``, per sample (Ba et al. 2016)."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[-len(shape):] != shape:
-        raise ValueError(f"layer_norm: x of shape {x.shape} does not end in normalized_shape {shape}")
-    if any(t is not None and t.shape != shape for t in (weight, bias)):
-        raise ValueError(f"layer_norm: weight and bias must have normalized_shape {shape}")
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    d = x - mean(x, axes, keepdim=True)
-    y = d / sqrt(mean(d * d, axes, keepdim=True) + eps)
+    if raw(x).shape[-len(shape):] != shape or any(t is not None and t.shape != shape for t in (weight, bias)):
+        raise ValueError(f"layer_norm: x of shape {x.shape}, weight and bias must end in normalized_shape {shape}")
+    y = _standardise(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias

@@ -6,57 +6,56 @@ be differentiated in turn. A closure that reads only ``xs``, the shape of x, kee
 inside a VJP is piecewise constant: a mask, a sign, a shape. The table at the end binds all this to Tensor.
 """
 
+import itertools
+import math
 import numbers
 
 import numpy as np
 
 from . import devices, tensors
 from .engine import Tensor, record
+from .tensors import raw
 
 SCALARS = (numbers.Number, np.generic)
 
 
 def _pair(x, y):
-    """Both operands as Tensors of one dtype: a scalar takes the tensor's, float wins over integer, float64 over float32."""
+    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; float beats integer, wide beats narrow."""
     if not isinstance(x, Tensor):
-        y, x = _pair(y, x)
-        return x, y
+        y, x, ys, xs = _pair(y, x)
+        return x, y, xs, ys
     if isinstance(y, SCALARS):
-        dtype = np.dtype(np.float32) if x.data.dtype.kind != "f" and isinstance(y, (float, np.floating)) else x.data.dtype
-        y = Tensor(devices.xp.asarray(y, dtype))
+        becomes_float = x.data.dtype.kind != "f" and isinstance(y, (float, np.floating))
+        y = Tensor(devices.xp.asarray(y, np.float32 if becomes_float else x.data.dtype))
     elif not isinstance(y, Tensor):
         y = Tensor(y) if hasattr(y, "dtype") else tensors.tensor(y)
     if x.data.dtype != y.data.dtype:
-        a, b = sorted((x.data.dtype, y.data.dtype), key=lambda d: (d.kind == "f", d.kind != "b", d.itemsize))
-        x, y = astype(x, b), astype(y, b)
-    return x, y
+        wider = max(x.data.dtype, y.data.dtype, key=lambda d: (d.kind == "f", d.kind != "b", d.itemsize))
+        x, y = astype(x, wider), astype(y, wider)
+    return x, y, x.data.shape, y.data.shape
 
 
 # ---- elementwise ---------------------------------------------------------------------------------------------------
 
 def add(x, y):
-    x, y = _pair(x, y)
-    xs, ys = x.shape, y.shape
+    x, y, xs, ys = _pair(x, y)
     return record(x.data + y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(g, ys)))
 
 
 def sub(x, y):
-    x, y = _pair(x, y)
-    xs, ys = x.shape, y.shape
+    x, y, xs, ys = _pair(x, y)
     return record(x.data - y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(-g, ys)))
 
 
 def mul(x, y):
-    x, y = _pair(x, y)
-    xs, ys = x.shape, y.shape
+    x, y, xs, ys = _pair(x, y)
     return record(x.data * y.data, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys)))
 
 
 def div(x, y):
-    x, y = _pair(x, y)
+    x, y, xs, ys = _pair(x, y)
     if x.data.dtype.kind != "f":
         x, y = astype(x, np.float32), astype(y, np.float32)
-    xs, ys = x.shape, y.shape
     return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
 
 
@@ -65,8 +64,7 @@ def pow(x, p):
     if isinstance(p, SCALARS):
         p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
         return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
-    x, p = _pair(x, p)
-    xs, ps = x.shape, p.shape
+    x, p, xs, ps = _pair(x, p)
     return record(x.data ** p.data, (x, lambda g: sum_to(g * p * x ** (p - 1), xs)),
                   (p, lambda g, y: sum_to(g * y * log(x + (x.data == 0)), ps)))
 
@@ -77,46 +75,43 @@ def neg(x):
 
 def exp(x):
     """e^x."""
-    return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
+    return record(devices.xp.exp(raw(x)), (x, lambda g, y: g * y))
 
 
 def log(x):
     """The natural logarithm of x > 0."""
-    return record(devices.xp.log(x.data), (x, lambda g: g / x))
+    return record(devices.xp.log(raw(x)), (x, lambda g: g / x))
 
 
 def sqrt(x):
     """The square root of x >= 0; its derivative at 0 is infinite."""
-    return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
+    return record(devices.xp.sqrt(raw(x)), (x, lambda g, y: g / (2 * y)))
 
 
 def abs(x):
     """|x|; its derivative is the sign, 0 at 0."""
-    return record(devices.xp.abs(x.data), (x, lambda g: g * devices.xp.sign(x.data)))
+    return record(devices.xp.abs(raw(x)), (x, lambda g: g * devices.xp.sign(x.data)))
 
 
 def tanh(x):
     """The hyperbolic tangent, between -1 and 1."""
-    return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
+    return record(devices.xp.tanh(raw(x)), (x, lambda g, y: g * (1 - y * y)))
 
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
-    xp = devices.xp
-    y = xp.exp(xp.minimum(x.data, 0)) / (1 + xp.exp(-xp.abs(x.data)))
-    return record(y, (x, lambda g, y: g * (y * (1 - y))))
+    xp, a = devices.xp, raw(x)
+    return record(xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a))), (x, lambda g, y: g * (y * (1 - y))))
 
 
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
-    xp = devices.xp
-    return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-xp.abs(x.data))), (x, lambda g: g * sigmoid(x)))
+    xp, a = devices.xp, raw(x)
+    return record(xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a))), (x, lambda g: g * sigmoid(x)))
 
 
 def clamp(x, min=None, max=None):
     """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
-    if min is None and max is None:
-        raise ValueError("clamp needs min, max or both")
     low, high = -np.inf if min is None else min, np.inf if max is None else max
     return record(devices.xp.clip(x.data, min, max), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
 
@@ -138,7 +133,7 @@ def _axes(dim, ndim):
 
 
 def _count(x, dim):
-    return int(np.prod([x.shape[i] for i in _axes(dim, x.ndim)]))
+    return math.prod(x.data.shape[i] for i in _axes(dim, x.data.ndim))
 
 
 def _kept(shape, axes):
@@ -147,7 +142,7 @@ def _kept(shape, axes):
 
 def sum(x, dim=None, *, keepdim=False):
     """Sum over dim: an int, a tuple, or None for all."""
-    xs, axes = x.shape, _axes(dim, x.ndim)
+    xs, axes = raw(x).shape, _axes(dim, x.data.ndim)
     return record(x.data.sum(axes, keepdims=keepdim), (x, lambda g: expand(reshape(g, _kept(xs, axes)), xs)))
 
 
@@ -177,7 +172,8 @@ def var(x, dim=None, *, unbiased=True, keepdim=False):
 
 def amax(x, dim=None, *, keepdim=False):
     """Largest value over dim; equal maxima share the gradient evenly, as in PyTorch's amax."""
-    kept = _kept(x.shape, axes := _axes(dim, x.ndim))
+    axes = _axes(dim, x.ndim)
+    kept = _kept(raw(x).shape, axes)
 
     def vjp(g, y):
         ties = x.data == y.data.reshape(kept)
@@ -188,14 +184,14 @@ def amax(x, dim=None, *, keepdim=False):
 # ---- shapes --------------------------------------------------------------------------------------------------------
 
 def reshape(x, *shape):
-    xs = x.shape
+    xs = raw(x).shape
     return record(x.data.reshape(tensors.flat(shape)), (x, lambda g: reshape(g, xs)))
 
 
 def flatten(x, start_dim=0, end_dim=-1):
     """Merge the axes start_dim..end_dim into one."""
     (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
-    return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start:end + 1])),) + x.shape[end + 1:])
+    return reshape(x, x.shape[:start] + (math.prod(x.shape[start:end + 1]),) + x.shape[end + 1:])
 
 
 def permute(x, *dims):
@@ -203,8 +199,7 @@ def permute(x, *dims):
     dims = tensors.flat(dims)
     if len(_axes(dims, x.ndim)) != x.ndim:
         raise ValueError(f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}")
-    dims = tuple(d % x.ndim for d in dims)
-    inverse = tuple(int(i) for i in np.argsort(dims))
+    inverse = np.argsort([d % x.ndim for d in dims]).tolist()
     return record(x.data.transpose(dims), (x, lambda g: permute(g, inverse)))
 
 
@@ -230,7 +225,7 @@ def _arrays(index):
 
 def getitem(x, index):
     """x[index], with NumPy's basic and advanced indexing."""
-    xs, index = x.shape, _arrays(index)
+    xs, index = raw(x).shape, _arrays(index)
     return record(x.data[index], (x, lambda g: put(g, index, xs)))
 
 
@@ -246,21 +241,21 @@ def put(x, index, shape):
 
 
 def cat(tensors, dim=0):
-    """Join tensors along an existing axis."""
+    """Join tensors of one dtype along an existing axis."""
     tensors = list(tensors)
-    if not tensors:
+    arrays = [raw(t) for t in tensors]
+    if not arrays:
         raise ValueError("cat needs at least one tensor, got an empty list")
-    kinds = {str(t.dtype) if isinstance(t, Tensor) else f"a {type(t).__name__}" for t in tensors}
-    if len(kinds) > 1 or not isinstance(tensors[0], Tensor):
-        raise TypeError(f"cat needs Tensors of one dtype, got {', '.join(sorted(kinds))}")
-    dim, = _axes(dim, tensors[0].ndim)
-    ends = np.cumsum([t.shape[dim] for t in tensors]).tolist()
+    if len(dtypes := {str(a.dtype) for a in arrays}) > 1:
+        raise TypeError(f"cat needs tensors of one dtype, got {', '.join(sorted(dtypes))}")
+    dim, = _axes(dim, arrays[0].ndim)
 
-    def piece(start, end):
-        index = (slice(None),) * dim + (slice(start, end),)
+    def piece(end, n):
+        index = (slice(None),) * dim + (slice(end - n, end),)
         return lambda g: getitem(g, index)
-    return record(devices.xp.concatenate([t.data for t in tensors], dim),
-                  *[(t, piece(start, end)) for t, start, end in zip(tensors, [0] + ends, ends)])
+    lengths = [a.shape[dim] for a in arrays]
+    return record(devices.xp.concatenate(arrays, dim),
+                  *[(t, piece(end, n)) for t, end, n in zip(tensors, itertools.accumulate(lengths), lengths)])
 
 
 def stack(tensors, dim=0):
@@ -273,19 +268,18 @@ def stack(tensors, dim=0):
 # ---- products ------------------------------------------------------------------------------------------------------
 
 def matmul(x, y):
-    """Matrix product over the last two axes; leading axes broadcast, a vector is a row on the left, a column on the right."""
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        x, y = _pair(x, y)
+    """Matrix product over the last two axes; leading axes broadcast; a vector is a row on the left, else a column."""
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        x, y, _, _ = _pair(x, y)
+    xs, ys = x.data.shape, y.data.shape
     if x.data.dtype != y.data.dtype:
         raise TypeError(f"matmul needs one dtype, got {x.dtype} and {y.dtype}")
-    if min(x.ndim, y.ndim) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
-        raise ValueError(f"matmul cannot multiply shapes {x.shape} and {y.shape}")
-    if x.ndim == 1:
-        z = matmul(reshape(x, 1, -1), y)
-        return reshape(z, z.shape[:-2] + z.shape[-1:]) if y.ndim > 1 else reshape(z, ())
-    if y.ndim == 1:
-        return reshape(matmul(x, reshape(y, -1, 1)), x.shape[:-1])
-    xs, ys = x.shape, y.shape
+    if not xs or not ys or xs[-1] != ys[-2 if len(ys) > 1 else 0]:
+        raise ValueError(f"matmul cannot multiply shapes {xs} and {ys}")
+    if len(ys) == 1:
+        return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
+    if len(xs) == 1:
+        return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
     return record(x.data @ y.data, (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
                   (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)))
 
@@ -295,8 +289,8 @@ def matmul(x, y):
 METHODS = {
     "__add__": add, "__radd__": add, "__sub__": sub, "__rsub__": lambda x, y: sub(y, x), "__neg__": neg,
     "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda x, y: div(y, x), "__pow__": pow,
-    "__rpow__": lambda x, base: pow(*_pair(base, x)),
-    "__matmul__": matmul, "__rmatmul__": lambda x, y: matmul(y, x), "__getitem__": getitem, "__abs__": abs,
+    "__rpow__": lambda x, y: pow(*_pair(y, x)[:2]), "__matmul__": matmul, "__rmatmul__": lambda x, y: matmul(y, x),
+    "__getitem__": getitem, "__abs__": abs,
     "sum": sum, "mean": mean, "var": var, "amax": amax, "exp": exp, "log": log, "sqrt": sqrt, "abs": abs, "tanh": tanh,
     "sigmoid": sigmoid, "clamp": clamp, "reshape": reshape, "flatten": flatten, "transpose": transpose,
     "permute": permute, "expand": expand, "float": lambda x: astype(x, np.float32),

@@ -1,7 +1,7 @@
 """Optimisers, learning-rate schedules and weight averages, with PyTorch's definitions to the letter.
 
-An optimiser holds one dict of settings and, per parameter, a dict of arrays. A step changes parameters in place and
-counts a new version, so a backward pass through the old values is refused.
+An optimiser holds its settings as attributes and, per parameter, a dict of arrays. A step changes parameters in place
+and counts a new version, so a backward pass through the old values is refused.
 """
 
 import copy
@@ -15,33 +15,26 @@ from .nn import Buffer
 
 
 class Optimizer:
-    """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout)."""
+    """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout).
+
+    A subclass defines ``update(rows)``, which changes each array p in place: rows of (p, its gradient, its state).
+    """
 
     def __init__(self, params, **settings):
-        self.params = list(params)
+        name, self.params = type(self).__name__, list(params)
         if not self.params:
-            raise ValueError(f"{type(self).__name__} got no parameters")
+            raise ValueError(f"{name} got no parameters")
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or p.node.leaf is None:
-                what = "requires none" if not getattr(p, "requires_grad", 0) else f"is the output of {p.node.name}"
-                raise TypeError(f"{type(self).__name__} needs leaf Tensors that require grad, number {i}, a "
-                                f"{type(p).__name__}, {what}")
-            if any(p is other for other in self.params[:i]):
-                raise ValueError(f"{type(self).__name__} got parameter {i} of {len(self.params)} twice, expected once")
-        for name, value in settings.items():
-            if name != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
-                raise ValueError(f"{type(self).__name__}: {name} is {value!r}, expected a finite number of at least 0")
-        self.settings = settings
-        self.state = [{} for _ in self.params]
-
-    @property
-    def lr(self):
-        """The learning rate; schedules write it."""
-        return self.settings["lr"]
-
-    @lr.setter
-    def lr(self, value):
-        self.settings["lr"] = value
+                what = f"is the output of {p.node.name}" if getattr(p, "requires_grad", False) else "requires none"
+                raise TypeError(f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}")
+            if self.params.index(p) != i:
+                raise ValueError(f"{name} got parameter {i} of {len(self.params)} twice, expected once")
+        for key, value in settings.items():
+            if key != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
+                raise ValueError(f"{name}: {key} is {value!r}, expected a finite number of at least 0")
+        self.settings, self.state = tuple(settings), [{} for _ in self.params]
+        vars(self).update(settings)  # self.lr, which schedules write, and the rest
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -51,16 +44,15 @@ class Optimizer:
     def step(self):
         """Update every parameter that has a gradient."""
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
-        if active:
-            self._update([p.data for p, _ in active], [p.grad.data for p, _ in active], [s for _, s in active])
+        self.update([(p.data, p.grad.data, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1
 
     def state_dict(self):
         """{"state": {index: {name: array or int}}, "param_groups": [settings and indices]}."""
-        state = {i: {k: v.copy() if hasattr(v, "copy") else v for k, v in s.items()}
-                 for i, s in enumerate(self.state) if s}
-        return {"state": state, "param_groups": [{**self.settings, "params": list(range(len(self.params)))}]}
+        settings = {k: getattr(self, k) for k in self.settings}
+        return {"state": {i: copy.deepcopy(s) for i, s in enumerate(self.state) if s},
+                "param_groups": [{**settings, "params": list(range(len(self.params)))}]}
 
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
@@ -76,9 +68,17 @@ class Optimizer:
                 if np.ndim(value) and np.shape(value) != self.params[i].shape:
                     raise ValueError(f"optimiser state {name} of parameter {i} has shape {np.shape(value)}, expected "
                                      f"{self.params[i].shape}")
-        self.settings = {k: tuple(group[k]) if isinstance(group[k], list) else group[k] for k in self.settings}
+        vars(self).update((k, tuple(group[k]) if isinstance(group[k], list) else group[k]) for k in self.settings)
         self.state = [{k: int(v) if k == "step" else devices.xp.array(devices.to_numpy(v), p.dtype)
                        for k, v in entries.get(i, {}).items()} for i, p in enumerate(self.params)]
+
+
+def _remember(state, name, decay, value):
+    """state[name] = decay state[name] + value, from 0 on."""
+    total = state.setdefault(name, devices.xp.zeros_like(value))
+    total *= decay
+    total += value
+    return total
 
 
 class SGD(Optimizer):
@@ -89,14 +89,13 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def _update(self, params, grads, states):
-        lr, momentum, decay = self.lr, self.settings["momentum"], self.settings["weight_decay"]
-        for p, g, state in zip(params, grads, states):
-            g = g + decay * p if decay else g
-            if momentum:
-                buf = state["momentum_buffer"] = momentum * state["momentum_buffer"] + g if state else g.copy()
-                g = g + momentum * buf if self.settings["nesterov"] else buf
-            p -= lr * g
+    def update(self, rows):
+        for p, g, state in rows:
+            g = g + self.weight_decay * p if self.weight_decay else g
+            if self.momentum:
+                buf = _remember(state, "momentum_buffer", self.momentum, g)
+                g = g + self.momentum * buf if self.nesterov else buf
+            p -= self.lr * g
 
 
 class RMSprop(Optimizer):
@@ -105,20 +104,12 @@ class RMSprop(Optimizer):
     def __init__(self, params, lr=1e-2, *, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
-    def _update(self, params, grads, states):
-        lr, alpha, eps, decay, momentum = (self.settings[k] for k in ("lr", "alpha", "eps", "weight_decay", "momentum"))
-        for p, g, state in zip(params, grads, states):
-            g = g + decay * p if decay else g
-            v = state.setdefault("square_avg", devices.xp.zeros_like(p))
-            v *= alpha
-            v += (1 - alpha) * g * g
-            d = g / (devices.xp.sqrt(v) + eps)
-            if momentum:
-                buf = state.setdefault("momentum_buffer", devices.xp.zeros_like(p))
-                buf *= momentum
-                buf += d
-                d = buf
-            p -= lr * d
+    def update(self, rows):
+        for p, g, state in rows:
+            g = g + self.weight_decay * p if self.weight_decay else g
+            v = _remember(state, "square_avg", self.alpha, (1 - self.alpha) * g * g)
+            d = g / (devices.xp.sqrt(v) + self.eps)
+            p -= self.lr * (_remember(state, "momentum_buffer", self.momentum, d) if self.momentum else d)
 
 
 class Adam(Optimizer):
@@ -129,28 +120,27 @@ class Adam(Optimizer):
             raise ValueError(f"Adam: betas are {betas}, expected two numbers in [0, 1)")
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
-    def _update(self, params, grads, states):
-        for p, state in zip(params, states):
+    def update(self, rows):
+        groups = {}  # by step: one group, unless some parameter was frozen for a while
+        for p, g, state in rows:
             if not state:
                 state.update(step=0, exp_avg=devices.xp.zeros_like(p), exp_avg_sq=devices.xp.zeros_like(p))
             state["step"] += 1
-        for step in sorted({s["step"] for s in states}):  # one, unless some parameter was frozen for a while
-            rows = [(p, g, s["exp_avg"], s["exp_avg_sq"]) for p, g, s in zip(params, grads, states)
-                    if s["step"] == step]
-            devices.kernels.adam(*map(list, zip(*rows)), step, **self.settings)
+            groups.setdefault(state["step"], []).append((p, g, state["exp_avg"], state["exp_avg_sq"]))
+        for step, group in groups.items():
+            devices.kernels.adam(*map(list, zip(*group)), step, self.lr, self.betas, self.eps, self.weight_decay)
 
 
 class LambdaLR:
     """A learning-rate schedule: lr = initial lr * factor(number of ``step()`` calls so far)."""
 
     def __init__(self, optimizer, factor):
-        self.optimizer, self.factor, self.base, self.count = optimizer, factor, optimizer.lr, 0
-        optimizer.lr = self.base * factor(0)
+        self.optimizer, self.factor = optimizer, factor
+        self.load_state_dict({"count": 0, "base": optimizer.lr})
 
     def step(self):
         """Move on by one."""
-        self.count += 1
-        self.optimizer.lr = self.base * self.factor(self.count)
+        self.load_state_dict({"count": self.count + 1, "base": self.base})
 
     def state_dict(self):
         return {"count": self.count, "base": self.base}
@@ -197,7 +187,7 @@ class ExponentialMovingAverage:
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         for average, weight in zip(self.module.parameters(), module.parameters()):
             average.copy_(average.data + (1 - decay) * (weight.data - average.data))
-        for (_, own), (_, theirs) in zip(self.module._named(Buffer), module._named(Buffer)):
+        for (_, own), (_, theirs) in zip(self.module.named_tensors(Buffer), module.named_tensors(Buffer)):
             own.copy_(theirs)
 
     def state_dict(self):

@@ -11,14 +11,14 @@ The one idea: whatever training changes is named in `state`; between two steps t
 random generator are all there is. So a checkpoint of these, wherever it is taken, continues to the same bits; and
 logging, drawing and stopping, which happen between steps only, leave no trace in them.
 
-The run directory holds config.json (what is needed to repeat the run), log.csv, samples/step-*.png, samples.png (the
-newest), checkpoint.npz and, when training ends, training.gif and losses.png.
+The run directory holds config.json, all that is needed to repeat the run, log.csv, samples/step-*.png, samples.png,
+the newest, checkpoint.npz and, when training ends, training.gif and losses.png.
 """
 
 import contextlib
-import csv
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -35,31 +35,33 @@ from .files import whole_file
 LOG = "log.csv"
 
 
+def fingerprint(thing):
+    """What tells whether a network, an optimiser or the like was changed, or left in another mode, as by eval()."""
+    tree, arrays = checkpoint.flatten(thing.state_dict())
+    return str(tree), [zlib.crc32(array.tobytes()) for array in arrays.values()], getattr(thing, "training", None)
+
+
 class Run:
     """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1, to ``--steps``.
 
     args: what arguments.parse returned. state: {name: object with state_dict() and load_state_dict()} of all that
-    training changes: networks, their averages, optimisers, schedules, batches (minigan's random generator is added
-    here). sample: a function that gives images (N, C, H, W) in [-1, 1], always from the same latents, and changes
-    nothing. Two dicts go into the checkpoint for sample.py: architecture, the arguments that make the networks anew,
-    and sampling, how sample draws, as {"batch_statistics": "running"}.
+    training changes: networks, averages, optimisers, schedules, batches; minigan's random generator is added here under
+    the name "run". sample: a function that gives images (N, C, H, W) in [-1, 1], always from the same latents, and
+    changes nothing. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew, and
+    sampling, how sample draws, as {"batch_statistics": "running"}.
 
-    A loop that ends has written the last checkpoint and pictures. Ctrl-C or SIGTERM ends it after the current step
-    with a checkpoint and SystemExit 130 or 143, 128 + the signal's number; a loss, weight or sample that is not finite
-    ends it with SystemExit 1 and leaves the checkpoint before.
+    Ctrl-C or SIGTERM ends the loop after the current step with a checkpoint and SystemExit 128 + the signal's number; a
+    loss, weight or sample that is not finite ends it with SystemExit 1 and leaves the checkpoint before.
     """
 
     def __init__(self, args, *, state, architecture, sample, sampling=None):
-        if "run" in state:
-            raise ValueError("the state's name 'run' is taken, expected another")
         self.args, self.state, self.sample, self.out = args, state, sample, Path(args.out)
         networks = {"file": args.networks, "sha256": args.networks_sha256} if args.networks else None
         self.about = {"model": args.model, "architecture": architecture, "sampling": sampling, "networks": networks}
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
-        self.columns = None  # of log.csv, once it has a row
-        self.saved = None  # the step of the newest checkpoint
+        self.header = None  # of log.csv, once it has a row
+        self.saved = -1  # the step of the newest checkpoint
         self.signal = None
-        self.seconds, self.timed = 0.0, 0  # training time, and its number of steps, since the last row of log.csv
 
     def __iter__(self):
         from tqdm import tqdm
@@ -71,24 +73,22 @@ class Run:
                 at_end.callback(signal.signal, number, signal.signal(number, self._note_signal))
             step = self._open()
             if step == 0:
-                self._check_sample()
                 self._draw_samples(step)
-            with tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
-                      disable=args.quiet or not sys.stdout.isatty()) as self.bar:
-                while step < args.steps and not self.signal:
-                    step += 1
-                    began = time.perf_counter()
-                    yield step
-                    self.seconds += time.perf_counter() - began
-                    self.timed += 1
-                    self._keep(step)
-            if step == args.steps:
-                self._draw_training()
-                print(f"all {step} steps are done; see {self.out / 'samples.png'}")
-                return
-            if step != self.saved:
+            self.bar = at_end.enter_context(tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True,
+                                                 file=sys.stdout, disable=args.quiet or not sys.stdout.isatty()))
+            self.logged = step, time.perf_counter()
+            while step < args.steps and not self.signal:
+                step += 1
+                yield step
+                self._keep(step)
+            if step != self.saved:  # stopped by a signal
                 self._read_losses(step)
                 self._save(step)
+            if step == args.steps:
+                self._draw_training()
+        if step == args.steps:
+            print(f"all {step} steps are done; see {self.out / 'samples.png'}")
+            return
         resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out])
         print(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
         sys.exit(128 + self.signal)
@@ -116,9 +116,7 @@ class Run:
             self._save(step)
 
     def _read_losses(self, step):
-        began = time.perf_counter()
         losses = {name: loss.item() if hasattr(loss, "item") else loss for name, loss in self.losses.items()}
-        self.seconds += time.perf_counter() - began  # the GPU's, if it was still at work
         for name, loss in losses.items():
             if not np.isfinite(loss):
                 self._fail(step, f"{name} is {loss}")
@@ -127,67 +125,50 @@ class Run:
     def _write_row(self, step, losses):
         if not losses:
             raise RuntimeError(f"step {step} ended without session.log(...)")
-        rate = self.timed * self.args.batch_size / self.seconds
-        self.seconds, self.timed = 0.0, 0
-        columns = ["step", *losses, "images_per_second"]
-        if self.columns not in (None, columns):
-            raise ValueError(f"{self.out / LOG} has the columns {', '.join(self.columns)}, step {step} logged "
-                             f"{', '.join(columns)}")
-        with open(self.out / LOG, "a", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            if self.columns is None:
-                rows.writerow(columns)
-            rows.writerow([step, *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}"])
-        self.columns = columns
+        before, then = self.logged
+        self.logged = step, time.perf_counter()
+        rate = (step - before) * self.args.batch_size / (self.logged[1] - then)
+        header = ",".join(["step", *losses, "images_per_second"])
+        if self.header not in (None, header):
+            raise ValueError(f"{self.out / LOG} has the columns {self.header}, but step {step} logged {header}")
+        with open(self.out / LOG, "a", encoding="utf-8", newline="\n") as file:
+            if self.header is None:
+                print(header, file=file)
+            print(step, *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}", sep=",", file=file)
+        self.header = header
         shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items()) + f"  {rate:.0f} images/s"
         self.bar.set_postfix_str(shown)
         if self.bar.disable and not self.args.quiet:
             print(f"step {step}/{self.args.steps}  {shown}", flush=True)
 
-    def _sampled(self):
-        """What sample() gives; noise that it draws must not shift the training's, so the generator is put back."""
+    def _draw_samples(self, step):
+        """Draw, and put the random generator back: noise that sample() draws must not shift the training's."""
+        before = {name: fingerprint(thing) for name, thing in self.state.items() if step == 0}
         random = rng.state_dict()
         with engine.no_grad():
             pictures = np.asarray(self.sample())
         rng.load_state_dict(random)
-        return pictures
-
-    def _draw_samples(self, step):
-        pictures = self._sampled()
+        if changed := [name for name, mark in before.items() if mark != fingerprint(self.state[name])]:
+            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
+                               "norm in train() mode moves its averages, and eval() wants a train() after it")
         if not np.isfinite(pictures).all():
             self._fail(step, "a sampled image is not finite")
         grid = images.make_grid(pictures)
-        images.save_png(self.out / "samples" / f"step-{step:06d}.png", grid)
-        images.save_png(self.out / "samples.png", grid)
-
-    def _check_sample(self):
-        """Refuse a sample() that changes the state or leaves a network in another mode, train() or eval()."""
-        def fingerprints():
-            tree, arrays = checkpoint.flatten(self._state_dicts())
-            marks = {name: (tree[name], getattr(thing, "training", None)) for name, thing in self.state.items()}
-            return {**marks, **{name: zlib.crc32(array.tobytes()) for name, array in arrays.items()}}
-
-        before = fingerprints()
-        self._sampled()
-        if changed := [name for name, mark in fingerprints().items() if mark != before.get(name)]:
-            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
-                               "norm in train() mode moves its averages, and eval() wants a train() after it")
-
-    def _state_dicts(self):
-        return {name: thing.state_dict() for name, thing in self.state.items()}
+        for name in (f"samples/step-{step:06d}.png", "samples.png"):
+            images.save_png(self.out / name, grid)
 
     def _save(self, step):
-        about = {**self.about, "step": step, "rng": rng.state_dict()}
-        tree, arrays = checkpoint.flatten({"run": about, **self._state_dicts()})
-        for name, array in arrays.items():  # a loss may be finite and its gradient not
+        state = {"run": {**self.about, "step": step, "rng": rng.state_dict()},
+                 **{name: thing.state_dict() for name, thing in self.state.items()}}
+        for name, array in checkpoint.flatten(state)[1].items():  # a loss may be finite and its gradient not
             if not np.isfinite(array).all():
                 self._fail(step, f"{name} is not finite")
-        checkpoint.write(self.out / CHECKPOINT, tree, arrays)
+        checkpoint.save(self.out / CHECKPOINT, state)
         self.saved = step
 
     def _fail(self, step, what):
         kept = f"the last good checkpoint is {self.out / CHECKPOINT}, of step {self.saved}"
-        sys.exit(f"step {step}: {what}; training stops; {kept if self.saved is not None else 'there is no checkpoint'}")
+        sys.exit(f"step {step}: {what}; training stops; {kept if self.saved >= 0 else 'there is no checkpoint'}")
 
     # ---- before the first step and after the last
 
@@ -212,60 +193,64 @@ class Run:
 
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
-        if self.args.resumed is not None:
-            self._restore(self.args.resumed)
-        kept = -1 if self.saved is None else self.saved
+        args = self.args
+        if (self.out / CHECKPOINT).exists():
+            self._restore(self.out / CHECKPOINT)
+            if self.saved >= args.steps:
+                print(f"{args.out} is already at step {self.saved} of {args.steps}: nothing to do, nothing changed")
+                sys.exit(0)
+            if not args.quiet:
+                print(f"going on from step {self.saved} of {args.steps}", flush=True)
+        elif args.resume:
+            print(f"there is no checkpoint in {args.out}: starting from step 0", flush=True)
         for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:  # of a killed process
             leftover.unlink()
         for step, picture in self._pictures():
-            if step > kept:
+            if step > self.saved:
                 picture.unlink()
-        with whole_file(self.out / CONFIG) as file:
-            file.write(json.dumps(self.args.config, indent=2).encode() + b"\n")
-        self._cut_log(kept)
-        return self.saved or 0
+        log = self.out / LOG
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+        # A row that a kill tore has no end of line.
+        rows = [line for line in lines if (row := re.match(r"(\d+),.*\n", line)) and int(row[1]) <= self.saved]
+        self.header = lines[0].strip() if rows else None
+        for path, text in ((log, "".join(lines[:1] + rows) if rows else ""),
+                           (self.out / CONFIG, json.dumps(args.config, indent=2) + "\n")):
+            with whole_file(path) as file:
+                file.write(text.encode())
+        return max(self.saved, 0)
+
+    def _restore(self, path):
+        try:
+            resumed = checkpoint.load(path)
+            found, names = sorted(resumed) if isinstance(resumed, dict) else resumed, sorted(["run", *self.state])
+            if found != names:
+                raise ValueError(f"it holds {found}, expected {names}")
+            about = resumed["run"]
+            for name, expected in self.about.items():
+                if about[name] != expected:
+                    raise ValueError(f"its {name} is {about[name]}, expected {expected}")
+            for name, thing in self.state.items():
+                thing.load_state_dict(resumed[name])
+            rng.load_state_dict(about["rng"])
+            self.saved = int(about["step"])
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            sys.exit(f"cannot go on from the checkpoint in {self.out}: {error}")
 
     def _pictures(self):
         """[(step, path)] of samples/step-*.png, in order of the steps."""
         paths = [path for path in self.out.glob("samples/step-*.png") if path.stem[5:].isdecimal()]
         return sorted((int(path.stem[5:]), path) for path in paths)
 
-    def _restore(self, resumed):
-        about, names = resumed["run"], {"run", *self.state}
-        try:
-            if set(resumed) != names:
-                raise ValueError(f"it holds {sorted(resumed)}, expected {sorted(names)}")
-            if about["architecture"] != self.about["architecture"]:
-                raise ValueError(f"its architecture is {about['architecture']}, expected {self.about['architecture']}")
-            for name, thing in self.state.items():
-                thing.load_state_dict(resumed[name])
-            rng.load_state_dict(about["rng"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise SystemExit(f"checkpoint {self.out / CHECKPOINT} does not fit this training: {error}") from error
-        self.saved = about["step"]
-
-    def _cut_log(self, step):
-        """Keep the header and the rows up to this step; a row that a kill tore has no end of line."""
-        path = self.out / LOG
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() and step >= 0 else []
-        rows = [line for line in lines[1:] if line.endswith("\n") and (number := line.split(",")[0]).isdecimal()
-                and int(number) <= step]
-        with whole_file(path) as file:
-            file.write("".join(lines[:1] + rows if rows else []).encode())
-        self.columns = lines[0].strip().split(",") if rows else None
-
     def _draw_training(self):
         """training.gif from the samples, losses.png from the log."""
         from matplotlib.figure import Figure  # a second to import, so not before it is needed
 
         images.save_gif(self.out / "training.gif", [path for _, path in self._pictures()])
-        with open(self.out / LOG, encoding="utf-8", newline="") as file:
-            (_, *names, _), *rows = csv.reader(file)
-        steps, *losses, _ = np.array(rows, float).T
+        log = np.genfromtxt(self.out / LOG, delimiter=",", names=True, ndmin=1)
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
-        for name, loss in zip(names, losses):
-            axes.plot(steps, loss, label=name, linewidth=1)
+        for name in log.dtype.names[1:-1]:
+            axes.plot(log["step"], log[name], label=name, linewidth=1)
         axes.set(xlabel="step", ylabel="loss", title=self.args.model)
         axes.legend()
         with whole_file(self.out / "losses.png") as file:

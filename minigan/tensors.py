@@ -11,19 +11,18 @@ from .engine import Tensor, recording
 
 def tensor(a, requires_grad=False, dtype=None):
     """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists become float32."""
+    given = a
     if isinstance(a, Tensor):
         a = a.data
-    if not hasattr(a, "dtype"):
-        if np.asarray(a).dtype.kind not in "fiub":  # None and "3" would become numbers in silence
-            raise TypeError(f"tensor() takes numbers and arrays of them, got {a!r:.60}")
-        dtype = dtype or np.float32
-    if hasattr(a, "__dlpack__") and not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)):
+    elif not hasattr(a, "dtype"):
+        a, dtype = np.asarray(a), dtype or np.float32
+    elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(a, "__dlpack__"):
         a = devices.xp.from_dlpack(a.detach() if hasattr(a, "detach") else a)
-    array = devices.xp.array(a, dtype=dtype)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype == np.float16:
-        raise TypeError(f"minigan computes in float32 and float64 (and integers as indices), not in {array.dtype}")
-    return Tensor(array, requires_grad)
+    dtype = np.dtype(dtype or a.dtype).newbyteorder("=")
+    if any(d.kind not in "fiub" or d.itemsize > 8 or d == np.float16 for d in (a.dtype, dtype)):
+        what = f"{a.dtype} as {dtype}" if hasattr(given, "dtype") else repr(given)[:60]
+        raise TypeError(f"tensor() takes numbers and arrays of float32, float64, integers or bool, got {what}")
+    return Tensor(devices.xp.array(a, dtype), requires_grad)
 
 
 def zeros(*shape, dtype=np.float32, requires_grad=False):
@@ -43,15 +42,11 @@ def flat(shape):
 
 # ---- looking into them ---------------------------------------------------------------------------------------------
 
-def numpy(x):
-    """The values as a NumPy array: the tensor's own memory on the processor, a copy from the GPU."""
-    return devices.to_numpy(x.data)
-
-
-def as_array(x, dtype=None, copy=None):
-    """NumPy's protocol: ``np.asarray(tensor)``."""
-    array = numpy(x) if dtype is None else numpy(x).astype(dtype, copy=False)
-    return array.copy() if copy else array
+def raw(x):
+    """The array of a Tensor; refuses, at the entry of an operation, an array where a Tensor belongs."""
+    if isinstance(x, Tensor):
+        return x.data
+    raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")
 
 
 def item(x):
@@ -61,15 +56,9 @@ def item(x):
     return x.data.item()
 
 
-def length(x):
-    if x.ndim == 0:
-        raise TypeError("a 0-d tensor has no length")
-    return x.shape[0]
-
-
 def describe(x):
     """What repr shows: rounded values, then shape, dtype and origin where they are not the obvious ones."""
-    body = np.array2string(numpy(x), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor(")
+    body = np.array2string(x.numpy(), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor(")
     notes = f", shape={x.shape}" if x.ndim else ""
     notes += "" if x.dtype == np.float32 else f", dtype={x.dtype}"
     if x.requires_grad:
@@ -98,7 +87,7 @@ def _writable(x):
 def copy_(x, source):
     """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
     values = devices.xp.asarray(source.data if isinstance(source, Tensor) else source)
-    if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):
+    if np.broadcast_shapes(values.shape, x.shape) != x.shape:
         raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
     _writable(x)[...] = values
     return x
@@ -127,10 +116,11 @@ def requires_grad_(x, flag=True):
 METHODS = {
     "shape": property(lambda x: x.data.shape), "ndim": property(lambda x: x.data.ndim),
     "dtype": property(lambda x: x.data.dtype), "size": property(lambda x: x.data.size),
-    "numpy": numpy, "__array__": as_array, "item": item, "__float__": lambda x: float(item(x)),
-    "__bool__": lambda x: bool(item(x)), "__int__": lambda x: int(item(x)), "__len__": length,
-    "__iter__": lambda x: (x[i] for i in range(length(x))), "__repr__": describe, "__deepcopy__": duplicate,
+    "numpy": lambda x: devices.to_numpy(x.data), "item": item, "__repr__": describe, "__deepcopy__": duplicate,
+    "__float__": lambda x: float(item(x)), "__int__": lambda x: int(item(x)), "__bool__": lambda x: bool(item(x)),
     "__format__": lambda x, spec: format(item(x), spec) if spec else repr(x),
+    "__len__": lambda x: len(x.data), "__iter__": lambda x: (x[i] for i in range(len(x))),
+    "__array__": lambda x, dtype=None, copy=None: np.array(x.numpy(), dtype, copy=copy),
     "__dlpack__": lambda x, **how: x.data.__dlpack__(**how), "__dlpack_device__": lambda x: x.data.__dlpack_device__(),
     "__array_ufunc__": None,  # NumPy leaves ``array * tensor`` to Tensor.__rmul__
     "copy_": copy_, "clamp_": clamp_, "detach": detach, "requires_grad_": requires_grad_,

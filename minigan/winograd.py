@@ -16,13 +16,14 @@ Multiply out and the terms s1 w0 in y0 and s1 w1 in y1 cancel. In matrices, with
                                   |0 1 1|          |0  1 0|          |1 1|
                                                    |0 -1 1|          |0 1|
 
-**Two dimensions.** Rows first, then columns: a tile of 2x2 outputs takes 3x3 products instead of 16. Each product is not
-of numbers but of a vector of 4C channels with a (4C, K) matrix, and all tiles of the batch share that matrix: the layer
-is nine matrix products, v = B s (nine of pixels x 4C), u = G w (nine of K x 4C), m = v uᵀ, y = A m. The transforms are
-additions of neighbours; v holds 2.25 numbers per pixel, where im2col writes 4. All coefficients are 0 and ±1, so the
-rounding error stays near the direct convolution's; larger tiles (F(4, 2)) save more products and lose a digit.
+**Two dimensions.** Rows first, then columns: a tile of 2x2 outputs takes 9 products instead of 16. A product is not of
+numbers but of a vector of 4C channels with a (4C, K) matrix, and all tiles of the batch share that matrix. So the layer
+is v = B s (nine matrices, tiles x 4C), u = G w (nine, K x 4C), nine matrix products m = v uᵀ, and y = A m. The
+transforms only add neighbours; v holds 2.25 numbers per pixel, where im2col writes 4. All coefficients are 0 and ±1, so
+the rounding error stays near the direct convolution's; larger tiles (F(4, 2)) save more products and lose a digit.
 
-**The other two passes.** <y, g> = Σ (B s) * (G w) * (A'g), A' the transpose of A, is linear in s, in w and in g, and each gradient is read off it:
+**The other two passes.** With A' the transpose of A, <y, g> = Σ (B s) * (G w) * (A' g) is linear in s, in w and in g,
+and each gradient can be read off it:
 
     input gradient (and transposed convolution)   s' = B' [(A' g) * (G w)]       v' = d u
     weight gradient                               w' = G' [(A' g) * (B s)]       u' = dᵀ v        with d = A' g
@@ -39,7 +40,7 @@ from .threads import empty, parallel, scratch, split, thread_count
 
 _PIXELS = 256           # rows of a matrix product below which BLAS is slow
 _WEIGHTS = 1 << 13      # pairs of channels whose taps are transformed at a time
-_SLAB = 6 << 20         # elements of transformed image that the weight gradient holds at once: 24 MB of float32
+_SLAB = 6 << 20         # elements of v that the weight gradient holds at once: 24 MB of float32
 
 
 def applies(weight_shape, stride, padding, output_size):
@@ -98,7 +99,7 @@ def conv_transpose2d(x, weight):
 
 def conv2d_weight_grad(x, g):
     """(N, C, 2P, 2Q), (N, K, P, Q) -> (K, C, 4, 4)."""
-    (batch, k, p, q), c = g.shape, x.shape[1]
+    (batch, _, p, q), c = g.shape, x.shape[1]
     x, g = x.transpose(2, 3, 0, 1), g.transpose(2, 3, 0, 1)
     slabs = split(batch, -(-9 * p * q * batch * c // _SLAB))
     dw = _weight_grad(x[:, :, slabs[0]], g[:, :, slabs[0]])
@@ -131,7 +132,7 @@ def _weight_grad(x, g):
 
 
 def _shares(batch, tiles):
-    """One share (images, tile rows) per thread: of the batch, and of the rows too if there are more threads than images."""
+    """One share (images, tile rows) per thread: of the batch, and of its rows where images are fewer."""
     images = split(batch, thread_count())
     return [(n, t) for n in images for t in split(tiles, -(-thread_count() // len(images)))]
 

@@ -1,37 +1,22 @@
-"""The fast NumPy implementations, each against the plainest statement of its formula in float64, in any memory layout."""
+"""The fast NumPy implementations, each against the plainest statement of its formula, in any memory layout."""
+import math
+import os
+import subprocess
+import sys
+import threading
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan import cpu
+from minigan import cpu, threads, winograd
+from strategies import dtypes, in_layout, layouts
 
-LAYOUTS = ("C", "HWNC", "CHWN", "reversed", "sliced", "broadcast")
 seeds = st.integers(0, 2 ** 32 - 1)
-dtypes = st.sampled_from((np.float32, np.float64))
-layouts = st.sampled_from(LAYOUTS)
 
 
-def in_layout(a, layout):
-    """The same values in other memory, read-only: no function may write to what it is given."""
-    if layout == "HWNC" and a.ndim == 4:
-        a = np.ascontiguousarray(a.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
-    elif layout == "CHWN" and a.ndim == 4:
-        a = np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
-    elif layout == "reversed":
-        a = a[..., ::-1].copy()[..., ::-1]
-    elif layout == "sliced":
-        wide = np.full(tuple(2 * n + 1 for n in a.shape), np.nan, a.dtype)
-        wide[tuple(slice(1, None, 2) for _ in a.shape)] = a
-        a = wide[tuple(slice(1, None, 2) for _ in a.shape)]
-    elif layout == "broadcast":
-        a = np.broadcast_to(a[:1].copy(), a.shape)
-    a = a.view()
-    a.flags.writeable = False
-    return a
-
-
-def random_array(rng, shape, dtype, layout="C"):
+def random_array(rng, shape, dtype, layout="contiguous"):
     return in_layout(rng.standard_normal(shape).astype(dtype), layout)
 
 
@@ -125,13 +110,334 @@ def check_convolutions(problem, dtype, layout_x, layout_w, seed):
     assert_close(dw, plain_weight_grad(x, g, kernel, stride, padding), g.size // g_shape[1], 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(convolutions(), dtypes, layouts, layouts, seeds)
 def test_three_convolutions_are_their_definitions(problem, dtype, layout_x, layout_w, seed):
     check_convolutions(problem, dtype, layout_x, layout_w, seed)
 
 
-@settings(max_examples=50, deadline=None)
-@given(dcgan_layers(), dtypes, layouts, layouts, seeds)
-def test_winograd_layers_are_their_definitions(problem, dtype, layout_x, layout_w, seed):
-    check_convolutions(problem, dtype, layout_x, layout_w, seed)
+@settings(max_examples=40, deadline=None)
+@given(dcgan_layers(), dtypes, layouts, layouts, seeds, st.integers(1, 5))
+def test_winograd_layers_are_their_definitions_for_any_threads(problem, dtype, layout_x, layout_w, seed, count):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "thread_count", lambda: count)
+        patch.setattr(winograd, "_PIXELS", 8)           # several steps down the image
+        patch.setattr(winograd, "_SLAB", 1 << 13)       # several slabs of the batch
+        check_convolutions(problem, dtype, layout_x, layout_w, seed)
+
+
+@pytest.mark.parametrize("n, c, k, size, kernel, stride, padding", [
+    (4, 3, 32, (32, 32), 4, 2, 1),      # DCGAN's first layer: few channels gathered pixel by pixel
+    (2, 64, 3, (20, 24), 7, 1, 3),      # CycleGAN's last: multiplied first, added shifted
+    (1, 32, 32, (24, 40), 3, 1, 1),     # a residual block, one image
+    (1, 16, 24, (37, 25), 3, 2, 1),     # odd size, an uncovered column
+    (8, 40, 24, (4, 4), 4, 1, 0),       # one output pixel
+    (2, 20, 30, (9, 9), 1, 3, 0),       # a stride longer than the kernel
+    (3, 24, 16, (32, 32), 4, 2, 1),     # Winograd, several steps
+    (1, 16, 16, (40, 40), 4, 2, 1),     # Winograd, one image: the threads share its rows
+])
+def test_large_layers_in_many_bands_are_their_definitions(n, c, k, size, kernel, stride, padding):
+    output = tuple((s + 2 * padding - kernel) // stride + 1 for s in size)
+    left_over = tuple((s + 2 * padding - kernel) % stride for s in size)
+    problem = ((n, c, *size), (n, k, *output), (k, c, kernel, kernel), (stride,) * 2, (padding,) * 2, left_over)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu.im2col, "_BAND", 1 << 14)
+        check_convolutions(problem, np.float32, "contiguous", "contiguous", seed=0)
+        check_convolutions(problem, np.float64, "HWNC", "contiguous", seed=1)
+
+
+def test_results_lie_in_memory_as_the_next_layer_reads_them_and_weight_gradients_as_weights():
+    rng = np.random.default_rng(0)
+    for c, k, kernel in ((24, 32, 4), (3, 32, 4), (24, 32, 3)):
+        x, w = random_array(rng, (2, c, 8, 8), np.float32), random_array(rng, (k, c, kernel, kernel), np.float32)
+        y = cpu.conv2d(x, w, (2, 2), (1, 1))
+        assert y.transpose(2, 3, 0, 1).flags.c_contiguous
+        assert cpu.conv2d_weight_grad(x, y, (kernel,) * 2, (2, 2), (1, 1)).flags.c_contiguous
+
+
+def test_same_bits_every_time():
+    rng = np.random.default_rng(0)
+    x, w = random_array(rng, (4, 3, 64, 64), np.float32), random_array(rng, (32, 3, 4, 4), np.float32)
+    g = cpu.conv2d(x, w, (2, 2), (1, 1))
+    v = random_array(rng, (48, 32, 4, 4), np.float32)
+    for function in (lambda: cpu.conv2d_weight_grad(x, g, (4, 4), (2, 2), (1, 1)),
+                     lambda: cpu.conv2d_weight_grad(g, cpu.conv2d(g, v, (2, 2), (1, 1)), (4, 4), (2, 2), (1, 1)),
+                     lambda: cpu.conv_transpose2d(g, w, (2, 2), (1, 1), (0, 0)), lambda: cpu.channel_sum(g),
+                     lambda: np.stack(cpu.batch_norm_statistics(g))):
+        first = function()
+        for _ in range(5):
+            assert np.array_equal(first, function())
+
+
+# ---- products, channels
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), dtypes, layouts, layouts, seeds)
+def test_linear_and_matmul_are_products(n, i, o, dtype, layout_x, layout_w, seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (random_array(rng, shape, dtype, layout)
+               for shape, layout in (((n, i), layout_x), ((o, i), layout_w), ((o,), layout_w)))
+    product = np.einsum("ni,oi->no", x.astype(np.float64), w.astype(np.float64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "_THREADS_FROM", 1 << 19)
+        assert_close(cpu.linear(x, w, b), product + b, i, 4)
+        assert_close(cpu.linear(x, w, None), product, i, 4)
+        assert_close(cpu.matmul(w, x.T), product.T, i, 4)
+
+
+def channel_shapes():
+    """(N, C) or (N, C, H, W) with at least two values per channel."""
+    n, small = st.integers(2, 40), st.integers(1, 6)
+    return st.one_of(st.tuples(n, small), st.tuples(st.integers(2, 5), st.integers(1, 20), small, small))
+
+
+def axes_of(x):
+    return (0, *range(2, x.ndim))
+
+
+def per_channel(v, x):
+    return np.asarray(v, np.float64).reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+@pytest.fixture(params=[1 << 17, 64], ids=["one piece", "many pieces"])
+def pieces(request, monkeypatch):
+    monkeypatch.setattr(cpu, "_PIECE", request.param)
+
+
+def in_pieces(test):
+    """Hypothesis runs the body many times: one piece and many pieces in each example."""
+    def run(**drawn):
+        for size in (1 << 17, 64):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(cpu, "_PIECE", size)
+                test(**drawn)
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=channel_shapes(), dtype=dtypes, layout=layouts, seed=seeds)
+@in_pieces
+def test_sums_biases_and_affine_maps_of_channels(shape, dtype, layout, seed):
+    rng = np.random.default_rng(seed)
+    x, scale, shift = random_array(rng, shape, dtype, layout), *random_array(rng, (2, shape[1]), dtype)
+    wide = x.astype(np.float64)
+    assert_close(cpu.channel_sum(x), wide.sum(axes_of(x)), x.size, 4)
+    assert_close(cpu.add_bias(x, shift), wide + per_channel(shift, x), 1)
+    affine = wide * per_channel(scale, x) + per_channel(shift, x)
+    for slope in (None, 0.0, 0.2, 1.5):
+        expected = affine if slope is None else np.where(affine > 0, affine, slope * affine)
+        assert_close(cpu.batch_norm_forward(x, scale, shift, slope), expected, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=channel_shapes(), dtype=dtypes, layout=layouts, seed=seeds, offset=st.sampled_from((0.0, 1.0, 1e3)))
+@in_pieces
+def test_batch_norm_statistics_keep_the_variance_of_a_large_mean(shape, dtype, layout, seed, offset):
+    x = in_layout((np.random.default_rng(seed).standard_normal(shape) + offset).astype(dtype), layout)
+    mean, variance = cpu.batch_norm_statistics(x)
+    wide = x.astype(np.float64)
+    # float32 at 1e3 resolves 6e-5: a two-pass variance is right to the square of that, E[x^2] - E[x]^2 to 0.1
+    np.testing.assert_allclose(mean, wide.mean(axes_of(x)), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(variance, wide.var(axes_of(x)), rtol=1e-3 if dtype == np.float32 else 1e-9, atol=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=channel_shapes(), layout=layouts, seed=seeds, slope=st.sampled_from((None, 0.0, 0.2, 1.5)),
+       weighted=st.booleans())
+@in_pieces
+def test_batch_norm_gradient_is_the_derivative(shape, layout, seed, slope, weighted):
+    """Along a random direction u in x, weight and bias: (f(h) - f(-h)) / 2 h with f(h) = <batch_norm(x + h u), g>."""
+    rng = np.random.default_rng(seed)
+    x, u, g = (rng.standard_normal(shape) for _ in range(3))
+    weight, bias, wu, bu = rng.standard_normal((4, shape[1]))
+    weight, wu = (weight, wu) if weighted else (np.ones(shape[1]), np.zeros(shape[1]))
+    z = (x - x.mean(axes_of(x), keepdims=True)) / np.sqrt(x.var(axes_of(x), keepdims=True) + 1e-5)
+    y = z * per_channel(weight, x) + per_channel(bias, x)
+    away_from_kink = np.abs(y) > 1e-3                   # the rest has no say in f
+    g *= away_from_kink
+
+    def f(h):
+        v = x + h * u
+        v = (v - v.mean(axes_of(x), keepdims=True)) / np.sqrt(v.var(axes_of(x), keepdims=True) + 1e-5)
+        v = v * per_channel(weight + h * wu, x) + per_channel(bias + h * bu, x)
+        return (g * (v if slope is None else np.where(y > 0, v, slope * v))).sum()
+
+    mean, inv_std = x.mean(axes_of(x)), 1 / np.sqrt(x.var(axes_of(x)) + 1e-5)
+    y = y if slope is None else np.where(y > 0, y, slope * y - 1e-300)
+    layout = "HWNC" if layout == "broadcast" else layout
+    dx, dweight, dbias = cpu.batch_norm_grad(in_layout(g, layout), in_layout(x, layout), None if slope is None else y,
+                                             mean, inv_std, weight if weighted else None, slope)
+    h = 1e-5 * math.sqrt(x.var(axes_of(x)).min())       # small beside the least spread of a channel
+    size = max(1, *(np.abs(a).max() for a in (dx, dweight, dbias))) * max(1, np.abs(u).max()) * x.size
+    assert abs((dx * u).sum() + dweight @ wu + dbias @ bu - (f(h) - f(-h)) / (2 * h)) < 1e-5 * size
+
+
+# ---- elementwise
+
+EXTREMES = [0.0, -0.0, 1e-38, -1e-38, 1e-45, -1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan, 1.0, -1.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=st.lists(st.integers(1, 9), max_size=4), dtype=dtypes, layout=layouts, seed=seeds,
+       slope=st.sampled_from((0.0, 0.01, 0.2, 1.0, 3.0)))
+@in_pieces
+def test_leaky_relu_and_its_gradient_are_their_definitions_at_every_value(shape, dtype, layout, seed, slope):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape).astype(dtype)
+    x = in_layout(np.where(rng.random(shape) < 0.3, rng.choice(np.array(EXTREMES, dtype), shape), x), layout)
+    g = random_array(rng, shape, dtype, layout)
+    with np.errstate(all="ignore"):
+        expected = np.where(x > 0, x, np.where(np.isneginf(x) & (slope == 0), 0, dtype(slope) * x))
+    np.testing.assert_array_equal(cpu.leaky_relu(x, slope), expected)
+    np.testing.assert_array_equal(cpu.leaky_relu_grad(g, x, slope), np.where(x > 0, g, dtype(slope) * g))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 6), max_size=3), dtypes, layouts, seeds, st.sampled_from(("mean", "sum", "none")),
+       st.one_of(st.just(None), st.sampled_from((0.0, 0.9, 1.0))))
+def test_bce_with_logits_is_its_textbook_formula(shape, dtype, layout, seed, reduction, label):
+    rng = np.random.default_rng(seed)
+    x = in_layout(rng.normal(0, 3, shape).astype(dtype), layout)
+    target = in_layout(rng.random(shape).astype(dtype), layout) if label is None else label
+    g = random_array(rng, shape if reduction == "none" else (), dtype)
+    p = 1 / (1 + np.exp(-x.astype(np.float64)))
+    value = -(target * np.log(p) + (1 - target) * np.log(1 - p))
+    value = value if reduction == "none" else getattr(value, reduction)()
+    assert_close(cpu.bce_with_logits(x, target, reduction), np.asarray(value), x.size, 4)
+    grad = (p - target) * g / (x.size if reduction == "mean" else 1)
+    actual = cpu.bce_with_logits_grad(x, target, g, reduction)
+    assert actual.dtype == dtype
+    assert_close(actual, grad, 1, 4)
+
+
+def test_bce_with_logits_does_not_overflow():
+    x = np.array([-1e4, -100, 0, 100, 1e4], np.float32)
+    np.testing.assert_allclose(cpu.bce_with_logits(x, 0.0, "none"), [0, 0, np.log(2), 100, 1e4], 1e-6, 1e-40)
+    np.testing.assert_allclose(cpu.bce_with_logits(x, 1.0, "none"), [1e4, 100, np.log(2), 0, 0], 1e-6, 1e-40)
+    np.testing.assert_allclose(cpu.bce_with_logits_grad(x, 1.0, np.ones(5, np.float32), "none"), [-1, -1, -0.5, 0, 0],
+                               atol=1e-7)
+
+
+# ---- Adam
+
+@pytest.mark.parametrize("weight_decay", [0, 0.1])
+@pytest.mark.parametrize("layout", ["contiguous", "HWNC", "offset", "mixed"])
+def test_adam_is_kingma_and_ba_in_any_memory(layout, weight_decay, pieces):
+    rng = np.random.default_rng(0)
+    shapes = [(6, 4, 3, 3), (5, 7), (), (300,)]
+
+    def state(values):
+        """The same values in writable memory of that layout; "mixed" has gradients in another order."""
+        a = np.array(values)
+        if a.ndim == 0:
+            return a
+        if layout == "offset":
+            wide = np.zeros([2 * n for n in a.shape])
+            wide[(slice(None, None, 2),) * a.ndim] = a
+            return wide[(slice(None, None, 2),) * a.ndim]
+        return np.ascontiguousarray(a.T).T if layout == "HWNC" else a
+
+    p = [state(rng.standard_normal(s)) for s in shapes]
+    m, v = ([state(np.zeros(s)) for s in shapes] for _ in range(2))
+    expected = [(a.copy(), np.zeros(a.shape), np.zeros(a.shape)) for a in p]
+    for step in range(1, 6):
+        order = "transposed" if layout == "mixed" else "contiguous"
+        grads = [in_layout(np.array(rng.standard_normal(s)), order) for s in shapes]
+        cpu.adam(p, grads, m, v, step, 0.01, (0.5, 0.99), 1e-8, weight_decay)
+        for i, g in enumerate(grads):
+            q, mean, square = expected[i]
+            g = g + weight_decay * q
+            mean, square = 0.5 * mean + 0.5 * g, 0.99 * square + 0.01 * g * g
+            denominator = np.sqrt(square / (1 - 0.99 ** step)) + 1e-8
+            expected[i] = q - 0.01 * mean / (1 - 0.5 ** step) / denominator, mean, square
+    for actual, wanted in zip(zip(p, m, v), expected):
+        for a, b in zip(actual, wanted):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_adam_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    p, m, v = rng.standard_normal(1000), np.zeros(1000), np.zeros(1000)
+    theirs = torch.tensor(p, requires_grad=True)
+    optimizer = torch.optim.Adam([theirs], lr=1e-3, betas=(0.5, 0.999), weight_decay=0.01)
+    for step in range(1, 101):
+        g = rng.standard_normal(1000)
+        theirs.grad = torch.tensor(g)
+        optimizer.step()
+        cpu.adam([p], [g], [m], [v], step, 1e-3, (0.5, 0.999), 1e-8, 0.01)
+    np.testing.assert_allclose(p, theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+# ---- threads
+
+def test_parallel_runs_every_item_once_and_gives_blas_its_threads_back():
+    before, seen = threads.thread_count(), []
+    threads.parallel(lambda i: threads.parallel(seen.append, [i, i + 100]), range(20))      # nested too
+    assert sorted(seen) == [*range(20), *range(100, 120)]
+    assert threads.thread_count() == before
+
+
+def test_the_first_error_of_a_task_is_raised_and_the_pool_lives_on():
+    def fail(i):
+        if i == 3:
+            raise ValueError("task 3")
+    for _ in range(3):
+        with pytest.raises(ValueError, match="task 3"):
+            threads.parallel(fail, range(8))
+    test_parallel_runs_every_item_once_and_gives_blas_its_threads_back()
+
+
+def test_split_covers_the_range_without_empty_parts():
+    for size in (1, 2, 7, 64):
+        for parts in (1, 2, 3, 100):
+            pieces = threads.split(size, parts)
+            assert [i for p in pieces for i in range(p.start, p.stop)] == list(range(size))
+            assert len(pieces) == min(size, parts)
+
+
+def test_arrays_start_on_a_cache_line():
+    assert threads.empty((100, 1000), np.float32).ctypes.data % 64 == 0
+    a = threads.scratch("test", (100, 1000), np.float64)
+    assert a.ctypes.data % 64 == 0
+    assert np.shares_memory(a, threads.scratch("test", (7, 3), np.float32))
+
+
+def test_programs_own_threads_may_all_compute_at_once():
+    rng = np.random.default_rng(0)
+    x, w = random_array(rng, (2, 16, 16, 16), np.float32), random_array(rng, (16, 16, 4, 4), np.float32)
+    expected, results = cpu.conv2d(x, w, (2, 2), (1, 1)), []
+
+    def work():
+        results.extend(np.array_equal(cpu.conv2d(x, w, (2, 2), (1, 1)), expected) for _ in range(20))
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert results == [True] * 80
+
+
+PROGRAM = """
+import os, numpy as np
+from minigan import cpu, threads
+x, w = np.ones((4, 16, 16, 16), np.float32), np.ones((16, 16, 4, 4), np.float32)
+print(threads.thread_count(), cpu.conv2d(x, w, (2, 2), (1, 1))[1, 1, 1, 1])
+if hasattr(os, "fork"):
+    child = os.fork()
+    total = cpu.conv2d(x, w, (2, 2), (1, 1)).sum()
+    if child == 0:
+        os._exit(0 if total > 0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_thread_is_enough_a_fork_computes_and_the_interpreter_exits(count):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env={**os.environ, **{name: str(count) for name in names}},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(min(count, cores)), "256.0"]

@@ -92,10 +92,9 @@ def test_enlarging_is_smooth_and_keeps_the_picture():
     assert np.corrcoef(blocks.ravel(), digit.ravel())[0, 1] > 0.97
 
 
-@pytest.mark.parametrize("size, error", [(0, ValueError), (-1, ValueError), (2.0, TypeError),
-                                         (False, TypeError)])
-def test_impossible_sizes_are_refused(size, error):
-    with pytest.raises(error, match=f"image_size is {size}"):
+@pytest.mark.parametrize("size", [0, -1, 2.0, False, "8"])
+def test_impossible_sizes_are_refused(size):
+    with pytest.raises(ValueError, match=f"image_size is {size!r}, expected a whole number, at least 1"):
         images.resize(bytes_of(1, 1, 4, 4), size)
 
 
@@ -162,12 +161,12 @@ def test_a_png_holds_the_grid_to_the_bit(tmp_path, channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_gif_has_every_frame_in_order_at_its_speed_and_repeats(tmp_path, channels):
+def test_a_gif_has_every_frame_in_order_and_repeats(tmp_path, channels):
     shades = (0, 80, 160, 240)
     frames = [np.full((4, channels, 8, 8), shade, np.uint8) for shade in shades]
-    path = images.save_gif(tmp_path / "training.gif", iter(frames), fps=5)
+    path = images.save_gif(tmp_path / "training.gif", iter(frames))
     with Image.open(path) as gif:
-        assert gif.n_frames == 4 and gif.info["duration"] == 200 and gif.info["loop"] == 0
+        assert gif.n_frames == 4 and gif.info["duration"] == 100 and gif.info["loop"] == 0
         for number, shade in enumerate(shades):
             gif.seek(number)
             assert abs(np.asarray(gif.convert("L"))[20, 20] - shade) <= 3
@@ -191,7 +190,7 @@ def test_the_same_images_give_the_same_files(tmp_path):
 def test_a_picture_that_fails_midway_leaves_the_old_one_and_no_other_file(tmp_path):
     path = images.save_gif(tmp_path / "training.gif", [bytes_of(1, 1, 8, 8)])
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"frames differ in size: \(68, 68\) and \(36, 36\)"):
+    with pytest.raises(ValueError, match=r"have the sizes \[\(36, 36\), \(68, 68\)\], expected one"):
         images.save_gif(path, [bytes_of(1, 1, 8, 8), np.zeros((36, 36), np.uint8)])
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ValueError, match="cannot read the image .*torn.png"):
@@ -205,18 +204,12 @@ def test_a_picture_that_fails_midway_leaves_the_old_one_and_no_other_file(tmp_pa
     (images.save_png, "a.png", np.zeros((4, 4)), r"a picture is float64 of shape \(4, 4\)"),
     (images.save_png, "a.png", bytes_of(4, 4, 2), r"shape \(4, 4, 2\)"),
     (images.save_png, "a.png", bytes_of(0, 4), r"shape \(0, 4\)"),
-    (images.save_gif, "a.gif", [], "there are no frames for .*a.gif"),
+    (images.save_gif, "a.gif", [], r"the frames of .*a.gif have the sizes \[\], expected one size"),
     (images.save_gif, "a.png", [bytes_of(1, 1, 4, 4)], r"ends in \.gif")])
 def test_what_is_no_picture_is_refused_and_nothing_written(tmp_path, save, name, argument, message):
     with pytest.raises(ValueError, match=message):
         save(tmp_path / name, argument)
     assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("fps", [0, -1, 51, float("nan")])
-def test_speeds_that_a_gif_cannot_show_are_refused(tmp_path, fps):
-    with pytest.raises(ValueError, match=f"fps is {fps}"):
-        images.save_gif(tmp_path / "a.gif", [bytes_of(1, 1, 4, 4)], fps)
 
 
 def test_without_pillow_one_sentence_says_what_to_install(monkeypatch):

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import evaluate as script
 import minigan as mg
-from minigan import classifier, data, files, images, report
+from minigan import classifier, data, files, images
 from minigan.classifier import area_resize, trained_classifier, translate
+from quality import quality
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -130,13 +132,13 @@ def test_a_pixel_is_the_mean_over_the_area_that_it_covers(old, new):
 # ---- the report
 
 def judged(samples, **options):
-    return report.quality(samples, TRAIN, TEST, **options)
+    return quality(samples, TRAIN, TEST, **options)
 
 
 def test_real_images_pass_and_score_what_real_images_score():
     half = np.arange(len(TEST)) % 2 == 0
     unseen = part(TEST, half)
-    found = report.quality(unseen.images, TRAIN, part(TEST, ~half))
+    found = quality(unseen.images, TRAIN, part(TEST, ~half))
     assert found.passed
     assert abs(found.confidence[0] - found.confidence[1]) < 0.03
     assert abs(found.two_sample[0] - 0.5) < 0.06 and abs(found.two_sample[1] - 0.5) < 0.06
@@ -178,8 +180,8 @@ def test_figures_worsen_steadily_as_images_do(fault):
     noise = np.random.default_rng(0).standard_normal(x.shape)
     found = [judged((1 - t) * x + t * blurred if fault == "blur" else (x + t * noise).clip(-1, 1))
              for t in (0, 0.5, 1)]
-    assert (np.diff([quality.confidence[0] for quality in found]) < 0).all()
-    assert (np.diff([quality.halves[0][0] for quality in found]) >= 0).all()
+    assert (np.diff([report.confidence[0] for report in found]) < 0).all()
+    assert (np.diff([report.halves[0][0] for report in found]) >= 0).all()
     assert found[0].halves[0][0] + 0.1 < found[1].halves[0][0]
 
 
@@ -199,7 +201,7 @@ def test_the_seed_decides_and_bytes_are_floats():
 
 def test_without_labels_the_report_has_no_classes():
     train, test = (part(dataset, slice(None), labelled=False) for dataset in (TRAIN, TEST))
-    found = report.quality(REAL[:100], train, test)
+    found = quality(REAL[:100], train, test)
     assert found.classes is found.confidence is None
     assert "class" not in str(found) and "two-sample" in str(found)
 
@@ -224,13 +226,6 @@ def evaluate(*arguments, cwd):
                           capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    import evaluate
-    return evaluate
-
-
 def test_the_script_reports_on_a_run(tmp_path):
     train = [str(EXAMPLES / "train_dcgan.py"), "--steps", "2", "--width", "8", "--quiet", "--out", "run"]
     subprocess.run([sys.executable, *train], cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -247,7 +242,7 @@ def test_the_script_refuses_what_is_no_run(tmp_path):
     assert done.returncode == 2 and "there is no checkpoint nowhere" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_data_are_compared_at_the_smaller_size(script, monkeypatch):
+def test_data_are_compared_at_the_smaller_size(monkeypatch):
     monkeypatch.setattr(classifier, "LEAST_STEPS", 5)
     assert "8 x 8, against 360 test images of digits, 8 x 8" in script.measure(REAL[:50], "digits").title
     larger = script.measure(REAL[:50].repeat(3, 2).repeat(3, 3), "digits")
@@ -256,7 +251,7 @@ def test_data_are_compared_at_the_smaller_size(script, monkeypatch):
     assert "4 x 4, against 360 test images of digits, 4 x 4" in smaller.title and smaller.resized_halves is None
 
 
-def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(script, tmp_path, capsys):
+def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(tmp_path, capsys):
     folder = tmp_path / "photos"
     folder.mkdir()
     for i, image in enumerate(TRAIN.images[:20]):
@@ -267,7 +262,7 @@ def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(script, t
     assert "against 4 test images" in script.measure(REAL[:30], str(folder)).title
 
 
-def test_a_checkpoint_alone_does_not_name_its_data(script, tmp_path):
+def test_a_checkpoint_alone_does_not_name_its_data(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match="give --data"):
         script.data_of(tmp_path)

@@ -28,15 +28,12 @@ class Generator(nn.Module):
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
         self.arguments = dict(latent_dim=latent_dim, image_size=image_size, channels=channels, width=width)
         self.latent_dim = latent_dim
-        n = _doublings(image_size)
-        maps = width * 2 ** (n - 1)
-        layers = [nn.ConvTranspose2d(latent_dim, maps, 4, stride=1, padding=0, bias=False), nn.BatchNorm2d(maps), nn.ReLU()]
-        for _ in range(n - 1):
-            layers += [nn.ConvTranspose2d(maps, maps // 2, 4, stride=2, padding=1, bias=False),
-                       nn.BatchNorm2d(maps // 2), nn.ReLU()]
-            maps //= 2
-        layers += [nn.ConvTranspose2d(maps, channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
-        self.main = nn.Sequential(*layers)
+        maps = [width * 2 ** i for i in reversed(range(_doublings(image_size)))]
+        layers = [nn.ConvTranspose2d(latent_dim, maps[0], 4, stride=1, padding=0, bias=False)]
+        for here, there in zip(maps, maps[1:] + [channels]):
+            layers += [nn.BatchNorm2d(here), nn.ReLU(),
+                       nn.ConvTranspose2d(here, there, 4, stride=2, padding=1, bias=False)]
+        self.main = nn.Sequential(*layers, nn.Tanh())
         dcgan_(self)
 
     def forward(self, z):
@@ -51,29 +48,28 @@ class Discriminator(nn.Module):
     def __init__(self, image_size=64, channels=3, width=64):
         self.arguments = dict(image_size=image_size, channels=channels, width=width)
         self.shape = (channels, image_size, image_size)
+        maps = [width * 2 ** i for i in range(_doublings(image_size))]
         layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
-        maps = width
-        for _ in range(_doublings(image_size) - 1):
-            layers += [nn.Conv2d(maps, 2 * maps, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(2 * maps),
-                       nn.LeakyReLU(0.2)]
-            maps *= 2
-        self.main = nn.Sequential(*layers, nn.Conv2d(maps, 1, 4, stride=1, padding=0, bias=False))
+        for here, there in zip(maps, maps[1:]):
+            layers += [nn.Conv2d(here, there, 4, stride=2, padding=1, bias=False),
+                       nn.BatchNorm2d(there), nn.LeakyReLU(0.2)]
+        self.main = nn.Sequential(*layers, nn.Conv2d(maps[-1], 1, 4, stride=1, padding=0, bias=False))
         dcgan_(self)
 
     def forward(self, x):
         if x.shape[1:] != self.shape:
-            raise ValueError(f"Discriminator: images have shape {x.shape}, expected (N, {', '.join(map(str, self.shape))})")
+            raise ValueError(f"Discriminator: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}")
         return self.main(x).reshape(-1)
 
 
 def discriminator_loss(real_logits, fake_logits, *, real_label=1.0):
-    """-E[log D(x)] - E[log(1 - D(G(z)))], with D = sigmoid(logits). real_label 0.9 is one-sided smoothing (Salimans 2016)."""
+    """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logits). real_label=0.9: one-sided smoothing (Salimans 2016)."""
     return (F.binary_cross_entropy_with_logits(real_logits, real_label)
             + F.binary_cross_entropy_with_logits(fake_logits, 0.0))
 
 
 def generator_loss(fake_logits, *, minimax=False):
-    """-E[log D(G(z))], the non-saturating loss; with minimax=True E[log(1 - D(G(z)))], whose gradient vanishes early."""
+    """-E[log D(G(z))], the non-saturating loss; minimax: E[log(1 - D(G(z)))], whose gradient vanishes early."""
     if minimax:
         return -F.binary_cross_entropy_with_logits(fake_logits, 0.0)
     return F.binary_cross_entropy_with_logits(fake_logits, 1.0)

@@ -9,8 +9,8 @@ import time
 import numpy as np
 
 
-def settle(seconds=0.0):
-    """Wait until the other library's threads have stopped spinning: OpenBLAS's do so for up to 200 ms after a product."""
+def settle(seconds=0.2):
+    """Wait until the other library's threads have stopped spinning: OpenBLAS's may do so for 200 ms after a product."""
     time.sleep(seconds)
 
 
@@ -22,8 +22,9 @@ def versions():
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     name = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
     forced = os.environ.get("OPENBLAS_CORETYPE")
-    return (f"{datetime.date.today()}, {name.group(1) if name else platform.processor()}, {threads.thread_count()} threads, "
-            f"NumPy {np.__version__}{f' (OPENBLAS_CORETYPE={forced})' if forced else ''}, "
+    processor = name.group(1) if name else platform.processor()
+    kernels = f" (OPENBLAS_CORETYPE={forced})" if forced else ""
+    return (f"{datetime.date.today()}, {processor}, {threads.thread_count()} threads, NumPy {np.__version__}{kernels}, "
             f"PyTorch {torch.__version__} ({torch.get_num_threads()} threads), Python {platform.python_version()}")
 
 
