@@ -3,14 +3,12 @@
     python examples/draw_graph.py --out graph.png
 """
 
-import argparse
-
+import arguments
 import minigan as mg
-from minigan import arguments
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("--out", default="graph.png", help="a .png, .svg or .pdf file (default: %(default)s)")
     args = parser.parse_args(argv)
 

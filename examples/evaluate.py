@@ -5,12 +5,12 @@
     python examples/evaluate.py checkpoint.npz --data photos/      # a checkpoint alone does not name its data
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
-from minigan import arguments, data, devices
+import arguments
+from minigan import data, devices
 from quality import quality
 from sample import draw_latents, generate, load_generator
 
@@ -57,21 +57,19 @@ def data_of(run):
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
     parser.add_argument("-n", type=arguments.at_least(2), default=1000, help="how many images (default: %(default)s)")
     parser.add_argument("--seed", type=arguments.at_least(0), default=0, help="of latents and random parts")
     parser.add_argument("--data", help="what to compare with (default: what the run was trained on)")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)
-    try:
+    with arguments.one_sentence():
         generator, about = load_generator(args.run)
         name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
         print(devices.describe(), flush=True)
         pictures = generate(generator, draw_latents(args.n, about, args.seed))
         print(measure(pictures, name, args.data_dir or data_dir, args.seed))
-    except (OSError, ValueError, ImportError) as error:
-        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,15 @@
 
 From many samples, three means of latents are taken: of slanted and of upright samples of one digit (--from), and of
 upright samples of another (--to). Slanted minus upright is a direction that should mean "slant", whatever the digit.
-The picture shows a row per term, its mean's own image first, and the result: added to the other digit, the direction
-should tilt it and leave it the same digit. Both are measured: digit by minigan's classifier, slant by the image's moments.
+The picture shows the three terms and, below, the result in the middle of latents around it: added to the other digit,
+the direction should tilt it and leave it the same digit. Both are measured, the digit by minigan's classifier, the
+slant by the image's moments.
 """
-
-import argparse
 
 import numpy as np
 
-from minigan import arguments, data, images
+import arguments
+from minigan import data, images
 from minigan.classifier import trained_classifier
 from sample import draw_latents, generate, load_generator
 
@@ -28,19 +28,17 @@ def slant(pictures):
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file of a generator of digits")
-    parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="where the slant is learned")
+    parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="gives the slant")
     parser.add_argument("--to", type=int, choices=range(10), default=4, help="the digit to tilt")
     parser.add_argument("-n", type=arguments.at_least(100), default=4000, help="samples to choose from")
     parser.add_argument("--mean-of", type=arguments.at_least(1), default=20, help="samples in each mean (the paper: 3)")
     parser.add_argument("--seed", type=arguments.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
     args = parser.parse_args(argv)
-    try:
+    with arguments.one_sentence():
         generator, about = load_generator(args.run)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
 
     classify = trained_classifier(data.load("digits")).probabilities
     z = draw_latents(args.n, about, args.seed)
@@ -51,7 +49,7 @@ def main(argv=None):
         """The mean latent of a digit's samples that slant most, or that stand most upright."""
         own = np.flatnonzero(digits == digit)
         if len(own) < 2 * args.mean_of:
-            parser.error(f"only {len(own)} of {args.n} samples look like a {digit}, expected at least {2 * args.mean_of}")
+            parser.error(f"only {len(own)} of {args.n} samples look like a {digit}, expected {2 * args.mean_of}")
         order = own[np.argsort(-slants[own] if slanted else abs(slants[own]))]
         return z[order[:args.mean_of]].mean(0)
 

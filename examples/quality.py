@@ -43,21 +43,22 @@ class Quality:
         return tuple(sum(pair) / 2 for pair in self.halves)
 
     def rows(self):
-        """[(what, the figures' format, the samples' and the real images', what is expected, whether it holds or None)]."""
+        """[(what, format, the samples' figure, the real images', what is expected, whether that holds or None)]."""
         rows, floor = [], LEAST_DISTANCE * self.distance[1]
         if self.classes:
-            least, rarest = LEAST_SHARE / len(self.classes), int(self.shares[0].argmin())
-            shares = [float(shares[rarest]) for shares in self.shares]
-            rows = [("classifier's confidence", ".2f", *self.confidence, f"at least {LEAST_CONFIDENCE:.2f}",
-                     self.confidence[0] >= LEAST_CONFIDENCE),
-                    (f"rarest class: {self.classes[rarest]}", ".1%", *shares, f"at least {least:.1%}", shares[0] >= least)]
+            share, rarest = min(zip(self.shares[0].tolist(), range(len(self.classes))))
+            least = LEAST_SHARE / len(self.classes)
+            rows = [("classifier's confidence", ".2f", *self.confidence,
+                     f"at least {LEAST_CONFIDENCE}", self.confidence[0] >= LEAST_CONFIDENCE),
+                    (f"rarest class: {self.classes[rarest]}", ".1%", share, self.shares[1][rarest],
+                     f"at least {least:.1%}", share >= least)]
         return rows + [
-            ("1-nearest-neighbour two-sample test", ".1%", *self.two_sample, f"under {MOST_TWO_SAMPLE:.0%}; 50% is perfect",
-             self.two_sample[0] < MOST_TWO_SAMPLE),
+            ("1-nearest-neighbour two-sample test", ".1%", *self.two_sample,
+             f"under {MOST_TWO_SAMPLE:.0%}; 50% is perfect", self.two_sample[0] < MOST_TWO_SAMPLE),
             ("  on the test images alone", ".1%", *(half for half, _ in self.halves), "", None),
             ("  on these images alone", ".1%", *(half for _, half in self.halves), "", None),
-            ("distance to nearest training image", ".2f", *self.distance, f"above {floor:.2f}, half the real images'",
-             self.distance[0] > floor),
+            ("distance to nearest training image", ".2f", *self.distance,
+             f"above {floor:.2f}, half the real images'", self.distance[0] > floor),
             (f"images nearer than {floor:.2f} to one", ".1%", *self.nearer, "", None)]
 
     @property
@@ -75,8 +76,8 @@ class Quality:
             lines.append(f"the classifier is right on {self.accuracy:.1%} of the test images")
         lines.append(f"two-sample test: {self.images_a_side} images a side, mean of {DRAWS} draws")
         if self.resized_halves:
-            lines.append(f"training images resized to the samples' size and back score {sum(self.resized_halves) / 2:.1%} "
-                         "in it: resizing alone")
+            score = sum(self.resized_halves) / 2
+            lines.append(f"training images resized to the samples' size and back score {score:.1%} in it")
         return "\n".join([*lines, "distances: medians over the images, pixels in [-1, 1]"])
 
 

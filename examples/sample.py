@@ -6,14 +6,14 @@
     python examples/sample.py runs/dcgan --truncation 0.7                  # fewer surprises, less variety
 """
 
-import argparse
-
 import numpy as np
 
+import arguments
 import minigan as mg
-from minigan import arguments, files, images, models
+from minigan import files, images, models
 
-PRIORS = {"uniform": lambda generator, shape: generator.uniform(-1, 1, shape), "normal": np.random.Generator.standard_normal}
+PRIORS = {"uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
+          "normal": lambda generator, shape: generator.standard_normal(shape)}
 
 
 def load_generator(path):
@@ -65,27 +65,26 @@ def walk(z, steps):
     lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b)]
     angle = np.arccos(np.clip((a * b).sum(-1, keepdims=True) / (lengths[0] * lengths[1]), -1, 1))
     t = np.linspace(0, 1, steps)[:, None]
-    return ((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)).reshape(-1, z.shape[1]).astype(np.float32)
+    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)  # (rows, steps, latent_dim)
+    return path.reshape(-1, z.shape[1]).astype(np.float32)
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
     parser.add_argument("-n", type=arguments.at_least(1), default=64, help="how many images (default: %(default)s)")
     parser.add_argument("--seed", type=arguments.at_least(0), default=0)
     parser.add_argument("--out", default="grid.png", help="a .png or an .npy file (default: %(default)s)")
     parser.add_argument("--interpolate", type=arguments.at_least(2), metavar="STEPS",
-                        help="rows of STEPS images that lead from one latent to another; -n counts the rows (default 8)")
+                        help="rows of STEPS images that lead from one latent to another; -n counts the rows")
     parser.add_argument("--truncation", type=arguments.positive, default=1.0, help="above 0, at most 1 (default: 1)")
     args = parser.parse_args(argv)
     if not args.out.endswith((".png", ".npy")):
         parser.error(f"--out {args.out} is neither a .png nor an .npy file")
     if args.truncation > 1:
         parser.error(f"--truncation is {args.truncation}, expected at most 1")
-    try:
+    with arguments.one_sentence():
         generator, about = load_generator(args.run)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
     rows = 8 if args.interpolate and args.n == parser.get_default("n") else args.n
     z = draw_latents(2 * rows if args.interpolate else args.n, about, args.seed, args.truncation)
     pictures = generate(generator, walk(z, args.interpolate) if args.interpolate else z)

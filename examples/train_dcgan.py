@@ -14,9 +14,10 @@ import argparse
 
 import numpy as np
 
+import arguments
 import minigan as mg
 from evaluate import measure
-from minigan import arguments, data, models, run
+from minigan import data, models, run
 from minigan.models.dcgan import discriminator_loss, generator_loss, r1_penalty
 from minigan.optim import Adam, ExponentialMovingAverage
 from sample import PRIORS, draw_latents, generate
@@ -34,10 +35,10 @@ def parse(argv=None):
     parser.add_argument("--image-size", type=arguments.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")
     parser.add_argument("--latent-dim", type=arguments.at_least(1), default=100)
     parser.add_argument("--latent", choices=PRIORS, default="uniform", help="the prior p(z) (default: %(default)s)")
-    parser.add_argument("--width", type=arguments.at_least(1), help="feature maps of the widest layer (default: %(default)s)")
+    parser.add_argument("--width", type=arguments.at_least(1), help="feature maps of the narrowest layer (%(default)s)")
     parser.add_argument("--lr", type=arguments.positive, help="Adam's learning rate (default: %(default)s)")
     parser.add_argument("--beta1", type=arguments.fraction, default=0.5)
-    parser.add_argument("--average", type=arguments.fraction, default=0.999, help="decay of G's average (default: %(default)s)")
+    parser.add_argument("--average", type=arguments.fraction, default=0.999, help="decay of G's average (%(default)s)")
     parser.add_argument("--r1", type=arguments.not_negative, help="weight of the R1 penalty (default: %(default)s)")
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
     return arguments.parse(parser, argv)
@@ -45,12 +46,13 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
-    batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
-    architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
-                        width=args.width)
-    networks = args.networks_module or models.dcgan
-    G, D = models.build(networks.Generator, architecture), models.build(networks.Discriminator, architecture)
+    with arguments.one_sentence():
+        dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
+        batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
+        architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
+                            width=args.width)
+        networks = args.networks_module or models.dcgan
+        G, D = models.build(networks.Generator, architecture), models.build(networks.Discriminator, architecture)
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     G_optimizer = Adam(G.parameters(), args.lr, betas=(args.beta1, 0.999))

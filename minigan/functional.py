@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
+from .ops import reshape, sigmoid, softplus, sqrt, sum, tanh, transpose  # isort: skip
 from . import devices, rng
 from .activation import leaky_relu, relu
 from .conv import add_bias, channel_sum, conv2d, conv_transpose2d
 from .engine import Tensor, record
 from .loss import binary_cross_entropy_with_logits, check_reduction
 from .norm import batch_norm, instance_norm, layer_norm
-from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
-from .ops import reshape, sigmoid, softplus, sqrt, sum, tanh, transpose  # isort: skip
 from .tensors import raw
 
 __all__ = ["abs", "amax", "batch_norm", "binary_cross_entropy_with_logits", "cat", "conv2d", "conv_transpose2d",

@@ -90,12 +90,16 @@ class Module:
                           for a, b in ((own, state), (state, own)))
         if missing or extra:
             raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {missing}, unexpected {extra}")
-        values = {name: tensor(state[name]) for name in own if name in state}
-        for name, value in values.items():
-            if value.shape != own[name].shape:
-                raise ValueError(f"state_dict entry {name} has shape {value.shape}, expected {own[name].shape}")
-        for name, value in values.items():
-            own[name].copy_(value)
+        values = {}
+        for name, t in own.items():
+            try:
+                values[name] = tensor(state.get(name, t))
+            except TypeError as error:
+                raise ValueError(f"state_dict entry {name}: {error}") from error
+            if values[name].shape != t.shape:
+                raise ValueError(f"state_dict entry {name} has shape {values[name].shape}, expected {t.shape}")
+        for name, t in own.items():
+            t.copy_(values[name])
         return self
 
     def train(self, mode=True):

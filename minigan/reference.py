@@ -1,10 +1,9 @@
-"""The kernel-backed operations as plain loops over their formulas: slow, obviously right, array in, array out.
+"""The kernel-backed operations written down as their formulas: slow, obviously right, array in, array out.
 
 Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is complete, so a whole
 network can run on it (``devices.kernels = reference``). The one idea: an oracle must be checked by eye, so each
-function is the sum in its docstring, index by index, in float64, and rounds once, to the dtype it was given.
-
-Shapes: images x (N, C, H, W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
+function is the formula in its docstring, the convolutions index by index, in float64, and rounds once, to the dtype it
+was given. Shapes: images x (N, C, H, W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
 """
 
 import functools
@@ -68,15 +67,6 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
 
 
 @_in_float64
-def linear(x, weight, bias):
-    """y[n, o] = sum over i of x[n, i] w[o, i], plus b[o]; bias may be None."""
-    y = np.zeros((len(x), len(weight)))
-    for n, o in np.ndindex(y.shape):
-        y[n, o] = np.sum(x[n] * weight[o]) + (0 if bias is None else bias[o])
-    return y
-
-
-@_in_float64
 def channel_sum(g):
     """s[c] = sum of g[n, c, ...] over all axes but c."""
     return np.array([np.sum(g[:, c]) for c in range(g.shape[1])])
@@ -129,54 +119,39 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
 
 @_in_float64
 def leaky_relu(x, negative_slope):
-    """y[i] = x[i] if x[i] > 0 else negative_slope x[i]; a NaN stays a NaN."""
-    y = np.zeros(x.shape)
-    for i in np.ndindex(x.shape):
-        y[i] = x[i] if x[i] > 0 else negative_slope * x[i]
-    return y
+    """x where x > 0, else negative_slope x; a NaN stays a NaN."""
+    return np.where(x > 0, x, negative_slope * x)
 
 
 @_in_float64
 def leaky_relu_grad(g, y, negative_slope):
-    """d[i] = g[i] if y[i] > 0 else negative_slope g[i], y the activation's output."""
-    d = np.zeros(g.shape)
-    for i in np.ndindex(g.shape):
-        d[i] = g[i] if y[i] > 0 else negative_slope * g[i]
-    return d
-
-
-def _sigmoid(x):
-    return 1 / (1 + np.exp(-x)) if x > 0 else np.exp(x) / (1 + np.exp(x))  # neither exponential can overflow
+    """g where y > 0, else negative_slope g, y the activation's output."""
+    return np.where(y > 0, g, negative_slope * g)
 
 
 @_in_float64
 def bce_with_logits(x, target, reduction):
-    """max(x, 0) - x t + log(1 + exp(-|x|)) of every element ("none"), their "mean" or "sum"; t like x, or a number."""
-    target, losses = np.broadcast_to(target, x.shape), np.zeros(x.shape)
-    for i in np.ndindex(x.shape):
-        losses[i] = max(x[i], 0) - x[i] * target[i] + np.log1p(np.exp(-abs(x[i])))
-    return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
+    """log(1 + exp(x)) - t x, each ("none"), their "mean" or "sum"; t like x, or a number."""
+    losses = np.logaddexp(0, x) - target * x
+    return losses if reduction == "none" else getattr(np, reduction)(losses)
 
 
 @_in_float64
 def bce_with_logits_grad(x, target, g, reduction):
     """(sigmoid(x) - t) g, divided by the number of elements for "mean"; g () or, for "none", like x."""
-    target, g = np.broadcast_to(target, x.shape), np.broadcast_to(g, x.shape)
-    dx = np.zeros(x.shape)
-    for i in np.ndindex(x.shape):
-        dx[i] = (_sigmoid(x[i]) - target[i]) * g[i] / (x.size if reduction == "mean" else 1)
-    return dx
+    sigmoid = np.exp(-np.logaddexp(0, -x))  # 1 / (1 + exp(-x)) where that would overflow
+    return (sigmoid - target) * g / (x.size if reduction == "mean" else 1)
 
 
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
-    """Kingma and Ba 2015, Algorithm 1, number by number and in place; step counts from 1.
+    """Kingma and Ba 2015, Algorithm 1, in place; step counts from 1.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
     """
-    for p, grad, m, v in zip(params, grads, exp_avgs, exp_avg_sqs):
-        for i in np.ndindex(p.shape):
-            g = float(grad[i]) + weight_decay * float(p[i])
-            first = betas[0] * float(m[i]) + (1 - betas[0]) * g
-            second = betas[1] * float(v[i]) + (1 - betas[1]) * g * g
-            m[i], v[i] = first, second
-            p[i] -= lr * (first / (1 - betas[0] ** step)) / (np.sqrt(second / (1 - betas[1] ** step)) + eps)
+    for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
+        p, g, m, v = (a.astype(np.float64) for a in arrays)
+        g = g + weight_decay * p
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g * g
+        p = p - lr * (m / (1 - betas[0] ** step)) / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
+        arrays[0][...], arrays[2][...], arrays[3][...] = p, m, v

@@ -29,10 +29,9 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, engine, images, rng
-from .arguments import CHECKPOINT, CONFIG
 from .files import whole_file
 
-LOG = "log.csv"
+CONFIG, CHECKPOINT, LOG = "config.json", "checkpoint.npz", "log.csv"
 
 
 def fingerprint(thing):

@@ -153,7 +153,7 @@ def test_no_module_bears_the_name_of_a_public_function():
     assert not [name for name, module in IMPORTED.items() if "." not in name and getattr(mg, name) is not module]
 
 
-INNER = {"engine", "ops", "tensors", "arguments"}  # what users see of these is looked at under mg and F
+INNER = {"engine", "ops", "tensors"}  # what users see of these is looked at under mg and F
 KNOWN = {"forward", "state_dict", "load_state_dict"}  # methods that mean the same everywhere
 
 

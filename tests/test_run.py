@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import arguments, checkpoint, run
+import arguments
+from minigan import checkpoint, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,7 +31,8 @@ SCRIPT = '''
 import os, sys, time
 import numpy as np
 import minigan as mg
-from minigan import arguments, run
+import arguments
+from minigan import run
 
 
 class Mean:
@@ -99,7 +101,7 @@ def train(script, capfd):
 def start(script, *arguments, **environment):
     return subprocess.Popen([sys.executable, str(script), *map(str, arguments)], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, cwd=ROOT,
-                            env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+                            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples", **environment})
 
 
 def finish(process):
@@ -256,7 +258,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_how_to_go_on(script, straig
     step = mg.load(tmp_path / "a run" / "checkpoint.npz")["run"]["step"]
     assert 2 <= step < 20 and output.splitlines()[-2].startswith(f"stopped after step {step} of 20, ")
     command = output.splitlines()[-1]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"}
     subprocess.run(command, shell=True, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     assert bits(tmp_path / "a run") == bits(straight)
 
@@ -618,7 +620,7 @@ def test_a_terminal_gets_a_progress_bar_with_losses_and_speed(script, tmp_path):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))  # else it is 0 columns wide
     process = subprocess.Popen([sys.executable, str(script), "--out", str(tmp_path), "--log-every", "1"], cwd=ROOT,
                                stdout=theirs, stderr=theirs,
-                               env={**os.environ, "PYTHONPATH": str(ROOT), "TOY_SLEEP": "0.02"})
+                               env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples", "TOY_SLEEP": "0.02"})
     os.close(theirs)
     text = b""
     try:

@@ -17,19 +17,33 @@ import sys
 import types
 from pathlib import Path
 
-from . import devices, rng
-from .files import reading
+from minigan import devices, rng
+from minigan.files import reading
+from minigan.run import CHECKPOINT, CONFIG
 
-CONFIG, CHECKPOINT = "config.json", "checkpoint.npz"
 FREE = ("steps", "log_every", "sample_every", "checkpoint_every", "quiet", "data_dir")  # may change with --resume
 NOT_KEPT = ("model", "out", "resume")  # said by the script, the folder and the command
 PACKAGES = ("PIL", "matplotlib", "tqdm")  # some are not needed before the end of training: too late to miss them
 
 
 class Parser(argparse.ArgumentParser):
+    """A parser whose description keeps its lines, and whose error is one sentence instead of the whole usage."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
     def error(self, message):
-        """One sentence instead of the whole usage; exit status 2."""
         self.exit(2, f"{self.prog}: {message} (--help lists the arguments)\n")
+
+
+@contextlib.contextmanager
+def one_sentence():
+    """``with one_sentence():`` around the reading of input: what is wrong with it is said in a line; exit status 2."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def number(convert, expected, holds):
@@ -59,7 +73,7 @@ def parser(model, description=None, **defaults):
     model: a short name, as "dcgan"; its runs go to runs/<model>. defaults: of shared arguments, as steps=4000. An
     argument's value must be one that JSON keeps: a number, string, boolean, None, or a list of them.
     """
-    p = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    p = Parser(description=description)
     for name, default, least, help in (
             ("--steps", 1000, 1, "how many in all, also with --resume"),
             ("--batch-size", 64, 1, "images a step"),
@@ -87,7 +101,7 @@ def parse(parser, argv=None):
     config.json. Exits with one sentence and status 2 if anything is wrong.
     """
     args = parser.parse_args(argv)
-    try:
+    with one_sentence():
         if missing := [package for package in PACKAGES if importlib.util.find_spec(package) is None]:
             raise ImportError(f"scripts need {', '.join(missing)}, which is missing: pip install 'minigan[examples]'")
         kept = _kept_arguments(args)
@@ -100,8 +114,6 @@ def parse(parser, argv=None):
             devices.set_device(args.device, f"{CONFIG if 'device' in kept else '--device'} says so")
         rng.manual_seed(args.seed)
         networks = load_networks(args.networks) if args.networks else (None, None)
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
-        parser.error(str(error))
     args.device = devices.name
     args.config = _describe(args)
     args.networks_module, args.networks_sha256 = networks
