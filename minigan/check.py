@@ -32,24 +32,25 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
     for i, x in enumerate(inputs):
         if np.dtype(getattr(x, "dtype", None)) != np.float64:
             raise TypeError(f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}")
-    rng = np.random.default_rng(seed)
-    _check([tensor(x, requires_grad=True) for x in inputs], lambda *xs: _tuple(f(*xs)), order, 1, eps, atol, rtol,
-           directions, rng)
+    rng, xs = np.random.default_rng(seed), [tensor(x, requires_grad=True) for x in inputs]
+
+    def outputs(*xs):
+        ys = f(*xs)
+        return tuple(ys) if isinstance(ys, (tuple, list)) else (ys,)
+
+    for n in range(1, order + 1):  # the next order asks the same of the gradients of this one
+        outputs, xs = _check(outputs, xs, f"order {n}", eps, atol, rtol, directions, rng)
     return True
 
 
-def _tuple(outputs):
-    return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+def _check(f, inputs, name, eps, atol, rtol, directions, rng):
+    """Check the gradients of f once -> the function (*inputs, *vs) -> vjp(vs), and a point to ask it at."""
+    ys = f(*inputs)
+    if not any(y.requires_grad for y in ys):
+        raise GradcheckError(f"{name}: no output requires grad although every input does")
 
-
-def _normal(rng, t):
-    return devices.xp.asarray(rng.standard_normal(t.shape))
-
-
-def _check(inputs, f, orders, order, eps, atol, rtol, directions, rng):
-    outputs = f(*inputs)
-    if not any(y.requires_grad for y in outputs):
-        raise GradcheckError(f"order {order}: no output requires grad although every input does")
+    def normal(t):
+        return Tensor(devices.xp.asarray(rng.standard_normal(t.shape)), requires_grad=True)
 
     def vjp(*xs_and_vs, create_graph=True):
         xs, vs = xs_and_vs[:len(inputs)], xs_and_vs[len(inputs):]
@@ -58,33 +59,28 @@ def _check(inputs, f, orders, order, eps, atol, rtol, directions, rng):
         return tuple(x * 0 if d is None else d for x, d in zip(xs, ds))
 
     for _ in range(directions):
-        vs = [Tensor(_normal(rng, y), requires_grad=True) for y in outputs]
+        vs = [normal(y) for y in ys]
         both = zip(vjp(*inputs, *vs), vjp(*inputs, *vs, create_graph=False))  # a fused kernel may serve only one
         for i, (x, ds) in enumerate(zip(inputs, both)):
-            u = _normal(rng, x)
+            u = normal(x).data
             u /= max(1.0, float((u * u).sum()) ** 0.5)
             numeric, size = _difference(f, inputs, i, u, vs, eps)
             rounding = 4 * np.finfo(np.float64).eps * size / eps  # what a difference of such numbers cannot see
-            for d, create_graph in zip(ds, (True, False)):
-                if d.shape != x.shape or d.dtype != x.dtype:
-                    raise GradcheckError(f"order {order}: the gradient of input {i} is {d.shape} {d.dtype}, expected "
-                                         f"{x.shape} {x.dtype}")
+            for create_graph, d in zip((True, False), ds):
+                if (d.shape, d.dtype) != (x.shape, x.dtype):
+                    raise GradcheckError(f"{name}: input {i} is {x.shape} {x.dtype}, its gradient {d.shape} {d.dtype}")
                 analytic = float((d.data * u).sum())
                 if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding:
-                    raise GradcheckError(f"order {order}: along a random direction of input {i} of shape {x.shape} the "
-                                         f"gradient (with {create_graph=}) says {analytic:.9g}, finite differences say "
-                                         f"{numeric:.9g}")
-    if order < orders:
-        vs = [Tensor(_normal(rng, y), requires_grad=True) for y in outputs]
-        _check(inputs + vs, vjp, orders, order + 1, eps, atol, rtol, directions, rng)
+                    raise GradcheckError(f"{name}: along a random direction of input {i}, {x.shape}, the gradient with "
+                                         f"{create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}")
+    return vjp, inputs + [normal(y) for y in ys]
 
 
 def _difference(f, inputs, i, u, vs, eps):
     """<v, df/du> by a central difference along input i, and the size of what was subtracted (its rounding error)."""
     sides = []
-    for sign in (1, -1):
-        x = Tensor(inputs[i].data + sign * eps * u, requires_grad=True)
-        outputs = f(*inputs[:i], x, *inputs[i + 1:])
-        sides.append([float((y.data * v.data).sum()) for y, v in zip(outputs, vs)])
-    plus, minus = (np.array(side) for side in sides)
+    for step in (eps, -eps):
+        ys = f(*inputs[:i], Tensor(inputs[i].data + step * u, requires_grad=True), *inputs[i + 1:])
+        sides.append(np.array([float((y.data * v.data).sum()) for y, v in zip(ys, vs)]))
+    plus, minus = sides
     return float((plus - minus).sum() / (2 * eps)), float(np.abs(plus).sum())

@@ -23,7 +23,7 @@ VERSION = 1  # of architecture and training: raise it when either changes, and o
 BATCH_SIZE, LEAST_STEPS = 64, 300  # or one pass over the images, whichever is more
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Sequential):
     """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, a linear layer."""
 
     def __init__(self, channels, height, width, classes):
@@ -32,17 +32,13 @@ class Classifier(nn.Module):
             convolution = nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(maps), nn.ReLU()]
             channels, height, width = maps, -(-height // stride), -(-width // stride)
-        self.features = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(channels * height * width, classes))
+        super().__init__(*layers, nn.Flatten(), nn.Dropout(0.5), nn.Linear(channels * height * width, classes))
 
-    def forward(self, x):
-        return self.head(self.features(x))
-
-    def probabilities(self, images, batch_size=500):
+    def probabilities(self, images):
         """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> softmax of the logits, float64 (N, classes)."""
         with devices.device("cpu"), no_grad():
-            batches = [F.log_softmax(self(tensor(area_resize(images[i:i + batch_size], *self.size)))).numpy()
-                       for i in range(0, len(images), batch_size)]
+            batches = [F.log_softmax(self(tensor(area_resize(images[i:i + 500], *self.size)))).numpy()
+                       for i in range(0, len(images), 500)]
         return np.exp(np.concatenate(batches).astype(np.float64))
 
 
@@ -57,8 +53,8 @@ def trained_classifier(dataset):
     shape, before = dataset.images.shape[1:], rng.state_dict()
     digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
     digest.update(np.ascontiguousarray(dataset.labels))
-    path = cache_folder() / "classifier-{}-{}x{}x{}-v{}-{:.16}.npz".format(
-        Path(dataset.name).stem, *shape, VERSION, digest.hexdigest())
+    size, name = "x".join(map(str, shape)), Path(dataset.name).stem
+    path = cache_folder() / f"classifier-{name}-{size}-v{VERSION}-{digest.hexdigest()[:16]}.npz"
     try:
         with devices.device("cpu"):
             rng.manual_seed(0)

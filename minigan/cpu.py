@@ -10,13 +10,11 @@ import math
 import numpy as np
 
 from . import im2col, winograd
-from .threads import empty, parallel, scratch, split, thread_count
+from .threads import empty, matmul, parallel, scratch, split  # noqa: F401 (matmul is one of the kernels)
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
-_BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
-_THREADS_FROM = 1 << 23         # multiplications that take longer than waking another thread
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
@@ -42,31 +40,6 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     if winograd.applies(shape, stride, padding, g.shape[2:]) and x.shape[2:] == tuple(2 * n for n in g.shape[2:]):
         return winograd.conv2d_weight_grad(x, g)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
-
-
-def matmul(x, y):
-    """x @ y. A product of matrices that BLAS would use threads for is shared out here, by rows or by columns.
-
-    BLAS's own threads would spin for a tenth of a second afterwards, and halve the speed of all that follows.
-    """
-    work = x.size * y.shape[-1]
-    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _BLAS_THREADS_FROM:
-        return x @ y
-    z = empty((len(x), y.shape[1]), x.dtype)
-    parts = thread_count() if work >= _THREADS_FROM else 1
-    if len(x) > y.shape[1]:
-        parallel(lambda rows: np.matmul(x[rows], y, out=z[rows]), split(len(x), parts))
-    else:
-        parallel(lambda columns: np.matmul(x, y[:, columns], out=z[:, columns]), split(y.shape[1], parts))
-    return z
-
-
-def linear(x, weight, bias):
-    """(N, in), (out, in), (out,) or None -> (N, out): x weightᵀ + bias."""
-    y = matmul(x, weight.T)
-    if bias is not None:
-        y += bias
-    return y
 
 
 # ---- channels ------------------------------------------------------------------------------------------------------

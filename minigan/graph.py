@@ -127,7 +127,7 @@ def _paint(cards, fills, operations, boxes, lines, size):
     try:
         from matplotlib import figure, patches, path  # a second to import, so not before they are needed
     except ImportError as error:
-        raise ImportError("drawing needs matplotlib, of the extra 'examples': pip install 'minigan[examples]'") from error
+        raise ImportError("drawing a graph needs matplotlib: pip install 'minigan[examples]'") from error
     picture = figure.Figure(figsize=(size[0] / 72, size[1] / 72), dpi=160)  # one unit is one point, as in font sizes
     axes = picture.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
     axes.axis("off")

@@ -12,7 +12,7 @@ multiplied first and the products are added shifted, so that the many channels a
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .threads import empty, parallel, scratch, split, thread_count
+from .threads import empty, matmul, parallel, scratch, split, thread_count
 
 _BAND = 1 << 19         # elements of the gathered matrix per band: 2 MB, one core's second-level cache
 _THIN = 16              # fewer channels than this are gathered pixel by pixel, not channel by channel
@@ -26,7 +26,7 @@ def conv2d(x, weight, stride, padding):
         return conv_transpose2d(x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0))
     if p == q == 1:
         window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
-        return (window @ weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
+        return matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
     y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
     return _nchw(y)
@@ -64,18 +64,18 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
         return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1])))
     if p == q == 1:
         window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
-        return (g.reshape(batch, k).T @ window).reshape(k, c, r, s)
+        return matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
     x, g = _hwnc(x), _hwnc(g)
     bands = _bands(p, p * q * batch * r * s * c, max(_BAND, k * r * s * c))
     groups = split(len(bands), thread_count())
-    sums = empty((len(groups), k, r * s * c), x.dtype)
+    sums = empty((len(groups), r * s * c, k), x.dtype)
 
     def accumulate(i):
         for j in range(groups[i].start, groups[i].stop):
             columns = _gather(x, bands[j], q, kernel_size, stride, padding)
             first = j == groups[i].start
             product = sums[i] if first else scratch("product", sums[i].shape, x.dtype)
-            np.matmul(g[bands[j]].reshape(-1, k).T, columns, out=product)
+            np.matmul(columns.T, g[bands[j]].reshape(-1, k), out=product)
             if not first:
                 sums[i] += product
 
@@ -83,7 +83,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     total = sums[0]
     for other in sums[1:]:
         total += other
-    return np.ascontiguousarray(total.reshape(k, r, s, c).transpose(0, 3, 1, 2))
+    return np.ascontiguousarray(total.reshape(r, s, c, k).transpose(3, 2, 0, 1))
 
 
 def _correlate(x, weight, stride, offset, out):
@@ -166,7 +166,7 @@ def _multiply_then_shift(x, weight, stride, padding, size):
                                w:w + (q1 - q0 - 1) * stride[1] + 1:stride[1]]
                     target += z[i, j, :, p0 - first:p1 - first, q0:q1]
 
-    parallel(band, _bands(height, p * q * batch * r * s * c))
+    parallel(band, _bands(height, 2 * p * q * batch * r * s * c))        # z is read and written: half as long
     return y.transpose(3, 0, 1, 2)
 
 
@@ -174,7 +174,7 @@ def _multiply_one_pixel(x, weight, padding, size):
     """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s - pw] = x w[r, s]."""
     y = empty(size + (len(x), weight.shape[1]), x.dtype)
     y.fill(0)
-    image = (x @ weight.reshape(len(weight), -1)).reshape(len(x), *weight.shape[1:]).transpose(2, 3, 0, 1)
+    image = matmul(x, weight.reshape(len(weight), -1)).reshape(len(x), *weight.shape[1:]).transpose(2, 3, 0, 1)
     image = image[padding[0]:padding[0] + size[0], padding[1]:padding[1] + size[1]]
     y[:image.shape[0], :image.shape[1]] = image
     return _nchw(y)

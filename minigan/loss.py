@@ -45,11 +45,11 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     n = x.size if reduction == "mean" else 1
     if n == 0:
         raise ValueError(f"the mean over an empty batch does not exist: logits have shape {x.shape}")
-    numbers_of_t = t.data if isinstance(t, Tensor) else t
+    values = t.data if isinstance(t, Tensor) else t
 
     def vjp(g):
         if recording.get():
             return (sigmoid(logits) - t) * (g / n)
-        return Tensor(devices.kernels.bce_with_logits_grad(logits.data, numbers_of_t, g.data, reduction))
+        return Tensor(devices.kernels.bce_with_logits_grad(x, values, g.data, reduction))
     edges = [(logits, vjp)] + ([(t, lambda g: -logits * (g / n))] if isinstance(t, Tensor) else [])
-    return record(devices.kernels.bce_with_logits(x, numbers_of_t, reduction), *edges)
+    return record(devices.kernels.bce_with_logits(x, values, reduction), *edges)

@@ -16,10 +16,7 @@ BLOCK = 1 << 22  # distances at a time: 32 MB of float64
 
 
 def _points(least=2, **sets):
-    """Two named sets as float64 (n, d) and (m, d), the origin moved to a point of the second.
-
-    No measure here depends on the origin, but rounding does: see _blocks. (Not the mean: bytes give exact distances.)
-    """
+    """Two named sets as float64 (n, d) and (m, d), the origin moved to a point of the second: see _blocks for why."""
     arrays = [devices.to_numpy(points) for points in sets.values()]
     for name, points in zip(sets, arrays):
         if points.ndim < 1 or len(points) < least or points.size == 0:
@@ -36,7 +33,8 @@ def _points(least=2, **sets):
 def _blocks(x, y):
     """Yield (rows, squared distances from x[rows] to all of y), a point's distance to itself infinite if y is x.
 
-    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is mostly one matrix product, but cancels badly far from the origin.
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is mostly one matrix product, but cancels badly far from the origin. (A point
+    makes a better origin than the mean: distances of bytes stay exact.)
     """
     x_squared, y_squared = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
     step = max(1, BLOCK // len(y))
@@ -80,8 +78,8 @@ def two_sample_test(x, y):
 def two_sample_halves(x, y):
     """The accuracy of two_sample_test on the points of x, and on those of y, alone (Xu et al. 2018).
 
-    With many dimensions noise hides from their mean: noisy points lie apart from each other and have their nearest
-    neighbours among the clean, so all points are called clean. For equal distributions both halves are near 0.5.
+    In many dimensions noisy points lie apart from each other and have their nearest neighbours among the clean: all are
+    called clean, and the mean of 1 and 0 hides the noise. For equal distributions both halves are near 0.5.
     """
     x, y = _points(x=x, y=y)
     if len(x) != len(y):

@@ -45,14 +45,10 @@ class Module:
         """(name, module) of the modules directly inside this one."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
-    def children(self):
-        """The modules directly inside this one."""
-        return [child for _, child in self.named_children()]
-
     def modules(self):
         """This module and all inside it."""
         yield self
-        for child in self.children():
+        for _, child in self.named_children():
             yield from child.modules()
 
     def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
@@ -113,7 +109,7 @@ class Module:
         return self.train(False)
 
     def float(self, dtype=np.float32):
-        """Convert parameters and buffers to float32. Returns self."""
+        """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
                 t.data, t.grad = t.data.astype(dtype), None
@@ -152,13 +148,13 @@ class Sequential(Module):
             setattr(self, str(i), layer)
 
     def __len__(self):
-        return len(self.children())
+        return len(self.named_children())
 
     def __getitem__(self, i):
-        return self.children()[i]
+        return self.named_children()[i][1]
 
     def forward(self, x):
-        layers = self.children()
+        layers = [layer for _, layer in self.named_children()]
         while layers:
             layer = layers.pop(0)
             if isinstance(layer, _Norm) and layers and type(layers[0]) in (ReLU, LeakyReLU):

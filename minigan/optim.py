@@ -17,7 +17,7 @@ from .nn import Buffer
 class Optimizer:
     """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout).
 
-    A subclass defines ``update(rows)``, which changes each array p in place: rows of (p, its gradient, its state).
+    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state).
     """
 
     def __init__(self, params, **settings):
@@ -44,7 +44,7 @@ class Optimizer:
     def step(self):
         """Update every parameter that has a gradient."""
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
-        self.update([(p.data, p.grad.data, s) for p, s in active])
+        self._update([(p.data, p.grad.data, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1
 
@@ -60,14 +60,11 @@ class Optimizer:
             raise ValueError(f"expected an optimiser's state with state and param_groups, got {sorted(state)}")
         group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
         if len(group["params"]) != len(self.params) or not set(self.settings) <= set(group):
-            raise ValueError(f"the state is of an optimiser with {len(group['params'])} parameters and settings "
-                             f"{sorted(set(group) - {'params'})}, this {type(self).__name__} has "
-                             f"{len(self.params)} and {sorted(self.settings)}")
-        for i, entry in entries.items():
-            for name, value in entry.items():
-                if np.ndim(value) and np.shape(value) != self.params[i].shape:
-                    raise ValueError(f"optimiser state {name} of parameter {i} has shape {np.shape(value)}, expected "
-                                     f"{self.params[i].shape}")
+            raise ValueError(f"the state is of {len(group['params'])} parameters and settings {sorted(group)}, this "
+                             f"{type(self).__name__} has {len(self.params)} parameters and {sorted(self.settings)}")
+        for i, name, shape in ((i, k, np.shape(v)) for i, entry in entries.items() for k, v in entry.items()):
+            if shape not in ((), self.params[i].shape):
+                raise ValueError(f"state {name} of parameter {i} has shape {shape}, expected {self.params[i].shape}")
         vars(self).update((k, tuple(group[k]) if isinstance(group[k], list) else group[k]) for k in self.settings)
         self.state = [{k: int(v) if k == "step" else devices.xp.array(devices.to_numpy(v), p.dtype)
                        for k, v in entries.get(i, {}).items()} for i, p in enumerate(self.params)]
@@ -89,7 +86,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def update(self, rows):
+    def _update(self, rows):
         for p, g, state in rows:
             g = g + self.weight_decay * p if self.weight_decay else g
             if self.momentum:
@@ -104,7 +101,7 @@ class RMSprop(Optimizer):
     def __init__(self, params, lr=1e-2, *, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
-    def update(self, rows):
+    def _update(self, rows):
         for p, g, state in rows:
             g = g + self.weight_decay * p if self.weight_decay else g
             v = _remember(state, "square_avg", self.alpha, (1 - self.alpha) * g * g)
@@ -120,7 +117,7 @@ class Adam(Optimizer):
             raise ValueError(f"Adam: betas are {betas}, expected two numbers in [0, 1)")
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
-    def update(self, rows):
+    def _update(self, rows):
         groups = {}  # by step: one group, unless some parameter was frozen for a while
         for p, g, state in rows:
             if not state:

@@ -10,6 +10,8 @@ import functools
 
 import numpy as np
 
+matmul = np.matmul  # the one kernel that is its own formula
+
 
 def _in_float64(formula):
     """Compute with float64 copies of the arrays; round the results to the dtype of the first argument."""
@@ -21,8 +23,6 @@ def _in_float64(formula):
     return rounded
 
 
-# ---- convolution ---------------------------------------------------------------------------------------------------
-
 def _pad(x, padding):
     return np.pad(x, ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])))
 
@@ -33,26 +33,18 @@ def conv2d(x, weight, stride, padding):
     (sh, sw), (k, _, r, s), x = stride, weight.shape, _pad(x, padding)
     y = np.zeros((len(x), k, (x.shape[2] - r) // sh + 1, (x.shape[3] - s) // sw + 1))
     for n, k, p, q in np.ndindex(y.shape):
-        window = x[n, :, p * sh:p * sh + r, q * sw:q * sw + s]
-        y[n, k, p, q] = np.sum(window * weight[k])
+        y[n, k, p, q] = np.sum(x[n, :, p * sh:p * sh + r, q * sw:q * sw + s] * weight[k])
     return y
 
 
 @_in_float64
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """y[n, c, h, w] = sum of x[n, k, p, q] w[k, c, r, s] over all k and all p, q, r, s that meet in pixel (h, w).
-
-    They meet where p sh + r - ph = h and q sw + s - pw = w. Input x (N, K, P, Q), result (N, C, H, W).
-    """
-    (sh, sw), (n, _, p, q), (_, c, r, s) = stride, x.shape, weight.shape
-    y = np.zeros((n, c, (p - 1) * sh - 2 * padding[0] + r + output_padding[0],
-                  (q - 1) * sw - 2 * padding[1] + s + output_padding[1]))
-    for h, w in np.ndindex(y.shape[2:]):
-        for i, j in np.ndindex(r, s):
-            (row, above), (column, left) = divmod(h + padding[0] - i, sh), divmod(w + padding[1] - j, sw)
-            if above == left == 0 and 0 <= row < p and 0 <= column < q:
-                y[:, :, h, w] += x[:, :, row, column] @ weight[:, :, i, j]
-    return y
+    """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s; x (N, K, P, Q)."""
+    (sh, sw), (ph, pw), (n, _, height, width), (_, c, r, s) = stride, padding, x.shape, weight.shape
+    y = np.zeros((n, c, (height - 1) * sh + r + output_padding[0], (width - 1) * sw + s + output_padding[1]))
+    for p, q in np.ndindex(height, width):
+        y[:, :, p * sh:p * sh + r, q * sw:q * sw + s] += np.tensordot(x[:, :, p, q], weight, axes=1)
+    return y[:, :, ph:y.shape[2] - ph, pw:y.shape[3] - pw]
 
 
 @_in_float64
@@ -61,8 +53,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     (sh, sw), (_, _, p, q), x = stride, g.shape, _pad(x, padding)
     dw = np.zeros((g.shape[1], x.shape[1], *kernel_size))
     for k, c, r, s in np.ndindex(dw.shape):
-        met = x[:, c, r:r + (p - 1) * sh + 1:sh, s:s + (q - 1) * sw + 1:sw]
-        dw[k, c, r, s] = np.sum(g[:, k] * met)
+        dw[k, c, r, s] = np.sum(g[:, k] * x[:, c, r:r + (p - 1) * sh + 1:sh, s:s + (q - 1) * sw + 1:sw])
     return dw
 
 
@@ -77,8 +68,6 @@ def add_bias(x, bias):
     """y[n, c, ...] = x[n, c, ...] + b[c]."""
     return np.stack([x[:, c] + bias[c] for c in range(x.shape[1])], axis=1)
 
-
-# ---- batch normalisation -------------------------------------------------------------------------------------------
 
 @_in_float64
 def batch_norm_statistics(x):
@@ -98,10 +87,7 @@ def batch_norm_forward(x, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n written out in full.
 
-    Over the m values of a channel, with d = x - mean and std = 1 / inv_std,
-
-        dn_j / dx_i  =  (1 [i = j] - 1 / m) / std  -  d_j d_i / (m std^3)
-
+    Over the m values of a channel, with d = x - mean: dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
     dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz, where dz is g behind the activation. g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
@@ -114,8 +100,6 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
         dweight[c], dbias[c] = np.sum(dzc * d * inv_std[c]), np.sum(dzc)
     return dx, dweight, dbias
 
-
-# ---- elementwise ---------------------------------------------------------------------------------------------------
 
 @_in_float64
 def leaky_relu(x, negative_slope):

@@ -49,13 +49,6 @@ def raw(x):
     raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")
 
 
-def item(x):
-    """The value of a tensor with one element, as a Python number."""
-    if x.data.size != 1:
-        raise ValueError(f"item() needs a tensor with one element, this one has shape {x.shape}")
-    return x.data.item()
-
-
 def describe(x):
     """What repr shows: rounded values, then shape, dtype and origin where they are not the obvious ones."""
     body = np.array2string(x.numpy(), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor(")
@@ -95,8 +88,7 @@ def copy_(x, source):
 
 def clamp_(x, min=None, max=None):
     """Limit x to [min, max] in place; returns x."""
-    data = _writable(x)
-    devices.xp.clip(data, min, max, out=data)
+    devices.xp.clip(_writable(x), min, max, out=x.data)
     return x
 
 
@@ -116,9 +108,9 @@ def requires_grad_(x, flag=True):
 METHODS = {
     "shape": property(lambda x: x.data.shape), "ndim": property(lambda x: x.data.ndim),
     "dtype": property(lambda x: x.data.dtype), "size": property(lambda x: x.data.size),
-    "numpy": lambda x: devices.to_numpy(x.data), "item": item, "__repr__": describe, "__deepcopy__": duplicate,
-    "__float__": lambda x: float(item(x)), "__int__": lambda x: int(item(x)), "__bool__": lambda x: bool(item(x)),
-    "__format__": lambda x, spec: format(item(x), spec) if spec else repr(x),
+    "numpy": lambda x: devices.to_numpy(x.data), "item": lambda x: x.data.item(), "__repr__": describe,
+    "__float__": lambda x: float(x.item()), "__int__": lambda x: int(x.item()), "__bool__": lambda x: bool(x.item()),
+    "__format__": lambda x, spec: format(x.item(), spec) if spec else repr(x), "__deepcopy__": duplicate,
     "__len__": lambda x: len(x.data), "__iter__": lambda x: (x[i] for i in range(len(x))),
     "__array__": lambda x, dtype=None, copy=None: np.array(x.numpy(), dtype, copy=copy),
     "__dlpack__": lambda x, **how: x.data.__dlpack__(**how), "__dlpack_device__": lambda x: x.data.__dlpack_device__(),

@@ -18,6 +18,9 @@ _SCRATCH_LIMIT = 64 << 20       # bytes; a larger workspace is not kept between 
 _SMALL = 1 << 16                # bytes; for a smaller array alignment is not worth a microsecond
 _LINE = 64                      # bytes in a cache line, and in an AVX-512 register
 
+_BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
+_THREADS_FROM = 1 << 23         # multiplications that take longer than waking another thread
+
 _local = threading.local()      # .busy: inside a task; .scratch: this thread's workspaces
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
@@ -160,3 +163,20 @@ def scratch(name, shape, dtype):
         if size <= _SCRATCH_LIMIT:
             kept[name] = buffer
     return buffer[:size].view(dtype).reshape(shape)
+
+
+def matmul(x, y):
+    """x @ y. A product of matrices that BLAS would use threads for is shared out here, by rows or by columns.
+
+    BLAS's own threads would spin for a tenth of a second afterwards, and halve the speed of all that follows.
+    """
+    work = x.size * y.shape[-1]
+    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _BLAS_THREADS_FROM:
+        return x @ y
+    z = empty((len(x), y.shape[1]), x.dtype)
+    parts = thread_count() if work >= _THREADS_FROM else 1
+    if len(x) > y.shape[1]:
+        parallel(lambda rows: np.matmul(x[rows], y, out=z[rows]), split(len(x), parts))
+    else:
+        parallel(lambda columns: np.matmul(x, y[:, columns], out=z[:, columns]), split(y.shape[1], parts))
+    return z

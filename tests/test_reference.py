@@ -45,11 +45,6 @@ def image(case):
     return case.normal(case.choose(1, 4), case.choose(1, 4), *case.shape(0, 2))
 
 
-def rows(case):
-    x, out = case.normal(case.choose(1, 4), case.choose(1, 4)), case.choose(1, 4)
-    return x, case.normal(out, x.shape[1]), case.of(None, case.normal(out))
-
-
 def biased(case):
     x = image(case)
     return x, case.normal(x.shape[1])
@@ -92,7 +87,6 @@ KERNELS = {
     "conv2d": (any_convolution, lambda x, w, *_: w[0].size),
     "conv_transpose2d": (transposed, lambda x, w, *_: w[:, 0].size),
     "conv2d_weight_grad": (weight_grad, lambda x, g, *_: g[:, 0].size),
-    "linear": (rows, lambda x, *_: x.shape[1]),
     "channel_sum": (lambda case: (image(case),), lambda x: x[:, 0].size),
     "add_bias": (biased, lambda *_: 1),
     "batch_norm_statistics": (lambda case: (image(case),), lambda x: x[:, 0].size),
