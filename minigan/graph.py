@@ -34,7 +34,7 @@ class trace:
         engine.trace.reset(self.before)
 
     def draw(self, path, loss, names=None):
-        """Draw what loss was computed from, with today's values -> path. No ``.grad`` is touched.
+        """Draw what loss was computed from, with the values of this moment -> path. No ``.grad`` is touched.
 
         path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad. names: {name: tensor}.
         Arrays are shown as shape and mean ± standard deviation; leaves that require grad are blue, constants grey.
@@ -85,6 +85,7 @@ def _card(name, t, grad):
 
 def _layout(cards, operations, columns):
     """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width, height) of it all."""
+    # A line's way: its places, an input first, and a shift that parts the lines of an input that is used twice.
     ways = [((x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key), 6 * i - 3 * times + 3)
             for key, (_, inputs) in operations.items() for x, times in Counter(inputs).items() for i in range(times)]
     column = {place: columns[place] if place in cards else place[2] for way, _ in ways for place in way}
@@ -106,7 +107,7 @@ def _layout(cards, operations, columns):
 
 
 def _heights(column, room, links):
-    """The middle of each place, (n,): near the mean of its neighbours, which are those with a 1 in links (n, n)."""
+    """The middles of the places, (n,), each near the mean of its neighbours, which have a 1 in links (n, n)."""
     links, y = links / links.sum(1, keepdims=True), np.arange(len(room), dtype=float)
     for sweep in range(8):  # to and fro
         for here in np.unique(column)[::(-1) ** sweep]:

@@ -32,13 +32,15 @@ so nine products of the same size again, no inserted zeros, and no overlapping a
 s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
 
 A thread takes a share of the batch and goes through it a few tile rows at a time: transform, multiply, transform back,
-all in its own cache. Images are (H, W, N, C) in memory, so that every transform adds long runs of numbers.
+all in its own cache. Where the weights are larger than the images (the last layers), it takes a share of the output
+channels instead, and so does the weight gradient, whose sum is over all pixels. Images are (H, W, N, C) in memory, so that every transform adds long runs of numbers.
 """
 import numpy as np
 
 from .threads import empty, parallel, scratch, split, thread_count
 
 _PIXELS = 256           # rows of a matrix product below which BLAS is slow
+_CHANNELS = 128         # output channels per task, where tasks are of channels
 _WEIGHTS = 1 << 13      # pairs of channels whose taps are transformed at a time
 _SLAB = 6 << 20         # elements of v that the weight gradient holds at once: 24 MB of float32
 
@@ -53,6 +55,16 @@ def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     (batch, c, height, width), k = x.shape, len(weight)
     x, y = x.transpose(2, 3, 0, 1), empty((height // 2, width // 2, batch, k), x.dtype)
+    if batch * height * width // 16 < _PIXELS:
+        v = _transform_whole(_transform_image, x, height // 4, width // 4, 4 * c)
+
+        def channels(ks):
+            m = scratch("winograd m", v.shape[:5] + (ks.stop - ks.start,), x.dtype)
+            np.matmul(_matrices(v), _transform_weight(weight[ks]).transpose(0, 2, 1), out=_matrices(m))
+            _inverse_output(m, y[:, :, :, ks])
+
+        parallel(channels, _tasks(k))
+        return y.transpose(2, 3, 0, 1)
     u = _transform_weight(weight)
 
     def band(share):
@@ -72,6 +84,17 @@ def conv_transpose2d(x, weight):
     """(N, K, P, Q), (K, C, 4, 4) -> (N, C, 2P, 2Q): the adjoint of conv2d."""
     (batch, k, p, q), c = x.shape, weight.shape[1]
     x, y = x.transpose(2, 3, 0, 1), empty((2 * p, 2 * q, batch, c), x.dtype)
+    if batch * p * q // 4 < _PIXELS:
+        d = _transform_whole(_transform_output, x, p // 2, q // 2, k)
+
+        def channels(cs):
+            u = _transform_weight(weight[:, cs])
+            v = scratch("winograd m", d.shape[:5] + u.shape[2:], x.dtype)
+            np.matmul(_matrices(d), u, out=_matrices(v))
+            _copy_blocks(y[:, :, :, cs], _inverse_image(v, None)[0], 0, to_image=True)
+
+        parallel(channels, _tasks(c))
+        return y.transpose(2, 3, 0, 1)
     u = _transform_weight(weight)
     shares = _shares(batch, p // 2)
     borders = [None] * len(shares)
@@ -112,23 +135,35 @@ def _weight_grad(x, g):
     """The whole image is transformed first, for the sum over pixels; then each task takes some of the channels K."""
     (p, q, batch, k), c = g.shape, x.shape[3]
     dw = empty((k, c, 4, 4), x.dtype)
-    v = _scratch("all v", slice(0, batch), slice(0, p // 2), q // 2, 4 * c, x.dtype)
-    d = _scratch("all d", slice(0, batch), slice(0, p // 2), q // 2, k, x.dtype)
-
-    def transform(share):
-        n, tiles = share
-        for t in _steps(n, tiles, q // 2):
-            _transform_image(x[:, :, n], t, v[:, :, t, :, n])
-            _transform_output(g[:, :, n], t, d[:, :, t, :, n])
+    v = _transform_whole(_transform_image, x, p // 2, q // 2, 4 * c)
+    d = _transform_whole(_transform_output, g, p // 2, q // 2, k)
 
     def multiply(ks):
         du = scratch("winograd m", (9, ks.stop - ks.start, 4 * c), v.dtype)
         np.matmul(_matrices(d)[:, :, ks].transpose(0, 2, 1), _matrices(v), out=du)
         _inverse_weight(du, dw[ks])
 
-    parallel(transform, _shares(batch, p // 2))
-    parallel(multiply, split(k, max(thread_count(), -(-k // 128))))
+    parallel(multiply, _tasks(k))
     return dw
+
+
+def _transform_whole(transform, x, tiles, columns, channels):
+    """All tiles of x (H, W, N, C) at once."""
+    batch = x.shape[2]
+    v = scratch(transform.__name__, (3, 3, tiles, columns, batch, channels), x.dtype)
+
+    def band(share):
+        n, rows = share
+        for t in _steps(n, rows, columns):
+            transform(x[:, :, n], t, v[:, :, t, :, n])
+
+    parallel(band, _shares(batch, tiles))
+    return v
+
+
+def _tasks(channels):
+    """Slices of the output channels, few enough that their weights and products fit a second-level cache."""
+    return split(channels, max(thread_count(), -(-channels // _CHANNELS)))
 
 
 def _shares(batch, tiles):
