@@ -97,8 +97,7 @@ def translate(images, generator):
         i = np.arange(size)
         return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(np.float32)  # (N, 1, size, size)
 
-    height, width = images.shape[2:]
-    return moving(height) @ (images + 1) @ moving(width).swapaxes(2, 3) - 1
+    return moving(images.shape[2]) @ (images + 1) @ moving(images.shape[3]).swapaxes(2, 3) - 1
 
 
 def area_resize(images, height, width):

@@ -32,8 +32,9 @@ so nine products of the same size again, no inserted zeros, and no overlapping a
 s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
 
 A thread takes a share of the batch and goes through it a few tile rows at a time: transform, multiply, transform back,
-all in its own cache. Where the weights are larger than the images (the last layers), it takes a share of the output
-channels instead, and so does the weight gradient, whose sum is over all pixels. Images are (H, W, N, C) in memory, so that every transform adds long runs of numbers.
+all in its own cache. Where the weights are larger than the images, in the last layers, it takes a share of the output
+channels instead; so does the weight gradient, whose sum is over all pixels. Images are (H, W, N, C) in memory, so that
+every transform adds long runs of numbers.
 """
 import numpy as np
 
@@ -133,7 +134,7 @@ def conv2d_weight_grad(x, g):
 
 def _weight_grad(x, g):
     """The whole image is transformed first, for the sum over pixels; then each task takes some of the channels K."""
-    (p, q, batch, k), c = g.shape, x.shape[3]
+    (p, q, _, k), c = g.shape, x.shape[3]
     dw = empty((k, c, 4, 4), x.dtype)
     v = _transform_whole(_transform_image, x, p // 2, q // 2, 4 * c)
     d = _transform_whole(_transform_output, g, p // 2, q // 2, k)

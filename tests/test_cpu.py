@@ -117,11 +117,12 @@ def test_three_convolutions_are_their_definitions(problem, dtype, layout_x, layo
 
 
 @settings(max_examples=40, deadline=None)
-@given(dcgan_layers(), dtypes, layouts, layouts, seeds, st.integers(1, 5))
-def test_winograd_layers_are_their_definitions_for_any_threads(problem, dtype, layout_x, layout_w, seed, count):
+@given(dcgan_layers(), dtypes, layouts, layouts, seeds, st.integers(1, 5), st.booleans())
+def test_winograd_layers_are_their_definitions(problem, dtype, layout_x, layout_w, seed, count, by_pixels):
+    """For any number of threads, which share the pixels or the channels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "thread_count", lambda: count)
-        patch.setattr(winograd, "_PIXELS", 8)           # several steps down the image
+        patch.setattr(winograd, "_PIXELS", 8 if by_pixels else 1 << 10)     # several steps down the image, or one
         patch.setattr(winograd, "_SLAB", 1 << 13)       # several slabs of the batch
         check_convolutions(problem, dtype, layout_x, layout_w, seed)
 
