@@ -4,6 +4,7 @@
 """
 
 import arguments
+import graph
 import minigan as mg
 
 
@@ -15,7 +16,7 @@ def main(argv=None):
     # One neuron with two inputs, and its squared distance to what it should have said.
     x1, x2 = mg.tensor(2.0), mg.tensor(-1.0)
     w1, w2, b = (mg.tensor(v, requires_grad=True) for v in (-0.5, 1.5, 2.0))
-    with mg.graph.trace() as t:
+    with graph.trace() as t:
         y = (w1 * x1 + w2 * x2 + b).tanh()
         loss = (y - 1) ** 2
     t.draw(args.out, loss, names={"x1": x1, "x2": x2, "w1": w1, "w2": w2, "b": b, "y": y, "loss": loss})

@@ -12,8 +12,8 @@ slant by the image's moments.
 import numpy as np
 
 import arguments
+from classifier import trained_classifier
 from minigan import data, images
-from minigan.classifier import trained_classifier
 from sample import draw_latents, generate, load_generator
 
 

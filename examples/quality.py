@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigan.classifier import area_resize, trained_classifier
+from classifier import area_resize, trained_classifier
 from minigan.images import to_float
 from minigan.metrics import nearest_distances, two_sample_halves
 

@@ -1,6 +1,6 @@
 """minigan: generative adversarial networks on a small autograd engine with its own CUDA kernels."""
 
-from . import checkpoint, data, devices, engine, functional, graph, images, init, metrics, models  # isort: skip
+from . import checkpoint, data, devices, engine, functional, images, init, metrics, models  # isort: skip
 from . import nn, ops, optim, rng, run, tensors  # isort: skip
 from .check import gradcheck
 from .checkpoint import load, save

@@ -6,9 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
+import graph
 import minigan as mg
 from minigan import functional as F
-from minigan import graph, nn
+from minigan import nn
 
 
 def micrograd():

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+import graph
 import minigan as mg
 from minigan import nn
 from minigan.models import dcgan
@@ -243,7 +244,7 @@ def test_fused_and_unfused_normalisation_give_the_same_numbers(norm, shape, acti
 
 def test_fusion_really_happens():
     net, x = nn.Sequential(nn.BatchNorm1d(3), nn.LeakyReLU(0.2)), mg.randn(4, 3)
-    with mg.graph.trace() as traced:
+    with graph.trace() as traced:
         net(x)
     assert len(traced.records) == 1
 

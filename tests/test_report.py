@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import classifier
 import evaluate as script
 import minigan as mg
-from minigan import classifier, data, files, images
-from minigan.classifier import area_resize, trained_classifier, translate
+from classifier import area_resize, trained_classifier, translate
+from minigan import data, files, images
 from quality import quality
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,8 +18,8 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 
-import minigan as mg
 import arguments
+import minigan as mg
 from minigan import checkpoint, run
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import engine
-from .files import whole_file
+from minigan import engine
+from minigan.files import whole_file
 
 MOST = 60  # boxes; more is no picture for people
 SYMBOLS = {"add": "+", "sub": "−", "neg": "−", "mul": "×", "div": "÷", "pow": "**", "matmul": "@", "sum": "Σ"}

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, data, devices, nn, rng
-from . import functional as F
-from .engine import no_grad
-from .files import cache_folder
-from .optim import Adam, ConstantThenLinearLR
-from .tensors import tensor
+from minigan import checkpoint, data, devices, nn, no_grad, rng, tensor
+from minigan import functional as F
+from minigan.files import cache_folder
+from minigan.optim import Adam, ConstantThenLinearLR
 
 VERSION = 1  # of architecture and training: raise it when either changes, and old files are no longer found
 BATCH_SIZE, LEAST_STEPS = 64, 300  # or one pass over the images, whichever is more
