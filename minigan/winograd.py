@@ -56,28 +56,25 @@ def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     (batch, c, height, width), k = x.shape, len(weight)
     x, y = x.transpose(2, 3, 0, 1), empty((height // 2, width // 2, batch, k), x.dtype)
-    if batch * height * width // 16 < _PIXELS:
+
+    def multiply(v, u, y):
+        m = scratch("winograd m", v.shape[:5] + u.shape[1:2], y.dtype)
+        np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
+        _inverse_output(m, y)
+
+    if _share_channels(batch, height // 4 * width // 4):
         v = _transform_whole(_transform_image, x, height // 4, width // 4, 4 * c)
-
-        def channels(ks):
-            m = scratch("winograd m", v.shape[:5] + (ks.stop - ks.start,), x.dtype)
-            np.matmul(_matrices(v), _transform_weight(weight[ks]).transpose(0, 2, 1), out=_matrices(m))
-            _inverse_output(m, y[:, :, :, ks])
-
-        parallel(channels, _tasks(k))
+        parallel(lambda ks: multiply(v, _transform_weight(weight[ks]), y[..., ks]), _channel_tasks(k))
         return y.transpose(2, 3, 0, 1)
     u = _transform_weight(weight)
 
-    def band(share):
-        n, tiles = share
-        for t in _steps(n, tiles, width // 4):
+    def images(n):
+        for t in _steps(n, slice(0, height // 4), width // 4):
             v = _scratch("v", n, t, width // 4, 4 * c, x.dtype)
-            m = _scratch("m", n, t, width // 4, k, x.dtype)
             _transform_image(x[:, :, n], t, v)
-            np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
-            _inverse_output(m, y[2 * t.start:2 * t.stop, :, n])
+            multiply(v, u, y[2 * t.start:2 * t.stop, :, n])
 
-    parallel(band, _shares(batch, height // 4))
+    parallel(images, split(batch, thread_count()))
     return y.transpose(2, 3, 0, 1)
 
 
@@ -85,39 +82,31 @@ def conv_transpose2d(x, weight):
     """(N, K, P, Q), (K, C, 4, 4) -> (N, C, 2P, 2Q): the adjoint of conv2d."""
     (batch, k, p, q), c = x.shape, weight.shape[1]
     x, y = x.transpose(2, 3, 0, 1), empty((2 * p, 2 * q, batch, c), x.dtype)
-    if batch * p * q // 4 < _PIXELS:
+
+    def multiply(d, u, below):
+        v = scratch("winograd v'", d.shape[:5] + u.shape[2:], d.dtype)
+        np.matmul(_matrices(d), u, out=_matrices(v))
+        return _inverse_image(v, below)
+
+    def channels(cs):
+        s, _ = multiply(d, _transform_weight(weight[:, cs]), None)
+        _copy_blocks(y[..., cs], s, 0, to_image=True)
+
+    if _share_channels(batch, p * q // 4):
         d = _transform_whole(_transform_output, x, p // 2, q // 2, k)
-
-        def channels(cs):
-            u = _transform_weight(weight[:, cs])
-            v = scratch("winograd m", d.shape[:5] + u.shape[2:], x.dtype)
-            np.matmul(_matrices(d), u, out=_matrices(v))
-            _copy_blocks(y[:, :, :, cs], _inverse_image(v, None)[0], 0, to_image=True)
-
-        parallel(channels, _tasks(c))
+        parallel(channels, _channel_tasks(c))
         return y.transpose(2, 3, 0, 1)
     u = _transform_weight(weight)
-    shares = _shares(batch, p // 2)
-    borders = [None] * len(shares)
 
-    def band(i):
-        n, tiles = shares[i]
+    def images(n):
         below = None                                # what the tiles above add to the first row of blocks
-        for t in _steps(n, tiles, q // 2):
+        for t in _steps(n, slice(0, p // 2), q // 2):
             d = _scratch("d", n, t, q // 2, k, x.dtype)
-            v = _scratch("v", n, t, q // 2, 4 * c, x.dtype)
             _transform_output(x[:, :, n], t, d)
-            np.matmul(_matrices(d), u, out=_matrices(v))
-            s, below = _inverse_image(v, below)
+            s, below = multiply(d, u, below)
             _copy_blocks(y[:, :, n], s if t.stop == p // 2 else s[:-1], 2 * t.start, to_image=True)
-        if tiles.stop < p // 2:                     # the next share has written this row without it
-            borders[i] = below.copy()
 
-    parallel(band, range(len(shares)))
-    for (n, tiles), below in zip(shares, borders):
-        if below is not None:
-            pixels = below.reshape(q + 1, -1, 2, 2, c).transpose(2, 0, 3, 1, 4).reshape(2, 2 * q + 2, -1, c)
-            y[4 * tiles.stop - 1:4 * tiles.stop + 1, :, n] += pixels[:, 1:-1]
+    parallel(images, split(batch, thread_count()))
     return y.transpose(2, 3, 0, 1)
 
 
@@ -144,37 +133,37 @@ def _weight_grad(x, g):
         np.matmul(_matrices(d)[:, :, ks].transpose(0, 2, 1), _matrices(v), out=du)
         _inverse_weight(du, dw[ks])
 
-    parallel(multiply, _tasks(k))
+    parallel(multiply, _channel_tasks(k))
     return dw
 
 
+def _share_channels(batch, tiles):
+    """Whether threads share the output channels: where images are fewer than threads, or smaller than weights."""
+    return batch < thread_count() or batch * tiles < _PIXELS
+
+
+def _channel_tasks(channels):
+    """Slices of the output channels, few enough that their weights and products fit a second-level cache."""
+    return split(channels, max(thread_count(), -(-channels // _CHANNELS)))
+
+
 def _transform_whole(transform, x, tiles, columns, channels):
-    """All tiles of x (H, W, N, C) at once."""
+    """All tiles of x (H, W, N, C) at once; the threads share the images or, if there are few, the tile rows."""
     batch = x.shape[2]
-    v = scratch(transform.__name__, (3, 3, tiles, columns, batch, channels), x.dtype)
+    v = _scratch(transform.__name__, slice(0, batch), slice(0, tiles), columns, channels, x.dtype)
 
     def band(share):
         n, rows = share
         for t in _steps(n, rows, columns):
             transform(x[:, :, n], t, v[:, :, t, :, n])
 
-    parallel(band, _shares(batch, tiles))
+    shares = split(batch, thread_count())
+    parallel(band, [(n, rows) for n in shares for rows in split(tiles, -(-thread_count() // len(shares)))])
     return v
 
 
-def _tasks(channels):
-    """Slices of the output channels, few enough that their weights and products fit a second-level cache."""
-    return split(channels, max(thread_count(), -(-channels // _CHANNELS)))
-
-
-def _shares(batch, tiles):
-    """One share (images, tile rows) per thread: of the batch, and of its rows where images are fewer."""
-    images = split(batch, thread_count())
-    return [(n, t) for n in images for t in split(tiles, -(-thread_count() // len(images)))]
-
-
 def _steps(n, tiles, columns):
-    """The tile rows of a share, as many at a time as make matrices of some _PIXELS rows."""
+    """Some tile rows of images n, as many at a time as make matrices of _PIXELS rows."""
     count = tiles.stop - tiles.start
     steps = split(count, -(-count * columns * (n.stop - n.start) // _PIXELS))
     return [slice(tiles.start + t.start, tiles.start + t.stop) for t in steps]

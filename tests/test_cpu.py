@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -414,6 +415,28 @@ def test_programs_own_threads_may_all_compute_at_once():
     for worker in workers:
         worker.join()
     assert results == [True] * 80
+
+
+def test_no_thread_of_blas_is_left_spinning():
+    """One that spins, as OpenBLAS's do for 150 ms after a product, takes a core from whatever runs next."""
+    rng = np.random.default_rng(0)
+    z, w = random_array(rng, (32, 100, 1, 1), np.float32), random_array(rng, (100, 512, 4, 4), np.float32)
+    x, v = random_array(rng, (32, 512, 4, 4), np.float32), random_array(rng, (512, 64, 4, 4), np.float32)
+    a, b = random_array(rng, (64, 784), np.float32), random_array(rng, (784, 512), np.float32)
+    time.sleep(0.3)         # whatever ran before
+    for name, kernel in {
+        "one pixel": lambda: cpu.conv_transpose2d(z, w, (1, 1), (0, 0), (0, 0)),
+        "to one pixel": lambda: cpu.conv2d(x, w, (1, 1), (0, 0)),
+        "one pixel's weight gradient": lambda: cpu.conv2d_weight_grad(x, z, (4, 4), (1, 1), (0, 0)),
+        "Winograd": lambda: cpu.conv_transpose2d(x, v, (2, 2), (1, 1), (0, 0)),
+        "im2col": lambda: cpu.conv2d(x, v.transpose(1, 0, 2, 3), (1, 1), (2, 2)),
+        "matmul": lambda: cpu.matmul(a, b), "channel_sum": lambda: cpu.channel_sum(x),
+        "statistics": lambda: cpu.batch_norm_statistics(x),
+    }.items():
+        kernel()
+        before = time.process_time()
+        time.sleep(0.03)
+        assert time.process_time() - before < 0.015, name
 
 
 PROGRAM = """
