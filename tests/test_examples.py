@@ -112,7 +112,8 @@ def test_networks_of_ones_own_train_and_sample(tmp_path):
         "from minigan import nn\n"
         "def Generator(latent_dim, image_size, channels):\n"
         "    n = channels * image_size ** 2\n"
-        "    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(), nn.Unflatten(1, (channels, image_size, image_size)))\n"
+        "    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(),\n"
+        "                         nn.Unflatten(1, (channels, image_size, image_size)))\n"
         "def Discriminator(image_size, channels):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, 1), nn.Flatten())\n")
     run("train_dcgan.py", "--steps", 2, "--networks", "mine.py", folder=tmp_path)
