@@ -10,8 +10,6 @@ import functools
 
 import numpy as np
 
-matmul = np.matmul  # the one kernel that is its own formula
-
 
 def _in_float64(formula):
     """Compute with float64 copies of the arrays; round the results to the dtype of the first argument."""
