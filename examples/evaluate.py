@@ -20,12 +20,12 @@ def measure(pictures, name, data_dir=None, seed=0):
 
     All are compared at the data's own size, or at the samples' if that is smaller or the data a folder of images.
     """
-    size = pictures.shape[-1]
-    seen = data.load(name, size, data_dir=data_dir)
+    size = drawn = pictures.shape[-1]
     if not (Path(data_dir or "") / name).is_dir():  # the images of a folder may have any sizes
         size = min(size, *data.load(name, data_dir=data_dir).images.shape[2:])
     train, test = load_splits(name, size, data_dir)
-    return quality(pictures, train, test, seed=seed, resized=None if size == pictures.shape[-1] else seen.images)
+    resized = None if size == drawn else data.load(name, drawn, data_dir=data_dir).images
+    return quality(pictures, train, test, seed=seed, resized=resized)
 
 
 def load_splits(name, size, data_dir=None):

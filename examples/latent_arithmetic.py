@@ -65,8 +65,8 @@ def main(argv=None):
     around[4] = result
     pictures = np.concatenate([rows[:3], generate(generator, around.astype(np.float32))])
     images.save_png(args.out, images.make_grid(pictures, 3))
-    tilted = [picture for picture in pictures[3:] if classify(picture[None]).argmax(1)[0] == args.to]
-    print(f"{len(tilted)} of 9 around the result look like a {args.to}: {args.out}")
+    alike = np.count_nonzero(classify(pictures[3:]).argmax(1) == args.to)
+    print(f"{alike} of 9 around the result look like a {args.to}: {args.out}")
 
 
 if __name__ == "__main__":

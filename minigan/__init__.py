@@ -1,4 +1,4 @@
-"""minigan: generative adversarial networks on a small autograd engine with its own CUDA kernels."""
+"""minigan: generative adversarial networks on a small autograd engine."""
 
 from . import checkpoint, data, devices, engine, functional, images, init, metrics, models  # isort: skip
 from . import nn, ops, optim, rng, run, tensors  # isort: skip
