@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from . import im2col, winograd
-from .threads import empty, parallel, scratch, split
+from .threads import empty, matmul, parallel, scratch, split
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
@@ -46,7 +46,9 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
-    rows = _rows(g)
+    rows = g if g.ndim == 2 else _rows(g)
+    if rows.size <= _PIECE:
+        return matmul(np.ones((1, len(rows)), g.dtype), rows)[0]
     pieces = _pieces(rows)
     sums = np.empty((len(pieces), rows.shape[1]), g.dtype)
     parallel(lambda i: _column_sums(rows[pieces[i]], sums[i]), range(len(pieces)))
@@ -197,6 +199,9 @@ def _leaky_relu_grad(g, y, slope, out):
 
 def _flatten(first, *others):
     """All arrays as vectors in the order in which the first lies in memory, and the way back for a result."""
+    if first.flags.forc:
+        way = "C" if first.flags.c_contiguous else "F"
+        return [a.ravel(way) for a in (first, *others)], lambda vector: vector.reshape(first.shape, order=way)
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
     turned = [a.transpose(order) for a in (first, *others)]
     inverse = np.argsort(order) if order else ()

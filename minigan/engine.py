@@ -36,14 +36,12 @@ class Node:
     once. ``needed`` lists (version cell, version, shape) of all that the VJPs will read.
     """
 
-    __slots__ = ("order", "name", "edges", "needed", "output", "leaf", "__weakref__")
+    __slots__ = ("order", "name", "edges", "parents", "needed", "output", "leaf", "__weakref__")
 
     def __init__(self, name, edges=(), leaf=None):
         self.order = next(clock)  # inputs are older than outputs
         self.name, self.edges, self.leaf, self.needed, self.output = name, edges, leaf, [], None
-
-    def parents(self):
-        return [node for nodes, _, _ in self.edges for node in nodes if node is not None]
+        self.parents = [node for nodes, _, _ in edges for node in nodes if node is not None]
 
     def output_tensor(self):  # fresh, so nothing points at itself; attached, so it can be differentiated
         y = Tensor(self.output[0])
@@ -104,13 +102,12 @@ def record(value, *edges):
     a second argument, ``vjp(g, y)``: captured, it would be a reference cycle. ``((x, w), vjp)`` has one VJP for several
     inputs and returns a tuple. VJPs of inputs that require no gradient are dropped, with all that they captured.
     """
-    y, kept = Tensor(value), []
+    y, kept, keeping = Tensor(value), [], recording.get()
     for inputs, vjp in edges:
         inputs = inputs if type(inputs) is tuple else (inputs,)
         if _memory(y) == _memory(inputs[0]):
             y._version = inputs[0]._version  # a view
-        nodes = [x.node if x is not None and x._requires_grad else None for x in inputs]
-        if recording.get() and any(nodes):
+        if keeping and any(nodes := [x.node if x is not None and x._requires_grad else None for x in inputs]):
             kept.append((nodes, vjp, vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2))
     if kept:
         y.node, y._requires_grad = Node(kept[0][1].__qualname__.split(".", 1)[0], kept), True
@@ -156,7 +153,7 @@ def _walk(outputs, gs, targets, create_graph):
         targets = {node for node in order if node.leaf is not None} if targets is None else targets
         useful = set()  # nodes with a path to a target: the rest is work that nobody asked for
         for node in order:
-            if node in targets or any(parent in useful for parent in node.parents()):
+            if node in targets or not useful.isdisjoint(node.parents):
                 useful.add(node)
         for node in reversed(order):
             if node not in useful or node not in arrived:
@@ -164,7 +161,7 @@ def _walk(outputs, gs, targets, create_graph):
             g = arrived[node] if node in targets else arrived.pop(node)
             node.check_unchanged()
             for nodes, vjp, takes_output in node.edges:
-                if any(parent in useful for parent in nodes):
+                if not useful.isdisjoint(nodes):
                     ds = vjp(g, node.output_tensor()) if takes_output else vjp(g)
                     for parent, d in zip(nodes, ds if type(ds) is tuple else (ds,)):
                         if parent in useful and d is not None:
@@ -179,7 +176,7 @@ def _oldest_first(roots, oldest):
         node = stack.pop()
         if node not in reached and node.order >= oldest:
             reached.add(node)
-            stack.extend(node.parents())
+            stack.extend(node.parents)
     return sorted(reached, key=lambda node: node.order)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
 from .ops import reshape, sigmoid, softplus, sqrt, sum, tanh, transpose  # isort: skip
-from . import devices, rng
+from . import devices, rng, threads
 from .activation import leaky_relu, relu
-from .conv import add_bias, channel_sum, conv2d, conv_transpose2d
+from .conv import channel_sum, conv2d, conv_transpose2d
 from .engine import Tensor, record
 from .loss import binary_cross_entropy_with_logits, check_reduction
 from .norm import batch_norm, instance_norm, layer_norm
@@ -27,9 +27,10 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {ws[:1]} {x.dtype}")
     if len(xs) != 2:
         return reshape(linear(reshape(x, -1, ws[1]), weight, bias), xs[:-1] + ws[:1])
-    y = record(x.data @ weight.data.T, (x, lambda g: matmul(g, weight)),
-               (weight, lambda g: matmul(transpose(g, 0, 1), x)))
-    return y if bias is None else add_bias(y, bias)
+    edges = [(x, lambda g: linear(g, transpose(weight, 0, 1))), (weight, lambda g: matmul(transpose(g, 0, 1), x))]
+    if bias is not None:
+        edges.append((bias, lambda g: channel_sum(g)))
+    return record(threads.linear(x.data, weight.data, bias if bias is None else bias.data), *edges)
 
 
 def log_softmax(x, dim=-1):

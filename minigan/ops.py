@@ -12,7 +12,7 @@ import numbers
 
 import numpy as np
 
-from . import devices, tensors
+from . import devices, tensors, threads
 from .engine import Tensor, record
 from .tensors import raw
 
@@ -280,7 +280,7 @@ def matmul(x, y):
         return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
     if len(xs) == 1:
         return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
-    return record(x.data @ y.data, (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
+    return record(threads.matmul(x.data, y.data), (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
                   (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)))
 
 

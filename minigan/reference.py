@@ -113,8 +113,8 @@ def leaky_relu_grad(g, y, negative_slope):
 
 @_in_float64
 def bce_with_logits(x, target, reduction):
-    """log(1 + exp(x)) - t x, each ("none"), their "mean" or "sum"; t like x, or a number."""
-    losses = np.logaddexp(0, x) - target * x
+    """-t log p - (1 - t) log(1 - p), p = sigmoid(x), each ("none"), their "mean" or "sum"; t like x, or a number."""
+    losses = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(0, x)  # the logarithms, with no p that rounds
     return losses if reduction == "none" else getattr(np, reduction)(losses)
 
 

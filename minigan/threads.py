@@ -9,18 +9,23 @@ import collections
 import math
 import os
 import queue
+import sys
 import threading
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-_SCRATCH_LIMIT = 64 << 20       # bytes; a larger workspace is not kept between calls
+_KEPT_LIMIT = 64 << 20          # bytes; memory of a larger array or workspace is not kept
 _SMALL = 1 << 16                # bytes; for a smaller array alignment is not worth a microsecond
+_SIZES = 32                     # of this many sizes, those used last, the memory is kept
 _LINE = 64                      # bytes in a cache line, and in an AVX-512 register
 
 _BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
-_THREADS_FROM = 1 << 23         # multiplications that take longer than waking another thread
+_BLAS_THREADS_FROM_VECTOR = 9216    # the same in a product with a vector
+_THREADS_FROM = 1 << 21         # multiplications that take longer than waking another thread
+_ROWS = 128                     # rows of a product that are worth dividing even if it has more columns
 
+_buffers = {}                   # size in bytes: buffers and where their first line starts, see `empty`
 _local = threading.local()      # .busy: inside a task; .scratch: this thread's workspaces
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
@@ -50,14 +55,11 @@ def parallel(task, items):
     Which thread runs an item is left to chance, so a task writes only to what belongs to its item.
     """
     todo = collections.deque(items)
-    helpers = 0 if getattr(_local, "busy", False) else min(thread_count(), len(todo)) - 1
     _enter()
     try:
-        if helpers > 0:
-            done = _share_out(helpers, task, todo)
-            errors = [_drain(task, todo)] + [done.get() for _ in range(helpers)]
-        else:
-            errors = [_drain(task, todo)]
+        helpers = 0 if len(todo) < 2 or getattr(_local, "busy", False) else min(thread_count(), len(todo)) - 1
+        done = _share_out(helpers, task, todo) if helpers else None
+        errors = [_drain(task, todo)] + [done.get() for _ in range(helpers)]
     finally:
         _leave()
     for error in errors:
@@ -134,19 +136,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def empty(shape, dtype):
-    """An uninitialised array that starts on a cache line.
+def _references(pair):
+    return sys.getrefcount(pair[0])
 
-    NumPy's own large arrays start 16 bytes into one, so that every AVX-512 load and store straddles two lines: adding
-    two arrays that lie in the cache then takes twice as long.
+
+_UNUSED = _references((np.empty(0), 0))     # to a buffer that no array uses; measured, for versions of Python differ
+
+
+def empty(shape, dtype):
+    """An uninitialised array that starts on a cache line, in memory that an array of its size no longer uses.
+
+    NumPy's own large arrays start 16 bytes into a line, so that every AVX-512 load and store straddles two: adding two
+    arrays that lie in the cache then takes twice as long. And they are new pages, which the system maps and clears at
+    the first touch, one by one: that takes longer than most operations. Here every array, and every view of it, refers
+    to a buffer that stays in `_buffers`; one that nothing else refers to is free.
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < _SMALL:
+    if not _SMALL <= size <= _KEPT_LIMIT:
         return np.empty(shape, dtype)
-    buffer = np.empty(size + _LINE, np.uint8)
-    start = -buffer.ctypes.data % _LINE
-    return buffer[start:start + size].view(dtype).reshape(shape)
+    with _lock:
+        buffers = _buffers[size] = _buffers.pop(size, [])       # the size used last stands last
+        buffer, start = next((pair for pair in buffers if _references(pair) == _UNUSED), (None, 0))
+        if buffer is None:
+            buffer = np.empty(size + _LINE, np.uint8)
+            start = -buffer.ctypes.data % _LINE
+            buffers.append((buffer, start))
+            if len(_buffers) > _SIZES:
+                del _buffers[next(iter(_buffers))]
+        return np.ndarray(shape, dtype, buffer, start)
 
 
 def scratch(name, shape, dtype):
@@ -160,23 +178,41 @@ def scratch(name, shape, dtype):
     buffer = kept.get(name)
     if buffer is None or buffer.nbytes < size:
         buffer = empty((max(size, _SMALL),), np.uint8)
-        if size <= _SCRATCH_LIMIT:
+        if size <= _KEPT_LIMIT:
             kept[name] = buffer
     return buffer[:size].view(dtype).reshape(shape)
 
 
-def matmul(x, y):
-    """x @ y. A product of matrices that BLAS would use threads for is shared out here, by rows or by columns.
+def linear(x, weight, bias=None):
+    """x weight^T + bias for x (N, in), weight (out, in), bias (out,) -> (N, out), whose memory is a row per feature.
+
+    It is the transpose of weight x^T, because BLAS is slowest at a few rows times a transposed matrix.
+    """
+    if not isinstance(x, np.ndarray):
+        return x @ weight.T if bias is None else x @ weight.T + bias
+    return matmul(weight, x.T, None if bias is None else bias[:, None]).T
+
+
+def matmul(x, y, column=None):
+    """x @ y + column. A product of matrices that BLAS would use threads for is shared out here, by rows or by columns.
 
     BLAS's own threads would spin for a tenth of a second afterwards, and halve the speed of all that follows.
     """
-    work = x.size * y.shape[-1]
-    if x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype or work < _BLAS_THREADS_FROM:
-        return x @ y
-    z = empty((len(x), y.shape[1]), x.dtype)
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype:
+        return x @ y if column is None else x @ y + column
+    (m, k), n = x.shape, y.shape[1]
+    z, work = empty((m, n), x.dtype), m * k * n
+
+    def band(rows=slice(None), columns=slice(None)):
+        part = np.matmul(x[rows], y[:, columns], out=z[rows, columns])
+        if column is not None:
+            part += column[rows]
+
     parts = thread_count() if work >= _THREADS_FROM else 1
-    if len(x) > y.shape[1]:
-        parallel(lambda rows: np.matmul(x[rows], y, out=z[rows]), split(len(x), parts))
+    if work < (_BLAS_THREADS_FROM if min(m, n) > 1 else _BLAS_THREADS_FROM_VECTOR):
+        band()
+    elif m >= min(n, _ROWS):
+        parallel(band, split(m, parts))
     else:
-        parallel(lambda columns: np.matmul(x, y[:, columns], out=z[:, columns]), split(y.shape[1], parts))
+        parallel(lambda columns: band(columns=columns), split(n, parts))
     return z

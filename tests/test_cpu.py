@@ -180,7 +180,12 @@ def test_matmul_is_the_product(n, i, o, dtype, layout_x, layout_y, seed):
     x, y = random_array(rng, (n, i), dtype, layout_x), random_array(rng, (i, o), dtype, layout_y)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "_THREADS_FROM", 1 << 19)
-        assert_close(threads.matmul(x, y), np.einsum("ni,io->no", x.astype(np.float64), y.astype(np.float64)), i, 4)
+        product = np.einsum("ni,io->no", x.astype(np.float64), y.astype(np.float64))
+        assert_close(threads.matmul(x, y), product, i, 4)
+        column = random_array(rng, (n, 1), dtype)
+        assert_close(threads.matmul(x, y, column), product + column, i, 4)
+        bias = random_array(rng, (o,), dtype)
+        assert_close(threads.linear(x, y.T, bias), product + bias, i, 4)
 
 
 def channel_shapes():
@@ -402,6 +407,20 @@ def test_arrays_start_on_a_cache_line():
     assert np.shares_memory(a, threads.scratch("test", (7, 3), np.float32))
 
 
+def test_memory_serves_again_as_soon_as_no_array_lies_in_it():
+    a = threads.empty((300, 1001), np.float32)
+    address, view = a.ctypes.data, a.T[1:, ::2]
+    del a
+    other = threads.empty((1001, 300), np.float32)
+    assert not np.shares_memory(other, view)
+    del view
+    assert threads.empty((1001, 300), np.float32).ctypes.data == address
+    for i in range(2 * threads._SIZES):         # so many sizes are not kept
+        threads.empty((100_000 + i,), np.uint8)
+    assert len(threads._buffers) == threads._SIZES
+    assert other.base is not None and not np.shares_memory(other, threads.empty((1001, 300), np.float32))
+
+
 def test_programs_own_threads_may_all_compute_at_once():
     rng = np.random.default_rng(0)
     x, w = random_array(rng, (2, 16, 16, 16), np.float32), random_array(rng, (16, 16, 4, 4), np.float32)
@@ -430,7 +449,8 @@ def test_no_thread_of_blas_is_left_spinning():
         "one pixel's weight gradient": lambda: cpu.conv2d_weight_grad(x, z, (4, 4), (1, 1), (0, 0)),
         "Winograd": lambda: cpu.conv_transpose2d(x, v, (2, 2), (1, 1), (0, 0)),
         "im2col": lambda: cpu.conv2d(x, v.transpose(1, 0, 2, 3), (1, 1), (2, 2)),
-        "matmul": lambda: threads.matmul(a, b), "channel_sum": lambda: cpu.channel_sum(x),
+        "matmul": lambda: threads.matmul(a, b), "a vector": lambda: threads.matmul(a, b[:, :1]),
+        "channel_sum": lambda: cpu.channel_sum(x),
         "statistics": lambda: cpu.batch_norm_statistics(x),
     }.items():
         kernel()
