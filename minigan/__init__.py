@@ -6,6 +6,7 @@ from .check import gradcheck
 from .checkpoint import load, save
 from .devices import device, set_device
 from .engine import Tensor, grad, no_grad
+from .ladder import rung, set_tf32
 from .ops import cat, stack
 from .rng import manual_seed, rand, randn
 from .tensors import ones, tensor, zeros

@@ -168,8 +168,10 @@ class Sequential(Module):
 
 def _weights(shape, out_features, bias):
     """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
-    fan_in = math.prod(shape[1:])
-    weight = Parameter(init.fan_in_(zeros(shape), fan_in))
+    fan_in, (out, *rest) = math.prod(shape[1:]), shape
+    # a convolution's lies in memory as the kernels want it, channels innermost; so do its gradient and Adam's moments
+    weight = zeros(shape) if len(shape) == 2 else zeros(out, *rest[1:], rest[0]).permute(0, 3, 1, 2)
+    weight = Parameter(init.fan_in_(weight, fan_in))
     return weight, Parameter(init.fan_in_(zeros(out_features), fan_in)) if bias else None
 
 

@@ -217,10 +217,12 @@ def expand(x, *shape):
 
 
 def _arrays(index):
-    """An index with the Tensors in it replaced by their arrays."""
+    """An index with what is in it as arrays of the device."""
     if isinstance(index, tuple):
         return tuple(_arrays(i) for i in index)
-    return index.data if isinstance(index, Tensor) else devices.xp.asarray(index) if isinstance(index, list) else index
+    if isinstance(index, (list, np.ndarray)):
+        return devices.xp.asarray(index)
+    return index.data if isinstance(index, Tensor) else index
 
 
 def getitem(x, index):

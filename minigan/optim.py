@@ -66,8 +66,15 @@ class Optimizer:
             if shape not in ((), self.params[i].shape):
                 raise ValueError(f"state {name} of parameter {i} has shape {shape}, expected {self.params[i].shape}")
         vars(self).update((k, tuple(group[k]) if isinstance(group[k], list) else group[k]) for k in self.settings)
-        self.state = [{k: int(v) if k == "step" else devices.xp.array(devices.to_numpy(v), p.dtype)
-                       for k, v in entries.get(i, {}).items()} for i, p in enumerate(self.params)]
+        self.state = [{k: int(v) if k == "step" else _like(p.data, v) for k, v in entries.get(i, {}).items()}
+                      for i, p in enumerate(self.params)]
+
+
+def _like(p, values):
+    """The values as an array that lies in memory as p does: an update then runs through both side by side."""
+    array = devices.xp.empty_like(p)
+    array[...] = devices.xp.asarray(devices.to_numpy(values), p.dtype)
+    return array
 
 
 def _remember(state, name, decay, value):

@@ -8,6 +8,8 @@ import numpy as np
 from . import devices
 from .engine import Tensor, recording
 
+GPU = 2  # DLPack's number for CUDA memory
+
 
 def tensor(a, requires_grad=False, dtype=None):
     """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists become float32."""
@@ -17,7 +19,10 @@ def tensor(a, requires_grad=False, dtype=None):
     elif not hasattr(a, "dtype"):
         a, dtype = np.asarray(a), dtype or np.float32
     elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(a, "__dlpack__"):
-        a = devices.xp.from_dlpack(a.detach() if hasattr(a, "detach") else a)
+        a, (kind, _) = a.detach() if hasattr(a, "detach") else a, a.__dlpack_device__()
+        if kind == GPU and devices.xp is np:
+            raise TypeError(f"tensor() got a {type(a).__name__} on a GPU, but the device is {devices.name}")
+        a = (devices.xp if kind == GPU else np).from_dlpack(a)
     dtype = np.dtype(dtype or a.dtype).newbyteorder("=")
     if any(d.kind not in "fiub" or d.itemsize > 8 or d == np.float16 for d in (a.dtype, dtype)):
         what = f"{a.dtype} as {dtype}" if hasattr(given, "dtype") else repr(given)[:60]
@@ -64,7 +69,7 @@ def duplicate(x, memo=None):
     if x.node is not None and x.node.leaf is None:
         raise RuntimeError(f"the output of {x.node.name} cannot be deep-copied, only leaves can; use detach()")
     y = object.__new__(type(x))
-    Tensor.__init__(y, x.data.copy(), x.requires_grad)
+    Tensor.__init__(y, x.data.copy("K"), x.requires_grad)
     return y
 
 

@@ -1,8 +1,24 @@
-"""How Hypothesis runs: no deadline (shared machines stall), and in CI the same examples every time."""
+"""How the suite runs: on the CPU, unless MINIGAN_DEVICE names another device; and how Hypothesis runs.
+
+float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance serves every device.
+Hypothesis has no deadline (shared machines stall), and in CI takes the same examples every time.
+"""
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
+
+
+def pytest_configure():
+    os.environ.setdefault("MINIGAN_DEVICE", "cpu")  # also of the processes that tests start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def full_float32():
+    import minigan
+
+    minigan.set_tf32(False)

@@ -34,7 +34,7 @@ def train(net, optimiser, steps, seed, schedule=None):
 
 
 def bits(net):
-    return {name: t.data.tobytes() for name, t in net.state_dict().items()}
+    return {name: t.numpy().tobytes() for name, t in net.state_dict().items()}
 
 
 def one(value, gradient):
@@ -87,7 +87,7 @@ def test_every_optimiser_finds_the_minimum_of_a_bowl(make):
         optimiser.zero_grad()
         (p * p).sum().backward()
         optimiser.step()
-    assert np.abs(p.data).max() < 0.02
+    assert np.abs(p.numpy()).max() < 0.02
 
 
 @every_optimiser
@@ -111,7 +111,7 @@ def test_gradients_and_dtypes_are_left_alone(make):
     optimiser = make([p])
     for _ in range(2):
         optimiser.step()
-    assert p.grad.data.tolist() == [0.5, 0.5] and p.dtype == np.float32
+    assert p.grad.numpy().tolist() == [0.5, 0.5] and p.dtype == np.float32
     assert all(a.dtype == np.float32 for a in optimiser.state[0].values() if np.ndim(a))
     optimiser.zero_grad()
     assert p.grad is None
@@ -153,7 +153,7 @@ def test_a_torch_state_is_understood():
     ours.grad = mg.tensor(gradient)
     our_adam.step()
     their_adam.step()
-    np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-14)
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-14)
 
 
 @pytest.mark.parametrize("spoil, words", [
@@ -215,15 +215,15 @@ def test_the_learning_rate_of_a_schedule_is_the_one_that_is_used():
 def test_the_average_follows_the_weights_and_copies_the_statistics():
     net = network()
     average = optim.ExponentialMovingAverage(net, decay=0.9)
-    optimiser, expected = optim.SGD(net.parameters(), lr=0.1), net[0].weight.data.copy()
+    optimiser, expected = optim.SGD(net.parameters(), lr=0.1), net[0].weight.numpy().copy()
     for n in range(1, 8):
         train(net, optimiser, 1, seed=n)
         average.update(net)
         decay = min(0.9, (1 + n) / (10 + n))
-        expected = decay * expected + (1 - decay) * net[0].weight.data
-    np.testing.assert_allclose(average.module[0].weight.data, expected, rtol=1e-5)
+        expected = decay * expected + (1 - decay) * net[0].weight.numpy()
+    np.testing.assert_allclose(average.module[0].weight.numpy(), expected, rtol=1e-5)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
-        np.testing.assert_array_equal(getattr(average.module[1], name).data, getattr(net[1], name).data)
+        np.testing.assert_array_equal(getattr(average.module[1], name).numpy(), getattr(net[1], name).numpy())
     assert not any(p.requires_grad for p in average.module.parameters())
     assert all(p.requires_grad for p in net.parameters())
 

@@ -189,7 +189,7 @@ def dcgan_step():
     g_loss = dcgan.generator_loss(d(fake))
     g_loss.backward()
     optimizers[1].step()
-    return [d_loss.data, g_loss.data] + [t.data for net in (g, d) for t in net.state_dict().values()]
+    return [d_loss.numpy(), g_loss.numpy()] + [t.numpy() for net in (g, d) for t in net.state_dict().values()]
 
 
 def test_a_dcgan_step_runs_on_the_reference_and_gives_the_same_numbers(monkeypatch):

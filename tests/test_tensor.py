@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import ops, rng
+from minigan import devices, ops, rng
 
 F32, F64, I64, BOOL = np.float32, np.float64, np.int64, np.bool_
 
@@ -27,7 +27,7 @@ def array(*shape, dtype=F32, seed=0):
 def test_arrays_keep_their_dtype_and_numbers_become_float32(source, dtype):
     t = mg.tensor(source)
     assert t.dtype == dtype and t.shape == np.shape(source)
-    np.testing.assert_array_equal(t.data, np.asarray(source))
+    np.testing.assert_array_equal(t.numpy(), np.asarray(source))
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
@@ -38,7 +38,7 @@ def test_scalars_never_change_a_dtype(operation, scalar, dtype):
     for got, expected in ((operation(mg.tensor(x), scalar), operation(x.astype(F64), float(scalar))),
                           (operation(scalar, mg.tensor(x)), operation(float(scalar), x.astype(F64)))):
         assert isinstance(got, mg.Tensor) and got.dtype == dtype
-        np.testing.assert_allclose(got.data, expected, rtol=1e-6)
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("a, b, expected", [
@@ -49,7 +49,7 @@ def test_two_tensors_meet_in_the_wider_dtype_and_floats_win(a, b, expected):
     x, y = np.array([3, 1, 0]).astype(a), np.array([2, 1, 5]).astype(b)
     got = mg.tensor(x) + mg.tensor(y)
     assert got.dtype == expected
-    np.testing.assert_array_equal(got.data, x.astype(expected) + y.astype(expected))
+    np.testing.assert_array_equal(got.numpy(), x.astype(expected) + y.astype(expected))
 
 
 def test_integers_divide_into_float32():
@@ -75,12 +75,16 @@ def test_tensor_copies_and_keeps_what_it_was_given():
     t = mg.tensor(x)
     t.data[0] = 9
     assert x[0] != 9
-    assert not np.shares_memory(mg.tensor(t).data, t.data)
+    assert not devices.xp.shares_memory(mg.tensor(t).data, t.data)
     assert mg.tensor([1, 2], dtype=F64).dtype == F64
+
+
+in_this_memory = pytest.mark.skipif(devices.xp is not np, reason="NumPy cannot look into a GPU's memory")
 
 
 # ---- NumPy ---------------------------------------------------------------------------------------------------------
 
+@in_this_memory
 def test_numpy_reads_tensors_that_require_grad():
     x = array(2, 3)
     t = mg.tensor(x, requires_grad=True)
@@ -102,36 +106,56 @@ def test_a_ufunc_refuses_rather_than_lose_the_gradient():
 @pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow])
 def test_an_array_on_the_left_gives_a_tensor_with_a_gradient(operation):
     a, t = array(2, 3, seed=1), mg.tensor(array(3), requires_grad=True)
-    for got, expected in ((operation(a, t), operation(a, t.data)), (operation(t, a), operation(t.data, a)),
-                          (operation(a.tolist(), t), operation(a, t.data))):
+    for got, expected in ((operation(a, t), operation(a, t.numpy())), (operation(t, a), operation(t.numpy(), a)),
+                          (operation(a.tolist(), t), operation(a, t.numpy()))):
         assert isinstance(got, mg.Tensor) and got.requires_grad and got.dtype == F32
-        np.testing.assert_allclose(got.data, expected, rtol=1e-5)
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5)
 
 
 def test_an_array_on_the_left_of_a_matrix_product():
     a, t = array(4, 2), mg.tensor(array(2, 3), requires_grad=True)
     assert isinstance(a @ t, mg.Tensor)
-    np.testing.assert_allclose((a @ t).data, a @ t.data, rtol=1e-6)
-    np.testing.assert_allclose((t @ array(3)).data, t.data @ array(3), rtol=1e-6)
+    np.testing.assert_allclose((a @ t).numpy(), a @ t.numpy(), rtol=1e-6)
+    np.testing.assert_allclose((t @ array(3)).numpy(), t.numpy() @ array(3), rtol=1e-6)
 
 
+@in_this_memory
 def test_dlpack_goes_both_ways_with_numpy():
     t = mg.tensor(array(2, 3))
     assert np.shares_memory(np.from_dlpack(t), t.data)
-    np.testing.assert_array_equal(mg.tensor(np.from_dlpack(t)).data, t.data)
+    np.testing.assert_array_equal(mg.tensor(np.from_dlpack(t)).numpy(), t.numpy())
 
 
+class OnAGpu:
+    """An array of a library that minigan does not know, in a GPU's memory."""
+
+    dtype, shape = np.dtype(F32), (3,)
+
+    def __dlpack__(self, **how):
+        raise AssertionError("read without asking where it lies")
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+@in_this_memory
+def test_an_array_on_a_gpu_is_refused_where_the_device_is_another():
+    with pytest.raises(TypeError, match="got a OnAGpu on a GPU, but the device is"):
+        mg.tensor(OnAGpu())
+
+
+@in_this_memory
 def test_dlpack_goes_both_ways_with_torch():
     torch = pytest.importorskip("torch", reason="PyTorch is the other side")
     t = mg.tensor(array(2, 3))
     there = torch.from_dlpack(t)
     assert there.shape == (2, 3) and there.dtype == torch.float32
     there[0, 0] = 5
-    assert t.data[0, 0] == 5
+    assert t.numpy()[0, 0] == 5
     back = mg.tensor(there * 2)
-    np.testing.assert_array_equal(back.data, 2 * t.data)
+    np.testing.assert_array_equal(back.numpy(), 2 * t.numpy())
     parameter = torch.nn.Parameter(torch.arange(3.0, dtype=torch.float64))
-    assert mg.tensor(parameter).dtype == F64 and mg.tensor(parameter).data.tolist() == [0, 1, 2]
+    assert mg.tensor(parameter).dtype == F64 and mg.tensor(parameter).numpy().tolist() == [0, 1, 2]
 
 
 # ---- looking at it -------------------------------------------------------------------------------------------------
@@ -158,7 +182,7 @@ def test_length_and_iteration_go_over_the_first_axis():
     rows = list(t)
     assert len(t) == len(rows) == 3
     rows[1].sum().backward()
-    assert t.grad.data.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert t.grad.numpy().tolist() == [[0, 0], [1, 1], [0, 0]]
 
 
 def test_shape_ndim_size_dtype():
@@ -181,15 +205,15 @@ INDICES = [
 @pytest.mark.parametrize("index", INDICES, ids=lambda i: str(i).replace("\n", "")[:40])
 def test_indexing_is_numpy_s_and_its_gradient_counts_the_visits(index):
     x = mg.tensor(array(3, 4, 5, dtype=F64), requires_grad=True)
-    plain = tuple(i.data if isinstance(i, mg.Tensor) else i for i in index) if isinstance(index, tuple) else index
-    plain = plain.data if isinstance(plain, mg.Tensor) else plain
-    expected = x.data[plain]
+    plain = tuple(i.numpy() if isinstance(i, mg.Tensor) else i for i in index) if isinstance(index, tuple) else index
+    plain = plain.numpy() if isinstance(plain, mg.Tensor) else plain
+    expected = x.numpy()[plain]
     y = x[index]
-    np.testing.assert_array_equal(y.data, expected)
+    np.testing.assert_array_equal(y.numpy(), expected)
     g = array(*expected.shape, dtype=F64, seed=1)
     visits = np.zeros(x.shape)
     np.add.at(visits, plain, g)
-    np.testing.assert_allclose(mg.grad(y, x, mg.tensor(g))[0].data, visits)
+    np.testing.assert_allclose(mg.grad(y, x, mg.tensor(g))[0].numpy(), visits)
 
 
 # ---- making and copying --------------------------------------------------------------------------------------------
@@ -198,10 +222,10 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
     x = mg.tensor(array(3), requires_grad=True)
     (x * x).sum().backward()
     y = copy.deepcopy(x)
-    assert y.requires_grad and y.grad is None and not np.shares_memory(x.data, y.data)
-    np.testing.assert_array_equal(x.data, y.data)
+    assert y.requires_grad and y.grad is None and not devices.xp.shares_memory(x.data, y.data)
+    np.testing.assert_array_equal(x.numpy(), y.numpy())
     (y * 2).sum().backward()
-    assert y.grad.data.tolist() == [2, 2, 2]
+    assert y.grad.numpy().tolist() == [2, 2, 2]
     p = mg.nn.Parameter(mg.ones(2))
     assert type(copy.deepcopy(p)) is mg.nn.Parameter
     tied = copy.deepcopy([p, p])
@@ -213,12 +237,12 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_cat_and_stack_are_numpy_s(dim):
     a, b = array(2, 3), array(2, 3, seed=1)
-    np.testing.assert_array_equal(mg.cat([mg.tensor(a), mg.tensor(b)], dim).data, np.concatenate([a, b], dim))
-    np.testing.assert_array_equal(mg.stack([mg.tensor(a), mg.tensor(b)], dim).data, np.stack([a, b], dim))
+    np.testing.assert_array_equal(mg.cat([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.concatenate([a, b], dim))
+    np.testing.assert_array_equal(mg.stack([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.stack([a, b], dim))
 
 
 def test_zeros_and_ones():
-    assert mg.zeros(2, 3).data.tolist() == np.zeros((2, 3)).tolist() and mg.ones((2, 3)).dtype == F32
+    assert mg.zeros(2, 3).numpy().tolist() == np.zeros((2, 3)).tolist() and mg.ones((2, 3)).dtype == F32
     assert mg.zeros().shape == () and mg.ones([2]).shape == (2,)
     assert mg.ones(2, dtype=F64, requires_grad=True).requires_grad and mg.zeros(2, dtype=I64).dtype == I64
 
@@ -228,17 +252,17 @@ def test_one_seed_gives_one_sequence(draw):
     mg.manual_seed(3)
     first, second = draw(2, 3), draw((2, 3))
     mg.manual_seed(3)
-    np.testing.assert_array_equal(draw((2, 3)).data, first.data)
-    np.testing.assert_array_equal(draw(2, 3).data, second.data)
-    assert not np.array_equal(first.data, second.data) and first.dtype == F32 and draw(2, dtype=F64).dtype == F64
+    np.testing.assert_array_equal(draw((2, 3)).numpy(), first.numpy())
+    np.testing.assert_array_equal(draw(2, 3).numpy(), second.numpy())
+    assert not np.array_equal(first.numpy(), second.numpy()) and first.dtype == F32 and draw(2, dtype=F64).dtype == F64
     assert draw(2, requires_grad=True).requires_grad
     mg.manual_seed(4)
-    assert not np.array_equal(draw(2, 3).data, first.data)
+    assert not np.array_equal(draw(2, 3).numpy(), first.numpy())
 
 
 def test_the_numbers_have_the_moments_they_should():
     mg.manual_seed(0)
-    normal, uniform = mg.randn(100_000).data, mg.rand(100_000).data
+    normal, uniform = mg.randn(100_000).numpy(), mg.rand(100_000).numpy()
     assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
     assert uniform.min() >= 0 and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
 
@@ -247,18 +271,18 @@ def test_the_generator_s_state_goes_through_json():
     mg.manual_seed(5)
     mg.randn(7)
     state = json.loads(json.dumps(rng.state_dict()))
-    expected = mg.randn(4).data, mg.rand(3).data
+    expected = mg.randn(4).numpy(), mg.rand(3).numpy()
     mg.manual_seed(99)
     rng.load_state_dict(state)
-    np.testing.assert_array_equal(mg.randn(4).data, expected[0])
-    np.testing.assert_array_equal(mg.rand(3).data, expected[1])
+    np.testing.assert_array_equal(mg.randn(4).numpy(), expected[0])
+    np.testing.assert_array_equal(mg.rand(3).numpy(), expected[1])
 
 
 def test_in_place_changes_return_the_tensor_and_keep_its_dtype():
     t = mg.zeros(2, 3)
     assert t.copy_(np.arange(3.0)) is t and t.dtype == F32
-    assert t.data.tolist() == [[0, 1, 2], [0, 1, 2]]
-    assert t.clamp_(min=1).clamp_(max=1.5) is t and t.data.tolist() == [[1, 1, 1.5], [1, 1, 1.5]]
+    assert t.numpy().tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert t.clamp_(min=1).clamp_(max=1.5) is t and t.numpy().tolist() == [[1, 1, 1.5], [1, 1, 1.5]]
     assert t.requires_grad_() is t and t.requires_grad
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import minigan as mg
+from minigan import devices
 from minigan import functional as F
 from minigan.engine import Tensor
 from operations import LAYERS, MINIGAN, OPERATIONS, layer
@@ -70,7 +71,7 @@ def leaves(arrays, dtype=np.float64):
 def close(ours, theirs, tolerance=1e-11):
     """Equal shapes and dtypes, and values within tolerance of the largest number."""
     theirs = theirs.detach().numpy() if isinstance(theirs, torch.Tensor) else np.asarray(theirs)
-    ours = ours.data if isinstance(ours, Tensor) else np.asarray(ours)
+    ours = ours.numpy() if isinstance(ours, Tensor) else np.asarray(ours)
     assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
     scale = max(1.0, np.abs(theirs).max(initial=0))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
@@ -122,7 +123,7 @@ def test_operation_in_float32(operation, case):
     tolerance = 64 * np.finfo(np.float32).eps * max(a.size for a in arrays) ** 0.5
     assert all(d.dtype == np.float32 for d in ds)
     for a, b in zip((y, *ds), (expected, *ds_expected), strict=True):
-        close(Tensor(a.data.astype(np.float64)), b, tolerance)
+        close(Tensor(a.numpy().astype(np.float64)), b, tolerance)
 
 
 # ---- layers, and weights moved by state_dict both ways -------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_layer(name):
     differentiable = x.dtype.kind == "f"
     for batch in range(3):
         a = Tensor(x * (batch + 1) if differentiable else x, requires_grad=differentiable)
-        b = torch.from_numpy(a.data.copy()).requires_grad_(differentiable)
+        b = torch.from_numpy(a.numpy().copy()).requires_grad_(differentiable)
         y, expected = ours(a), theirs(b)
         close(y, expected)
         inputs, their_inputs = ours.parameters() + [a] * differentiable, [*theirs.parameters()] + [b] * differentiable
@@ -153,7 +154,7 @@ def test_layer(name):
 def test_weights_move_to_torch(name):
     ours, x = layer(name)
     for t in ours.parameters():
-        t.data += np.random.default_rng(5).standard_normal(t.shape)
+        t.data += devices.xp.asarray(np.random.default_rng(5).standard_normal(t.shape))
     theirs, _ = layer(name, torch.nn)
     theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
     close(ours(Tensor(x)), theirs(torch.from_numpy(x)))

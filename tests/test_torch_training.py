@@ -47,12 +47,12 @@ def test_optimiser_is_exact_over_100_steps(name):
         for i, (p, q) in enumerate(zip(ours, theirs)):
             noise = np.asarray(rng.standard_normal(p.shape))
             frozen = i == 1 and 10 <= step < 20
-            p.grad = None if frozen else Tensor(p.data * 0.5 + noise)
+            p.grad = None if frozen else Tensor(p.numpy() * 0.5 + noise)
             q.grad = None if frozen else q.detach() * 0.5 + torch.from_numpy(noise)
         optimizer.step()
         their_optimizer.step()
         for p, q in zip(ours, theirs):
-            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
 SCHEDULES = {

@@ -2,6 +2,7 @@
 
 One step is what the examples do: the discriminator learns from a real and a generated batch, then the generator learns
 through the frozen discriminator; Adam for both. `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
+Where minigan's device is cuda, both run on the GPU.
 """
 import argparse
 import json
@@ -15,6 +16,7 @@ import numpy as np
 from common import report, settle, versions
 
 LATENT, PIXELS, HIDDEN, SLOPE = 100, 784, (256, 512), 0.2
+torch_device = "cpu"  # or "cuda", set by main()
 
 
 def minigan_step(model, batch_size):
@@ -53,6 +55,7 @@ def pytorch_step(model, batch_size):
     from torch import nn
     from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+    torch.set_default_device(torch_device)
     if model == "dcgan":
         generator, discriminator = pytorch_dcgan(nn)
     else:
@@ -163,18 +166,24 @@ def main():
     parser.add_argument("--batch-size", type=int, help="instead of 32 (DCGAN-64) and 64 (MLP GAN)")
     parser.add_argument("--write", metavar="FILE", help="put the table between the markers of a markdown file")
     args = parser.parse_args()
-    rows = []
+    from minigan import devices
+
+    global torch_device
+    rows, on_gpu = [], devices.name == "cuda"
+    torch_device = "cuda" if on_gpu else "cpu"
     for model, name, default, rounds in (("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
                                          ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds)):
         batch = args.batch_size or default
         times = time_steps(model, batch, rounds)
-        memory = {library: peak_memory(library, model, batch) for library in STEPS}
-        rows.append([f"{name}, batch {batch}", *(f"{np.median(t):.1f}" for t in times.values()),
-                     f"{np.median(times['PyTorch'] / times['minigan']):.2f}",
-                     *(f"{m:.0f}" for m in memory.values()), f"{memory['minigan'] / memory['PyTorch']:.2f}"])
-    header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan",
-              "minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
-    report("bench_step", header, rows, versions(), args.write)
+        rows.append([f"{name}, batch {batch}", *(f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
+                                                 for t in times.values()),
+                     f"{np.median(times['PyTorch'] / times['minigan']):.2f}"])
+        if not on_gpu:  # a process's resident memory says nothing of a GPU's
+            memory = {library: peak_memory(library, model, batch) for library in STEPS}
+            rows[-1] += [*(f"{m:.0f}" for m in memory.values()), f"{memory['minigan'] / memory['PyTorch']:.2f}"]
+    header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan"]
+    header += [] if on_gpu else ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
+    report("bench_step", header, rows, f"{versions()}, {devices.describe()}" if on_gpu else versions(), args.write)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def versions():
 def report(name, header, rows, caption, path=None):
     """Print the table; with a path, put it between `<!-- name -->` and `<!-- /name -->` there, or at the end."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)] + rows
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{caption}\n"
+    table = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + f"\n\n{caption}\n"
     print(table)
     if path:
         file, begin, end = pathlib.Path(path), f"<!-- {name} -->", f"<!-- /{name} -->"

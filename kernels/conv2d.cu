@@ -1,0 +1,91 @@
+/* Convolution:
+   y[p, q, n, k] = sum over r, s, c of x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c] w[k, r, s, c].
+
+   x (H, W, N, C), w (K, R, S, C), y (P, Q, N, K), as they lie in memory; x is zero outside. Rungs: naive, tiled,
+   tensor. As a matrix product (an implicit GEMM) it has P Q N rows (pixels), K columns, and R S C steps. */
+#include "common.cuh"
+#include "gemm.cuh"
+
+/* naive: one thread computes one number of y, the formula and nothing else. Neighbouring threads have neighbouring k,
+   so they share their x (one broadcast) but read w with a stride of R S C: every multiplication waits for two loads,
+   and the loads, not the multipliers, are what is busy. */
+template <typename T>
+__global__ void conv2d_naive(const T* __restrict__ x,   // (H, W, N, C)
+                             const T* __restrict__ w,   // (K, R, S, C)
+                             T* __restrict__ y,         // (P, Q, N, K)
+                             Conv d) {
+    const long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+    if (i >= static_cast<long long>(d.P) * d.Q * d.N * d.K) return;
+    const int k = i % d.K, m = i / d.K, n = m % d.N, q = m / d.N % d.Q, p = m / d.N / d.Q;
+    T sum = 0;
+    for (int r = 0; r < d.R; ++r)
+        for (int s = 0; s < d.S; ++s) {
+            const int h = p * d.stride_h + r - d.pad_h, v = q * d.stride_w + s - d.pad_w;
+            if (h < 0 || h >= d.H || v < 0 || v >= d.W) continue;
+            for (int c = 0; c < d.C; ++c)
+                sum += x[((h * d.W + v) * d.N + n) * d.C + c] * w[((k * d.R + r) * d.S + s) * d.C + c];
+        }
+    y[i] = sum;
+}
+
+// Row m = (p Q + q) N + n, column k; step (r - r0, s - s0, c) of the taps that reach the image from this tile: at 4x4
+// pixels a quarter of the multiplications would be with padding.
+struct Conv2dMaps : Conv {
+    static constexpr bool A_DEEP = true, B_DEEP = true;
+    int r0 = 0, s0 = 0, middles = 0, inners = C;
+
+    __device__ explicit Conv2dMaps(const Conv& d) : Conv(d) {}
+    __device__ int rows() const { return P * Q * N; }
+    __device__ int columns() const { return K; }
+    __device__ long long size() const { return static_cast<long long>(rows()) * K; }
+
+    __device__ int narrow(int first, int last, int, int) {
+        const int p0 = first / N / Q, p1 = last / N / Q;
+        const int q0 = p0 == p1 ? first / N % Q : 0, q1 = p0 == p1 ? last / N % Q : Q - 1;
+        r0 = max(0, pad_h - p1 * stride_h), s0 = max(0, pad_w - q1 * stride_w);
+        middles = max(0, min(S, W + pad_w - q0 * stride_w) - s0);
+        return max(0, min(R, H + pad_h - p0 * stride_h) - r0) * middles * C;
+    }
+
+    __device__ Place a_row(int m) const {           // the window's corner
+        const int n = m % N, q = m / N % Q, p = m / N / Q, h = p * stride_h - pad_h, v = q * stride_w - pad_w;
+        return {((h * W + v) * N + n) * C, h, v};
+    }
+    __device__ Place b_column(int k) const { return {k * R * S * C, 0, 0}; }
+
+    __device__ Step step(const Digits& k) const {
+        const int r = r0 + k.outer, s = s0 + k.middle, c = k.inner;
+        return {{(r * W + s) * N * C + c, r, s}, {(r * S + s) * C + c, 0, 0}};
+    }
+    __device__ bool a_inside(const Place& row, const Place& step) const {
+        return static_cast<unsigned>(row.h + step.h) < H && static_cast<unsigned>(row.w + step.w) < W;
+    }
+    __device__ bool b_inside(const Place& column, const Place& step) const { return (column.h | step.h) == 0; }
+    __device__ int output(int m) const { return m * K; }
+};
+
+/* tiled: a block computes ROWS x COLUMNS of the product from slices of x and w in shared memory, a thread 8 x 4 or
+   4 x 4 of them in registers. A number read from memory now serves 64 or 128 multiplications, one read from shared
+   memory 4 to 8, and addresses are computed once per 16 bytes: the multipliers are what is busy, not the loads. That
+   should gain a factor of ten to twenty where the product is large. */
+template <typename T, int ROWS, int COLUMNS, int A_VEC, int B_VEC>
+__global__ void TILE_BOUNDS(FmaTile<T, ROWS, COLUMNS>)
+conv2d_tiled(const T* __restrict__ x,                   // (H, W, N, C)
+             const T* __restrict__ w,                   // (K, R, S, C)
+             T* __restrict__ y,                         // (gridDim.y, P, Q, N, K): one part for each share of the steps
+             Conv d) {
+    gemm<FmaTile<T, ROWS, COLUMNS>, A_VEC, B_VEC>(x, w, y, Conv2dMaps(d));
+}
+
+/* tensor: the same tiles on tensor cores, whose one instruction is 1,024 multiplications of TF32 numbers (10-bit
+   mantissa) added up in float32; slices arrive by cp.async, three stages deep, while earlier ones are multiplied. On
+   an H200 mma.sync can do some 330 TFLOP/s where float32 has 67: a gain of four to five. What is busy now is shared
+   memory, of which a warp's 64 x 64 results read 128 numbers per 4,096 multiplications. */
+template <int ROWS, int COLUMNS, int WARPS_DOWN, int A_VEC, int B_VEC>
+__global__ void TILE_BOUNDS(MmaTile<ROWS, COLUMNS, WARPS_DOWN>)
+conv2d_tensor(const float* __restrict__ x,              // (H, W, N, C)
+              const float* __restrict__ w,              // (K, R, S, C)
+              float* __restrict__ y,                    // (gridDim.y, P, Q, N, K)
+              Conv d) {
+    gemm<MmaTile<ROWS, COLUMNS, WARPS_DOWN>, A_VEC, B_VEC>(x, w, y, Conv2dMaps(d));
+}

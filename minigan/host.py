@@ -1,0 +1,284 @@
+"""The host device: kernels/*.cu compiled by the C++ compiler, and run thread by thread, strictly, on the CPU.
+
+The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host, linked in place of
+the sanitizer's own library, judges each one: a race, an unwritten or misplaced read, threads that part ways at a
+barrier are errors that name kernel, file, line and threads, where a GPU is silently wrong. Libraries are cached by
+content.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import re
+import secrets
+import shlex
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .files import cache_folder, whole_file
+
+# -Og keeps each access of the source one access of the program: none is split, merged, or moved to where the source has
+# none. Local variables start as a pattern, so that a forgotten initial value shows. libtsan is a default library: none.
+_KERNEL_FLAGS = """-std=c++17 -Og -fno-thread-jumps -ftrivial-auto-var-init=pattern -DMINIGAN_HOST
+    --param tsan-instrument-func-entry-exit=0 -fno-sanitize-recover=all -gdwarf-4 -gno-statement-frontiers
+    -Werror=uninitialized -Werror=maybe-uninitialized -Werror=frame-larger-than=65536 -Werror=larger-than=49152
+    -Wno-attributes -fPIC -fvisibility=hidden -fno-gnu-unique
+    -shared -nodefaultlibs -Wl,-z,defs -Wl,-Bsymbolic""".split()
+_HOST_FLAGS = "-std=c++17 -O2 -g -fPIC -fvisibility=hidden".split()
+_LIBRARIES = "-lstdc++ -lm -lc -lgcc_s -lgcc".split()
+
+_one_at_a_time = threading.Lock()  # a library has one set of threads, and its shared memory
+_loaded = {}  # (file, expression, sanitize), as they were asked for -> Library
+
+
+class KernelError(RuntimeError):
+    """What a kernel did wrong. kind: "race", "out of bounds", ...; places: the (file, line) where it did so and of the
+    calls that this stands in, innermost first; seed: of the schedule."""
+
+    def __init__(self, message, kind, places, seed):
+        super().__init__(message)
+        self.kind, self.places, self.seed = kind, places, seed
+
+
+class Out(NamedTuple):
+    """An array that a launch writes wholly and does not read before."""
+    array: Any
+
+
+class Line(NamedTuple):
+    """What one source line asks of memory: the lanes of a warp make one request."""
+    places: tuple  # (file, line) of the access and of the calls it was inlined into, innermost first
+    space: str     # "global": cost counts sectors of 32 bytes; "shared": turns of the 32 banks
+    requests: int
+    cost: int
+    ideal: int     # the least that so many bytes can cost
+
+
+class Report(NamedTuple):
+    """What a launch did: the seed of its schedule and, when it was counted, a Line for each that touches memory."""
+    seed: int
+    lines: tuple
+
+    def _sum(self, space, field):
+        return sum(getattr(line, field) for line in self.lines if line.space == space)
+
+    @property
+    def bank_conflicts(self):
+        """Turns of the shared memory's banks beyond the least."""
+        return self._sum("shared", "cost") - self._sum("shared", "ideal")
+
+    @property
+    def sectors_per_request(self):
+        """(taken, ideal) sectors of 32 bytes per request to global memory; 4 are ideal for 32 floats."""
+        requests = max(1, self._sum("global", "requests"))
+        return self._sum("global", "cost") / requests, self._sum("global", "ideal") / requests
+
+
+# The structures of kernels/host/thread.h
+_ARRAY = np.dtype([("begin", "u8"), ("bytes", "u8"), ("argument", "i4"), ("write_only", "i4")])
+_LAUNCH = np.dtype([("grid", "u4", 3), ("block", "u4", 3), ("shared", "u4"), ("counting", "u4"), ("seed", "u8"),
+                    ("arrays", "u8"), ("array_count", "u8")])
+_REQUEST = np.dtype([("offset", "u8"), ("interval", "u4"), ("pc", "u4"), ("thread", "u4"), ("bytes", "u2"),
+                     ("global", "u2")])
+_REPORT = np.dtype([("kind", "S32"), ("message", "S512"), ("requests", "u8"), ("request_count", "u8")])
+
+
+def kernels_folder():
+    """The folder of the .cu files -> Path: inside an installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    return next((path for path in (here / "kernels", here.parent / "kernels") if path.is_dir()), here / "kernels")
+
+
+# ---- compiling ------------------------------------------------------------------------------------------------------
+
+def library(file, expressions, *, sanitize=None):
+    """Compile, or find in the cache, the kernels of a .cu file that `expressions` name -> Library.
+
+    file: a name in kernels/ or a path; expressions such as "conv2d_tiled<float, 128, 64>"; sanitize="undefined": with
+    UndefinedBehaviorSanitizer. Raises RuntimeError without a compiler, or with its messages where it refuses the file.
+    """
+    folder = kernels_folder()
+    source = (folder / file).resolve()
+    host = {path: path.read_text(encoding="utf-8") for path in sorted((folder / "host").glob("*.[ch]*"))}
+    objects = [_built(f"{part}.o", host.values(), [*_HOST_FLAGS, "-c", folder / "host" / f"{part}.cpp"])
+               for part in ("runtime", "memory")]
+    entries = "".join(f'    {{"{name}", run<&{name}>}},\n' for name in expressions)
+    text = f'#include "{source}"\nnamespace host {{\nextern const Entry entries[] = {{\n{entries}}};\n}}\n'
+    checks = "-fsanitize=thread,bounds" + (f",{sanitize}" if sanitize else "")
+    path = _built(f"{source.stem}.so", _sources(source), [*_KERNEL_FLAGS, checks, "-I", folder, "-x", "c++", "-", "-x",
+                                                      "none", *objects, *_LIBRARIES], text)
+    made = _load(path, tuple(expressions))
+    _loaded.update({(file, name, sanitize): made for name in expressions})
+    return made
+
+
+def _sources(file):
+    """The text of `file` and of all that it includes by "...", from beside it or from the kernels' folder."""
+    found, ahead = {}, [file]
+    while ahead:
+        path = ahead.pop()
+        found[path] = path.read_text(encoding="utf-8")
+        for name in re.findall(r'^\s*#\s*include\s*"([^"]+)"', found[path], re.MULTILINE):
+            places = (path.parent / name, kernels_folder() / name)
+            ahead += [p for p in places if p.is_file() and p not in found][:1]
+    return found.values()
+
+
+def _built(name, sources, command, text=""):
+    """The file that the compiler makes with `command`, from the cache where the same has been made before -> Path."""
+    compiler = shlex.split(os.environ.get("CXX") or "g++")
+    key = "\0".join([_run((*compiler, "--version")), *compiler, *map(str, command), text, *sources])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+    target = cache_folder() / "kernels" / f"{Path(name).stem}-{digest}{Path(name).suffix}"
+    if not target.exists():
+        with whole_file(target) as file:
+            _run((*compiler, *map(str, command), "-o", file.name), text)
+    return target
+
+
+@functools.cache
+def _run(command, text=""):
+    """What a tool prints, given `text` to read."""
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise RuntimeError(f"device host compiles kernels with a C++ compiler, and there is no {command[0]}: install "
+                           "g++ 12 or newer, or name the compiler in CXX") from None
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+class Library:
+    """The compiled kernels of one .cu file. path: of the shared library; index: of each expression in it."""
+
+    def __init__(self, path, expressions):
+        self.path, self.index = path, {name: i for i, name in enumerate(expressions)}
+        self.launch = ctypes.CDLL(str(path)).minigan_launch
+        self.launch.argtypes = [ctypes.c_int] + [ctypes.c_void_p] * 3
+
+    def places(self, addresses):
+        """Code address -> (file, line) of the access and of the calls that it was inlined into, innermost first."""
+        try:
+            text = _run(("addr2line", "-a", "-i", "-e", str(self.path), *(f"{pc - 1:#x}" for pc in addresses)))
+        except RuntimeError:  # no binutils: the message then says so
+            return {}
+        found = {}
+        for address, *lines in (entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]):
+            lines = [re.match(r"(.*)/(.*):(\d+)", line) for line in lines]
+            found[int(address, 16) + 1] = tuple((line[2], int(line[3])) for line in lines
+                                                if line and not line[1].endswith("/host"))
+        return found
+
+
+_load = functools.cache(Library)
+
+
+# ---- running --------------------------------------------------------------------------------------------------------
+
+def run(file, expression, grid, block, arguments, *, shared=0, touches=(), seed=None, counting=False, sanitize=None):
+    """Run one kernel and wait for it -> Report.
+
+    arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d structured arrays, by
+    value. touches: arrays reached through pointers inside a struct. shared: bytes of dynamic shared memory. seed: of
+    the schedule; MINIGAN_HOST_SEED, or a fresh one. counting: also count bank conflicts and sectors.
+    Raises KernelError for what the kernel does wrong, ValueError or TypeError for what cannot be launched.
+    """
+    made = _loaded.get((file, expression, sanitize)) or library(file, (expression,), sanitize=sanitize)
+    seed = str(os.environ.get("MINIGAN_HOST_SEED") or secrets.randbits(32) if seed is None else seed)
+    if not seed.isdecimal() or int(seed) >= 2 ** 64:
+        raise ValueError(f"MINIGAN_HOST_SEED or seed is {seed!r}, expected an integer from 0 to 2^64 - 1")
+    grid, block = ((*extent, 1, 1)[:3] for extent in (grid, block))
+    if not 1 <= np.prod(block) <= 1024 or not 1 <= np.prod(grid) < 2 ** 31 or not 0 <= shared <= 256 << 10:
+        raise ValueError(f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's")
+    values, arrays = _marshal(arguments, touches)
+    launch = np.array((grid, block, shared, counting, int(seed), arrays.ctypes.data, len(arrays)), _LAUNCH)
+    pointers, report = np.array([value.ctypes.data for value in values], np.uintp), np.zeros((), _REPORT)
+    with _one_at_a_time:
+        failed = made.launch(made.index[expression], *(a.ctypes.data for a in (launch, pointers, report)))
+        size = int(report["request_count"]) * _REQUEST.itemsize
+        requests = np.frombuffer(ctypes.string_at(int(report["requests"]), size), _REQUEST)
+    if failed:
+        raise _error(made, expression, report, grid, block, int(seed))
+    return Report(int(seed), _lines(made, requests))
+
+
+def _marshal(arguments, touches):
+    """The arguments' values, as arrays that hold them, and the memory that the launch may touch."""
+    values, spans = [], []
+    for i, argument in enumerate([*arguments, *touches]):
+        array = argument.array if isinstance(argument, Out) else argument
+        if isinstance(array, np.generic) or isinstance(array, np.ndarray) and array.dtype.names:
+            values.append(np.asarray(array))
+        elif isinstance(array, np.ndarray) and array.flags.c_contiguous:
+            values.append(np.array(array.ctypes.data, np.uintp))
+            spans.append((array.ctypes.data, array.nbytes, i, isinstance(argument, Out)))
+        else:
+            raise TypeError(f"argument {i} is a {type(array).__name__} of shape {np.shape(array)}, strides "
+                            f"{getattr(array, 'strides', ())}: expected C-contiguous NumPy arrays, NumPy scalars, Outs")
+    merged = []
+    for begin, size, i, is_out in sorted(span for span in spans if span[1]):
+        if merged and begin < sum(merged[-1][:2]):
+            before = merged.pop()
+            if is_out or before[3]:
+                raise ValueError(f"arguments {before[2]} and {i} share memory, and one of them is an Out")
+            begin, size, i = before[0], max(before[1], begin + size - before[0]), before[2]
+        merged.append((begin, size, i, is_out))
+    return values[:len(arguments)], np.array(merged, _ARRAY)
+
+
+def _error(made, expression, report, grid, block, seed):
+    """A failed launch: the numbers in its report turned into lines of the source and coordinates -> KernelError."""
+    text, kind = report["message"].item().decode(), report["kind"].item().decode()
+    found = made.places(addresses := tuple(int(pc, 16) for pc in re.findall(r"@([0-9a-f]{2,})", text)))
+
+    def place(match):
+        first, *rest = [f"{file}:{line}" for file, line in found.get(int(match[1], 16), ())] or [match[0]]
+        return first + (f" (called from {', '.join(rest)})" if rest else "")
+
+    def coordinates(match):
+        x, y, _ = block if match[1] == "thread" else grid
+        return f"{match[1]} ({int(match[2]) % x}, {int(match[2]) // x % y}, {int(match[2]) // x // y})"
+
+    text = re.sub(r"\b(thread|block) (\d+)", coordinates, re.sub(r"@([0-9a-f]{2,})", place, text.replace(" @0", "")))
+    note = "" if found or not addresses else "; line numbers need addr2line, of binutils"
+    return KernelError(f"{expression}: {kind}: {text} (MINIGAN_HOST_SEED={seed} runs this schedule again{note})", kind,
+                       found.get(addresses[0], ()) if addresses else (), seed)
+
+
+def _lines(made, r):
+    """What the requests of a launch cost -> tuple of Lines.
+
+    A request is what the lanes of a warp do the n-th time that they come to one instruction between two barriers. The
+    banks serve 32 lanes of 4 bytes at a time, 16 of 8, 8 of 16: such a part takes as many turns as its busiest bank.
+    """
+    def number(*columns):  # equal rows get equal numbers
+        key = np.ravel_multi_index([np.asarray(c, int) for c in columns], [int(c.max()) + 1 for c in columns])
+        return np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
+    if not len(r):
+        return ()
+    r = r[np.lexsort((r["thread"], r["interval"], r["pc"], r["global"]))]  # stable: inside, time goes on
+    site, interval = r["pc"] * 2 + r["global"], r["interval"] - r["interval"].min()
+    begin, visit, _ = number(site, interval, r["thread"])
+    asked, request, _ = number(site, interval, r["thread"] // 32, np.arange(len(r)) - begin[visit])
+    counts = np.maximum(1, r["bytes"] // 4).astype(int)
+    at, part, _ = number(request, np.where(r["global"], 0, r["thread"] % 32 * counts // 32))
+    word = np.repeat(r["offset"].astype(int) // 4 - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    part = np.repeat(part, counts)
+    distinct = number(part, word)[0]  # lanes that want the same word share it
+    part, word = part[distinct], word[distinct]
+    sector, (bank, _, asking) = number(part, word // 8)[0], number(part, word % 32)
+    turns = np.zeros(len(at), int)
+    np.maximum.at(turns, part[bank], asking)
+    cost = np.where(r["global"][at], np.bincount(part[sector]), turns)
+    ideal = np.where(r["global"][at], -(-np.bincount(part) // 8), 1)
+    places, lines = made.places(tuple(np.unique(r["pc"]).tolist())), {}
+    for s in np.unique(site):
+        line = lines.setdefault((places.get(s // 2, ()), ("shared", "global")[s % 2]), np.zeros(3, int))
+        line += (site[asked] == s).sum(), cost[site[at] == s].sum(), ideal[site[at] == s].sum()
+    return tuple(Line(*key, *line.tolist()) for key, line in sorted(lines.items()))

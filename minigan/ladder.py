@@ -1,0 +1,290 @@
+"""Which kernel of kernels/*.cu an operation launches, and how: the rung of its ladder, the tile, the grid.
+
+The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never on its load, so one
+seed gives the same bits. Arrays come here as they lie in memory, C-contiguous: cuda.py sees to that.
+"""
+
+import contextlib
+import functools
+import itertools
+import os
+from contextvars import ContextVar
+
+import numpy as np
+
+from . import launch as device
+from .launch import Out, launch
+
+# kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function <operation>_<rung>.
+BOTH, ALL = ("naive", "tiled"), ("naive", "tiled", "tensor")
+LADDERS = {
+    "conv2d.cu": {"conv2d": ALL},
+    "conv_transpose2d.cu": {"conv_transpose2d": ALL},
+    "conv2d_weight_grad.cu": {"conv2d_weight_grad": ALL},
+    "channels.cu": {"add_bias": BOTH, "channel_sum": BOTH},
+    "batch_norm.cu": {"batch_norm_statistics": BOTH, "batch_norm_statistics_merge": ("tiled",),
+                      "batch_norm_forward": BOTH, "batch_norm_grad_sums": BOTH, "batch_norm_grad": BOTH},
+    "leaky_relu.cu": {"leaky_relu": BOTH, "leaky_relu_grad": BOTH},
+    "bce_with_logits.cu": {"bce_with_logits": BOTH, "bce_with_logits_sum": BOTH, "bce_with_logits_grad": BOTH},
+    "adam.cu": {"adam": BOTH},
+}
+FILES = {operation: file for file, operations in LADDERS.items() for operation in operations}
+RUNGS = {operation: rungs for operations in LADDERS.values() for operation, rungs in operations.items()}
+C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+CHUNK = {"float": 4, "double": 2}  # numbers in 16 bytes
+
+
+# ---- which rung ----------------------------------------------------------------------------------------------------
+
+def _known(name, why):
+    if name not in (*ALL, None):
+        raise ValueError(f"unknown rung {name!r} ({why}), expected {', '.join(ALL)}")
+    return name
+
+
+everywhere = _known(os.environ.get("MINIGAN_RUNG") or None, "MINIGAN_RUNG says so")
+forced = ContextVar("forced", default=None)
+tf32 = True
+
+
+@contextlib.contextmanager
+def rung(name):
+    """``with rung("tiled"):`` takes that rung of every ladder inside, or the top of a ladder that ends below it.
+
+    name: "naive", "tiled" or "tensor", or None for the usual choice; ValueError for another. MINIGAN_RUNG does the same
+    for a process. Device cpu has no rungs.
+    """
+    before = forced.set(_known(name, "rung"))
+    try:
+        yield
+    finally:
+        forced.reset(before)
+
+
+def set_tf32(flag):
+    """False: float32 convolutions multiply in float32; True, as at the start: in TF32 (10 bits) where the GPU can."""
+    global tf32
+    tf32 = bool(flag)
+
+
+def choose(operation, dtype):
+    """The rung that was forced, else the highest that serves this dtype on this GPU."""
+    rungs, name = RUNGS[operation], forced.get() or everywhere
+    if name not in rungs:
+        tensor = rungs == ALL and dtype == np.float32 and tf32 and device.generation() >= 80
+        return "tensor" if tensor else "tiled"
+    if name == "tensor" and dtype != np.float32:
+        raise ValueError(f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}")
+    return name
+
+
+def kind(operation, args, length=0):
+    """(rung, C's name of the dtype, V): V numbers make 16 bytes where they divide the length and all arrays lie so."""
+    arrays = [a.array if type(a) is Out else a for a in args]
+    arrays = [a for a in arrays if isinstance(a, device.xp.ndarray) and a.dtype.names is None]
+    dtype = arrays[0].dtype
+    if dtype not in C_TYPES or any(a.dtype != dtype for a in arrays):
+        raise TypeError(f"{operation} got {', '.join(str(a.dtype) for a in arrays)}, expected float32 or float64 alike")
+    v = CHUNK[C_TYPES[dtype]]
+    wide = length % v == 0 and all(address(a) % 16 == 0 for a in arrays)
+    return choose(operation, dtype), C_TYPES[dtype], v if wide else 1
+
+
+def address(array):
+    """Where an array begins in its device's memory."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
+def run(operation, rung, template, grid, block, args, **options):
+    """Launch one kernel of an operation; template: its arguments, as ("float", 4)."""
+    name = f"{FILES[operation]}:{operation}_{rung}<{', '.join(map(str, template))}>"
+    launch(name, grid, block, args, **options)
+
+
+# ---- geometry of the memory-bound kernels --------------------------------------------------------------------------
+
+THREADS, SPAN = 256, 1024  # of a block; packs of V numbers that a block of an elementwise kernel takes
+FEW, MANY = 528, 8448  # blocks at most: of a reduction, whose blocks' results a second pass unites; of the others
+
+
+def ceil(a, b):
+    """a / b, rounded up."""
+    return -(-a // b)
+
+
+def elementwise(operation, args, n):
+    """Launch what sees its arrays as n numbers."""
+    rung, t, v = kind(operation, args, n)
+    if n:
+        grid, template = (ceil(n, THREADS), (t,)) if rung == "naive" else (ceil(n // v, SPAN), (t, v))
+        run(operation, rung, template, (grid,), (THREADS,), [*args, np.int32(n)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _tiles(rows, channels, v, most):
+    """Tiles of a (rows, C) matrix -> (grid, block, band): a block takes `band` rows of up to 32 packs of v channels."""
+    packs = ceil(channels, v)
+    across = min(32, 1 << (packs - 1).bit_length())
+    groups, step = ceil(packs, across), 4 * THREADS // across
+    band = step * ceil(rows, step * max(1, most // groups))
+    return (ceil(rows, band), groups), (across, THREADS // across), band
+
+
+def _merging(columns):
+    """The same for a second pass, in which a block takes all rows -> (grid, block)."""
+    across = min(8, 1 << (columns - 1).bit_length())
+    return (1, ceil(columns, across)), (across, THREADS // across)
+
+
+def rowwise(operation, args, rows):
+    """Launch what reads a (rows, C) matrix and writes another."""
+    rung, t, v = kind(operation, args, rows.shape[1])
+    sizes = [np.int32(n) for n in rows.shape]
+    if rung == "naive" and rows.size:
+        run(operation, rung, (t,), (ceil(rows.size, THREADS),), (THREADS,), [*args, *sizes])
+    elif rows.size:
+        grid, block, band = _tiles(*rows.shape, v, MANY)
+        run(operation, rung, (t, v), grid, block, [*args, *sizes, np.int32(band)])
+
+
+def reduce(operation, args, rows, width, *more):
+    """Launch what takes `width` sums down the columns of a (rows, C) matrix -> (width, C); `more` follow the result.
+
+    Tiled, every band of rows has sums of its own, which channel_sum adds up in their order.
+    """
+    (m, c), (rung, t, v) = rows.shape, kind(operation, args, rows.shape[1])
+    template, grid, block, band, bands = (t,), (ceil(c, THREADS),), (THREADS,), [], 1
+    if rung == "tiled":
+        template, (grid, block, *band) = (t, v), _tiles(m, c, v, FEW)
+        bands = grid[0]
+    parts, sizes = device.xp.empty((bands, width * c), rows.dtype), [np.int32(n) for n in (m, c, *band)]
+    run(operation, rung, template, grid, block, [*args, Out(parts), *more, *sizes])
+    return _sum_bands(parts, t).reshape(width, c)
+
+
+def _sum_bands(parts, t):
+    """(bands, columns) -> (columns,)."""
+    bands, columns = parts.shape
+    if bands == 1:
+        return parts[0]
+    sums, sizes = device.xp.empty(columns, parts.dtype), [np.int32(bands), np.int32(columns), np.int32(bands)]
+    run("channel_sum", "tiled", (t, 1), *_merging(columns), [parts, Out(sums), *sizes])
+    return sums
+
+
+def moments(rows):
+    """batch_norm_statistics of a (rows, C) matrix -> mean (C,), biased variance (C,)."""
+    (m, c), (rung, t, v), xp = rows.shape, kind("batch_norm_statistics", [rows], rows.shape[1]), device.xp
+    mean, var, sizes = xp.empty(c, rows.dtype), xp.empty(c, rows.dtype), [np.int32(m), np.int32(c)]
+    if rung == "naive":
+        run("batch_norm_statistics", rung, (t,), (ceil(c, THREADS),), (THREADS,), [rows, Out(mean), Out(var), *sizes])
+        return mean, var
+    grid, block, band = _tiles(m, c, v, FEW)
+    parts, bands = xp.empty((grid[0], 2, c), rows.dtype), [np.int32(band), np.int32(grid[0])]
+    run("batch_norm_statistics", rung, (t, v), grid, block, [rows, Out(parts), *sizes, bands[0]])
+    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [parts, Out(mean), Out(var), *sizes, *bands])
+    return mean, var
+
+
+def total(operation, args, scale, n):
+    """The sum of what an elementwise kernel would give for n > 0 numbers, times scale -> ()."""
+    rung, t, v = kind(operation, args, n)
+    template, blocks, threads = ((t,), 1, 1) if rung == "naive" else ((t, v), ceil(n // v, SPAN), THREADS)
+    parts = device.xp.empty((blocks, 1), scale.dtype)
+    run(operation, rung, template, (blocks,), (threads,), [*args, Out(parts), scale, np.int32(n)])
+    return _sum_bands(parts, t).reshape(())
+
+
+# ---- convolution ---------------------------------------------------------------------------------------------------
+# One matrix product (a transposed convolution: one per phase) of rows x columns numbers, each a sum of `steps`.
+
+CONV = np.dtype([(name, np.int32) for name in "N C H W K P Q R S stride_h stride_w pad_h pad_w".split()])
+MULTIPROCESSORS = 132  # of an H200
+
+
+def _tile(rung, rows, columns, phases, widths, kilobytes):
+    """A block's tile: (rows, columns, how many of its warps lie below each other, blocks that a multiprocessor holds).
+
+    widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel together, else 1. A large
+    tile needs fewer bytes per multiplication, small ones make more blocks and waste less at the edges.
+    kilobytes: of shared memory that a block may have; the largest tile takes 147, and must fill the GPU.
+    """
+    if rung == "tiled":
+        return (128, 64, 0, 2) if widths == (4, 4) and rows >= 128 else (64, 64, 0, 2)
+    if columns <= 32 and rows >= 128 and widths[0] == 4:
+        return 128, 32, 4, 3
+    if 1 in widths or rows < 128 or columns <= 32:
+        return 64, 64, 2, 4
+    if columns > 64 and ceil(rows, 256) * ceil(columns, 128) * phases >= 120 and rows >= 256 and kilobytes >= 147:
+        return 256, 128, 4, 1
+    return (128, 64, 2, 2) if columns <= 64 else (128, 128, 2, 2)
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(rung, t, rows, columns, steps, phases, widths, kilobytes):
+    """The kernel's template, the grid (tiles, parts of the steps, phases), the block and the bytes of shared memory.
+
+    Where the tiles leave half of a GPU idle, the steps are cut into parts, of at least four slices of 128 bytes, that
+    sum_parts adds up in their order.
+    """
+    (down, across, warps_down, blocks), tensor = _tile(rung, rows, columns, phases, widths, kilobytes), rung == "tensor"
+    tiles, slices = ceil(rows, down) * ceil(columns, across) * phases, ceil(steps, 8 * CHUNK[t])
+    parts = max(1, min(blocks * MULTIPROCESSORS // tiles, slices // 4, 256)) if tiles <= MULTIPROCESSORS // 2 else 1
+    template = (down, across, warps_down, *widths) if tensor else (t, down, across, *widths)
+    shared = (3 if tensor else 2) * (down + across) * 128 + 512 * (CHUNK[t] + 1)  # SHARED_BYTES of gemm.cuh
+    return template, (tiles // phases, parts, phases), (128 if tensor and down < 256 else THREADS,), shared
+
+
+def _product(operation, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
+    """((rows, columns, steps, phases) of the matrix product, the result's shape in memory)."""
+    if operation == "conv2d":
+        return (p * q * n, k, r * s * c, 1), (p, q, n, k)
+    if operation == "conv2d_weight_grad":
+        return (k, r * s * c, p * q * n, 1), (k, r, s, c)
+    taps = min(ceil(r, stride_h) * ceil(s, stride_w), ceil(p * q * r * s, h * w))  # that meet x, on average
+    return (ceil(h, stride_h) * ceil(w, stride_w) * n, c, taps * k, stride_h * stride_w), (h, w, n, c)
+
+
+def convolve(operation, a, b, sizes, lines):
+    """Launch a convolution of the arrays a and b, as they lie in memory -> a new array in the same manner.
+
+    sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
+    """
+    xp, (rung, t, _), (product, shape) = device.xp, kind(operation, [a, b]), _product(operation, *sizes)
+    y, conv = xp.empty(shape, a.dtype), np.array(sizes, CONV)
+    if rung == "naive":
+        run(operation, rung, (t,), (ceil(y.size, THREADS),), (THREADS,), [a, b, Out(y), conv])
+        return y
+    widths = tuple(CHUNK[t] if n % CHUNK[t] == 0 and address(array) % 16 == 0 else 1 for array, n in lines)
+    widths = (min(widths),) * 2 if operation == "conv2d" else widths  # there both lie along C
+    template, grid, block, shared = _plan(rung, t, *product, widths, device.limits().shared_per_block)
+    parts = y if grid[1] == 1 else xp.empty((grid[1], *shape), a.dtype)
+    run(operation, rung, template, grid, block, [a, b, Out(parts), conv], shared=shared)
+    if parts is not y:
+        block = (THREADS, 1) if grid[1] < 16 else (32, 8)
+        launch(f"{FILES[operation]}:sum_parts_tiled<{t}>", (ceil(y.size, block[0]),), block,
+               [parts, Out(y), np.int32(y.size), np.int32(grid[1])])
+    return y
+
+
+# ---- all that may be launched: on the host a file's kernels are compiled together ----------------------------------
+
+def _templates(operation, rung, t):
+    """All template arguments of a kernel for one dtype."""
+    widths = (1, CHUNK[t])
+    if rung == "naive" or operation == "batch_norm_statistics_merge":
+        return [(t,)]
+    if RUNGS[operation] != ALL:
+        return [(t, v) for v in widths]
+    if rung == "tensor" and t != "float":
+        return []
+    pairs = [pair for pair in itertools.product(widths, widths) if operation != "conv2d" or pair[0] == pair[1]]
+    return sorted({_plan(rung, t, rows, columns, 1, 1, pair, 147)[0]
+                   for rows in (1, 128, 1 << 15) for columns in (1, 33, 65) for pair in pairs})
+
+
+for _file, _operations in LADDERS.items():
+    device.instantiations[_file] = [f"{operation}_{rung}<{', '.join(map(str, template))}>"
+                                    for operation, rungs in _operations.items() for rung in rungs for t in CHUNK
+                                    for template in _templates(operation, rung, t)]
+    device.instantiations[_file] += [f"sum_parts_tiled<{t}>" for t in CHUNK if ALL in _operations.values()]

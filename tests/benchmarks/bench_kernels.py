@@ -1,0 +1,342 @@
+"""Each kernel on each rung at the sizes of DCGAN and CycleGAN: what it needs, what it could do, what it does.
+
+On a GPU: time, share of the roofline (the time that the arithmetic or the memory alone would take), and PyTorch's time
+in turn on the same numbers. Anywhere: what ptxas and the host device know without a GPU: registers, shared memory,
+occupancy, spills, bank conflicts and memory sectors, and the time that follows from them on an H200.
+
+    python tests/benchmarks/bench_kernels.py                            # on the GPU, or else what is known without
+    python tests/benchmarks/bench_kernels.py --write kernels/README.md  # keeps the tables between their markers
+"""
+import argparse
+import datetime
+import math
+from collections import namedtuple
+from unittest import mock
+
+import numpy as np
+from common import report
+
+from minigan import devices, ladder, launch
+
+# What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s. NVIDIA's datasheets;
+# the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that is at hand is measured.
+Gpu = namedtuple("Gpu", "name multiprocessors clock fp32 tf32 bandwidth")
+GPUS = [Gpu("H200", 132, 1.755, 67, 495, 4.3), Gpu("H100", 132, 1.755, 67, 495, 3.0),
+        Gpu("A100", 108, 1.41, 19.5, 156, 1.7)]
+ARCHITECTURE = "sm_90"  # of an H200
+MMA_SHARE = 2 / 3  # of the TF32 peak that mma.sync reaches on Hopper; the rest belongs to wgmma
+
+# name: images (N, C, H, W), maps K, kernel, stride, padding
+LAYERS = {
+    "DCGAN 3-64": ((128, 3, 64, 64), 64, 4, 2, 1), "DCGAN 64-128": ((128, 64, 32, 32), 128, 4, 2, 1),
+    "DCGAN 128-256": ((128, 128, 16, 16), 256, 4, 2, 1), "DCGAN 256-512": ((128, 256, 8, 8), 512, 4, 2, 1),
+    "DCGAN 512-1": ((128, 512, 4, 4), 1, 4, 1, 0), "DCGAN 100-512": ((128, 512, 4, 4), 100, 4, 1, 0),
+    "CycleGAN c7s1-64": ((1, 3, 262, 262), 64, 7, 1, 0), "CycleGAN d128": ((1, 64, 256, 256), 128, 3, 2, 1),
+    "CycleGAN d256": ((1, 128, 128, 128), 256, 3, 2, 1), "CycleGAN R256": ((1, 256, 66, 66), 256, 3, 1, 0),
+    "CycleGAN c7s1-3": ((1, 64, 262, 262), 3, 7, 1, 0),
+}
+MAPS = {"DCGAN 64 maps": (128, 64, 32, 32), "DCGAN 512 maps": (128, 512, 4, 4), "large": (64, 64, 128, 128)}
+# the parameters of DCGAN's generator
+WEIGHTS = [(100, 512, 4, 4), *((2 * c, c, 4, 4) for c in (256, 128, 64)), (64, 3, 4, 4)]
+WEIGHTS += [(c,) for c in (512, 256, 128, 64)] * 2
+
+# An array function of the ladder, its arguments, flops, bytes of the arrays that are read or written; PyTorch's twin.
+Case = namedtuple("Case", "operation size arguments flops bytes torch")
+
+
+def convolutions():
+    """Every layer, forward and both gradients; a transposed convolution's forward is the input gradient's kernel."""
+    rng = np.random.default_rng(0)
+    for name, ((n, c, h, w), k, r, stride, pad) in LAYERS.items():
+        p, q = ((size + 2 * pad - r) // stride + 1 for size in (h, w))
+        x, g, weight = image(rng, n, c, h, w), image(rng, n, k, p, q), image(rng, r, r, k, c).transpose(2, 3, 0, 1)
+        s, z, flops = (stride, stride), (pad, pad), 2 * n * p * q * k * c * r * r
+        rest = tuple((size + 2 * pad - r) % stride for size in (h, w))
+        size = 4 * (x.size + g.size + weight.size)
+        yield Case("conv2d", name, (x, weight, s, z), flops, size, lambda t, x, w, s, z: t.conv2d(x, w, None, s, z))
+        yield Case("conv_transpose2d", name, (g, weight, s, z, rest), flops, size,
+                   lambda t, g, w, s, z, rest: t.conv_transpose2d(g, w, None, s, z, rest))
+        yield Case("conv2d_weight_grad", name, (x, g, (r, r), s, z), flops, size, torch_weight_grad)
+
+
+def torch_weight_grad(t, x, g, kernel, stride, padding):
+    weight = x.new_empty(g.shape[1], x.shape[1], *kernel).contiguous(memory_format=t.channels_last)
+    return t.ops.aten.convolution_backward(g, x, weight, None, stride, padding, (1, 1), False, (0, 0), 1,
+                                           (False, True, False))[1]
+
+
+def memory_bound():
+    """The kernels whose time is that of reading and writing; flops are not what counts, so they are given as 0."""
+    rng, slope = np.random.default_rng(0), 0.2
+    for name, (n, c, h, w) in MAPS.items():
+        x, g, row = image(rng, n, c, h, w), image(rng, n, c, h, w), rng.random(c, np.float32) + 1
+        size = x.nbytes
+        yield Case("leaky_relu", name, (x, slope), 0, 2 * size, lambda t, x, s: t.nn.functional.leaky_relu(x, s))
+        yield Case("leaky_relu_grad", name, (g, x, slope), 0, 3 * size,
+                   lambda t, g, y, s: t.ops.aten.leaky_relu_backward(g, y, s, True))
+        yield Case("add_bias", name, (x, row), 0, 2 * size, lambda t, x, b: x + b[:, None, None])
+        yield Case("channel_sum", name, (x,), 0, size, lambda t, x: x.sum((0, 2, 3)))
+        yield Case("batch_norm_statistics", name, (x,), 0, size,
+                   lambda t, x: t.var_mean(x, (0, 2, 3), correction=0))
+        yield Case("batch_norm_forward", name, (x, row, row, slope), 0, 2 * size,
+                   lambda t, x, w, b, s: t.nn.functional.leaky_relu(x * w[:, None, None] + b[:, None, None], s))
+        yield Case("batch_norm_grad", name, (g, x, x, row, row, row, slope), 0, 6 * size, torch_batch_norm_grad)
+        yield Case("bce_with_logits", name, (x, 1.0, "mean"), 0, size, torch_bce)
+        yield Case("bce_with_logits_grad", name, (x, 1.0, np.ones((), np.float32), "mean"), 0, 2 * size,
+                   lambda t, x, target, g, reduction: (t.sigmoid(x) - target) * (g / x.numel()))
+    params = [[rng.random(shape, np.float32) for shape in WEIGHTS] for _ in range(4)]
+    size = sum(4 * p.size for p in params[0])
+    yield Case("adam", "DCGAN G", (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0), 0, 7 * size, torch_adam)
+
+
+def torch_batch_norm_grad(t, g, x, y, mean, inv_std, weight, slope):
+    dz = t.ops.aten.leaky_relu_backward(g, y, slope, True)
+    return t.ops.aten.native_batch_norm_backward(dz, x, weight, None, None, mean, inv_std, True, 1e-5, [True] * 3)
+
+
+def torch_bce(t, x, target, reduction):
+    return t.nn.functional.binary_cross_entropy_with_logits(x, t.full_like(x, target), reduction=reduction)
+
+
+def torch_adam(t, p, g, m, v, step, lr, betas, eps, decay):
+    steps = [t.tensor(float(step), device=p[0].device)] * len(p)
+    t._fused_adam_(p, g, m, v, [], steps, lr=lr, beta1=betas[0], beta2=betas[1], weight_decay=decay, eps=eps,
+                   amsgrad=False, maximize=False)
+
+
+def image(rng, n, c, h, w):
+    """Normal numbers (n, c, h, w) in the memory order (h, w, n, c)."""
+    return rng.standard_normal((h, w, n, c), np.float32).transpose(2, 3, 0, 1)
+
+
+def mapped(f, arguments):
+    return [mapped(f, a) if isinstance(a, list) else f(a) if isinstance(a, np.ndarray) else a for a in arguments]
+
+
+# ---- without a GPU -------------------------------------------------------------------------------------------------
+
+def launches(case):
+    """What the operation would launch, with nothing launched."""
+    found = []
+
+    def note(name, grid, block, args, *, shared=0, touches=()):
+        found.append(launch.Launch(name, grid, block, shared, None))
+    with mock.patch.object(ladder, "launch", note):
+        getattr(ladder, case.operation)(*case.arguments)
+    return found
+
+
+def predicted(case, gpu, found, resources):
+    """(milliseconds, what bounds them) of a case: arithmetic where blocks do not come out even, shared memory, memory.
+
+    A wave is all blocks that are there at once. The share of the last wave's places that is empty is lost.
+    """
+    first = found[0]
+    times = {"memory": case.bytes / gpu.bandwidth / 1e9}
+    if case.flops:
+        rung = first.name.split("_")[-1].split("<")[0]
+        blocks = math.prod(first.grid)
+        at_once = gpu.multiprocessors * max(1, round(occupancy(first, resources) * 2048 / math.prod(first.block)))
+        waves = blocks / at_once
+        used = waves / math.ceil(waves) if waves > 1 else min(1, blocks / gpu.multiprocessors)
+        peak = gpu.tf32 * MMA_SHARE if rung == "tensor" else gpu.fp32
+        lines = 128 * gpu.multiprocessors * gpu.clock * used * 1e6  # bytes a millisecond, of all the shared memory
+        times["arithmetic"] = case.flops / (peak * used) / 1e9
+        if rung == "naive":  # two numbers from the first-level cache, which is the same memory, for each multiplication
+            times["loads"] = 4 * case.flops / lines
+        else:
+            times["shared memory"] = case.flops * shared_bytes(first) / lines
+    bound = max(times, key=times.get)
+    return times[bound], bound
+
+
+def shared_bytes(row):
+    """Bytes that cross to and from shared memory for each floating-point operation of the tile loop."""
+    numbers = row.name.split("<")[1].rstrip(">").split(", ")
+    if "_tensor<" in row.name:
+        rows, columns, warps_down = map(int, numbers[:3])
+        read = 4 * (rows // warps_down + columns // (4 // warps_down))
+    else:
+        rows, columns = map(int, numbers[1:3])
+        read = 16 * rows // 2 + 8 * columns  # per step: a warp's 2 x 16 threads share their rows and their columns
+    return 4 * (read + rows + columns) / (2 * rows * columns)
+
+
+def occupancy(row, resources):
+    found = resources[row.name]
+    return launch.occupancy(found["registers"], math.prod(row.block), found["shared"] + row.shared, ARCHITECTURE)
+
+
+def known_without_a_gpu(cases, gpu):
+    """Two tables: of every kernel at every size, and of every instantiation that they take."""
+    rows, taken, resources = [], {}, {}
+    for case, rung in with_rungs(cases):
+        with ladder.rung(rung):
+            found = launches(case)
+        for row in found:
+            if row.name not in resources:
+                file = row.name.split(":")[0]
+                known = launch.resources(file, launch.instantiations[file], ARCHITECTURE)
+                resources.update((f"{file}:{expression}", numbers) for expression, numbers in known.items())
+            taken.setdefault(row.name, row)
+        milliseconds, bound = predicted(case, gpu, found, resources)
+        ideal = roofline(case, gpu, rung)
+        rows.append([case.operation, rung, case.size, *work(case), " + ".join(map(short, found)),
+                     f"{1000 * ideal:.1f}", f"{1000 * milliseconds:.1f}", bound, f"{ideal / milliseconds:.0%}"])
+    return rows, [static_row(row, resources) for row in taken.values()]
+
+
+def static_row(row, resources):
+    found = resources[row.name]
+    return [row.name.split(":")[1], math.prod(row.block), found["registers"],
+            f"{(found['shared'] + row.shared) / 1024:.1f}", f"{occupancy(row, resources):.0%}", found["spills"],
+            found["stack"]]
+
+
+def short(row):
+    return f"{row.name.split(':')[1]} x {' x '.join(map(str, row.grid))}"
+
+
+def work(case):
+    """GFLOP, MB, FLOP per byte."""
+    return (f"{case.flops / 1e9:.2f}" if case.flops else "", f"{case.bytes / 1e6:.1f}",
+            f"{case.flops / case.bytes:.0f}" if case.flops else "")
+
+
+def roofline(case, gpu, rung):
+    """Milliseconds that the arithmetic or the memory alone would take."""
+    return max(case.flops / (gpu.tf32 if rung == "tensor" else gpu.fp32), case.bytes / gpu.bandwidth) / 1e9
+
+
+def with_rungs(cases):
+    for case in cases:
+        for rung in ladder.RUNGS[case.operation]:
+            yield case, rung
+
+
+def memory_requests():
+    """Of each operation and rung on the host device: bank conflicts, and sectors of 32 bytes per request."""
+    rng = np.random.default_rng(0)
+    x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
+    g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
+    params = [[rng.random(4096, np.float32)] for _ in range(4)]
+    small = {"conv2d": (x, weight, (2, 2), (1, 1)), "conv_transpose2d": (g, weight, (2, 2), (1, 1), (0, 0)),
+             "conv2d_weight_grad": (x, g, (4, 4), (2, 2), (1, 1)),
+             "leaky_relu": (x, 0.2), "leaky_relu_grad": (x, x, 0.2),
+             "add_bias": (x, row), "channel_sum": (x,), "batch_norm_statistics": (x,),
+             "batch_norm_forward": (x, row, row, 0.2), "batch_norm_grad": (x, x, x, row, row, row, 0.2),
+             "bce_with_logits": (x, 1.0, "mean"), "bce_with_logits_grad": (x, 1.0, one, "mean"),
+             "adam": (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0)}
+    for operation, arguments in small.items():
+        for rung in ladder.RUNGS[operation]:
+            with launch.trace(counting=True) as seen, ladder.rung(rung):
+                getattr(ladder, operation)(*arguments)
+            for row in seen:
+                shared = [line for line in row.report.lines if line.space == "shared"]
+                taken, ideal = row.report.sectors_per_request
+                yield [row.name.split(":")[1], sum(line.requests for line in shared), row.report.bank_conflicts,
+                       f"{taken:.2f}", f"{ideal:.2f}"]
+
+
+# ---- on a GPU ------------------------------------------------------------------------------------------------------
+
+def milliseconds(function, xp, rounds, flush):
+    """The median time of a call on the GPU; before each, `flush` writes more than the second-level cache holds."""
+    times, (start, end) = [], (xp.cuda.Event(), xp.cuda.Event())
+    for i in range(rounds + 3):
+        flush.fill(i)
+        start.record()
+        function()
+        end.record()
+        end.synchronize()
+        times.append(xp.cuda.get_elapsed_time(start, end))
+    return float(np.median(times[3:]))
+
+
+def copy_bandwidth(xp):
+    """TB/s of a copy inside the GPU's memory."""
+    a, b, flush = xp.ones(1 << 28, np.float32), xp.empty(1 << 28, np.float32), xp.empty(1, np.float32)
+    return 2 * a.nbytes / milliseconds(lambda: xp.copyto(b, a), xp, 20, flush) / 1e9
+
+
+def measured(cases, gpu, rounds):
+    """Rows for every kernel and rung: time, share of the roofline, and PyTorch's time in turn on the same numbers."""
+    torch, rows = import_torch(), []
+    for case, rung in with_rungs(cases):
+        ours, theirs = in_turn(case, rung, torch, rounds)
+        ideal = roofline(case, gpu, rung)
+        rows.append([case.operation, rung, case.size, *work(case), f"{1000 * ideal:.1f}", f"{1000 * ours:.1f}",
+                     f"{ideal / ours:.0%}", f"{1000 * theirs:.1f}" if torch else "no PyTorch",
+                     f"{theirs / ours:.2f}" if torch else ""])
+    return rows
+
+
+def in_turn(case, rung, torch, rounds):
+    """Milliseconds of minigan, and of PyTorch or None."""
+    xp = devices.xp
+    flush = xp.empty(64 << 20, np.float32)
+    arguments, kernel = mapped(xp.asarray, case.arguments), getattr(ladder, case.operation)
+    with ladder.rung(rung):
+        ours = milliseconds(lambda: kernel(*arguments), xp, rounds, flush)
+    if torch is None:
+        return ours, None
+    twins = mapped(lambda a: as_torch(torch, xp.asarray(a)), case.arguments)
+    return ours, milliseconds(lambda: case.torch(torch, *twins), xp, rounds, flush)
+
+
+def import_torch():
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = True, True
+    return torch
+
+
+def as_torch(torch, array):
+    """The same numbers for PyTorch, images in the memory order that it likes best."""
+    t = torch.from_dlpack(array)
+    return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t.contiguous()
+
+
+# ---- the tables ----------------------------------------------------------------------------------------------------
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", metavar="TEXT", default="", help="only kernels whose name holds this")
+    parser.add_argument("--static", action="store_true", help="what is known without a GPU, also where there is one")
+    parser.add_argument("--write", metavar="FILE", help="put the tables between the markers of a markdown file")
+    args = parser.parse_args(argv)
+    cases = [case for case in [*convolutions(), *memory_bound()] if args.only in case.operation]
+    sizes = ["kernel", "rung", "size", "GFLOP", "MB", "FLOP/byte"]
+    today = datetime.date.today()
+    if devices.name == "cuda" and not args.static:
+        gpu = here()
+        caption = (f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} (float32) "
+                   f"and {gpu.tf32} TFLOP/s (TF32); PyTorch with its defaults for convolutions, channels_last")
+        report("measured", [*sizes, "roofline us", "us", "of roofline", "PyTorch us", "PyTorch / minigan"],
+               measured(cases, gpu, args.rounds), caption, args.write)
+        return
+    devices.set_device("host", "the kernels' static figures need no GPU")
+    rows, kernels = known_without_a_gpu(cases, GPUS[0])
+    report("predicted", [*sizes, "launch", "roofline us", "predicted us", "bound", "of roofline"], rows,
+           f"{today}: predicted for an {GPUS[0].name}, not measured", args.write)
+    report("static", ["kernel", "threads", "registers", "shared KB", "occupancy", "spilled", "stack"], kernels,
+           f"{today}: what ptxas says for {ARCHITECTURE}", args.write)
+    report("requests", ["kernel", "shared requests", "bank conflicts", "sectors per request", "at best"],
+           list(memory_requests()), f"{today}: counted by the host device on small arrays", args.write)
+
+
+def here():
+    """The row of the GPU at hand, its bandwidth measured; SystemExit where the table has no such GPU."""
+    xp = devices.xp
+    name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
+    known = next((gpu for gpu in GPUS if gpu.name in name), None)
+    if known is None:
+        raise SystemExit(f"the peaks of {name} are not in GPUS: add a row from its datasheet")
+    return known._replace(bandwidth=copy_bandwidth(xp))
+
+
+if __name__ == "__main__":
+    main()

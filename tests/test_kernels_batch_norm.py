@@ -1,0 +1,140 @@
+"""Batch norm's CUDA kernels on the host device: odd shapes, large means, poison, and the same bits in all schedules."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigan as mg
+from minigan import functional as F
+from minigan import host, reference
+from on_host import compare_off_the_grid, compare_with_reference, image, mapped, on_host, results, rungs, seeds
+from strategies import cases, dtypes, fixed_case, layouts
+
+SLOPES = (None, 0.0, 0.2, 1.5)
+
+
+@settings(max_examples=50)
+@given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
+def test_statistics_are_mean_and_biased_variance(case, dtype, layout, rung, seed):
+    x = image(case)
+    compare_with_reference("batch_norm_statistics", [x], dtype, layout, rung, seed, x[:, 0].size)
+
+
+@settings(max_examples=50)
+@given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
+def test_forward_is_scale_shift_and_activation(case, dtype, layout, rung, seed):
+    x = image(case)
+    arguments = [x, case.normal(x.shape[1]), case.normal(x.shape[1]), case.of(*SLOPES)]
+    compare_with_reference("batch_norm_forward", arguments, dtype, layout, rung, seed)
+
+
+@settings(max_examples=60)
+@given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
+def test_gradient_is_the_transposed_jacobian(case, dtype, layout, rung, seed):
+    x = image(case, 2000)
+    c, y = x.shape[1], case.away(x.shape, 0)
+    y[y < -1] = 0  # exactly at the kink
+    arguments = [case.normal(*x.shape), x, y, case.normal(c), case.positive(c), case.of(None, case.normal(c)),
+                 case.of(*SLOPES)]
+    compare_with_reference("batch_norm_grad", arguments, dtype, layout, rung, seed, 16 * x[:, 0].size)
+
+
+def test_any_array_may_lie_off_the_grid():
+    case = fixed_case(8)
+    g, x, y = (case.normal(12, 8) for _ in range(3))
+    mean, inv_std, weight = (case.normal(8) for _ in range(3))
+    compare_off_the_grid("batch_norm_statistics", [x])
+    compare_off_the_grid("batch_norm_forward", [x, weight, mean, 0.2])
+    compare_off_the_grid("batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2])
+
+
+@settings(max_examples=30)
+@given(case=cases(), dtype=dtypes, seed=seeds, lanes=st.sampled_from((1, 2, 4, 8, 16, 32)), band=st.integers(1, 90))
+def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
+    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands longer than a tile."""
+    v = case.of(16 // np.dtype(dtype).itemsize, 1)
+    x = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype) + dtype(case.of(0, 30))
+    rows, c = x.shape
+    bands, block = -(-rows // band), (lanes, 256 // lanes)
+    partial, mean, var = (np.empty(shape, dtype) for shape in ((bands, 2, c), c, c))
+    t, n = {np.float32: "float", np.float64: "double"}[dtype], [np.int32(k) for k in (rows, c, band, bands)]
+    host.run("batch_norm.cu", f"batch_norm_statistics_tiled<{t}, {v}>", (bands, -(-c // (v * lanes))), block,
+             [x, host.Out(partial), *n[:3]], seed=seed)
+    host.run("batch_norm.cu", f"batch_norm_statistics_merge_tiled<{t}>", (1, -(-c // lanes)), block,
+             [partial, host.Out(mean), host.Out(var), *n], seed=seed)
+    x = x.astype(np.float64)
+    eps = 100 * np.finfo(dtype).eps
+    np.testing.assert_allclose(mean, x.mean(0), rtol=eps, atol=eps)
+    np.testing.assert_allclose(var, x.var(0), rtol=100 * eps, atol=100 * eps)
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("channels", [3, 8, 160])
+def test_variance_keeps_its_digits_under_a_large_mean(rung, channels):
+    x = np.float32(1000 + np.random.default_rng(0).standard_normal((6, channels, 9, 30)))
+    with on_host(rung, 1) as kernels:
+        mean, var = kernels.batch_norm_statistics(x)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-4)
+
+
+def test_gradient_keeps_its_digits_under_a_large_mean():
+    case = fixed_case(5)
+    g, x, y = case.normal(40, 8), 1000 + case.normal(40, 8), case.away((40, 8), 0)
+    single = mapped(np.float32, [g, x, y, np.full(8, 1000.0), case.positive(8), case.normal(8), 0.2])
+    with on_host("tiled", 2) as kernels:
+        actual = kernels.batch_norm_grad(*single)
+    for a, expected in zip(actual, reference.batch_norm_grad(*mapped(np.float64, single)), strict=True):
+        np.testing.assert_allclose(a, expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7, 9), (2, 64, 5, 7), (70, 260), (300, 1)])
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+def test_bits_do_not_depend_on_the_schedule(shape, rung):
+    case, c = fixed_case(7), shape[1]
+    g, x, y = (np.float32(case.normal(*shape)) for _ in range(3))
+    mean, inv_std, weight = (np.float32(a(c)) for a in (case.normal, case.positive, case.normal))
+    bits = set()
+    for seed in range(4):
+        with on_host(rung, seed) as kernels:
+            arrays = (results(kernels, "batch_norm_statistics", [x])
+                      + results(kernels, "batch_norm_forward", [x, weight, mean, 0.2])
+                      + results(kernels, "batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2]))
+        bits.add(b"".join(a.tobytes() for a in arrays))
+    assert len(bits) == 1
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_channels_poison_stays_there(rung, bad):
+    x = np.float32(fixed_case(3).normal(20, 8, 3, 3))
+    x[13, 5, 1, 2] = bad
+    others, zero, one = np.arange(8) != 5, np.zeros(8, np.float32), np.ones(8, np.float32)
+    with on_host(rung, 3) as kernels:
+        mean, var = kernels.batch_norm_statistics(x)
+        dx, dweight, dbias = kernels.batch_norm_grad(x, x, x, zero, one, None, None)
+        y = kernels.batch_norm_forward(x, one, zero, 0.0)
+    for a in (mean, var, dweight, dbias):
+        assert not np.isfinite(a[5]) and np.isfinite(a[others]).all()
+    assert not np.isfinite(dx[:, 5]).any() and np.isfinite(dx[:, others]).all()
+    np.testing.assert_array_equal(y[13, 5, 1, 2], np.maximum(bad, 0))  # ReLU of -inf is 0, of NaN NaN
+    assert np.isfinite(np.delete(y.ravel(), np.ravel_multi_index((13, 5, 1, 2), y.shape))).all()
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+def test_instance_norm_goes_through_the_same_kernels(rung):
+    """Each channel of each image has mean 0 and variance 1 before weight and bias, and their gradients are its sums."""
+    case = fixed_case(9)
+    x, g, weight, bias = case.normal(3, 6, 5, 4), case.normal(3, 6, 5, 4), case.normal(6), case.normal(6)
+    with on_host(rung, 4):
+        tensors = [mg.tensor(a, requires_grad=True) for a in (x, weight, bias)]
+        y = F.instance_norm(tensors[0], weight=tensors[1], bias=tensors[2], eps=0.0)
+        dx, dweight, dbias = (d.numpy() for d in mg.grad(y, tensors, mg.tensor(g)))
+        y = y.numpy()
+    z = (x - x.mean((2, 3), keepdims=True)) / x.std((2, 3), keepdims=True)
+    np.testing.assert_allclose(y, z * weight[:, None, None] + bias[:, None, None], atol=1e-12)
+    np.testing.assert_allclose(dbias, g.sum((0, 2, 3)), atol=1e-12)
+    np.testing.assert_allclose(dweight, (g * z).sum((0, 2, 3)), atol=1e-12)
+    np.testing.assert_allclose(dx.sum((2, 3)), 0, atol=1e-12)  # a shift of an image's channel changes nothing,
+    np.testing.assert_allclose((dx * z).sum((2, 3)), 0, atol=1e-12)  # nor does its scale
