@@ -59,7 +59,8 @@ struct SharedTile {
 };
 
 // Copies slices into tiles. Neighbouring threads copy neighbours in memory, VEC numbers each, so that a warp reads
-// whole lines; a thread keeps its place along the line and takes every DOWN-th line.
+// whole lines; a thread keeps its place along the line and takes every DOWN-th line. The places of its rows stay in
+// registers, or, where they are many (KEEP is false), in the table that all threads made of them.
 template <typename T, bool DEEP, int LENGTH, int VEC, int THREADS, bool ASYNC>
 struct Copier {
     typedef SharedTile<T, DEEP, LENGTH> Tile;
@@ -67,14 +68,16 @@ struct Copier {
     static constexpr int TIMES = (DEEP ? LENGTH : Tile::DEPTH) / DOWN;
     static_assert(DOWN * ACROSS == THREADS && TIMES * DOWN * ACROSS * VEC == Tile::SIZE, "threads share evenly");
 
+    static constexpr bool KEEP = !DEEP || TIMES <= 8;
     unsigned across = threadIdx.x % ACROSS * VEC, down = threadIdx.x / ACROSS;
-    Place own[DEEP ? TIMES : 1];        // of this thread's rows
+    const Place* table;                 // a tile's rows
+    Place own[DEEP && KEEP ? TIMES : 1];
 
     __device__ __forceinline__ void take(const Place* rows) {
-        if constexpr (DEEP)
+        table = rows;
+        if constexpr (!DEEP) own[0] = rows[across];
+        else if constexpr (KEEP)
             for (int i = 0; i < TIMES; ++i) own[i] = rows[down + i * DOWN];
-        else
-            own[0] = rows[across];
     }
 
     template <class StepAt, class Inside>
@@ -84,7 +87,7 @@ struct Copier {
         for (int i = 0; i < TIMES; ++i) {
             const unsigned line = down + i * DOWN;
             if (!DEEP && i > 0) step = step_at(line);
-            const Place& row = own[DEEP ? i : 0];
+            const Place row = KEEP ? own[DEEP && KEEP ? i : 0] : table[line];
             const bool valid = inside(row, step);
             const T* from = source + (row.offset + step.offset);
             T* to = tile + (DEEP ? Tile::at(line, across) : Tile::at(across, line));
@@ -168,9 +171,9 @@ struct FmaTile {
 // neighbours of a row of the result, for 16-byte stores.
 template <int ROWS_, int COLUMNS_, int WARPS_DOWN>
 struct MmaTile {
-    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = 3;
-    static constexpr int THREADS = ROWS * COLUMNS > 128 * 128 ? 256 : 128;
-    static constexpr int BLOCKS = 256 / THREADS;        // that a multiprocessor must have registers for
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = ROWS * COLUMNS > 128 * 128 ? 256 : 128;
+    static constexpr int STAGES = ROWS == 256 && COLUMNS == 64 ? 2 : 3;     // two blocks have room for no third
+    static constexpr int BLOCKS = ROWS * COLUMNS <= 128 * 64 ? 3 : 256 / THREADS;   // that must find their registers
     static constexpr bool ASYNC = true;
     static constexpr int WARPS_ACROSS = THREADS / WARP / WARPS_DOWN;
     static constexpr int DOWN = ROWS / 32 / WARPS_DOWN, ACROSS = COLUMNS / 32 / WARPS_ACROSS;      // panels of a warp
@@ -265,10 +268,8 @@ struct StepTable {
     static __device__ __forceinline__ unsigned at(unsigned k) { return k / CHUNK<T> + k % CHUNK<T> * STRIDE; }
 };
 
-// Bytes of dynamic shared memory: the stages, and the steps of two slices for both factors.
-template <class Tile, typename T>
-constexpr int SHARED_BYTES = Tile::STAGES * (Tile::ROWS + Tile::COLUMNS) * 128 + 4 * StepTable<T>::SIZE * sizeof(Place);
-
+// Dynamic shared memory: STAGES (ROWS + COLUMNS) 128 bytes for the stages, 4 StepTable::SIZE 16 for the steps of two
+// slices, and (ROWS + COLUMNS) 16 for the rows' places where they must last.
 // blockIdx.x: the tile, columns first, so that blocks that run together share rows of A in the second-level cache.
 // blockIdx.y of gridDim.y: the share of the steps; each makes a result of its own, and sum_parts adds them in order.
 // a, b: the arrays that the places index; result: gridDim.y times maps.size() numbers.
@@ -278,9 +279,12 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     typedef SharedTile<T, Maps::B_DEEP, Tile::COLUMNS> B;
     typedef StepTable<T> Steps;
     constexpr int DEPTH = A::DEPTH, STAGE = A::SIZE + B::SIZE, THREADS = Tile::THREADS;
+    typedef Copier<T, Maps::A_DEEP, Tile::ROWS, A_VEC, THREADS, Tile::ASYNC> CopierA;
+    typedef Copier<T, Maps::B_DEEP, Tile::COLUMNS, B_VEC, THREADS, Tile::ASYNC> CopierB;
     DYNAMIC_SHARED(T, shared);
-    Place* places = reinterpret_cast<Place*>(shared);                       // until the first copies arrive
     Place* steps = reinterpret_cast<Place*>(shared + Tile::STAGES * STAGE);
+    Place* places = CopierA::KEEP && CopierB::KEEP ? reinterpret_cast<Place*>(shared)      // until the first copies
+                                                   : steps + 4 * Steps::SIZE;
 
     const int rows = maps.rows(), columns = maps.columns();
     const int tiles_across = ceil_div(columns, Tile::COLUMNS);
@@ -309,8 +313,8 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     }
     find_steps(first);
     __syncthreads();
-    Copier<T, Maps::A_DEEP, Tile::ROWS, A_VEC, THREADS, Tile::ASYNC> copy_a;
-    Copier<T, Maps::B_DEEP, Tile::COLUMNS, B_VEC, THREADS, Tile::ASYNC> copy_b;
+    CopierA copy_a;
+    CopierB copy_b;
     copy_a.take(places);
     copy_b.take(places + Tile::ROWS);
 

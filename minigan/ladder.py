@@ -202,12 +202,12 @@ CONV = np.dtype([(name, np.int32) for name in "N C H W K P Q R S stride_h stride
 MULTIPROCESSORS = 132  # of an H200
 
 
-def _tile(rung, rows, columns, phases, widths, kilobytes):
+def _tile(rung, rows, columns, slices, phases, widths, kilobytes):
     """A block's tile: (rows, columns, how many of its warps lie below each other, blocks that a multiprocessor holds).
 
     widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel together, else 1. A large
     tile needs fewer bytes per multiplication, small ones make more blocks and waste less at the edges.
-    kilobytes: of shared memory that a block may have; the largest tile takes 147, and must fill the GPU.
+    kilobytes: of shared memory that a block may have; the largest tiles take 147, and must fill the GPU once.
     """
     if rung == "tiled":
         return (128, 64, 0, 2) if widths == (4, 4) and rows >= 128 else (64, 64, 0, 2)
@@ -215,24 +215,34 @@ def _tile(rung, rows, columns, phases, widths, kilobytes):
         return 128, 32, 4, 3
     if 1 in widths or rows < 128 or columns <= 32:
         return 64, 64, 2, 4
-    if columns > 64 and ceil(rows, 256) * ceil(columns, 128) * phases >= 120 and rows >= 256 and kilobytes >= 147:
-        return 256, 128, 4, 1
+    large = (256, 64, 4, 2) if columns <= 64 else (256, 128, 4, 1) if rows >= 256 else (128, 256, 2, 1)
+    tiles = ceil(rows, large[0]) * ceil(columns, large[1]) * phases
+    fills = tiles * _parts(tiles, slices, large[3]) >= MULTIPROCESSORS * 9 // 10
+    if max(rows, columns) >= 256 and kilobytes >= 147 and fills:
+        return large
     return (128, 64, 2, 2) if columns <= 64 else (128, 128, 2, 2)
+
+
+def _parts(tiles, slices, blocks):
+    """How many parts the steps are cut into where the tiles leave half of a GPU idle: of at least four slices."""
+    return max(1, min(blocks * MULTIPROCESSORS // tiles, slices // 4, 256)) if tiles <= MULTIPROCESSORS // 2 else 1
 
 
 @functools.lru_cache(maxsize=1024)
 def _plan(rung, t, rows, columns, steps, phases, widths, kilobytes):
     """The kernel's template, the grid (tiles, parts of the steps, phases), the block and the bytes of shared memory.
 
-    Where the tiles leave half of a GPU idle, the steps are cut into parts, of at least four slices of 128 bytes, that
-    sum_parts adds up in their order.
+    A slice is 128 bytes of steps; sum_parts adds up the parts in their order.
     """
-    (down, across, warps_down, blocks), tensor = _tile(rung, rows, columns, phases, widths, kilobytes), rung == "tensor"
-    tiles, slices = ceil(rows, down) * ceil(columns, across) * phases, ceil(steps, 8 * CHUNK[t])
-    parts = max(1, min(blocks * MULTIPROCESSORS // tiles, slices // 4, 256)) if tiles <= MULTIPROCESSORS // 2 else 1
+    tensor, slices = rung == "tensor", ceil(steps, 8 * CHUNK[t])
+    down, across, warps_down, blocks = _tile(rung, rows, columns, slices, phases, widths, kilobytes)
+    tiles = ceil(rows, down) * ceil(columns, across) * phases
     template = (down, across, warps_down, *widths) if tensor else (t, down, across, *widths)
-    shared = (3 if tensor else 2) * (down + across) * 128 + 512 * (CHUNK[t] + 1)  # SHARED_BYTES of gemm.cuh
-    return template, (tiles // phases, parts, phases), (128 if tensor and down < 256 else THREADS,), shared
+    slim = (down, across) == (256, 64)  # two of its blocks have room for no third stage
+    stages, places = (3 if tensor and not slim else 2), (16 if tensor and (slim or widths[0] == 1) else 0)
+    shared = (128 * stages + places) * (down + across) + 512 * (CHUNK[t] + 1)  # as gemm.cuh counts it
+    threads = 128 if tensor and down * across <= 128 * 128 else THREADS
+    return template, (tiles // phases, _parts(tiles, slices, blocks), phases), (threads,), shared
 
 
 def _product(operation, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
@@ -280,7 +290,7 @@ def _templates(operation, rung, t):
         return []
     pairs = [pair for pair in itertools.product(widths, widths) if operation != "conv2d" or pair[0] == pair[1]]
     return sorted({_plan(rung, t, rows, columns, 1, 1, pair, 147)[0]
-                   for rows in (1, 128, 1 << 15) for columns in (1, 33, 65) for pair in pairs})
+                   for rows in (1, 128, 1 << 15) for columns in (1, 33, 65, 1 << 15) for pair in pairs})
 
 
 for _file, _operations in LADDERS.items():

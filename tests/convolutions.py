@@ -56,6 +56,11 @@ def small_gpu():
     ladder._plan.cache_clear()
 
 
+def instantiated(name):
+    """The tiled and tensor kernels that ladder.py may ask for."""
+    return {kernel for kernel in launch.instantiations[f"{name}.cu"] if kernel.startswith((f"{name}_ti", f"{name}_te"))}
+
+
 def ran(launches):
     """The names of the kernels among what launch.trace() collected."""
     return [one.name.split(":")[1] for one in launches]

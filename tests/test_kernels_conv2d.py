@@ -35,6 +35,11 @@ TILES = [
     ("conv2d_tiled<double, 64, 64, 2, 2>", (9, 6, 4, 4), (66, 3, 3), (1, 1), (1, 1)),
     ("conv2d_tiled<double, 64, 64, 1, 1>", (3, 1, 9, 8), (5, 7, 6), (1, 2), (3, 3)),
 ]
+LARGEST = [
+    ("conv2d_tensor<256, 64, 4, 4, 4>", (29, 8, 6, 5), (36, 3, 3)),
+    ("conv2d_tensor<256, 128, 4, 4, 4>", (29, 4, 5, 6), (68, 3, 3)),
+    ("conv2d_tensor<128, 256, 2, 4, 4>", (15, 8, 6, 5), (260, 2, 3)),
+]
 
 
 @pytest.mark.parametrize("kernel, image, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES])
@@ -45,14 +50,16 @@ def test_every_tile(kernel, image, weight, stride, padding):
     assert ran(check("conv2d", arguments, dtype, rung)) == [kernel]
 
 
-@pytest.mark.parametrize("kernel, images, weight", [
-    ("conv2d_tensor<256, 128, 4, 4, 4>", (29, 4, 5, 6), (68, 3, 3)),
-    ("conv2d_tensor<128, 256, 2, 4, 4>", (15, 8, 6, 5), (260, 2, 3))])
+@pytest.mark.parametrize("kernel, images, weight", LARGEST, ids=[tile[0] for tile in LARGEST])
 def test_the_largest_tiles(kernel, images, weight):
     case, (k, *taps) = fixed_case(8), weight
     arguments = [case.normal(*images), case.normal(k, images[1], *taps), (2, 2), (1, 1)]
     with convolutions.small_gpu():
         assert ran(check("conv2d", arguments)) == [kernel]
+
+
+def test_every_kernel_has_its_case():
+    assert convolutions.instantiated("conv2d") == {tile[0] for tile in TILES + LARGEST}
 
 
 @pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])

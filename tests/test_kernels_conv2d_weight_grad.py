@@ -22,6 +22,7 @@ TILES = [
     ("conv2d_weight_grad_tensor<128, 64, 2, 4, 4>", (5, 4, 4, 6), (128, 3, 3), (2, 2), (1, 1)),
     ("conv2d_weight_grad_tensor<64, 64, 2, 4, 4>", (3, 12, 5, 4), (36, 2, 3), (1, 1), (0, 2)),
     ("conv2d_weight_grad_tensor<128, 32, 4, 4, 4>", (9, 4, 4, 4), (128, 2, 2), (1, 1), (1, 1)),
+    ("conv2d_weight_grad_tensor<128, 32, 4, 4, 1>", (5, 3, 4, 6), (132, 3, 3), (2, 2), (1, 1)),
     ("conv2d_weight_grad_tensor<64, 64, 2, 4, 1>", (5, 3, 8, 6), (68, 4, 4), (2, 2), (1, 1)),
     ("conv2d_weight_grad_tensor<64, 64, 2, 1, 4>", (9, 20, 4, 4), (1, 4, 4), (1, 1), (0, 0)),
     ("conv2d_weight_grad_tensor<64, 64, 2, 1, 1>", (2, 3, 5, 7), (67, 3, 3), (2, 1), (1, 1)),
@@ -34,6 +35,11 @@ TILES = [
     ("conv2d_weight_grad_tiled<double, 64, 64, 2, 1>", (2, 3, 4, 4), (4, 4, 4), (2, 2), (1, 1)),
     ("conv2d_weight_grad_tiled<double, 64, 64, 1, 2>", (2, 4, 4, 4), (3, 4, 4), (2, 2), (1, 1)),
     ("conv2d_weight_grad_tiled<double, 64, 64, 1, 1>", (1, 1, 9, 8), (5, 7, 6), (1, 2), (3, 3)),
+]
+LARGEST = [
+    ("conv2d_weight_grad_tensor<256, 64, 4, 4, 4>", (5, 4, 4, 6), (260, 3, 3)),
+    ("conv2d_weight_grad_tensor<256, 128, 4, 4, 4>", (5, 8, 4, 6), (260, 3, 3)),
+    ("conv2d_weight_grad_tensor<128, 256, 2, 4, 4>", (5, 32, 4, 6), (132, 3, 3)),
 ]
 
 
@@ -51,13 +57,15 @@ def test_every_tile(kernel, images, weight, stride, padding):
     assert ran(check("conv2d_weight_grad", arguments, dtype, rung))[0] == kernel
 
 
-@pytest.mark.parametrize("kernel, images, weight", [
-    ("conv2d_weight_grad_tensor<256, 128, 4, 4, 4>", (5, 8, 4, 6), (260, 3, 3)),
-    ("conv2d_weight_grad_tensor<128, 256, 2, 4, 4>", (5, 32, 4, 6), (132, 3, 3))])
+@pytest.mark.parametrize("kernel, images, weight", LARGEST, ids=[tile[0] for tile in LARGEST])
 def test_the_largest_tiles(kernel, images, weight):
     arguments = maps(fixed_case(8), images, weight, (2, 2), (1, 1))
     with convolutions.small_gpu():
         assert ran(check("conv2d_weight_grad", arguments)) == [kernel]
+
+
+def test_every_kernel_has_its_case():
+    assert convolutions.instantiated("conv2d_weight_grad") == {tile[0] for tile in TILES + LARGEST}
 
 
 @pytest.mark.parametrize("images", [(3, 2, 11, 12), (19, 1, 11, 12)], ids=["few parts", "many parts"])

@@ -36,6 +36,11 @@ TILES = [
     ("conv_transpose2d_tiled<double, 64, 64, 1, 2>", (2, 3, 4, 4), (4, 4, 4), (2, 2), (1, 1), (0, 0)),
     ("conv_transpose2d_tiled<double, 64, 64, 1, 1>", (3, 1, 9, 8), (5, 7, 6), (1, 2), (3, 3), (0, 1)),
 ]
+LARGEST = [
+    ("conv_transpose2d_tensor<256, 64, 4, 4, 4>", (33, 12, 3, 3), (36, 3, 3)),
+    ("conv_transpose2d_tensor<256, 128, 4, 4, 4>", (33, 8, 3, 3), (68, 3, 3)),
+    ("conv_transpose2d_tensor<128, 256, 2, 4, 4>", (15, 4, 3, 3), (260, 3, 3)),
+]
 
 
 @pytest.mark.parametrize("kernel, image, weight, stride, padding, extra", TILES, ids=[tile[0] for tile in TILES])
@@ -46,14 +51,16 @@ def test_every_tile(kernel, image, weight, stride, padding, extra):
     assert ran(check("conv_transpose2d", arguments, dtype, rung)) == [kernel]
 
 
-@pytest.mark.parametrize("kernel, images, weight", [
-    ("conv_transpose2d_tensor<256, 128, 4, 4, 4>", (33, 8, 3, 3), (68, 3, 3)),
-    ("conv_transpose2d_tensor<128, 256, 2, 4, 4>", (15, 4, 3, 3), (260, 3, 3))])
+@pytest.mark.parametrize("kernel, images, weight", LARGEST, ids=[tile[0] for tile in LARGEST])
 def test_the_largest_tiles(kernel, images, weight):
     case = fixed_case(8)
     arguments = [case.normal(*images), case.normal(images[1], *weight), (2, 2), (1, 1), (0, 1)]
     with convolutions.small_gpu():
         assert ran(check("conv_transpose2d", arguments)) == [kernel]
+
+
+def test_every_kernel_has_its_case():
+    assert convolutions.instantiated("conv_transpose2d") == {tile[0] for tile in TILES + LARGEST}
 
 
 @pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
