@@ -64,6 +64,7 @@ def at_least(low):
 
 positive = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 not_negative = number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
+at_least_one = number(float, "a number of at least 1", lambda x: 1 <= x < math.inf)
 fraction = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 
 

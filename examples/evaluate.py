@@ -15,7 +15,7 @@ from quality import quality
 from sample import draw_latents, generate, load_generator
 
 
-def measure(pictures, name, data_dir=None, seed=0):
+def measure(pictures, name, data_dir=None, seed=0, thorough=False):
     """Images (n, C, size, size) in [-1, 1] against the data set that their generator was trained on -> Quality.
 
     All are compared at the data's own size, or at the samples' if that is smaller or the data a folder of images.
@@ -25,7 +25,7 @@ def measure(pictures, name, data_dir=None, seed=0):
         size = min(size, *data.load(name, data_dir=data_dir).images.shape[2:])
     train, test = load_splits(name, size, data_dir)
     resized = None if size == drawn else data.load(name, drawn, data_dir=data_dir).images
-    return quality(pictures, train, test, seed=seed, resized=resized)
+    return quality(pictures, train, test, seed=seed, resized=resized, thorough=thorough)
 
 
 def load_splits(name, size, data_dir=None):
@@ -69,7 +69,7 @@ def main(argv=None):
         name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
         print(devices.describe(), flush=True)
         pictures = generate(generator, draw_latents(args.n, about, args.seed))
-        print(measure(pictures, name, args.data_dir or data_dir, args.seed))
+        print(measure(pictures, name, args.data_dir or data_dir, args.seed, thorough=True))
 
 
 if __name__ == "__main__":

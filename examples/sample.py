@@ -26,8 +26,11 @@ def load_generator(path):
     if about["networks"]:
         module, _ = arguments.load_networks(about["networks"]["file"], about["networks"]["sha256"])
     else:
-        module = getattr(models, about["model"])
-    generator = models.build(module.Generator, about["architecture"])
+        module = getattr(models, about["model"], None)
+    name = about["architecture"].get("generator", "Generator")  # some models have several
+    if not hasattr(module, name):
+        raise ValueError(f"checkpoint {path} is of {about['model']} with a {name}, which this version does not have")
+    generator = models.build(getattr(module, name), about["architecture"])
     average = about["sampling"]["network"] == "average"
     generator.load_state_dict(state["average"]["module"] if average else state["generator"])
     return generator.train(about["sampling"]["batch_statistics"] == "batch"), about

@@ -2,7 +2,7 @@
 
 The one idea: a set is known by the SHA-256 of its contents, so any mirror is as good as the home page, and none is
 trusted. MNIST and its drop-in Fashion-MNIST are IDX files, CIFAR-10 is taken in its binary version (its Python version
-is a pickle, which can run any code). Nothing is unpacked to disk.
+is a pickle, which can run any code). CycleGAN's pairs are .zip files of photographs. Nothing is unpacked to disk.
 """
 
 import gzip
@@ -48,6 +48,24 @@ SETS = {
     ), {CIFAR_ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}),
 }
 
+# The pairs of the CycleGAN paper that their authors still serve; the SHA-256 are those that TensorFlow Datasets keeps.
+PAIRS = {
+    "apple2orange": "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8",
+    "cezanne2photo": "3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff",
+    "facades": "9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
+    "horse2zebra": "a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
+    "iphone2dslr-flower": "8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113",
+    "maps": "639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
+    "monet2photo": "88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
+    "summer2winter-yosemite": "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
+    "ukiyoe2photo": "02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08",
+    "vangogh2photo": "362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",
+}
+SETS |= {name: (None, (".", name), (
+    "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/",
+    "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/",  # their former home
+), {f"{name.replace('-', '_')}.zip": sha256}) for name, sha256 in PAIRS.items()}
+
 
 def read(name, split, data_dir=None):
     """A set of SETS -> images uint8 (N, C, H, W), labels int64 (N,), classes: see data.load."""
@@ -57,12 +75,12 @@ def read(name, split, data_dir=None):
     return images, labels.astype(np.int64), SETS[name][0]
 
 
-def _find(name, data_dir, *filenames):
+def find(name, data_dir, *filenames):
     """The first of `filenames` that lies in data_dir or, if that is None, the first one, downloaded once -> Path."""
     _, folders, mirrors, sha256 = SETS[name]
     if data_dir is None:
-        urls = [mirror + filenames[0] for mirror in mirrors]
-        return download(filenames[0], urls, sha256[filenames[0]], cache_folder() / name, contents=name != "cifar10")
+        first, urls = filenames[0], [mirror + filenames[0] for mirror in mirrors]
+        return download(first, urls, sha256[first], cache_folder() / name, contents=first.endswith("ubyte.gz"))
     for path in (Path(data_dir, folder, filename) for folder in folders for filename in filenames):
         if path.is_file():
             return path
@@ -73,7 +91,7 @@ def _read_mnist(name, split, data_dir):
     arrays = []
     for kind, axes in (("images", 3), ("labels", 1)):
         file = f"{'train' if split == 'train' else 't10k'}-{kind}-idx{axes}-ubyte"
-        arrays.append(_read_idx(_find(name, data_dir, f"{file}.gz", file, file.replace("-idx", ".idx")), axes))
+        arrays.append(_read_idx(find(name, data_dir, f"{file}.gz", file, file.replace("-idx", ".idx")), axes))
     images, labels = arrays
     if len(images) != len(labels):
         raise ValueError(f"{name} has {len(images)} images but {len(labels)} labels")
@@ -97,7 +115,7 @@ def _read_idx(path, axes):
 def _read_cifar10(name, split, data_dir):
     """Records of 3,073 bytes: a label from 0 to 9, then the red, the green and the blue pixels, 32 x 32 each."""
     members = ["test_batch.bin"] if split == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
-    path = _find(name, data_dir, CIFAR_ARCHIVE, members[0])
+    path = find(name, data_dir, CIFAR_ARCHIVE, members[0])
     with reading(f"{path} is damaged"):
         if path.name == CIFAR_ARCHIVE:
             with tarfile.open(path, "r:gz") as archive:

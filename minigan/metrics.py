@@ -13,6 +13,7 @@ import numpy as np
 from . import devices
 
 BLOCK = 1 << 22  # distances at a time: 32 MB of float64
+SIGMAS = np.logspace(-1, 0, 10)  # the widths that Goodfellow et al. 2014 chose among
 
 
 def _points(least=2, **sets):
@@ -128,3 +129,62 @@ def density_coverage(real, fake, k=5):
     radii = _kth_squared(real, k, "real")
     counts = np.concatenate([np.count_nonzero(d <= radii[rows, None], axis=1) for rows, d in _blocks(real, fake)])
     return float(counts.sum() / (k * len(fake))), float(np.mean(counts > 0))
+
+
+def parzen_log_likelihood(samples, test, sigma=None, *, validation=None):
+    """How likely the test points are if every sample is the centre of a Gaussian (Goodfellow et al. 2014, section 5).
+
+    log p(x) = log mean_i N(x; sample_i, sigma^2 I), in nats. It depends on the unit: published figures are of pixels in
+    [0, 1]; in [-1, 1], twice as far apart, they would be lower by d log 2, for 28 x 28 pixels 543 nats.
+    samples (n, ...), test (m, ...); sigma above 0, or None for that of SIGMAS that makes validation (v, ...), real
+    points apart from the test's, likeliest -> (mean of log p, its standard error std / sqrt(m), sigma).
+    """
+    if (sigma is None) == (validation is None) or sigma is not None and not 0 < sigma < np.inf:
+        raise ValueError(f"sigma is {sigma} and there are {'no ' if validation is None else ''}validation points, "
+                         "expected either a sigma above 0 or points to choose it by")
+    if sigma is None:
+        sigma = float(SIGMAS[_log_densities(samples, validation, SIGMAS, "validation").mean(0).argmax()])
+    found = _log_densities(samples, test, [sigma], "test")
+    return float(found.mean()), float(found.std() / np.sqrt(len(found))), sigma
+
+
+def _log_densities(samples, points, sigmas, name):
+    """log p of each point under each sigma, (n, len(sigmas))."""
+    samples, points = _points(samples=samples, **{name: points}, least=1)
+    blocks = []
+    for _, squared in _blocks(points, samples):
+        nearest = squared.min(1)  # taken out of the sum, so that its largest term is 1 and nothing underflows
+        squared -= nearest[:, None]
+        blocks.append([np.log(np.exp(squared * (-0.5 / s ** 2)).mean(1)) - nearest / (2 * s ** 2) for s in sigmas])
+    return np.concatenate(blocks, axis=1).T - points.shape[1] * np.log(np.sqrt(2 * np.pi) * np.asarray(sigmas))
+
+
+def inception_score(probabilities):
+    """exp(E_x KL(p(y|x) || p(y))): is each image recognised, and are all classes there? (Salimans et al. 2016)
+
+    probabilities: a classifier's p(y|x), (n, classes), rows that sum to 1; p(y) is their mean. From 1 to the number of
+    classes. Only scores by one classifier, of equally many images, compare.
+    """
+    p = np.asarray(devices.to_numpy(probabilities), np.float64)
+    if p.ndim != 2 or p.size == 0 or not (p >= 0).all() or not np.allclose(p.sum(1), 1, atol=1e-3):
+        raise ValueError(f"probabilities of shape {p.shape}, expected (n, classes), at least 0, rows that sum to 1")
+    ratio = np.divide(p, p.mean(0), out=np.ones_like(p), where=p > 0)  # 0 log 0 is 0
+    return float(np.exp((p * np.log(ratio)).sum(1).mean()))
+
+
+def mode_coverage(samples, centres, sigma):
+    """How many modes of a mixture of Gaussians were found, and how purely (Lin et al. 2018, PacGAN) -> (modes, share).
+
+    A sample is of high quality if it lies within 3 sigma of the nearest centre; a mode is captured if such a sample is
+    nearest to it. In two dimensions a perfect generator's share is 1 - exp(-9/2) = 0.9889: more means that its modes
+    are too narrow. samples (n, d); centres (modes, d), no two equal; sigma above 0, the deviation along each axis.
+    """
+    samples, centres = _points(samples=samples, centres=centres, least=1)
+    if not 0 < sigma < np.inf:
+        raise ValueError(f"sigma is {sigma}, expected a number above 0")
+    if (different := len(np.unique(centres, axis=0))) < len(centres):
+        raise ValueError(f"of the {len(centres)} centres only {different} are different: one mode would count twice")
+    nearest, squared = (np.concatenate(parts) for parts in zip(
+        *((d.argmin(1), d.min(1)) for _, d in _blocks(samples, centres))))
+    good = squared <= (3 * sigma) ** 2
+    return len(np.unique(nearest[good])), float(good.mean())

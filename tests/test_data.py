@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import random
+import re
 import struct
 import tarfile
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -293,6 +295,93 @@ def test_images_of_any_size_are_brought_to_image_size(tmp_path):
     assert images.shape == (2, 1, 16, 16) and (images[0] == 50).all() and (images[1] == 150).all()
 
 
+# ---- two kinds of images
+
+
+def test_a_folder_in_the_published_layout_has_two_kinds_of_images(tmp_path):
+    write_images(tmp_path, ["pair/trainA/1.png", "pair/trainA/2.png", "pair/testA/1.png"], value=10)
+    write_images(tmp_path, ["pair/trainB/1.png", "pair/valB/1.png"], value=20)
+    a, b = (data.load(f"pair:{kind}", data_dir=tmp_path) for kind in "AB")
+    assert (len(a), len(b)) == (2, 1) and (a.images == 10).all() and (b.images == 20).all()
+    assert len(data.load(tmp_path / "pair:A", split="test")) == 1
+    assert len(data.load(f"{tmp_path}/pair:B", split="validation")) == 1
+    with pytest.raises(data.MissingSplit, match="pair has no split 'test', expected .*train"):
+        data.load(tmp_path / "pair:B", split="test")
+
+
+def write_pair_zip(path, folders, suffix=".jpg"):
+    """A set as its authors pack it: NAME/trainA/1.jpg and so on, in each folder three images of one value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for value, folder in enumerate(folders):
+            for name in "213":
+                picture = BytesIO()
+                Image.new("RGB", (12, 10), (80 * value, 0, 10 * int(name))).save(picture, "PNG")
+                archive.writestr(f"{path.stem}/{folder}/{name}{suffix}", picture.getvalue())
+            for name in (f"{path.stem}/{folder}/readme.txt", f"__MACOSX/{path.stem}/{folder}/._1.jpg"):
+                archive.writestr(name, "no image")
+
+
+@pytest.mark.parametrize("place", ["summer2winter_yosemite.zip", "summer2winter-yosemite/summer2winter_yosemite.zip"])
+def test_a_published_pair_is_read_out_of_its_zip(tmp_path, place):
+    write_pair_zip(tmp_path / place, ["trainA", "trainB", "testA"])
+    b = data.load("summer2winter_yosemite:B", image_size=8, data_dir=tmp_path)
+    assert b.images.shape == (3, 3, 8, 8) and b.labels is None
+    assert b.images[:, :, 0, 0].tolist() == [[80, 0, 10], [80, 0, 20], [80, 0, 30]]  # in the order of their names
+    assert data.load("Summer2Winter-Yosemite:A", split="test", data_dir=tmp_path).images[0, 0, 0, 0] == 160
+    with pytest.raises(ValueError, match="yosemite.zip holds no images in a folder testB"):
+        data.load("summer2winter_yosemite:B", split="test", data_dir=tmp_path)
+
+
+def test_a_published_pair_may_lie_unpacked(tmp_path):
+    write_images(tmp_path, ["horse2zebra/trainA/1.jpg"])
+    assert len(data.load("horse2zebra:A", data_dir=tmp_path)) == 1
+
+
+def test_a_damaged_zip_is_named_and_a_missing_one_too(tmp_path):
+    path = tmp_path / "maps.zip"
+    write_pair_zip(path, ["trainA"])
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"IDAT", b"IDOT", 1))
+    with pytest.raises(ValueError, match="maps.zip: cannot read the image .*maps/trainA/.*.jpg"):
+        data.load("maps:A", data_dir=tmp_path)
+    path.write_bytes(content[:200])
+    with pytest.raises(ValueError, match="cannot read .*maps.zip: File is not a zip file"):
+        data.load("maps:A", data_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match="found none of horse2zebra.zip"):
+        data.load("horse2zebra:A", data_dir=tmp_path)
+
+
+def test_a_published_pair_is_downloaded_from_its_authors_and_known_by_its_sha256(tmp_path, monkeypatch):
+    asked = []
+    write_pair_zip(tmp_path / "horse2zebra.zip", ["trainA"])
+    monkeypatch.setattr(datasets, "download", lambda *given, **options: asked.append((given, options)) or
+                        tmp_path / "horse2zebra.zip")
+    monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert len(data.load("horse2zebra:A")) == 3
+    ((name, urls, sha256, folder), options), = asked
+    assert name == "horse2zebra.zip" and all(url.endswith("/horse2zebra.zip") for url in urls) and len(urls) > 1
+    assert sha256 == datasets.PAIRS["horse2zebra"] and folder == tmp_path / "cache" / "horse2zebra"
+    assert options == {"contents": False}
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in datasets.PAIRS.values())
+
+
+def test_unreadable_images_are_skipped_and_named_only_if_told_so(tmp_path, capsys):
+    write_images(tmp_path, ["1.png", "2.png", "3.png"])
+    whole = (tmp_path / "2.png").read_bytes()
+    (tmp_path / "2.png").write_bytes(whole[:-25])
+    with pytest.raises(ValueError, match="2.png"):
+        data.load(tmp_path)
+    assert len(data.load(tmp_path, skip_unreadable=True)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("skipped: cannot read the image") and "2.png" in said and said.count("\n") == 1
+    for name in "13":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="holds no image that can be read"):
+        data.load(tmp_path, skip_unreadable=True)
+
+
 # ---- batches
 
 
@@ -337,6 +426,58 @@ def test_batches_resumed_anywhere_are_the_same_to_the_bit(n, draw, taken):
     for _ in range(3 * (n // batch_size) + 1):
         (x, labels), (again, labels_again) = next(batches), next(resumed)
         assert x.tobytes() == again.tobytes() and labels.tolist() == labels_again.tolist()
+
+
+def located(height, width, n=40):
+    """Images whose two channels tell each pixel's row and column, and a third the image."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([np.stack([rows, columns, np.full_like(rows, i)]) for i in range(n)]).astype(np.uint8)
+
+
+def test_a_crop_is_a_square_of_neighbouring_pixels_from_anywhere_mirrored_half_of_the_time():
+    places, mirrored = [], 0
+    batches = data.Batches(located(9, 12), 20, seed=2, crop=7, flip=True)
+    for _ in range(20):
+        x = np.rint((next(batches) + 1) * 127.5).astype(int)
+        assert x.shape == (20, 3, 7, 7)
+        for rows, columns, _ in x:
+            mirrored += (flipped := columns[0, 0] > columns[0, -1])
+            columns = columns[:, ::-1] if flipped else columns
+            top, left = rows[0, 0], columns[0, 0]
+            np.testing.assert_array_equal([rows, columns], np.mgrid[top:top + 7, left:left + 7])
+            places.append((top, left))
+    assert {*places} == {(top, left) for top in range(3) for left in range(6)}
+    assert abs(mirrored / 400 - 0.5) < 5 * 0.5 / 400 ** 0.5
+
+
+def test_neither_crop_nor_flip_leaves_the_order_or_the_images_alone():
+    images = located(6, 6)
+    plain, cropped, flipped = (data.Batches(images, 10, seed=1, **options) for options in
+                               ({}, {"crop": 6}, {"flip": True}))
+    for _ in range(4):  # one epoch: the next orders differ, for mirroring draws numbers too
+        x, y, z = next(plain), next(cropped), next(flipped)
+        np.testing.assert_array_equal(x, y)
+        assert (x[:, 2] == z[:, 2]).all() and not (x == z).all()
+    np.testing.assert_array_equal(next(plain), next(cropped))
+
+
+@pytest.mark.parametrize("taken", [0, 3, 8, 21])
+def test_crops_resume_to_the_same_bits(taken):
+    options = dict(crop=4, flip=True)
+    batches = data.Batches(located(6, 7), 5, seed=4, **options)
+    for _ in range(taken):
+        next(batches)
+    resumed = data.Batches(located(6, 7), 5, seed=9, **options)
+    resumed.load_state_dict(json.loads(json.dumps(batches.state_dict())))
+    for _ in range(20):
+        assert next(batches).tobytes() == next(resumed).tobytes()
+
+
+@pytest.mark.parametrize("crop, message", [(7, "crop is 7, expected at most the images' 6 pixels"), (0, "crop is 0"),
+                                           (2.0, "crop is 2.0")])
+def test_a_crop_that_the_images_do_not_hold_is_refused(crop, message):
+    with pytest.raises(ValueError, match=message):
+        data.Batches(located(6, 9), 2, crop=crop)
 
 
 def test_a_batch_is_contiguous_even_if_the_images_are_not():
@@ -443,6 +584,9 @@ def write_bad(folder):
     ("deep", {}, ValueError, "16bit.png: its pixels have mode I;16, expected 8 bits"),
     ("split", {}, ValueError, "split has no split 'train', expected test"),
     ("flat", {"split": "test"}, ValueError, "flat has no split 'test', expected train"),
+    ("horse2zebra", {}, ValueError, "horse2zebra has two kinds of images, expected horse2zebra:A or horse2zebra:B"),
+    ("flat:A", {}, ValueError, "flat has no folder trainA"), ("horse2zebra:C", {}, FileNotFoundError, "zebra:C is no"),
+    ("digits:A", {}, FileNotFoundError, "digits:A is no data set"),
     ("digits", {"split": "dev"}, ValueError, "split is 'dev', expected one of train, validation, test"),
     ("digits", {"split": "validation"}, ValueError, "no images of split 'validation'"),
     ("mnist", {"split": "validation"}, ValueError, "mnist has no split 'validation', expected train or test"),

@@ -1,5 +1,6 @@
 """Every example as a person runs it: for two steps, in a process of its own; and the README's snippets."""
 
+import importlib
 import json
 import os
 import re
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+import minigan as mg
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -107,15 +110,18 @@ def test_sample_refuses_what_it_cannot_do_in_one_sentence(trained, tmp_path):
         assert len(said.strip().splitlines()) == 1 and "Traceback" not in said
 
 
+MY_NETWORKS = """
+from minigan import nn
+def Generator(latent_dim, image_size, channels):
+    n = channels * image_size ** 2
+    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(), nn.Unflatten(1, (channels, image_size, image_size)))
+def Discriminator(image_size, channels):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, 1), nn.Flatten())
+"""
+
+
 def test_networks_of_ones_own_train_and_sample(tmp_path):
-    (tmp_path / "mine.py").write_text(
-        "from minigan import nn\n"
-        "def Generator(latent_dim, image_size, channels):\n"
-        "    n = channels * image_size ** 2\n"
-        "    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(),\n"
-        "                         nn.Unflatten(1, (channels, image_size, image_size)))\n"
-        "def Discriminator(image_size, channels):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, 1), nn.Flatten())\n")
+    (tmp_path / "mine.py").write_text(MY_NETWORKS)
     run("train_dcgan.py", "--steps", 2, "--networks", "mine.py", folder=tmp_path)
     run("sample.py", "runs/dcgan", "-n", 3, "--out", "x.npy", folder=tmp_path)
     assert np.load(tmp_path / "x.npy").shape == (3, 1, 16, 16)
@@ -138,6 +144,18 @@ def test_a_picture_of_a_graph(tmp_path):
     assert (tmp_path / "graph.png").stat().st_size > 10_000
 
 
+def test_cyclegan_trains_and_translates(tmp_path):
+    small = ("--image-size", 16, "--load-size", 16, "--width", 2, "--blocks", 1, "--patch-width", 2)
+    said = run("train_cyclegan.py", "--steps", 2, *small, "--log-every", 1, folder=tmp_path)
+    assert said.startswith("device cpu") and "the best recolouring" in said
+    header, *rows = (tmp_path / "runs" / "cyclegan" / "log.csv").read_text().splitlines()
+    assert header == "step,d_loss,g_loss,cycle,identity,images_per_second" and len(rows) == 2
+    said = run("translate.py", "runs/cyclegan", "--direction", "BtoA", "--input", "runs/cyclegan/samples",
+               "--out", "out", folder=tmp_path)
+    assert "2 images translated BtoA by the generator of step 2: out" in said
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
 def test_config_repeats_the_run(trained, tmp_path):
     config = json.loads((trained / "runs" / "dcgan" / "config.json").read_text())
     kept = config["arguments"]
@@ -156,3 +174,94 @@ def test_the_readme_shows_both_commands_and_files_that_exist():
     assert "examples/train_dcgan.py" in text and "pip install -e '.[test]' && .venv/bin/pytest" in text
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / path).exists(), path
+
+
+# ---- the other models: every script keeps the contract that train_dcgan.py keeps
+
+SCRIPTS = {"gan": ("train_gan.py", "--hidden", 8, "--units", 4, "--pack", 2, "--k", 2, "--head-start", 3),
+           "wgan-gp": ("train_wgan.py", "--width", 4, "--n-critic", 2, "--norm", "layer"),
+           "wgan-clip": ("train_wgan.py", "--penalty", "clip", "--generator", "mlp", "--critic", "mlp", "--hidden", 8,
+                         "--image-size", 8, "--batch-size", 4)}
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Run an example in this process, which spares seconds of imports: call("sample.py", arguments) in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    return lambda script, *options: importlib.import_module(Path(script).stem).main(list(map(str, options)))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(name, tmp_path, call, capsys):
+    script, *options = SCRIPTS[name]
+    options += ["--log-every", 1, "--quiet"]
+    call(script, *options, "--steps", 3, "--out", "whole")
+    call(script, *options, "--steps", 2, "--out", "parts")
+    call(script, "--steps", 3, "--resume", "--sample-every", 1, "--out", "parts")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert (whole / "checkpoint.npz").read_bytes() == (parts / "checkpoint.npz").read_bytes()
+    files = {path.name for path in whole.iterdir()}
+    assert {"config.json", "log.csv", "samples", "samples.png", "training.gif", "losses.png"} <= files
+    header, *rows = (whole / "log.csv").read_text().splitlines()
+    assert len(rows) == 3 and header == ("step,d_loss,g_loss,images_per_second" if name == "gan" else
+                                         "step,w1,f_loss,g_loss,images_per_second")
+    call("sample.py", "whole", "-n", 3, "--out", "x.npy")
+    size = 16 if name == "wgan-gp" else 8
+    assert np.load(tmp_path / "x.npy").shape == (3, 1, size, size)
+    call("evaluate.py", "whole", "-n", 50)
+    assert "1-nearest-neighbour" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script, options", [("train_gan.py", ()), ("train_wgan.py", ("--n-critic", 1)),
+                                             ("train_wgan.py", ("--generator", "mlp", "--n-critic", 1))])
+def test_networks_of_ones_own_play_every_game(tmp_path, call, script, options):
+    (tmp_path / "mine.py").write_text(MY_NETWORKS)
+    call(script, "--networks", "mine.py", *options, "--steps", 1, "--quiet", "--out", "run")
+    call("sample.py", "run", "-n", 3, "--out", "x.npy")
+    assert np.load(tmp_path / "x.npy").shape[:2] == (3, 1)
+    assert set(mg.load(tmp_path / "run" / "checkpoint.npz")["generator"]) == {"0.weight", "0.bias"}
+
+
+def test_a_clipped_critic_is_clipped_after_its_last_step(tmp_path, call):
+    script, *options = SCRIPTS["wgan-clip"]
+    call(script, *options, "--steps", 1, "--quiet", "--lr", 1e-3, "--out", "run")
+    weights = np.concatenate([w.ravel() for w in mg.load(tmp_path / "run" / "checkpoint.npz")["critic"].values()])
+    assert abs(weights).max() == np.float32(0.01) and (abs(weights) == np.float32(0.01)).mean() > 0.1
+
+
+def test_momentum_and_learning_rate_follow_the_papers_schedule(tmp_path, call):
+    """100 of 300 images a step, so step 11 is in epoch 3, of 5 in which the momentum grows."""
+    np.savez(tmp_path / "noise.npz", images=np.random.default_rng(0).integers(0, 256, (300, 4, 4), np.uint8))
+    call("train_gan.py", "--data", "noise.npz", "--image-size", 4, "--hidden", 3, "--units", 2, "--momentum-epochs", 5,
+         "--steps", 11, "--quiet")
+    settings = mg.load(tmp_path / "runs" / "gan" / "checkpoint.npz")["discriminator_optimizer"]["param_groups"][0]
+    assert settings["momentum"] == pytest.approx(0.5 + 0.2 * 3 / 5)
+    assert settings["lr"] == pytest.approx(0.1 / 1.000004 ** 10, rel=1e-12)
+
+
+def test_the_head_start_is_the_discriminators_alone(call):
+    """With it D has taken more steps than G, and G as many as without."""
+    states = []
+    for head_start in (0, 4):
+        call("train_gan.py", *SCRIPTS["gan"][1:-2], "--head-start", head_start, "--steps", 1, "--quiet", "--out",
+             f"run{head_start}")
+        states.append(mg.load(f"run{head_start}/checkpoint.npz"))
+    assert [state["batches"]["position"] // state["batches"]["batch_size"] for state in states] == [2, 6]
+    assert [state["average"]["count"] for state in states] == [1, 1]
+
+
+@pytest.mark.parametrize("script, options, message", [
+    ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
+    ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
+    ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
+    ("train_wgan.py", ("--norm", "batch"), "--norm batch ties the samples of a batch together"),
+    ("train_wgan.py", ("--image-size", 28), "image_size is 28, expected 16, 32, 64 or 128"),
+    ("train_wgan.py", ("--penalty", "l1"), "invalid choice: 'l1'"),
+    ("mode_coverage.py", ("--method", "vae"), "invalid choice: 'vae'"),
+])
+def test_a_mistake_in_another_scripts_arguments_is_one_sentence(tmp_path, call, capsys, script, options, message):
+    with pytest.raises(SystemExit) as exit:
+        call(script, "--steps", 2, *options)
+    said = capsys.readouterr().err
+    assert exit.value.code == 2 and message in said and len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

@@ -1,5 +1,6 @@
 """The measures equal their definitions, written here as plain loops, and closed forms where there are any."""
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -12,7 +13,9 @@ from minigan import data, images, metrics
 from minigan.metrics import (
     density_coverage,
     frechet_distance,
+    inception_score,
     nearest_distances,
+    parzen_log_likelihood,
     precision_recall,
     two_sample_halves,
     two_sample_test,
@@ -171,6 +174,91 @@ def test_a_dropped_mode_costs_recall_and_an_invented_one_precision():
     assert precision_recall(near, far) == (0, 0) and density_coverage(near, far) == (0, 0)
 
 
+# ---- the Parzen-window log-likelihood
+
+def log_mixture(x, centres, sigma):
+    """log of the mean of the normal densities around the centres, written out."""
+    d = len(x)
+    densities = [math.exp(-distance(x, c) ** 2 / (2 * sigma ** 2)) / (2 * math.pi * sigma ** 2) ** (d / 2)
+                 for c in centres]
+    return math.log(sum(densities) / len(densities))
+
+
+@settings(max_examples=30)
+@given(n=st.integers(1, 9), m=st.integers(1, 9), v=st.integers(1, 9), d=st.integers(1, 4), block=st.integers(1, 40),
+       sigma=st.floats(0.3, 3), seed=st.integers(0, 999))
+def test_parzen_is_a_mixture_of_normal_densities_whatever_the_block(n, m, v, d, block, sigma, seed):
+    metrics.BLOCK = block
+    samples, test, validation = normal(seed, n, d), normal(seed + 1, m, d), 0.3 * normal(seed + 2, v, d)
+    expected = [log_mixture(x, samples, sigma) for x in test]
+    mean, error, used = parzen_log_likelihood(samples, test, sigma)
+    assert mean == pytest.approx(np.mean(expected)) and error == pytest.approx(np.std(expected) / math.sqrt(m))
+    assert used == sigma
+    chosen = parzen_log_likelihood(samples, test, validation=validation)[2]
+    likelihoods = {float(s): np.mean(metrics._log_densities(samples, validation, [s], "validation"))
+                   for s in np.logspace(-1, 0, 10)}
+    assert chosen == max(likelihoods, key=likelihoods.get)
+
+
+def test_parzen_of_many_normal_samples_is_that_of_a_wider_normal():
+    # samples N(0, I) and kernels N(0, s^2 I) add up to N(0, (1 + s^2) I)
+    mean, error, _ = parzen_log_likelihood(normal(0, 20000, 2), normal(1, 2000, 2), 0.5)
+    variance = 1 + 0.5 ** 2
+    assert mean == pytest.approx(-math.log(2 * math.pi * variance) - 1 / variance, abs=4 * error)
+    assert error < 0.03
+
+
+def test_parzen_far_away_neither_underflows_nor_overflows():
+    mean, error, _ = parzen_log_likelihood(np.zeros((3, 784)), np.full((2, 784), 1.0), 0.1)
+    assert mean == pytest.approx(-784 * (50 + math.log(0.1 * math.sqrt(2 * math.pi)))) and error == 0
+
+
+def test_parzen_depends_on_the_unit_by_d_log_2():
+    samples, test = normal(0, 30, 1, 3, 3), normal(1, 20, 1, 3, 3)
+    once, twice = parzen_log_likelihood(samples, test, 0.2), parzen_log_likelihood(2 * samples, 2 * test, 0.4)
+    assert once[0] - twice[0] == pytest.approx(9 * math.log(2)) and once[1] == pytest.approx(twice[1])
+
+
+@pytest.mark.parametrize("options", [{}, {"sigma": 0.2, "validation": np.zeros((2, 2))}, {"sigma": 0.0},
+                                     {"sigma": np.nan}, {"sigma": -1.0}])
+def test_parzen_needs_a_width_or_points_to_choose_it_by(options):
+    with pytest.raises(ValueError, match="expected either a sigma above 0 or points to choose it by"):
+        parzen_log_likelihood(np.zeros((3, 2)), np.zeros((3, 2)), **options)
+
+
+def test_parzen_names_the_set_that_does_not_fit():
+    with pytest.raises(ValueError, match="points of samples have 2 values, of validation 3"):
+        parzen_log_likelihood(np.zeros((3, 2)), np.zeros((3, 2)), validation=np.zeros((3, 3)))
+
+
+# ---- the score in a classifier's probabilities
+
+def test_the_inception_score_is_its_definition():
+    p = np.random.default_rng(0).dirichlet(np.full(5, 0.3), 40)
+    p[:5] = np.eye(5)  # log 0 is never taken
+    marginal = p.mean(0)
+    divergences = [sum(a * math.log(a / b) for a, b in zip(row, marginal) if a > 0) for row in p]
+    assert inception_score(p) == pytest.approx(math.exp(np.mean(divergences)), rel=1e-12)
+    assert inception_score(mg.tensor(p)) == inception_score(p)
+
+
+def test_the_inception_score_counts_classes_and_wants_sure_and_varied_answers():
+    assert inception_score(np.eye(10)[np.arange(100) % 10]) == pytest.approx(10)
+    assert inception_score(np.eye(10)[np.arange(100) % 4]) == pytest.approx(4)
+    assert inception_score(np.full((100, 10), 0.1)) == pytest.approx(1)
+    # one answer of n classes right with probability 1 - t, the rest shared: log n - entropy
+    t, n = 0.3, 5
+    p = np.eye(n) * (1 - t - t / (n - 1)) + t / (n - 1)
+    assert inception_score(p) == pytest.approx(n * (1 - t) ** (1 - t) * (t / (n - 1)) ** t)
+
+
+@pytest.mark.parametrize("p", [np.full((4, 2), 0.4), np.zeros((0, 3)), np.full(4, 0.25), [[1.5, -0.5]],
+                               [[np.nan, 1.0]]])
+def test_what_are_no_probabilities_has_no_score(p):
+    with pytest.raises(ValueError, match="expected .n, classes., at least 0, rows that sum to 1"):
+        inception_score(p)
+
+
 # ---- what a generator's faults do to each of them
 
 def worse_and_worse(x):
@@ -184,10 +272,11 @@ def worse_and_worse(x):
         return x[np.resize(np.flatnonzero(labels >= classes), len(x))]
 
     # Recall does not mind noise, which widens the fakes' balls, nor precision and density a blur or a dropped class;
-    # a slight blur even raises coverage, as it draws the fakes to where the real images are dense.
-    every = {"two-sample on real", "Frechet", "coverage"}
+    # a slight blur even raises coverage and Parzen's likelihood, as it draws the fakes to where real images are dense.
+    every = {"two-sample on real", "Frechet", "coverage", "Parzen"}
     return {"noise": ([x + s * noise for s in (0, 0.1, 0.2, 0.35)], every | {"precision", "density"}),
-            "blur": ([blur(t) for t in (0, 0.3, 0.5, 0.75)], (every - {"coverage"}) | {"two-sample", "recall"}),
+            "blur": ([blur(t) for t in (0, 0.3, 0.5, 0.75)],
+                     (every - {"coverage", "Parzen"}) | {"two-sample", "recall"}),
             "dropped classes": ([without(c) for c in (0, 3, 6, 9)], every | {"two-sample", "recall"})}
 
 
@@ -202,21 +291,26 @@ def test_measures_get_worse_as_images_get_worse(fault):
              "precision": [-precision_recall(real, y)[0] for y in damaged],
              "recall": [-precision_recall(real, y)[1] for y in damaged],
              "density": [-density_coverage(real, y)[0] for y in damaged],
-             "coverage": [-density_coverage(real, y)[1] for y in damaged]}
+             "coverage": [-density_coverage(real, y)[1] for y in damaged],
+             "Parzen": [-parzen_log_likelihood(y, real[::2], validation=real[1::2])[0] for y in damaged]}
     for name in measures:
         assert (np.diff(found[name]) > 0).all(), (name, found[name])
 
 
 # ---- sizes and bad input
 
-def test_memory_is_bounded_by_blocks():
-    metrics.BLOCK = 1 << 18  # 2 MB
+@pytest.mark.parametrize("measure", [
+    precision_recall, density_coverage, two_sample_test, nearest_distances,
+    lambda x, y: parzen_log_likelihood(x, y, validation=y[::3]),
+], ids=["precision, recall", "density, coverage", "two-sample", "nearest", "Parzen"])
+def test_memory_is_bounded_by_blocks(measure):
+    metrics.BLOCK = 1 << 17  # 1 MB
     x, y = normal(0, 3000, 2), normal(1, 3000, 2)  # all pairs: 72 MB
     tracemalloc.start()
-    precision_recall(x, y)
+    measure(x, y)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 16e6
+    assert peak < 8e6
 
 
 def test_tensors_images_and_integers_are_points_too():

@@ -1,7 +1,9 @@
 """The report on generated images finds what is wrong with them, and nothing wrong with real ones."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,12 @@ import pytest
 import classifier
 import evaluate as script
 import minigan as mg
+import quality as report
+import two_sample
 from classifier import area_resize, trained_classifier, translate
 from minigan import data, files, images
 from quality import quality
+from two_sample import trained_two_sample_test
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -78,7 +83,7 @@ def test_a_classifier_is_kept_in_a_file_that_names_what_it_was_trained_on(fresh_
         assert part_of_name in file.name
     trained_classifier(part(TRAIN, slice(1, 201)))  # other images: another file
     assert len(list(fresh_cache.iterdir())) == 2
-    monkeypatch.setattr(classifier, "_train", None)  # now training would fail
+    monkeypatch.setattr(classifier, "train", None)  # now training would fail
     for name, value in weights(trained_classifier(few)).items():
         np.testing.assert_array_equal(value, trained[name])
 
@@ -105,6 +110,20 @@ def test_a_cache_that_cannot_be_written_costs_only_time(fresh_cache, capsys):
     fresh_cache.write_text("a file where the folder should be")
     assert isinstance(trained_classifier(part(TRAIN, slice(200))), classifier.Classifier)
     assert "the classifier cannot be kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size, count", [(8, 128), (16, 128), (5, 128), (4, 32)])
+def test_features_are_what_the_last_layer_sees(size, count):
+    network = classifier.Classifier(1, size, size, classes=3).eval()
+    x = np.random.default_rng(0).uniform(-1, 1, (7, 1, 8, 8)).astype(np.float32)
+    features = network.features(x)
+    assert features.shape == (7, count) and (features >= 0).all()
+    weight, bias = (network.head[1].weight.numpy(), network.head[1].bias.numpy())
+    logits = features.astype(float) @ weight.T + bias
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(network.probabilities(x), p, rtol=1e-4)
+    many = network.features(np.concatenate([x] * 200))  # in blocks of 500
+    np.testing.assert_allclose(many, np.tile(features, (200, 1)), rtol=1e-3, atol=1e-6)
 
 
 def test_images_without_labels_have_no_classifier():
@@ -220,6 +239,123 @@ def test_samples_that_are_no_images_like_the_data_are_refused(samples, message):
         judged(samples)
 
 
+def test_measures_in_features_find_faults_and_real_images_score_what_real_images_score():
+    half = np.arange(len(TEST)) % 2 == 0
+    real = quality(TEST.images[half], TRAIN, part(TEST, ~half))
+    assert real.space == "features" and real.points_a_side == 180
+    noisy = quality((REAL + 0.4 * np.random.default_rng(0).standard_normal(REAL.shape)).clip(-1, 1), TRAIN, TEST)
+    dropped = quality(TRAIN.images[TRAIN.labels > 4], TRAIN, TEST)
+    for found in (real, noisy, dropped):
+        assert set(found.measures) == {"Frechet distance", "precision", "recall", "density", "coverage"}
+        assert all(name in str(found) for name in ("Frechet distance, in features", "Inception-style score"))
+    assert 0.8 < real.measures["Frechet distance"][0] / real.measures["Frechet distance"][1] < 1.25
+    for name in ("precision", "recall", "density", "coverage"):
+        assert abs(np.subtract(*real.measures[name])) < 0.12
+    for found, names in ((noisy, ("precision", "density", "coverage")), (dropped, ("recall", "coverage"))):
+        fake, floor = found.measures["Frechet distance"]
+        assert fake > 1.5 * floor
+        for name in names:
+            assert found.measures[name][0] < found.measures[name][1] - 0.2
+    assert real.score[0] > 8 and noisy.score[0] < noisy.score[1] - 1 and 3.5 < dropped.score[0] < 5.5
+
+
+@pytest.mark.parametrize("fault", ["noise", "blur", "dropped classes"])
+def test_features_and_score_get_worse_as_images_get_worse(fault):
+    network, x, y = trained_classifier(TRAIN), images.to_float(TEST.images), REAL[:360]
+    noise = np.random.default_rng(0).standard_normal(y.shape, np.float32)
+    blurred = (y + np.roll(y, 1, 2) + np.roll(y, 1, 3) + np.roll(y, (1, 1), (2, 3))) / 4
+    worse = {"noise": [(y + s * noise).clip(-1, 1) for s in (0, 0.2, 0.4, 0.6)],
+             "blur": [(1 - t) * y + t * blurred for t in (0, 0.4, 0.7, 1)],
+             "dropped classes": [REAL[TRAIN.labels >= c][:360] for c in (0, 3, 6, 9)]}[fault]
+    distances = [mg.metrics.frechet_distance(network.features(x), network.features(z)) for z in worse]
+    scores = [mg.metrics.inception_score(network.probabilities(z)) for z in worse]
+    assert (np.diff(distances) > 0).all(), distances
+    assert (np.diff(scores) < 0).all(), scores
+
+
+def test_without_labels_the_measures_are_of_pixels():
+    train, test = (part(dataset, slice(None), labelled=False) for dataset in (TRAIN, TEST))
+    found = quality(REAL[:360], train, test)
+    assert found.space == "pixels" and "precision, in pixels" in str(found)
+    chosen = mg.metrics.frechet_distance(images.to_float(TEST.images), REAL[:360])
+    assert found.measures["Frechet distance"][0] == pytest.approx(chosen, rel=1e-6)  # all 360: in any order the same
+
+
+def test_a_thorough_report_trains_a_network_and_has_parzens_likelihood(monkeypatch):
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 150)
+    train, test = (part(dataset, slice(None), labelled=False) for dataset in (TRAIN, TEST))
+    noisy = (REAL + 0.4 * np.random.default_rng(0).standard_normal(REAL.shape)).clip(-1, 1)
+    found = quality(noisy, train, test, thorough=True)
+    assert found.network[0] > 0.7 and abs(found.network[1] - 0.5) < 0.1
+    (fake, error, sigma), (real, *_) = found.parzen
+    assert fake < real - 10 and 0 < error < 2 and sigma in mg.metrics.SIGMAS
+    pixels = mg.metrics.parzen_log_likelihood((noisy + 1) / 2, TEST.images / 255, sigma)
+    assert pixels[:2] == pytest.approx((fake, error), rel=1e-4)  # pixels in [0, 1]
+    assert "trained network's two-sample test" in str(found) and f"sigma {sigma:.3f} and" in str(found)
+    assert judged(noisy).parzen is judged(noisy).network is None
+
+
+def test_parzens_sigma_is_chosen_on_images_that_are_neither_samples_nor_tests(monkeypatch):
+    calls = []
+    monkeypatch.setattr(report, "trained_two_sample_test", lambda x, y: (0.5, 0.5))
+    monkeypatch.setattr(report, "parzen_log_likelihood", lambda x, y, validation: calls.append((x, y, validation)))
+    train, test = (part(dataset, slice(None), labelled=False) for dataset in (TRAIN, TEST))
+    quality(REAL[:300], train, test, thorough=True)
+    last, known = len(TRAIN) - len(TRAIN) // 6, {image.tobytes(): i for i, image in enumerate((REAL + 1) / 2)}
+    for points, tests, validation in calls:
+        assert len(points) == 300 and len(tests) == len(TEST)
+        assert all(known[image.tobytes()] >= last for image in validation) and len(validation) == len(TRAIN) // 6
+    assert all(known[image.tobytes()] < last for image in calls[1][0])  # the floor: training images as samples
+
+
+# ---- a trained two-sample test
+
+def test_a_network_tells_different_sets_apart_and_not_halves_of_one(monkeypatch):
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 150)
+    before = mg.rng.state_dict()
+    order = np.random.default_rng(0).permutation(len(TRAIN))
+    first, second = TRAIN.images[order[:700]], TRAIN.images[order[700:1400]]
+    accuracy, p = trained_two_sample_test(first, second)
+    assert abs(accuracy - 0.5) < 0.06 and p > 0.01
+    accuracy, p = trained_two_sample_test(first, np.roll(second, 1, 3))  # the nearest neighbour is hardly better here
+    assert accuracy > 0.8 and p < 1e-9
+    assert mg.rng.state_dict() == before
+
+
+def test_the_p_value_is_the_tail_of_the_binomial_distribution(monkeypatch):
+    answers = np.array([0] * 30 + [1] * 70)  # of 2 x 50 labels 0, 1: 30 + 50 right
+    monkeypatch.setattr(two_sample, "train", lambda network, dataset: None)
+    monkeypatch.setattr(classifier.Classifier, "probabilities", lambda self, x: np.eye(2)[answers])
+    accuracy, p = trained_two_sample_test(TRAIN.images[:100], TRAIN.images[100:200])
+    assert accuracy == 0.8
+    tail = sum(math.comb(100, k) for k in range(80, 101)) / 2 ** 100
+    assert 0.3 < p / tail < 3
+
+
+def test_the_sets_are_rounded_to_bytes_so_that_rounding_tells_nothing(monkeypatch):
+    seen = []
+    monkeypatch.setattr(two_sample, "train", lambda network, dataset: seen.append(dataset.images))
+    trained_two_sample_test(TRAIN.images[:20], REAL[:20] + 0.001)
+    np.testing.assert_array_equal(np.sort(seen[0][:10], 0), np.sort(seen[0][10:], 0))
+
+
+@pytest.mark.parametrize("x, y", [((5, 1, 8, 8), (4, 1, 8, 8)), ((3, 1, 8, 8), (3, 1, 8, 8)), ((9, 8, 8), (9, 8, 8))])
+def test_sets_of_other_shapes_are_refused_by_the_network(x, y):
+    with pytest.raises(ValueError, match="expected one shape .n, C, H, W., n at least 4"):
+        trained_two_sample_test(np.zeros(x, np.uint8), np.zeros(y, np.uint8))
+
+
+def test_the_two_sample_script_compares_a_data_set_and_an_array(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 20)
+    np.save(tmp_path / "samples.npy", REAL[:100].repeat(2, 2).repeat(2, 3))
+    two_sample.main(["digits", str(tmp_path / "samples.npy"), "-n", "80"])
+    said = capsys.readouterr().out
+    assert "80 images of each, 8 x 8" in said and "on the 80 not seen, p = " in said and "nearest neighbour" in said
+    with pytest.raises(SystemExit):
+        two_sample.main(["digits", "nowhere"])
+    assert "nowhere is no data set and no path" in capsys.readouterr().err
+
+
 # ---- the script
 
 def evaluate(*arguments, cwd):
@@ -233,6 +369,10 @@ def test_the_script_reports_on_a_run(tmp_path):
     done = evaluate("run", "-n", "50", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("device cpu") and "quality of 50 samples" in done.stdout
+    for row in ("Inception-style score", "Frechet distance", "precision", "recall", "density", "coverage",
+                "trained network's two-sample test", "Parzen log-likelihood", "1-nearest-neighbour two-sample test"):
+        figures = re.search(rf"^{row}[a-z, ]* +(\S+) +(\S+)", done.stdout, re.M)  # of the samples, of real images
+        assert figures and all(np.isfinite(float(figure.rstrip("%"))) for figure in figures.groups()), row
     (tmp_path / "run" / "config.json").write_text("{}")
     done = evaluate("run", cwd=tmp_path)
     assert done.returncode == 2 and "config.json is damaged" in done.stderr and "Traceback" not in done.stderr

@@ -2,7 +2,7 @@
 
 import inspect
 
-from . import dcgan
+from . import cyclegan, dcgan, gan, wgan
 
 
 def build(network, arguments):

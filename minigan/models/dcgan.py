@@ -12,7 +12,7 @@ from ..engine import grad
 from ..init import dcgan_
 
 
-def _doublings(image_size):
+def doublings(image_size):
     """How often 4 must be doubled to reach the image size."""
     if image_size not in (16, 32, 64, 128):
         raise ValueError(f"DCGAN: image_size is {image_size}, expected 16, 32, 64 or 128")
@@ -28,7 +28,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
         self.arguments = dict(latent_dim=latent_dim, image_size=image_size, channels=channels, width=width)
         self.latent_dim = latent_dim
-        maps = [width * 2 ** i for i in reversed(range(_doublings(image_size)))]
+        maps = [width * 2 ** i for i in reversed(range(doublings(image_size)))]
         layers = [nn.ConvTranspose2d(latent_dim, maps[0], 4, stride=1, padding=0, bias=False)]
         for here, there in zip(maps, maps[1:] + [channels]):
             layers += [nn.BatchNorm2d(here), nn.ReLU(),
@@ -48,7 +48,7 @@ class Discriminator(nn.Module):
     def __init__(self, image_size=64, channels=3, width=64):
         self.arguments = dict(image_size=image_size, channels=channels, width=width)
         self.shape = (channels, image_size, image_size)
-        maps = [width * 2 ** i for i in range(_doublings(image_size))]
+        maps = [width * 2 ** i for i in range(doublings(image_size))]
         layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
         for here, there in zip(maps, maps[1:]):
             layers += [nn.Conv2d(here, there, 4, stride=2, padding=1, bias=False),

@@ -1,0 +1,109 @@
+"""Translate a folder of images by a trained CycleGAN.
+
+    python examples/translate.py runs/cyclegan --direction AtoB --input photos/ --out translated/
+
+Images may have any size: each is padded by reflection to one that the generator can halve, and the translation is cut
+back. It has the name of the original, as .png.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+import arguments
+import minigan as mg
+from minigan import data, devices, images, models
+from minigan.models.cyclegan import ResnetGenerator, UnetGenerator
+
+GENERATORS = {"resnet": ResnetGenerator, "unet": UnetGenerator}
+DIRECTIONS = ("AtoB", "BtoA")
+
+
+def load_generators(run_or_checkpoint):
+    """A run directory or checkpoint -> (generator A to B, generator B to A, what the checkpoint says of itself: "run").
+
+    Raises FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
+    """
+    path = arguments.find_checkpoint(run_or_checkpoint)
+    state = mg.load(path)
+    about = state.get("run") if isinstance(state, dict) else None
+    if not isinstance(about, dict) or not {*DIRECTIONS} <= state.keys():
+        model = about.get("model") if isinstance(about, dict) else "another kind"
+        raise ValueError(f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that translate")
+    if about["networks"]:
+        module, _ = arguments.load_networks(about["networks"]["file"], about["networks"]["sha256"])
+        Generator = module.Generator
+    else:
+        Generator = GENERATORS[about["architecture"]["generator"]]
+    generators = [models.build(Generator, about["architecture"]) for _ in DIRECTIONS]
+    for generator, direction in zip(generators, DIRECTIONS):
+        generator.load_state_dict(state[direction])
+    return *(generator.eval() for generator in generators), about
+
+
+def translate(generator, x, batch_size=20):
+    """Images float32 (N, C, H, W) in [-1, 1] of any size -> as many of that size, translated."""
+    height, width = x.shape[2:]
+    unit = getattr(generator, "unit", 1)  # sides must be multiples of it; of a network of yours, as it likes
+    more = [max(-n % unit, 8 - n) if unit > 1 else 0 for n in (height, width)]
+    x = np.pad(x, [(0, 0), (0, 0), (0, more[0]), (0, more[1])], mode="reflect")
+    with mg.no_grad():
+        batches = [generator(mg.tensor(x[i:i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
+    return np.ascontiguousarray(np.concatenate(batches)[:, :, :height, :width])
+
+
+def with_channels(image, channels):
+    """uint8 (1 or 3, H, W) -> (channels, H, W): grey repeated, or the luminance of RGB (ITU-R BT.601)."""
+    if len(image) == 3 and channels == 1:
+        return np.rint(np.tensordot([[0.299, 0.587, 0.114]], image, axes=1)).astype(np.uint8)
+    return np.broadcast_to(image, (channels, *image.shape[1:]))
+
+
+def find_images(folder, out, skip_unreadable):
+    """{file in folder: file in out} of all that can be read; ValueError names the files that cannot, unless skipped."""
+    if not folder.is_dir():
+        raise NotADirectoryError(f"--input {folder} is no folder")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"--out {out} lies in --input {folder}: its images would be translated the next time")
+    files, unreadable = {}, []
+    for name in data.image_files(folder):
+        try:
+            images.read_image(folder / name)
+        except ValueError as error:
+            unreadable.append(str(error))
+            continue
+        target = (out / name).with_suffix(".png")
+        if twin := [source for source, other in files.items() if other == target]:
+            raise ValueError(f"{twin[0]} and {folder / name} would both become {target}: rename one")
+        files[folder / name] = target
+    if unreadable and not skip_unreadable:
+        raise ValueError(f"{'; '.join(unreadable)} (--skip-unreadable goes on without)")
+    for error in unreadable:
+        print(f"skipped: {error}")
+    if not files:
+        raise ValueError(f"--input {folder} holds no image that can be read")
+    return files
+
+
+def main(argv=None):
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument("run", help="a run directory or a checkpoint file")
+    parser.add_argument("--direction", choices=DIRECTIONS, default="AtoB", help="(default: %(default)s)")
+    parser.add_argument("--input", required=True, type=Path, metavar="DIR", help="the images, with those in subfolders")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where to write the translations")
+    parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
+    args = parser.parse_args(argv)
+    with arguments.one_sentence():
+        *generators, about = load_generators(args.run)
+        files = find_images(args.input, args.out, args.skip_unreadable)
+    print(devices.describe(), flush=True)
+    generator = generators[DIRECTIONS.index(args.direction)]
+    for source, target in files.items():
+        image = with_channels(images.read_image(source), about["architecture"]["in_channels"])
+        translated = translate(generator, images.to_float(image)[None])
+        images.save_png(target, images.make_grid(translated, padding=0, scale=1))
+    print(f"{len(files)} images translated {args.direction} by the generator of step {about['step']}: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
