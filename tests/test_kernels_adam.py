@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from minigan import reference
 from on_host import on_host, rungs, seeds
-from strategies import cases, dtypes, fixed_case, in_layout, layouts
+from strategies import DTYPES, cases, dtypes, fixed_case, in_layout, layouts
 
 
 def pytorch_step(p, g, m, v, step, lr, betas, eps, weight_decay):
@@ -75,10 +75,11 @@ def test_more_parameters_than_a_table_holds(count):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_parameters_anywhere_in_memory():
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parameters_anywhere_in_memory(dtype):
     """Slices that start off the 16-byte grid take the narrow loads; their neighbours stay as they were."""
     case = fixed_case(4)
-    whole = arrays(case, [(1000,)], np.float32)
+    whole = arrays(case, [(1000,)], dtype)
     before = [same[0].copy() for same in whole]
     views = [[same[0][1:998]] for same in whole]
     plain = [[same[0].copy()] for same in views]

@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 from common import report
 
-from minigan import devices, ladder, launch
+from minigan import cuda, devices, ladder, launch
 
 # What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s. NVIDIA's datasheets;
 # the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that is at hand is measured.
@@ -24,6 +24,8 @@ Gpu = namedtuple("Gpu", "name multiprocessors clock fp32 tf32 bandwidth")
 GPUS = [Gpu("H200", 132, 1.755, 67, 495, 4.3), Gpu("H100", 132, 1.755, 67, 495, 3.0),
         Gpu("A100", 108, 1.41, 19.5, 156, 1.7)]
 ARCHITECTURE = "sm_90"  # of an H200
+LATENCY = 0.6e-6  # seconds from a load to its number, an assumption
+L2_BANDWIDTH = 5.5  # TB/s from the second-level cache, an assumption: NVIDIA publishes none
 MMA_SHARE = 2 / 3  # of the TF32 peak that mma.sync reaches on Hopper; the rest belongs to wgmma
 
 # name: images (N, C, H, W), maps K, kernel, stride, padding
@@ -122,44 +124,62 @@ def launches(case):
     def note(name, grid, block, args, *, shared=0, touches=()):
         found.append(launch.Launch(name, grid, block, shared, None))
     with mock.patch.object(ladder, "launch", note):
-        getattr(ladder, case.operation)(*case.arguments)
+        getattr(cuda, case.operation)(*case.arguments)
     return found
 
 
 def predicted(case, gpu, found, resources):
-    """(milliseconds, what bounds them) of a case: arithmetic where blocks do not come out even, shared memory, memory.
-
-    A wave is all blocks that are there at once. The share of the last wave's places that is empty is lost.
-    """
-    first = found[0]
-    times = {"memory": case.bytes / gpu.bandwidth / 1e9}
-    if case.flops:
-        rung = first.name.split("_")[-1].split("<")[0]
-        blocks = math.prod(first.grid)
-        at_once = gpu.multiprocessors * max(1, round(occupancy(first, resources) * 2048 / math.prod(first.block)))
-        waves = blocks / at_once
-        used = waves / math.ceil(waves) if waves > 1 else min(1, blocks / gpu.multiprocessors)
-        peak = gpu.tf32 * MMA_SHARE if rung == "tensor" else gpu.fp32
-        lines = 128 * gpu.multiprocessors * gpu.clock * used * 1e6  # bytes a millisecond, of all the shared memory
-        times["arithmetic"] = case.flops / (peak * used) / 1e9
-        if rung == "naive":  # two numbers from the first-level cache, which is the same memory, for each multiplication
-            times["loads"] = 4 * case.flops / lines
-        else:
-            times["shared memory"] = case.flops * shared_bytes(first) / lines
+    """(milliseconds, what bounds them) of a case on this GPU."""
+    times = (product_times if case.flops else memory_times)(case, gpu, found[0], resources)
     bound = max(times, key=times.get)
     return times[bound], bound
 
 
-def shared_bytes(row):
-    """Bytes that cross to and from shared memory for each floating-point operation of the tile loop."""
+def memory_times(case, gpu, row, resources):
+    """Little's law: bandwidth times latency is how many bytes must be under way.
+
+    A thread of a naive rung has 4 of them so, of a tiled one four times 4 or 16; half of all bytes are written, but for
+    kernels that only sum.
+    """
+    threads = min(math.prod(row.grid) * math.prod(row.block), occupancy(row, resources) * 2048 * gpu.multiprocessors)
+    each = 4 if "_naive<" in row.name else 4 * 4 * int(row.name[-2])
+    reads = 1 if any(word in row.name for word in ("sum", "statistics")) else 0.5
+    share = threads * each / (gpu.bandwidth * 1e12 * LATENCY * reads)
+    memory = case.bytes / gpu.bandwidth / 1e9
+    return {"memory": memory, "latency": memory / share}
+
+
+def product_times(case, gpu, row, resources):
+    """Arithmetic, the caches and shared memory, as far as blocks come out even.
+
+    A wave is all blocks that are there at once. The share of the last wave's places that is empty is lost.
+    """
+    blocks = math.prod(row.grid)
+    waves = blocks / (gpu.multiprocessors * max(1, round(occupancy(row, resources) * 2048 / math.prod(row.block))))
+    used = waves / math.ceil(waves) if waves > 1 else min(1, blocks / gpu.multiprocessors)
+    peak = gpu.tf32 * MMA_SHARE if "_tensor<" in row.name else gpu.fp32
+    shared = 128 * gpu.multiprocessors * gpu.clock / 1000  # TB/s: 128 bytes a clock of each multiprocessor
+    times = {"memory": case.bytes / gpu.bandwidth, "arithmetic": case.flops / (peak * used)}
+    if "_naive<" in row.name:  # two numbers from the first-level cache, which is that memory too, per multiplication
+        times["loads"] = 4 * case.flops / (shared * used)
+    else:
+        once, again = tile_bytes(row)
+        times["second-level cache"] = case.flops * once / (L2_BANDWIDTH * used)
+        times["shared memory"] = case.flops * again / (shared * used)
+    return {bound: time / 1e9 for bound, time in times.items()}
+
+
+def tile_bytes(row):
+    """Bytes for each floating-point operation of the tile loop: from the second-level cache, through shared memory."""
     numbers = row.name.split("<")[1].rstrip(">").split(", ")
     if "_tensor<" in row.name:
-        rows, columns, warps_down = map(int, numbers[:3])
-        read = 4 * (rows // warps_down + columns // (4 // warps_down))
+        rows, columns, down = map(int, numbers[:3])
+        warps = math.prod(row.block) // 32
+        read = warps * (rows // down + columns // (warps // down))
     else:
         rows, columns = map(int, numbers[1:3])
         read = 16 * rows // 2 + 8 * columns  # per step: a warp's 2 x 16 threads share their rows and their columns
-    return 4 * (read + rows + columns) / (2 * rows * columns)
+    return tuple(4 * numbers / (2 * rows * columns) for numbers in (rows + columns, read + rows + columns))
 
 
 def occupancy(row, resources):
@@ -181,7 +201,7 @@ def known_without_a_gpu(cases, gpu):
             taken.setdefault(row.name, row)
         milliseconds, bound = predicted(case, gpu, found, resources)
         ideal = roofline(case, gpu, rung)
-        rows.append([case.operation, rung, case.size, *work(case), " + ".join(map(short, found)),
+        rows.append([case.operation, rung, case.size, *work(case), in_short(found),
                      f"{1000 * ideal:.1f}", f"{1000 * milliseconds:.1f}", bound, f"{ideal / milliseconds:.0%}"])
     return rows, [static_row(row, resources) for row in taken.values()]
 
@@ -193,8 +213,10 @@ def static_row(row, resources):
             found["stack"]]
 
 
-def short(row):
-    return f"{row.name.split(':')[1]} x {' x '.join(map(str, row.grid))}"
+def in_short(found):
+    """The launches: kernel and grid of the first three, and how many more."""
+    names = [f"{row.name.split(':')[1]} x {' x '.join(map(str, row.grid))}" for row in found]
+    return " + ".join(names[:3]) + (f" + {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def work(case):
@@ -230,7 +252,7 @@ def memory_requests():
     for operation, arguments in small.items():
         for rung in ladder.RUNGS[operation]:
             with launch.trace(counting=True) as seen, ladder.rung(rung):
-                getattr(ladder, operation)(*arguments)
+                getattr(cuda, operation)(*arguments)
             for row in seen:
                 shared = [line for line in row.report.lines if line.space == "shared"]
                 taken, ideal = row.report.sectors_per_request
@@ -275,7 +297,7 @@ def in_turn(case, rung, torch, rounds):
     """Milliseconds of minigan, and of PyTorch or None."""
     xp = devices.xp
     flush = xp.empty(64 << 20, np.float32)
-    arguments, kernel = mapped(xp.asarray, case.arguments), getattr(ladder, case.operation)
+    arguments, kernel = mapped(xp.asarray, case.arguments), getattr(cuda, case.operation)
     with ladder.rung(rung):
         ours = milliseconds(lambda: kernel(*arguments), xp, rounds, flush)
     if torch is None:
