@@ -2,8 +2,8 @@
 
 Rules make the mutants from the text. Each is compiled for the host device from a copy of kernels/ and held against the
 very functions of test_kernels_*.py, of which those that Hypothesis drives get fixed cases, in a process of its own,
-which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all, a number so many, and a word those
-in whose names it occurs: "gemm.cuh", "barrier".
+which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all (an hour on two cores), a number so
+many, and a word those in whose names it occurs: "gemm.cuh", "barrier".
 """
 import functools
 import hashlib
@@ -30,13 +30,14 @@ import test_kernels_conv2d
 import test_kernels_conv2d_weight_grad
 import test_kernels_conv_transpose2d
 import test_kernels_pointwise
+import test_kernels_steps
 from minigan import host, launch
 from strategies import DTYPES, LAYOUTS, fixed_case
 
 MEMORY = test_kernels_adam, test_kernels_batch_norm, test_kernels_pointwise
-CONVOLUTIONS = test_kernels_conv2d, test_kernels_conv_transpose2d, test_kernels_conv2d_weight_grad
+CONVOLUTIONS = test_kernels_conv2d, test_kernels_conv_transpose2d, test_kernels_conv2d_weight_grad, test_kernels_steps
 TESTS = {"common.cuh": MEMORY + CONVOLUTIONS, "memory.cuh": MEMORY, "gemm.cuh": CONVOLUTIONS,
-         "conv2d.cu": CONVOLUTIONS[:1], "conv_transpose2d.cu": CONVOLUTIONS[1:2],
+         "conv2d.cu": CONVOLUTIONS[::3], "conv_transpose2d.cu": CONVOLUTIONS[1::2],
          "conv2d_weight_grad.cu": CONVOLUTIONS[2:], "adam.cu": MEMORY[:1], "batch_norm.cu": MEMORY[1:2],
          "channels.cu": MEMORY[2:], "leaky_relu.cu": MEMORY[2:], "bce_with_logits.cu": MEMORY[2:]}
 RUNGS = ("naive", "tiled"), (("naive", np.float32), ("naive", np.float64), ("tiled", np.float32), ("tiled", np.float64),
@@ -84,6 +85,9 @@ EQUIVALENT = [
     (r"shuffle moved: .*xor", "17, 9, 5, 3, 2 instead of 16, 8, 4, 2, 1 unite all lanes as well"),
     (r"threadIdx\.x <=? DEPTH && length", "what threads beyond DEPTH hold is not used"),
     (r"bound moved: return \(?x >=? 0 \?", "at x = 0 both sides give the same number"),
+    (r"condition turned: (static constexpr int STAGES|Place own\[).* \|\| ", "not the best number, but enough"),
+    (r"last turn lost: for \(; row \+ 3", "rows that do not go four at a time go one by one"),
+    (r"-> if \(!DEEP && i >= 0\)", "at i = 0 the line is the one whose step is there already"),
     (r"-> if \((?!next \+ 1 < end\)).*find_steps\(next \+ 1\);", "steps beyond the end are found in vain"),
 ]
 
