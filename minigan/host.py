@@ -109,7 +109,7 @@ def library(file, expressions, *, sanitize=None):
                for part in ("runtime", "memory")]
     entries = "".join(f'    {{"{name}", run<&{name}>}},\n' for name in expressions)
     text = f'#include "{source}"\nnamespace host {{\nextern const Entry entries[] = {{\n{entries}}};\n}}\n'
-    checks = "-fsanitize=thread,bounds" + (f",{sanitize}" if sanitize else "")
+    checks = "-fsanitize=thread,bounds-strict" + (f",{sanitize}" if sanitize else "")
     path = _built(f"{source.stem}.so", _sources(source), [*_KERNEL_FLAGS, checks, "-I", folder, "-x", "c++", "-", "-x",
                                                       "none", *objects, *_LIBRARIES], text)
     made = _load(path, tuple(expressions))
