@@ -26,7 +26,6 @@ class Generator(nn.Module):
     """
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
-        self.arguments = dict(latent_dim=latent_dim, image_size=image_size, channels=channels, width=width)
         self.latent_dim = latent_dim
         maps = [width * 2 ** i for i in reversed(range(doublings(image_size)))]
         layers = [nn.ConvTranspose2d(latent_dim, maps[0], 4, stride=1, padding=0, bias=False)]
@@ -46,7 +45,6 @@ class Discriminator(nn.Module):
     """Images (N, channels, image_size, image_size) in [-1, 1] -> logits (N,): positive means "real"."""
 
     def __init__(self, image_size=64, channels=3, width=64):
-        self.arguments = dict(image_size=image_size, channels=channels, width=width)
         self.shape = (channels, image_size, image_size)
         maps = [width * 2 ** i for i in range(doublings(image_size))]
         layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
