@@ -17,11 +17,17 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
-def run(script, *arguments, folder, expect=0):
-    """Run an example in a folder; returns its output, standard error last."""
+def completed(script, *arguments, folder, expect=0):
+    """Run an example in a folder to its end; returns what subprocess.run does."""
     done = subprocess.run([sys.executable, str(EXAMPLES / script), *map(str, arguments)], cwd=folder, text=True,
                           capture_output=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def run(script, *arguments, folder, expect=0):
+    """The same; returns its output, standard error last."""
+    done = completed(script, *arguments, folder=folder, expect=expect)
     return done.stdout + done.stderr
 
 
@@ -29,7 +35,7 @@ def run(script, *arguments, folder, expect=0):
 def trained(tmp_path_factory):
     """A folder with runs/dcgan, trained for two steps with narrow networks."""
     folder = tmp_path_factory.mktemp("trained")
-    said = run("train_dcgan.py", "--steps", 2, "--width", 4, "--log-every", 1, folder=folder)
+    said = completed("train_dcgan.py", "--steps", 2, "--width", 4, "--log-every", 1, folder=folder).stdout
     assert said.startswith("device cpu")
     assert "1-nearest-neighbour" in said
     assert said.rstrip().endswith(os.path.join("runs", "dcgan", "samples.png"))
