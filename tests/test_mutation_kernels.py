@@ -165,12 +165,16 @@ def checks(*modules, cases=CASES):
 
 
 def judge(pipe, mutant, folder, some):
-    """Send (the first of the checks that notices the mutant, or None, and what it said). In a process of its own."""
+    """Send (the first of the checks that notices the mutant, or None, and what it said). In a process of its own.
+
+    That process is a fork: what its parent had loaded are the kernels as they are, and must be forgotten.
+    """
     (folder / mutant.file).write_text(mutant.text, encoding="utf-8")
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     with mock.patch.object(host, "kernels_folder", lambda: folder), \
             mock.patch.object(launch, "kernels_folder", lambda: folder), \
             mock.patch.object(launch, "host", SimpleNamespace(library=lambda *_: None, run=host.run)), \
+            mock.patch.dict(host._loaded, clear=True), \
             mock.patch.dict(os.environ, MINIGAN_CACHE=str(folder.parent / "cache")):
         for name, check in some:
             try:
