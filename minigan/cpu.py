@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from . import im2col, winograd
-from .threads import empty, matmul, parallel, scratch, split
+from .threads import empty, parallel, product, scratch, split
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
@@ -46,9 +46,9 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
-    rows = g if g.ndim == 2 else _rows(g)
-    if rows.size <= _PIECE:
-        return matmul(np.ones((1, len(rows)), g.dtype), rows)[0]
+    if g.ndim == 2:                     # of a network of products
+        return product(np.ones((1, len(g)), g.dtype), g)[0]
+    rows = _rows(g)
     pieces = _pieces(rows)
     sums = np.empty((len(pieces), rows.shape[1]), g.dtype)
     parallel(lambda i: _column_sums(rows[pieces[i]], sums[i]), range(len(pieces)))
@@ -182,18 +182,18 @@ def _leaky_relu(x, slope, out):
     if slope == 0:
         return np.maximum(x, 0, out=out)            # not 0 x, which is NaN at infinity
     with np.errstate(over="ignore"):
-        scaled = np.multiply(x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype))
+        scaled = np.multiply(x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype) if out is x else out)
     return (np.maximum if slope <= 1 else np.minimum)(x, scaled, out=out)
 
 
 def _leaky_relu_grad(g, y, slope, out):
     positive = np.greater(y, 0, out=scratch("positive", y.shape, bool))
-    factor = scratch("factor", y.shape, y.dtype)
-    np.copyto(factor, positive)                     # then arithmetic: np.where takes ten times as long
     if slope > 1:
-        np.copyto(factor, slope, where=~positive)
-    elif slope > 0:
-        np.maximum(factor, y.dtype.type(slope), out=factor)
+        return np.multiply(g, np.where(positive, y.dtype.type(1), y.dtype.type(slope)), out=out)
+    # Arithmetic, which takes a tenth of np.where's time; (1 - slope) + slope rounds to 1 exactly, for no error of
+    # 1 - slope is more than half the distance from 1 to its neighbours.
+    factor = np.multiply(positive, y.dtype.type(1) - y.dtype.type(slope), out=scratch("factor", y.shape, y.dtype))
+    factor += y.dtype.type(slope)
     return np.multiply(g, factor, out=out)
 
 

@@ -103,9 +103,10 @@ def record(value, *edges):
     inputs and returns a tuple. VJPs of inputs that require no gradient are dropped, with all that they captured.
     """
     y, kept, keeping = Tensor(value), [], recording.get()
+    memory = _memory(y)
     for inputs, vjp in edges:
         inputs = inputs if type(inputs) is tuple else (inputs,)
-        if _memory(y) == _memory(inputs[0]):
+        if _memory(inputs[0]) == memory:
             y._version = inputs[0]._version  # a view
         if keeping and any(nodes := [x.node if x is not None and x._requires_grad else None for x in inputs]):
             kept.append((nodes, vjp, vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2))

@@ -282,7 +282,7 @@ def matmul(x, y):
         return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
     if len(xs) == 1:
         return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
-    return record(threads.matmul(x.data, y.data), (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
+    return record(threads.product(x.data, y.data), (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
                   (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)))
 
 
