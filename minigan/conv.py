@@ -107,10 +107,14 @@ def pair(what, value, least):
     return values
 
 
-def _check(name, x, weight, bias, dilation, groups, weight_axes):
-    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels and of the output's."""
+def check_undilated(name, dilation, groups):
     if dilation not in (1, (1, 1)) or groups != 1:
         raise ValueError(f"{name}: dilation {dilation} and groups {groups} are not supported, only 1 and 1")
+
+
+def _check(name, x, weight, bias, dilation, groups, weight_axes):
+    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels and of the output's."""
+    check_undilated(name, dilation, groups)
     for what, t, ndim in [("x", x, 4), ("weight", weight, 4)] + [("bias", bias, 1)] * (bias is not None):
         if raw(t).ndim != ndim or 0 in t.shape:
             raise ValueError(f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty")

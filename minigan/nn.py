@@ -4,12 +4,13 @@ Names, shapes and initial weights are PyTorch's, so weights move both ways with 
 """
 
 import math
+import numbers
 
 import numpy as np
 
 from . import functional as F
 from . import init, rng
-from .conv import pair
+from .conv import check_undilated, pair
 from .engine import Tensor, no_grad
 from .ops import getitem
 from .tensors import ones, tensor, zeros
@@ -168,6 +169,8 @@ class Sequential(Module):
 
 def _weights(shape, out_features, bias):
     """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
+    if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1 for n in shape):
+        raise ValueError(f"a layer has weights of shape {shape}, expected whole numbers, at least one of each")
     fan_in, (out, *rest) = math.prod(shape[1:]), shape
     # a convolution's lies in memory as the kernels want it, channels innermost; so do its gradient and Adam's moments
     weight = zeros(shape) if len(shape) == 2 else zeros(out, *rest[1:], rest[0]).permute(0, 3, 1, 2)
@@ -188,7 +191,8 @@ class Linear(Module):
 class Conv2d(Module):
     """F.conv2d with its own weight (out_channels, in_channels, kH, kW)."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, bias=True):
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, dilation=1, groups=1, bias=True):
+        check_undilated("Conv2d", dilation, groups)
         shape = out_channels, in_channels, *pair("kernel_size", kernel_size, 1)
         self.weight, self.bias = _weights(shape, out_channels, bias)
         self.stride, self.padding = stride, padding
@@ -200,7 +204,9 @@ class Conv2d(Module):
 class ConvTranspose2d(Module):
     """F.conv_transpose2d with its own weight (in_channels, out_channels, kH, kW)."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, output_padding=0, bias=True):
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, output_padding=0, groups=1,
+                 bias=True, dilation=1):
+        check_undilated("ConvTranspose2d", dilation, groups)
         shape = in_channels, out_channels, *pair("kernel_size", kernel_size, 1)
         self.weight, self.bias = _weights(shape, out_channels, bias)
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
