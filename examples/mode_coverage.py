@@ -1,6 +1,6 @@
 """How many modes of the ring and the grid does each GAN find? Ten seeds of each, by the measure of PacGAN.
 
-    python examples/mode_coverage.py                                    # the CPU protocol, under two hours on two cores
+    python examples/mode_coverage.py                                    # the CPU protocol, an hour on two cores
     python examples/mode_coverage.py --data grid --method gan pacgan2 --seeds 3
     python examples/mode_coverage.py --full                             # the published protocol, for a GPU
 
@@ -94,7 +94,7 @@ class Protocol:
         return G, nn.Sequential(Scale(2 / size), D)
 
 
-CPU = Protocol("cpu", (3, 128), (3, 128, 1), {"gan": 15_000, "pacgan2": 15_000, "pacgan4": 10_000, "wgan-gp": 5_000},
+CPU = Protocol("cpu", (3, 128), (3, 128, 1), {"gan": 10_000, "pacgan2": 10_000, "pacgan4": 8_000, "wgan-gp": 3_000},
                lr=1e-3, beta1=0.5, batch_size=256, published=False)
 FULL = Protocol("full", (4, 400), (3, 200, 5), dict.fromkeys(METHODS, 400 * POINTS // 100), lr=1e-4, beta1=0.8,
                 batch_size=100, published=True)
