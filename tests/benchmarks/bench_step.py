@@ -1,7 +1,8 @@
 """Whole training steps, minigan and PyTorch in turn in one process on the same cores: time and peak memory.
 
 One step is what the examples do: the discriminator learns from a real and a generated batch, then the generator learns
-through the frozen discriminator; Adam for both. `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
+through the frozen discriminator; Adam for both. Each model has a process of its own, as a training has: what one leaves
+behind in the allocator decides how many page faults the next one's small arrays cost. `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
 Where minigan's device is cuda, both run on the GPU.
 """
 import argparse
@@ -116,7 +117,7 @@ STEPS = {"minigan": minigan_step, "PyTorch": pytorch_step}
 
 
 def time_steps(model, batch_size, rounds):
-    """Milliseconds per step, both libraries in turn, at the second of two steps: {library: array of rounds}."""
+    """Milliseconds per step, both libraries in turn, at the second of two steps: {library: list of rounds}."""
     steps = {name: make(model, batch_size) for name, make in STEPS.items()}
     times = {name: [] for name in steps}
     for i in range(rounds + 3):
@@ -127,18 +128,19 @@ def time_steps(model, batch_size, rounds):
             step()
             if i >= 3:
                 times[name].append(1000 * (time.perf_counter() - start))
-    return {name: np.array(t) for name, t in times.items()}
+    return times
 
 
-def peak_memory(library, model, batch_size):
-    """Megabytes that ten steps need above what the process held once its modules were imported."""
-    code = f"import bench_step; bench_step.measure_memory({library!r}, {model!r}, {batch_size})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=sys.path[0], check=True, capture_output=True, text=True)
+def in_a_process(function, *arguments):
+    """What a function of this file returns in a process of its own."""
+    code = (f"import json, bench_step; bench_step.torch_device = {torch_device!r}; "
+            f"print(json.dumps(bench_step.{function.__name__}(*{arguments!r})))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=sys.path[0], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
-def measure_memory(library, model, batch_size):
-    """Run in a process of its own: the peak resident size over ten steps, less what was resident after the imports.
+def peak_memory(library, model, batch_size):
+    """Megabytes that ten steps need above what the process held once its modules were imported.
 
     An import's own peak may be higher than a small network's, so Linux's high-water mark is set back first.
     """
@@ -151,7 +153,7 @@ def measure_memory(library, model, batch_size):
     step = STEPS[library](model, batch_size)
     for _ in range(10):
         step()
-    print(high_water_mark() - before)
+    return high_water_mark() - before
 
 
 def high_water_mark():
@@ -174,12 +176,12 @@ def main():
     for model, name, default, rounds in (("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
                                          ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds)):
         batch = args.batch_size or default
-        times = time_steps(model, batch, rounds)
+        times = {name: np.array(t) for name, t in in_a_process(time_steps, model, batch, rounds).items()}
         rows.append([f"{name}, batch {batch}", *(f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
                                                  for t in times.values()),
                      f"{np.median(times['PyTorch'] / times['minigan']):.2f}"])
         if not on_gpu:  # a process's resident memory says nothing of a GPU's
-            memory = {library: peak_memory(library, model, batch) for library in STEPS}
+            memory = {library: in_a_process(peak_memory, library, model, batch) for library in STEPS}
             rows[-1] += [*(f"{m:.0f}" for m in memory.values()), f"{memory['minigan'] / memory['PyTorch']:.2f}"]
     header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan"]
     header += [] if on_gpu else ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
