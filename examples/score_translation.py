@@ -7,7 +7,7 @@ which it sees the photographs of one half of the sources and the masks of the ot
 
     python examples/train_cyclegan.py --data-a cells.npz --data-b cells.npz:masks --halves source \\
         --image-size 64 --load-size 64 --width 16 --blocks 3 --patch-width 32 --patch-layers 2 \\
-        --batch-size 2 --lr 1e-3 --steps 12000 --constant-steps 6000 --decay-steps 6000 --out runs/cells
+        --batch-size 2 --lr 1e-3 --steps 8000 --constant-steps 4000 --decay-steps 4000 --out runs/cells
 
 The root mean square error over all pixels stands beside what needs no training: the image as it is, the mean image of
 the target, and the best recolouring, in which every colour becomes the mean of what it stands for in these very test
