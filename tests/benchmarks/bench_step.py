@@ -2,7 +2,8 @@
 
 One step is what the examples do: the discriminator learns from a real and a generated batch, then the generator learns
 through the frozen discriminator; Adam for both. Each model has a process of its own, as a training has: what one leaves
-behind in the allocator decides how many page faults the next one's small arrays cost. `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
+behind in the allocator decides how many page faults the next one's small arrays cost.
+`python tests/benchmarks/bench_step.py --write FILE` keeps the table.
 Where minigan's device is cuda, both run on the GPU.
 """
 import argparse
