@@ -2,7 +2,8 @@
 
 NumPy lets go of Python's lock inside every large operation, so ordinary threads run truly in parallel. BLAS can
 only divide its own matrix products; dividing a whole pass (gather, product, write) instead keeps each thread's
-band in its own cache. BLAS's own threads must then rest: they spin after every product and slow whatever follows.
+band in its own cache. BLAS's own threads must then rest: they spin after every product and slow whatever follows. Only
+networks of products alone leave them their work (`product`).
 How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the cores allowed.
 """
 import collections
@@ -199,8 +200,9 @@ def linear(x, weight, bias=None):
 def product(x, y):
     """x @ y on BLAS's own threads, for networks that are nothing but products.
 
-    They wake in a tenth of the 50 us that ours take, for they spin for some 100 ms after a product. That is what a step
-    of such a network gains a tenth by, but what a convolution on our threads would lose a fifth by: it uses `matmul`.
+    They spin for some 100 ms after a product, so the next one need not wait for them to wake, as it waits 50 us for
+    ours: a tenth of such a network's step. But what runs on our threads meanwhile is slowed, a network of convolutions
+    with one linear layer by a fifth. So convolutions use `matmul`.
     """
     if not isinstance(x, np.ndarray) or x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype:
         return x @ y
