@@ -7,29 +7,47 @@
 //
 //     dbias = sum of dz,   dweight = sum of dz z,   dx = weight inv_std (dz - dbias / m - z dweight / m).
 //
-// The statistics read x once, the forward pass reads and writes once: 12 bytes per float in training, 8 in evaluation,
-// where scale and shift come from the running statistics. The gradient reads g, x and y for its two sums and again for
+// The statistics read x once and leave behind all that is per channel: a network has dozens of such short vectors, and a
+// launch for each step of their arithmetic would cost more than the images. The forward pass reads and writes once: 12
+// bytes per float in training, 8 in evaluation, where scale and shift come from the running statistics. The gradient reads g, x and y for its two sums and again for
 // dx: 28 bytes. Instance norm is the same with rows (h, w) and N C columns. Where there is no activation, the slope is
 // 1 and the gradient's y is g once more: then dz = g, and the second read of g comes from the first-level cache.
 #include "memory.cuh"
 
-// mean[c] = sum of x[r][c] / rows,   var[c] = sum of (x[r][c] - mean[c])^2 / rows, one thread per channel.
+// y[0..3][c] = mean, inv_std = 1 / sqrt(var + eps), scale, shift; and the running statistics go by `momentum` towards
+// mean and the unbiased variance.
+template <typename T>
+__device__ void finish_channel(int c, T mean, T var, const T* weight, const T* bias, T* running_mean, T* running_var,
+                               T* y, T momentum, T eps, int rows, int channels) {
+    const T inv_std = 1 / sqrt(var + eps), scale = weight ? inv_std * weight[c] : inv_std;
+    y[c] = mean;
+    y[channels + c] = inv_std;
+    y[2 * channels + c] = scale;
+    y[3 * channels + c] = (bias ? bias[c] : T(0)) - mean * scale;
+    if (running_mean == nullptr) return;
+    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean;
+    running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * rows / (rows - 1));
+}
+
+// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel.
 template <typename T>
 __global__ void batch_norm_statistics_naive(const T* __restrict__ x,            // (rows, C)
-                                            T* __restrict__ mean,               // (C)
-                                            T* __restrict__ var,                // (C)
-                                            int rows, int channels) {
+                                            const T* __restrict__ weight,       // (C), or null: 1
+                                            const T* __restrict__ bias,         // (C), or null: 0
+                                            T* __restrict__ running_mean,       // (C), or null: none are kept
+                                            T* __restrict__ running_var,        // (C), or null
+                                            T* __restrict__ y,                  // (4, C): see finish_channel
+                                            T momentum, T eps, int rows, int channels) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= channels) return;
     T total = 0, squares = 0;
     for (int row = 0; row < rows; row++) total += x[row * channels + c];
-    const T centre = total / rows;
+    const T mean = total / rows;
     for (int row = 0; row < rows; row++) {
-        const T d = x[row * channels + c] - centre;
+        const T d = x[row * channels + c] - mean;
         squares += d * d;
     }
-    mean[c] = centre;
-    var[c] = squares / rows;
+    finish_channel(c, mean, squares / rows, weight, bias, running_mean, running_var, y, momentum, eps, rows, channels);
 }
 
 // y[r][c] = act(x[r][c] scale[c] + shift[c]), one thread per number i = r C + c.
@@ -123,13 +141,16 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
     partial[(2 * blockIdx.x + 1) * channels + c] = total.m2;
 }
 
-// mean[c] and var[c] = m2 / rows of the union of the bands; each but the last has `band` rows. The same tiles, whose
-// rows are now the bands.
+// mean and var = m2 / rows of the union of the bands; each but the last has `band` rows. The same tiles, whose rows are
+// now the bands.
 template <typename T>
 __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ partial,    // (bands, 2, C)
-                                                  T* __restrict__ mean,             // (C)
-                                                  T* __restrict__ var,              // (C)
-                                                  int rows, int channels, int band, int bands) {
+                                                  const T* __restrict__ weight,     // (C), or null: 1
+                                                  const T* __restrict__ bias,       // (C), or null: 0
+                                                  T* __restrict__ running_mean,     // (C), or null: none are kept
+                                                  T* __restrict__ running_var,      // (C), or null
+                                                  T* __restrict__ y,                // (4, C): see finish_channel
+                                                  T momentum, T eps, int rows, int channels, int band, int bands) {
     const Tile tile = Tile::of<1>(bands, channels, bands);
     Moments<T> moments[1] = {};
 #pragma unroll 4
@@ -139,8 +160,8 @@ __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ partial,
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<1>(channels);
     if (c >= channels) return;
-    mean[c] = total.mean;
-    var[c] = total.m2 / rows;
+    finish_channel(c, total.mean, total.m2 / rows, weight, bias, running_mean, running_var, y, momentum, eps, rows,
+                   channels);
 }
 
 // As batch_norm_forward_naive; V divides C.

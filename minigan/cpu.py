@@ -61,7 +61,24 @@ def add_bias(x, bias):
     return batch_norm_forward(x, None, bias, None)
 
 
-def batch_norm_statistics(x):
+def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
+    """(N, C, ...) -> mean, inv_std, scale, shift (C,), and the running statistics one step on, in place.
+
+    inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean scale, with the biased variance; the
+    running ones go by momentum towards the mean and the unbiased variance. weight, bias, running ones: (C,) or None.
+    """
+    mean, var = _moments(x)
+    inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
+    scale = inv_std if weight is None else weight * inv_std
+    shift = -mean * scale if bias is None else bias - mean * scale
+    if running_mean is not None:
+        n = x.size // x.shape[1]
+        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+        running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
+    return mean, inv_std, scale, shift
+
+
+def _moments(x):
     """(N, C, ...) -> mean (C,) and biased variance (C,).
 
     Each piece's sum of squares is taken about the piece's own mean and the pieces are merged by Chan et al. (1979):

@@ -76,9 +76,15 @@ def add_bias(x, bias):
     return _image(y, x)
 
 
-def batch_norm_statistics(x):
-    """(N, C, ...) -> mean (C,) and biased variance (C,), by Welford and Chan et al.: exact for a large mean too."""
-    return moments(_rows(x))
+def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
+    """(N, C, ...) -> mean, inv_std, scale, shift (C,), and the running statistics one step on, in place."""
+    given = weight, bias, running_mean, running_var
+    vectors = [a if a is None else device.xp.ascontiguousarray(a) for a in given]
+    y = moments(_rows(x), vectors, x.dtype.type(momentum), x.dtype.type(eps))
+    for a, copy in zip(given[2:], vectors[2:]):
+        if a is not None and address(a) != address(copy):
+            a[...] = copy
+    return tuple(y)
 
 
 def batch_norm_forward(x, scale, shift, negative_slope):

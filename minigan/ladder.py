@@ -172,18 +172,22 @@ def _sum_bands(parts, t):
     return sums
 
 
-def moments(rows):
-    """batch_norm_statistics of a (rows, C) matrix -> mean (C,), biased variance (C,)."""
-    (m, c), (rung, t, v), xp = rows.shape, kind("batch_norm_statistics", [rows], rows.shape[1]), device.xp
-    mean, var, sizes = xp.empty(c, rows.dtype), xp.empty(c, rows.dtype), [np.int32(m), np.int32(c)]
+def moments(rows, vectors, *numbers):
+    """batch_norm_statistics of a (rows, C) matrix -> (4, C): mean, inv_std, scale, shift.
+
+    vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
+    """
+    (m, c), (rung, t, v) = rows.shape, kind("batch_norm_statistics", [rows, *vectors], rows.shape[1])
+    y, sizes = device.xp.empty((4, c), rows.dtype), [np.int32(m), np.int32(c)]
+    rest = [*vectors, Out(y), *numbers, *sizes]
     if rung == "naive":
-        run("batch_norm_statistics", rung, (t,), (ceil(c, THREADS),), (THREADS,), [rows, Out(mean), Out(var), *sizes])
-        return mean, var
+        run("batch_norm_statistics", rung, (t,), (ceil(c, THREADS),), (THREADS,), [rows, *rest])
+        return y
     grid, block, band = _tiles(m, c, v, FEW)
-    parts, bands = xp.empty((grid[0], 2, c), rows.dtype), [np.int32(band), np.int32(grid[0])]
+    parts, bands = device.xp.empty((grid[0], 2, c), rows.dtype), [np.int32(band), np.int32(grid[0])]
     run("batch_norm_statistics", rung, (t, v), grid, block, [rows, Out(parts), *sizes, bands[0]])
-    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [parts, Out(mean), Out(var), *sizes, *bands])
-    return mean, var
+    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [parts, *rest, *bands])
+    return y
 
 
 def total(operation, args, scale, n):

@@ -11,9 +11,9 @@ silently wrong; the composition computes it anew from x.
 from . import devices
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
-from .engine import Tensor, grad, no_grad, record, recording
+from .engine import Tensor, grad, record, recording
 from .ops import expand, mean, reshape, sqrt
-from .tensors import copy_, raw
+from .tensors import raw
 
 
 def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *, training=False, momentum=0.1,
@@ -39,33 +39,29 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
         raise ValueError(f"batch_norm: training needs more than one value per channel, x has shape {x.shape}")
     image = reshape(x, x.shape + (1,)) if x.ndim == 3 else x
     if training:
-        y, batch_mean, batch_var = _normalise(image, weight, bias, eps, negative_slope)
+        y = _normalise(image, weight, bias, running_mean, running_var, momentum, eps, negative_slope)
     else:
         scale = 1 / sqrt(running_var + eps) if weight is None else weight / sqrt(running_var + eps)
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
         y = channel_affine(image, scale, shift, negative_slope)
-    if training and running_mean is not None:
-        with no_grad():
-            copy_(running_mean, (1 - momentum) * running_mean.data + momentum * batch_mean)
-            copy_(running_var, (1 - momentum) * running_var.data + momentum * n / (n - 1) * batch_var)
     return y if image is x else reshape(y, x.shape)
 
 
-def _normalise(x, weight, bias, eps, negative_slope):
-    """Training-mode batch norm of x (N, C) or (N, C, H, W); returns y and the batch's statistics as arrays."""
-    kernels, w = devices.kernels, None if weight is None else weight.data
-    batch_mean, batch_var = kernels.batch_norm_statistics(x.data)
-    inv_std = 1 / devices.xp.sqrt(batch_var + x.dtype.type(eps))
-    scale = inv_std if weight is None else inv_std * w
-    shift = -batch_mean * scale if bias is None else bias.data - batch_mean * scale
+def _normalise(x, weight, bias, running_mean, running_var, momentum, eps, negative_slope):
+    """Training-mode batch norm of x (N, C) or (N, C, H, W); changes the running statistics."""
+    kernels, vectors = devices.kernels, (weight, bias, running_mean, running_var)
+    w, b, *running = (None if t is None else t.data for t in vectors)
+    batch_mean, inv_std, scale, shift = kernels.batch_norm_statistics(x.data, w, b, *running, momentum, eps)
+    for t in vectors[2:]:
+        if t is not None:
+            t._version[0] += 1
 
     def vjp(g, y):
         if recording.get():
             return _composite_vjp(g, x, weight, bias, eps, negative_slope)
         arrays = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std, w, negative_slope)
         return tuple(map(Tensor, arrays))
-    y = record(kernels.batch_norm_forward(x.data, scale, shift, negative_slope), ((x, weight, bias), vjp))
-    return y, batch_mean, batch_var
+    return record(kernels.batch_norm_forward(x.data, scale, shift, negative_slope), ((x, weight, bias), vjp))
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):

@@ -67,11 +67,22 @@ def add_bias(x, bias):
     return np.stack([x[:, c] + bias[c] for c in range(x.shape[1])], axis=1)
 
 
-@_in_float64
-def batch_norm_statistics(x):
-    """mean[c] and the biased var[c] = mean((x - mean)^2), each over all axes but c."""
-    means = np.array([np.mean(x[:, c]) for c in range(x.shape[1])])
-    return means, np.array([np.mean((x[:, c] - m) ** 2) for c, m in enumerate(means)])
+def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
+    """mean, inv_std = 1 / sqrt(var + eps), scale, shift, where x scale + shift = weight (x - mean) inv_std + bias.
+
+    var[c] = mean((x[n, c, ...] - mean[c])^2) over all axes but c, of m values. In place, running_mean and running_var
+    become (1 - momentum) times themselves plus momentum times mean, and momentum times var m / (m - 1).
+    """
+    m, dtype = x[:, 0].size, x.dtype
+    mean = np.array([np.mean(x[:, c].astype(np.float64)) for c in range(x.shape[1])])
+    var = np.array([np.mean((x[:, c] - mean[c]) ** 2) for c in range(x.shape[1])])
+    inv_std = 1 / np.sqrt(var + eps)
+    scale = inv_std * (1 if weight is None else weight.astype(np.float64))
+    shift = (0 if bias is None else bias) - mean * scale
+    if running_mean is not None:
+        running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
+        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (m - 1)
+    return mean.astype(dtype), inv_std.astype(dtype), scale.astype(dtype), shift.astype(dtype)
 
 
 @_in_float64

@@ -165,7 +165,7 @@ def test_same_bits_every_time():
     for function in (lambda: cpu.conv2d_weight_grad(x, g, (4, 4), (2, 2), (1, 1)),
                      lambda: cpu.conv2d_weight_grad(g, cpu.conv2d(g, v, (2, 2), (1, 1)), (4, 4), (2, 2), (1, 1)),
                      lambda: cpu.conv_transpose2d(g, w, (2, 2), (1, 1), (0, 0)), lambda: cpu.channel_sum(g),
-                     lambda: np.stack(cpu.batch_norm_statistics(g))):
+                     lambda: np.stack(cpu.batch_norm_statistics(g, *[None] * 4, 0.1, 1e-5))):
         first = function()
         for _ in range(5):
             assert np.array_equal(first, function())
@@ -237,11 +237,12 @@ def test_sums_biases_and_affine_maps_of_channels(shape, dtype, layout, seed):
 @in_pieces
 def test_batch_norm_statistics_keep_the_variance_of_a_large_mean(shape, dtype, layout, seed, offset):
     x = in_layout((np.random.default_rng(seed).standard_normal(shape) + offset).astype(dtype), layout)
-    mean, variance = cpu.batch_norm_statistics(x)
+    mean, inv_std, *_ = cpu.batch_norm_statistics(x, *[None] * 4, 0.1, 1e-12)
     wide = x.astype(np.float64)
     # float32 at 1e3 resolves 6e-5: a two-pass variance is right to the square of that, E[x^2] - E[x]^2 to 0.1
     np.testing.assert_allclose(mean, wide.mean(axes_of(x)), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(variance, wide.var(axes_of(x)), rtol=1e-3 if dtype == np.float32 else 1e-9, atol=1e-7)
+    np.testing.assert_allclose(inv_std ** -2, wide.var(axes_of(x)) + 1e-12,
+                               rtol=1e-3 if dtype == np.float32 else 1e-9, atol=1e-7)
 
 
 @settings(max_examples=40, deadline=None)
@@ -450,7 +451,7 @@ def test_convolutions_leave_no_thread_of_blas_spinning():
         "im2col": lambda: cpu.conv2d(x, v.transpose(1, 0, 2, 3), (1, 1), (2, 2)),
         "matmul": lambda: threads.matmul(a, b), "a vector": lambda: threads.matmul(a, b[:, :1]),
         "channel_sum": lambda: cpu.channel_sum(x),
-        "statistics": lambda: cpu.batch_norm_statistics(x),
+        "statistics": lambda: cpu.batch_norm_statistics(x, *[None] * 4, 0.1, 1e-5),
     }.items():
         kernel()
         before = time.process_time()

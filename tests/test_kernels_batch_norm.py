@@ -8,16 +8,45 @@ import minigan as mg
 from minigan import functional as F
 from minigan import host, reference
 from on_host import compare_off_the_grid, compare_with_reference, image, mapped, on_host, results, rungs, seeds
-from strategies import cases, dtypes, fixed_case, layouts
+from strategies import cases, dtypes, fixed_case, in_layout, layouts
 
 SLOPES = (None, 0.0, 0.2, 1.5)
 
 
+def moments(kernels, x):
+    """The mean and the variance of each channel."""
+    with np.errstate(divide="ignore"):
+        mean, inv_std, *_ = kernels.batch_norm_statistics(x, *[None] * 4, 0.1, 0.0)
+        return mean, inv_std ** -2
+
+
 @settings(max_examples=50)
 @given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
-def test_statistics_are_mean_and_biased_variance(case, dtype, layout, rung, seed):
+def test_statistics_are_those_of_the_channel(case, dtype, layout, rung, seed):
     x = image(case)
-    compare_with_reference("batch_norm_statistics", [x], dtype, layout, rung, seed, x[:, 0].size)
+    weight, bias = (case.of(None, case.normal(x.shape[1])) for _ in range(2))
+    eps = case.of(1.0, 0.3)  # so large that a small variance may lose digits: other tests are about those
+    arguments = [x, weight, bias, None, None, 0.1, eps]
+    compare_with_reference("batch_norm_statistics", arguments, dtype, layout, rung, seed, x[:, 0].size)
+
+
+@settings(max_examples=30)
+@given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
+def test_running_statistics_take_a_step_in_place(case, dtype, layout, rung, seed):
+    x = image(case, 2000)
+    x = (x if x[:, 0].size > 1 else np.concatenate([x, x])).astype(dtype)
+    running = [in_layout(a.astype(dtype), layout) for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))]
+    wide = [np.full((len(a), 2), 7, dtype) for a in running]
+    ours = [b[:, 0] if layout == "offset" else a.copy() for a, b in zip(running, wide)]  # with gaps, or without
+    plain, momentum = [a.copy() for a in running], case.of(0.1, 0.0, 1.0, 0.3)
+    for a, values in zip(ours, running):
+        a[...] = values
+    with on_host(rung, seed) as kernels:
+        kernels.batch_norm_statistics(x, None, None, *ours, momentum, 1e-5)
+    reference.batch_norm_statistics(x, None, None, *plain, momentum, 1e-5)
+    tolerance = 16 * np.finfo(dtype).eps * max(8, x[:, 0].size) ** 0.5
+    np.testing.assert_allclose(ours, plain, rtol=tolerance, atol=tolerance)
+    assert (np.stack(wide)[..., 1] == 7).all()  # nothing was written beside them
 
 
 @settings(max_examples=50)
@@ -43,7 +72,7 @@ def test_any_array_may_lie_off_the_grid():
     case = fixed_case(8)
     g, x, y = (case.normal(12, 8) for _ in range(3))
     mean, inv_std, weight = (case.normal(8) for _ in range(3))
-    compare_off_the_grid("batch_norm_statistics", [x])
+    compare_off_the_grid("batch_norm_statistics", [x, weight, mean, None, None, 0.1, 0.3])
     compare_off_the_grid("batch_norm_forward", [x, weight, mean, 0.2])
     compare_off_the_grid("batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2])
 
@@ -56,16 +85,16 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
     x = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype) + dtype(case.of(0, 30))
     rows, c = x.shape
     bands, block = -(-rows // band), (lanes, 256 // lanes)
-    partial, mean, var = (np.empty(shape, dtype) for shape in ((bands, 2, c), c, c))
+    partial, y = (np.empty(shape, dtype) for shape in ((bands, 2, c), (4, c)))
     t, n = {np.float32: "float", np.float64: "double"}[dtype], [np.int32(k) for k in (rows, c, band, bands)]
     host.run("batch_norm.cu", f"batch_norm_statistics_tiled<{t}, {v}>", (bands, -(-c // (v * lanes))), block,
              [x, host.Out(partial), *n[:3]], seed=seed)
     host.run("batch_norm.cu", f"batch_norm_statistics_merge_tiled<{t}>", (1, -(-c // lanes)), block,
-             [partial, host.Out(mean), host.Out(var), *n], seed=seed)
+             [partial, *[np.uintp(0)] * 4, host.Out(y), dtype(0.1), dtype(1e-3), *n], seed=seed)
     x = x.astype(np.float64)
     eps = 100 * np.finfo(dtype).eps
-    np.testing.assert_allclose(mean, x.mean(0), rtol=eps, atol=eps)
-    np.testing.assert_allclose(var, x.var(0), rtol=100 * eps, atol=100 * eps)
+    np.testing.assert_allclose(y[0], x.mean(0), rtol=eps, atol=eps)
+    np.testing.assert_allclose(y[1] ** -2, x.var(0) + 1e-3, rtol=100 * eps, atol=100 * eps)
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
@@ -73,7 +102,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
 def test_variance_keeps_its_digits_under_a_large_mean(rung, channels):
     x = np.float32(1000 + np.random.default_rng(0).standard_normal((6, channels, 9, 30)))
     with on_host(rung, 1) as kernels:
-        mean, var = kernels.batch_norm_statistics(x)
+        mean, var = moments(kernels, x)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-4)
@@ -98,7 +127,7 @@ def test_bits_do_not_depend_on_the_schedule(shape, rung):
     bits = set()
     for seed in range(4):
         with on_host(rung, seed) as kernels:
-            arrays = (results(kernels, "batch_norm_statistics", [x])
+            arrays = (results(kernels, "batch_norm_statistics", [x, weight, mean, None, None, 0.1, 1e-5])
                       + results(kernels, "batch_norm_forward", [x, weight, mean, 0.2])
                       + results(kernels, "batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2]))
         bits.add(b"".join(a.tobytes() for a in arrays))
@@ -112,7 +141,7 @@ def test_one_channels_poison_stays_there(rung, bad):
     x[13, 5, 1, 2] = bad
     others, zero, one = np.arange(8) != 5, np.zeros(8, np.float32), np.ones(8, np.float32)
     with on_host(rung, 3) as kernels:
-        mean, var = kernels.batch_norm_statistics(x)
+        mean, var = moments(kernels, x)
         dx, dweight, dbias = kernels.batch_norm_grad(x, x, x, zero, one, None, None)
         y = kernels.batch_norm_forward(x, one, zero, 0.0)
     for a in (mean, var, dweight, dbias):

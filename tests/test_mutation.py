@@ -204,7 +204,7 @@ def times(factor, kernel, component):
 def kernel_mutants():
     """(name, what is wrong, the kernel): each result of each kernel zeroed, negated, scaled; and classic mistakes."""
     for name in KERNELS:
-        for component in range({"batch_norm_statistics": 2, "batch_norm_grad": 3}.get(name, 1)):
+        for component in range({"batch_norm_statistics": 4, "batch_norm_grad": 3}.get(name, 1)):
             for mutation, factor in (("zeroed", 0), ("negated", -1), ("scaled", 1.1)):
                 yield name, f"{mutation}, result {component}", times(factor, getattr(cpu, name), component)
     right = {name: getattr(cpu, name) for name in public(cpu)}
@@ -216,8 +216,11 @@ def kernel_mutants():
         return dz * scale.reshape(-1, *[1] * (x.ndim - 2)), dweight, dbias
     yield "batch_norm_grad", "takes mean and variance for constants", batch_norm_grad
     yield "batch_norm_grad", "forgets the activation", lambda *a: right["batch_norm_grad"](*a[:6], None)
-    yield "batch_norm_statistics", "unbiased variance", lambda x: (
-        x.mean((0, *range(2, x.ndim))), right["batch_norm_statistics"](x)[1] * x[:, 0].size / (x[:, 0].size - 1 or 2))
+
+    def batch_norm_statistics(x, *rest):
+        n, mean = x[:, 0].size, x.mean((0, *range(2, x.ndim)), keepdims=True)
+        return right["batch_norm_statistics"](mean + (x - mean) * (n / (n - 1 or 1)) ** 0.5, *rest)
+    yield "batch_norm_statistics", "unbiased variance", batch_norm_statistics
     yield "bce_with_logits_grad", "forgets the mean", lambda x, t, g, reduction: right["bce_with_logits_grad"](
         x, t, g, "sum")
     yield "bce_with_logits_grad", "of another target", lambda x, t, g, r: right["bce_with_logits_grad"](x, 1 - t, g, r)

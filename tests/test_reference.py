@@ -50,6 +50,12 @@ def biased(case):
     return x, case.normal(x.shape[1])
 
 
+def statistics(case):
+    x = image(case)
+    weight, bias = (case.of(None, case.normal(x.shape[1])) for _ in range(2))
+    return x, weight, bias, None, None, 0.1, case.of(1.0, 0.3)  # eps: so large that a small variance may lose digits
+
+
 def normalised(case):
     x = image(case)
     return x, case.normal(x.shape[1]), case.normal(x.shape[1]), case.of(None, 0.0, 0.2, 1.5)
@@ -89,7 +95,7 @@ KERNELS = {
     "conv2d_weight_grad": (weight_grad, lambda x, g, *_: g[:, 0].size),
     "channel_sum": (lambda case: (image(case),), lambda x: x[:, 0].size),
     "add_bias": (biased, lambda *_: 1),
-    "batch_norm_statistics": (lambda case: (image(case),), lambda x: x[:, 0].size),
+    "batch_norm_statistics": (statistics, lambda x, *_: x[:, 0].size),
     "batch_norm_forward": (normalised, lambda *_: 1),
     "batch_norm_grad": (normalised_grad, lambda g, *_: 4 * g[:, 0].size),
     "leaky_relu": (activation, lambda *_: 1),
@@ -152,6 +158,18 @@ def test_adam_agrees_with_the_plain_loops_in_place(case, dtype, layout):
         assert a.dtype == before.dtype
     for a, before in zip(ours[1], grads):
         np.testing.assert_array_equal(a, before, "adam wrote to the gradients")
+
+
+@settings(max_examples=25)
+@given(case=cases(), dtype=dtypes, layout=layouts)
+def test_running_statistics_agree_with_the_plain_loops_in_place(case, dtype, layout):
+    x = case.normal(case.choose(2, 5), case.choose(1, 4), *case.shape(0, 2)).astype(dtype)
+    running = [in_layout(a.astype(dtype), layout) for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))]
+    ours, plain = ([a.copy() for a in running] for _ in range(2))
+    momentum = case.of(0.1, 0.0, 1.0, 0.3)
+    for kernels, arrays in ((cpu, ours), (reference, plain)):
+        kernels.batch_norm_statistics(x, None, None, *arrays, momentum, 1e-5)
+    np.testing.assert_allclose(ours, plain, rtol=50 * np.finfo(dtype).eps, atol=50 * np.finfo(dtype).eps)
 
 
 def public(module):

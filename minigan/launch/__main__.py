@@ -33,7 +33,7 @@ def example(operation, dtype, shape):
         "conv2d": ((x, weight, stride, padding), weight[0].size),
         "conv_transpose2d": ((g, weight, stride, padding, (1, 0)), weight[:, 0].size),
         "conv2d_weight_grad": ((x, g, kernel, stride, padding), g[:, 0].size),
-        "channel_sum": ((x,), n * h * w), "batch_norm_statistics": ((x,), n * h * w),
+        "channel_sum": ((x,), n * h * w), "batch_norm_statistics": ((x, row, row, None, None, 0.1, 1e-5), n * h * w),
         "add_bias": ((x, row), 1), "batch_norm_forward": ((x, row, row[::-1], 0.2), 2),
         "batch_norm_grad": ((y, x, x, row, abs(row), row, 0.2), 4 * n * h * w),
         "leaky_relu": ((x, 0.2), 1), "leaky_relu_grad": ((y, x, 0.2), 1),

@@ -78,8 +78,8 @@ def memory_bound():
                    lambda t, g, y, s: t.ops.aten.leaky_relu_backward(g, y, s, True))
         yield Case("add_bias", name, (x, row), 0, 2 * size, lambda t, x, b: x + b[:, None, None])
         yield Case("channel_sum", name, (x,), 0, size, lambda t, x: x.sum((0, 2, 3)))
-        yield Case("batch_norm_statistics", name, (x,), 0, size,
-                   lambda t, x: t.var_mean(x, (0, 2, 3), correction=0))
+        yield Case("batch_norm_statistics", name, (x, row, row, row.copy(), row.copy(), 0.1, 1e-5), 0, size,
+                   lambda t, x, w, b, mean, var, m, eps: t.batch_norm_update_stats(x, mean, var, m))
         yield Case("batch_norm_forward", name, (x, row, row, slope), 0, 2 * size,
                    lambda t, x, w, b, s: t.nn.functional.leaky_relu(x * w[:, None, None] + b[:, None, None], s))
         yield Case("batch_norm_grad", name, (g, x, x, row, row, row, slope), 0, 6 * size, torch_batch_norm_grad)
@@ -245,7 +245,7 @@ def memory_requests():
     small = {"conv2d": (x, weight, (2, 2), (1, 1)), "conv_transpose2d": (g, weight, (2, 2), (1, 1), (0, 0)),
              "conv2d_weight_grad": (x, g, (4, 4), (2, 2), (1, 1)),
              "leaky_relu": (x, 0.2), "leaky_relu_grad": (x, x, 0.2),
-             "add_bias": (x, row), "channel_sum": (x,), "batch_norm_statistics": (x,),
+             "add_bias": (x, row), "channel_sum": (x,), "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5),
              "batch_norm_forward": (x, row, row, 0.2), "batch_norm_grad": (x, x, x, row, row, row, 0.2),
              "bce_with_logits": (x, 1.0, "mean"), "bce_with_logits_grad": (x, 1.0, one, "mean"),
              "adam": (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0)}
