@@ -60,11 +60,11 @@ template <typename T> __device__ __forceinline__ T warp_sum(T v) {
     return v;
 }
 
-// The sum of v over a block of THREADS (a multiple of 32) threads, in every thread. Two barriers.
+// The sum of v over a block of THREADS (a multiple of 32) threads, in every thread. For one call per kernel: no barrier
+// guards of_warp from a second.
 template <int THREADS, typename T> __device__ T block_sum(T v) {
     __shared__ T of_warp[THREADS / WARP];
     v = warp_sum(v);
-    __syncthreads();                                             // of_warp may still be read from the sum before
     if (threadIdx.x % WARP == 0) of_warp[threadIdx.x / WARP] = v;
     __syncthreads();
     T total = 0;

@@ -71,7 +71,7 @@ def channel_sum(g):
 def add_bias(x, bias):
     """(N, C, ...), (C,) -> x + bias, each channel its own."""
     rows, xp = _rows(x), device.xp
-    y = xp.empty_like(rows)
+    y = xp.empty(rows.shape, rows.dtype)
     rowwise("add_bias", [rows, xp.ascontiguousarray(bias), Out(y)], rows)
     return _image(y, x)
 
@@ -90,7 +90,7 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
 def batch_norm_forward(x, scale, shift, negative_slope):
     """(N, C, ...), (C,), (C,) -> act(x scale[c] + shift[c]); negative_slope None is no activation, 0 is ReLU."""
     rows, xp = _rows(x), device.xp
-    y, slope = xp.empty_like(rows), x.dtype.type(1 if negative_slope is None else negative_slope)
+    y, slope = xp.empty(rows.shape, rows.dtype), x.dtype.type(1 if negative_slope is None else negative_slope)
     factors = [xp.ascontiguousarray(scale), xp.ascontiguousarray(shift)]
     rowwise("batch_norm_forward", [rows, *factors, Out(y), slope], rows)
     return _image(y, x)
@@ -100,7 +100,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,)."""
     g_rows, rows, xp = _rows(g), _rows(x), device.xp
     y_rows = g_rows if negative_slope is None else _rows(y)  # with a slope of 1 it does not matter which
-    slope, dx = x.dtype.type(1 if negative_slope is None else negative_slope), xp.empty_like(rows)
+    slope, dx = x.dtype.type(1 if negative_slope is None else negative_slope), xp.empty(rows.shape, rows.dtype)
     mean, inv_std, weight = (None if v is None else xp.ascontiguousarray(v) for v in (mean, inv_std, weight))
     read = [g_rows, rows, y_rows, mean, inv_std]
     sums = reduce("batch_norm_grad_sums", read, rows, 2, slope)
@@ -123,7 +123,7 @@ def _vectors(first, *others):
 def leaky_relu(x, negative_slope):
     """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
     (x,), restore = _vectors(x)
-    y = device.xp.empty_like(x)
+    y = device.xp.empty(x.shape, x.dtype)
     elementwise("leaky_relu", [x, Out(y), x.dtype.type(negative_slope)], x.size)
     return restore(y)
 
@@ -131,7 +131,7 @@ def leaky_relu(x, negative_slope):
 def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
     (y, g), restore = _vectors(y, g)
-    dx = device.xp.empty_like(y)
+    dx = device.xp.empty(y.shape, y.dtype)
     elementwise("leaky_relu_grad", [g, y, Out(dx), y.dtype.type(negative_slope)], y.size)
     return restore(dx)
 
@@ -150,7 +150,7 @@ def bce_with_logits(x, target, reduction):
     (x,), target, restore = _logits(x, target)
     xp, n = device.xp, x.size
     if reduction == "none":
-        losses = xp.empty_like(x)
+        losses = xp.empty(x.shape, x.dtype)
         elementwise("bce_with_logits", [x, *target, Out(losses)], n)
         return restore(losses)
     if not n:
@@ -162,7 +162,7 @@ def bce_with_logits_grad(x, target, g, reduction):
     """(sigmoid(x) - t) g, over the number of elements for "mean"."""
     each = reduction == "none"
     (x, *own), target, restore = _logits(x, target, *[g] * each)
-    scale, dx = x.dtype.type(1 / x.size if reduction == "mean" else 1), device.xp.empty_like(x)
+    scale, dx = x.dtype.type(1 / x.size if reduction == "mean" else 1), device.xp.empty(x.shape, x.dtype)
     elementwise("bce_with_logits_grad", [x, *target, own[0] if each else g, np.int32(each), Out(dx), scale], x.size)
     return restore(dx)
 

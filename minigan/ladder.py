@@ -82,12 +82,13 @@ def kind(operation, args, length=0):
     """(rung, C's name of the dtype, V): V numbers make 16 bytes where they divide the length and all arrays lie so."""
     arrays = [a.array if type(a) is Out else a for a in args]
     arrays = [a for a in arrays if isinstance(a, device.xp.ndarray) and a.dtype.names is None]
-    dtype = arrays[0].dtype
-    if dtype not in C_TYPES or any(a.dtype != dtype for a in arrays):
-        raise TypeError(f"{operation} got {', '.join(str(a.dtype) for a in arrays)}, expected float32 or float64 alike")
-    v = CHUNK[C_TYPES[dtype]]
-    wide = length % v == 0 and all(address(a) % 16 == 0 for a in arrays)
-    return choose(operation, dtype), C_TYPES[dtype], v if wide else 1
+    dtype, bits = arrays[0].dtype, length * arrays[0].itemsize
+    for a in arrays:
+        if a.dtype != dtype or dtype not in C_TYPES:
+            types = ", ".join(str(each.dtype) for each in arrays)
+            raise TypeError(f"{operation} got {types}, expected float32 or float64 alike")
+        bits |= address(a)
+    return choose(operation, dtype), C_TYPES[dtype], 1 if bits % 16 else CHUNK[C_TYPES[dtype]]
 
 
 def address(array):
@@ -97,8 +98,12 @@ def address(array):
 
 def run(operation, rung, template, grid, block, args, **options):
     """Launch one kernel of an operation; template: its arguments, as ("float", 4)."""
-    name = f"{FILES[operation]}:{operation}_{rung}<{', '.join(map(str, template))}>"
-    launch(name, grid, block, args, **options)
+    launch(_name(operation, rung, template), grid, block, args, **options)
+
+
+@functools.lru_cache(maxsize=1024)
+def _name(operation, rung, template):
+    return f"{FILES[operation]}:{operation}_{rung}<{', '.join(map(str, template))}>"
 
 
 # ---- geometry of the memory-bound kernels --------------------------------------------------------------------------

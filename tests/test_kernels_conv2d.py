@@ -58,6 +58,13 @@ def test_the_largest_tiles(kernel, images, weight):
         assert ran(check("conv2d", arguments)) == [kernel]
 
 
+@pytest.mark.parametrize("rung", ["tiled", "tensor"])
+def test_a_tile_that_lies_in_one_row_of_a_wide_image(rung):
+    """Which taps it meets depends on where in the row it lies, and on the stride along the row."""
+    case = fixed_case(9)
+    check("conv2d", [case.normal(1, 4, 4, 300), case.normal(4, 4, 3, 3), (3, 1), (1, 1)], np.float32, rung)
+
+
 def test_every_kernel_has_its_case():
     assert convolutions.instantiated("conv2d") == {tile[0] for tile in TILES + LARGEST}
 

@@ -89,6 +89,8 @@ EQUIVALENT = [
     (r"last turn lost: for \(; row \+ 3", "rows that do not go four at a time go one by one"),
     (r"-> if \(threadIdx\.x > DEPTH\) return", "one more thread writes to where the table has a gap"),
     (r"-> if \(!DEEP && i >= 0\)", "at i = 0 the line is the one whose step is there already"),
+    (r"sign changed: .* : (Q|S|across\.pixels) \+ 1;$", "a tile takes more steps than it must, of padding"),
+    (r"whole = end - \(end \+ first\) % V", "first is a multiple of V"),
     (r"-> if \((?!next \+ 1 < end\)).*find_steps\(next \+ 1\);", "steps beyond the end are found in vain"),
 ]
 

@@ -30,6 +30,7 @@ ARCHITECTURES = {
     "sm_120": Architecture(99, 100, 1536, 24),
 }
 GRID, BLOCK, THREADS = (2 ** 31 - 1, 65535, 65535), (1024, 1024, 64), 1024
+NULL = np.uintp(0)  # a pointer to nothing
 STATIC_SHARED = 48 << 10  # bytes beyond which a kernel must be told how much dynamic shared memory it may ask for
 
 backend, xp = "host", np  # "host" with NumPy or "cuda" with CuPy
@@ -66,30 +67,29 @@ def launch(name, grid, block, args, *, shared=0, touches=()):
     Raises ValueError, TypeError or RuntimeError for what cannot run; host.KernelError for what a kernel does wrong.
     """
     run, (launches, counting) = _prepare(name, grid, block, shared), tracing.get()
-    arguments = [_argument(name, a) for a in args]
+    values = [a.array if type(a) is Out else NULL if a is None else a for a in args]
+    _check(name, values)
     if backend == "cuda":
-        report = run(grid, block, tuple(a.array if type(a) is Out else a for a in arguments), shared_mem=shared)
+        report = run(grid, block, tuple(values), shared_mem=shared)
     else:
+        arguments = [a if type(a) is Out else value for a, value in zip(args, values)]
         report = run(grid, block, arguments, shared=shared, touches=touches, counting=counting)
     if launches is not None:
         launches.append(Launch(name, grid, block, shared, report))
 
 
-def _argument(name, argument):
-    """The argument, checked, as both devices take it."""
-    value = argument.array if type(argument) is Out else argument
-    if value is None:
-        return np.uintp(0)
-    if isinstance(value, xp.ndarray) and value.dtype.names is None:
-        if value.size >= 2 ** 31:
-            raise ValueError(f"{name} got an array of shape {value.shape}, {value.size} elements, not below 2^31")
-        if not value.flags.c_contiguous:
-            raise ValueError(f"{name} got strides {value.strides} for the shape {value.shape}, expected C order")
-    elif not (isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names):
-        kind = f"{type(value).__module__.split('.')[0]} {type(value).__name__}"
-        raise TypeError(f"{name} got a {kind}, expected {xp.__name__} arrays, as device {backend} has them, or NumPy "
-                        "scalars")
-    return argument
+def _check(name, values):
+    """Refuse what cannot be an argument of a kernel."""
+    for value in values:
+        if isinstance(value, xp.ndarray):
+            if value.size >= 2 ** 31:
+                raise ValueError(f"{name} got an array of shape {value.shape}, {value.size} elements, not below 2^31")
+            if not value.flags.c_contiguous:
+                raise ValueError(f"{name} got strides {value.strides} for the shape {value.shape}, expected C order")
+        elif not (isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names):
+            kind = f"{type(value).__module__.split('.')[0]} {type(value).__name__}"
+            raise TypeError(f"{name} got a {kind}, expected {xp.__name__} arrays, as device {backend} has them, or "
+                            "NumPy scalars")
 
 
 @functools.lru_cache(maxsize=4096)
