@@ -189,7 +189,8 @@ def reshape(x, *shape):
 
 
 def flatten(x, start_dim=0, end_dim=-1):
-    """Merge the axes start_dim..end_dim into one."""
+    """Merge the axes start_dim..end_dim into one; a scalar becomes a vector, as in PyTorch."""
+    x = x if x.ndim else reshape(x, 1)
     (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
     return reshape(x, x.shape[:start] + (math.prod(x.shape[start:end + 1]),) + x.shape[end + 1:])
 

@@ -67,10 +67,13 @@ class Run:
 
         args = self.args
         with contextlib.ExitStack() as at_end:
-            self._lock(at_end)
             for number in (signal.SIGINT, signal.SIGTERM):
                 at_end.callback(signal.signal, number, signal.signal(number, self._note_signal))
-            step = self._open()
+            try:
+                self._lock(at_end)
+                step = self._open()
+            except OSError as error:
+                sys.exit(f"cannot keep a run in --out {self.out}: {error.strerror} ({error.filename})")
             if step == 0:
                 self._draw_samples(step)
             self.bar = at_end.enter_context(tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True,

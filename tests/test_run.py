@@ -682,3 +682,9 @@ def test_checkpoint_names_are_the_networks_own(straight):
     with np.load(straight / "checkpoint.npz") as file:
         assert set(file.files) == {"tree.json", "mean/w", "mean/velocity"}
     assert checkpoint.load(straight / "checkpoint.npz")["mean"]["w"].dtype == np.float32
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    out = tmp_path / "file" / "run"
+    assert exit_of(session(out)) == f"cannot keep a run in --out {out}: Not a directory ({out})"

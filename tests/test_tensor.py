@@ -288,3 +288,10 @@ def test_in_place_changes_return_the_tensor_and_keep_its_dtype():
 
 def test_the_table_of_methods_is_bound():
     assert all(hasattr(mg.Tensor, name) for name in ops.METHODS)
+
+
+def test_a_flattened_scalar_is_a_vector():
+    x = mg.tensor(1.5, requires_grad=True)
+    y = x.flatten()
+    y.backward(np.float32([2]))
+    assert y.shape == (1,) and x.grad.shape == () and x.grad.item() == 2
