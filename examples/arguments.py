@@ -19,7 +19,7 @@ from pathlib import Path
 
 from minigan import devices, rng
 from minigan.files import reading
-from minigan.run import CHECKPOINT, CONFIG
+from minigan.run import CHECKPOINT, CONFIG, LOG
 
 FREE = ("steps", "log_every", "sample_every", "checkpoint_every", "quiet", "data_dir")  # may change with --resume
 NOT_KEPT = ("model", "out", "resume")  # said by the script, the folder and the command
@@ -41,9 +41,17 @@ def one_sentence():
     """``with one_sentence():`` around the reading of input: what is wrong with it is said in a line; exit status 2."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def program(main):
+    """Run a script: Ctrl-C ends it with the status that shells know, 130, and no traceback."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def number(convert, expected, holds):
@@ -106,6 +114,8 @@ def parse(parser, argv=None):
         if missing := [package for package in PACKAGES if importlib.util.find_spec(package) is None]:
             raise ImportError(f"scripts need {', '.join(missing)}, which is missing: pip install 'minigan[examples]'")
         kept = _kept_arguments(args)
+        for action in parser._actions:
+            _check_kept(action, kept.get(action.dest), Path(args.out, CONFIG))
         args = parser.parse_args(argv, argparse.Namespace(**kept))  # what is kept stands in for the defaults
         for name, value in kept.items():
             if name not in FREE and (given := getattr(args, name)) != value:
@@ -137,6 +147,8 @@ def _kept_arguments(args):
         raise FileExistsError(f"{folder} holds a {CHECKPOINT}: go on with --resume, or choose another --out")
     if begun and not path.exists():
         raise FileNotFoundError(f"{path} is missing, without which --resume does not know the arguments")
+    if not args.resume:
+        _check_ours(folder)
     if not args.resume or not path.exists():
         return {}
     with reading(f"{path} is damaged"):
@@ -147,6 +159,27 @@ def _kept_arguments(args):
     if unknown := sorted(set(kept) - set(vars(args))):
         raise ValueError(f"{path} has arguments that this script does not know: {', '.join(unknown)}")
     return kept
+
+
+def _check_ours(folder):
+    """Refuse a folder in which a run would overwrite what is no run's."""
+    written = [name for name in (CONFIG, LOG, "samples.png", "samples", "training.gif", "losses.png")
+               if (folder / name).exists()]
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        if {"model", "arguments"} <= set(json.loads((folder / CONFIG).read_text(encoding="utf-8"))):
+            return
+    if written:
+        raise FileExistsError(f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out")
+
+
+def _check_kept(action, value, path):
+    """What stands in config.json is held to what the command line is."""
+    for each in value if isinstance(value, list) else [value]:
+        if action.type and each is not None:
+            try:
+                action.type(str(each))
+            except argparse.ArgumentTypeError as error:
+                raise ValueError(f"{path}: {_option(action.dest)}: {error}") from None
 
 
 def _describe(args):

@@ -20,16 +20,23 @@ def load_generator(path):
     """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of itself: "run")."""
     path = arguments.find_checkpoint(path)
     state = mg.load(path)
+    with files.reading(f"checkpoint {path}"):
+        return _build(state)
+
+
+def _build(state):
     about = state.get("run") if isinstance(state, dict) else None
     if not isinstance(about, dict) or "generator" not in state or "latent" not in (about.get("sampling") or {}):
-        raise ValueError(f"checkpoint {path} holds no generator of images from latents")
+        raise ValueError("it holds no generator of images from latents")
     if about["networks"]:
         module, _ = arguments.load_networks(about["networks"]["file"], about["networks"]["sha256"])
     else:
         module = getattr(models, about["model"], None)
     name = about["architecture"].get("generator", "Generator")  # some models have several
     if not hasattr(module, name):
-        raise ValueError(f"checkpoint {path} is of {about['model']} with a {name}, which this version does not have")
+        raise ValueError(f"it is of {about['model']} with a {name}, which this version does not have")
+    if about["sampling"]["latent"] not in PRIORS or type(about["step"]) is not int:
+        raise ValueError(f"its latents are {about['sampling']['latent']!r}, its step is {about['step']!r}")
     generator = models.build(getattr(module, name), about["architecture"])
     average = about["sampling"]["network"] == "average"
     generator.load_state_dict(state["average"]["module"] if average else state["generator"])
@@ -48,7 +55,8 @@ def draw_latents(n, about, seed, truncation=1.0):
     if prior == "uniform":
         z *= truncation
     while prior == "normal" and truncation < 1 and (far := np.abs(z) > 2 * truncation).any():
-        z[far] = generator.standard_normal(int(far.sum()))
+        again = generator.uniform(-2, 2, int(far.sum())) * truncation  # kept with the share that the density says
+        z[far] = np.where(generator.random(len(again)) < np.exp(-again * again / 2), again, np.inf)
     return z.astype(np.float32)
 
 
@@ -68,7 +76,9 @@ def walk(z, steps):
     lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b)]
     angle = np.arccos(np.clip((a * b).sum(-1, keepdims=True) / (lengths[0] * lengths[1]), -1, 1))
     t = np.linspace(0, 1, steps)[:, None]
-    path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)  # (rows, steps, latent_dim)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)  # (rows, steps, latent_dim)
+    path = np.where(np.sin(angle) > 1e-6, path, (1 - t) * a + t * b)  # on one line with 0 there is no circle
     return path.reshape(-1, z.shape[1]).astype(np.float32)
 
 
@@ -88,17 +98,17 @@ def main(argv=None):
         parser.error(f"--truncation is {args.truncation}, expected at most 1")
     with arguments.one_sentence():
         generator, about = load_generator(args.run)
-    rows = 8 if args.interpolate and args.n == parser.get_default("n") else args.n
-    z = draw_latents(2 * rows if args.interpolate else args.n, about, args.seed, args.truncation)
-    pictures = generate(generator, walk(z, args.interpolate) if args.interpolate else z)
-    if args.out.endswith(".npy"):
-        with files.whole_file(args.out) as file:
-            np.save(file, pictures)
-    else:
-        images.save_png(args.out, images.make_grid(pictures, args.interpolate))
+        rows = 8 if args.interpolate and args.n == parser.get_default("n") else args.n
+        z = draw_latents(2 * rows if args.interpolate else args.n, about, args.seed, args.truncation)
+        pictures = generate(generator, walk(z, args.interpolate) if args.interpolate else z)
+        if args.out.endswith(".npy"):
+            with files.whole_file(args.out) as file:
+                np.save(file, pictures)
+        else:
+            images.save_png(args.out, images.make_grid(pictures, args.interpolate))
     print(f"{len(pictures)} images of step {about['step']}, {about['sampling']['network']} weights, "
           f"{about['sampling']['batch_statistics']} batch statistics: {args.out}")
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

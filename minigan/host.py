@@ -9,6 +9,7 @@ content.
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -107,8 +108,10 @@ def library(file, expressions, *, sanitize=None):
     host = {path: path.read_text(encoding="utf-8") for path in sorted((folder / "host").glob("*.[ch]*"))}
     objects = [_built(f"{part}.o", host.values(), [*_HOST_FLAGS, "-c", folder / "host" / f"{part}.cpp"])
                for part in ("runtime", "memory")]
-    entries = "".join(f'    {{"{name}", run<&{name}>}},\n' for name in expressions)
-    text = f'#include "{source}"\nnamespace host {{\nextern const Entry entries[] = {{\n{entries}}};\n}}\n'
+    entries = "".join(f'    {{"{name}", run<&{name}>, sizes_of(&{name})}},\n' for name in expressions)
+    text = (f'#include "{source}"\nnamespace host {{\nextern const Entry entries[] = {{\n{entries}}};\n}}\n'
+            'extern "C" __attribute__((visibility("default"))) '
+            'const int* minigan_parameters(int index) { return host::entries[index].sizes; }\n')
     checks = "-fsanitize=thread,bounds-strict" + (f",{sanitize}" if sanitize else "")
     path = _built(f"{source.stem}.so", _sources(source), [*_KERNEL_FLAGS, checks, "-I", folder, "-x", "c++", "-", "-x",
                                                       "none", *objects, *_LIBRARIES], text)
@@ -161,6 +164,12 @@ class Library:
         self.path, self.index = path, {name: i for i, name in enumerate(expressions)}
         self.launch = ctypes.CDLL(str(path)).minigan_launch
         self.launch.argtypes = [ctypes.c_int] + [ctypes.c_void_p] * 3
+        self.parameters = ctypes.CDLL(str(path)).minigan_parameters
+        self.parameters.restype = ctypes.POINTER(ctypes.c_int)
+
+    def sizes(self, expression):
+        """Bytes of each parameter of a kernel."""
+        return list(itertools.takewhile(bool, self.parameters(self.index[expression])))
 
     def places(self, addresses):
         """Code address -> (file, line) of the access and of the calls that it was inlined into, innermost first."""
@@ -197,6 +206,9 @@ def run(file, expression, grid, block, arguments, *, shared=0, touches=(), seed=
     if not 1 <= np.prod(block) <= 1024 or not 1 <= np.prod(grid) < 2 ** 31 or not 0 <= shared <= 256 << 10:
         raise ValueError(f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's")
     values, arrays = _marshal(arguments, touches)
+    sizes, given = made.sizes(expression), [value.nbytes for value in values]
+    if given != sizes:
+        raise TypeError(f"{expression} takes {len(sizes)} arguments of {sizes} bytes, got {len(given)} of {given}")
     launch = np.array((grid, block, shared, counting, int(seed), arrays.ctypes.data, len(arrays)), _LAUNCH)
     pointers, report = np.array([value.ctypes.data for value in values], np.uintp), np.zeros((), _REPORT)
     with _one_at_a_time:

@@ -152,13 +152,14 @@ class Sequential(Module):
         return len(self.named_children())
 
     def __getitem__(self, i):
-        return self.named_children()[i][1]
+        layers = [layer for _, layer in self.named_children()]
+        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
 
     def forward(self, x):
         layers = [layer for _, layer in self.named_children()]
         while layers:
             layer = layers.pop(0)
-            if isinstance(layer, _Norm) and layers and type(layers[0]) in (ReLU, LeakyReLU):
+            if type(layer) in FUSED and layers and type(layers[0]) in (ReLU, LeakyReLU):
                 x = layer(x, layers.pop(0).negative_slope)  # one pass over memory instead of two
             else:
                 x = layer(x)
@@ -262,6 +263,9 @@ class InstanceNorm2d(_Norm):
     def forward(self, x, negative_slope=None):
         self.check(x)
         return F.instance_norm(x, self.weight, self.bias, eps=self.eps, negative_slope=negative_slope)
+
+
+FUSED = BatchNorm1d, BatchNorm2d, InstanceNorm2d  # themselves, for a class derived from one may do something else
 
 
 class LayerNorm(Module):

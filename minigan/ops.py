@@ -25,8 +25,14 @@ def _pair(x, y):
         y, x, ys, xs = _pair(y, x)
         return x, y, xs, ys
     if isinstance(y, SCALARS):
-        becomes_float = x.data.dtype.kind != "f" and isinstance(y, (float, np.floating))
-        y = Tensor(devices.xp.asarray(y, np.float32 if becomes_float else x.data.dtype))
+        if isinstance(y, (complex, np.complexfloating)):
+            raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
+        dtype = x.data.dtype
+        if dtype.kind != "f" and isinstance(y, (float, np.floating)):
+            dtype = np.float32
+        elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
+            dtype = np.int64
+        y = Tensor(devices.xp.asarray(y, dtype))
     elif not isinstance(y, Tensor):
         y = Tensor(y) if hasattr(y, "dtype") else tensors.tensor(y)
     if x.data.dtype != y.data.dtype:
@@ -53,9 +59,8 @@ def mul(x, y):
 
 
 def div(x, y):
+    x, y = (_floating(t) if isinstance(t, Tensor) else t for t in (x, y))
     x, y, xs, ys = _pair(x, y)
-    if x.data.dtype.kind != "f":
-        x, y = astype(x, np.float32), astype(y, np.float32)
     return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
 
 
@@ -63,10 +68,12 @@ def pow(x, p):
     """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
     if isinstance(p, SCALARS):
         p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
+        x = _floating(x) if isinstance(p, float) else x
         return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
     x, p, xs, ps = _pair(x, p)
-    return record(x.data ** p.data, (x, lambda g: sum_to(g * p * x ** (p - 1), xs)),
-                  (p, lambda g, y: sum_to(g * y * log(x + (x.data == 0)), ps)))
+    zero = x.data == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
+    return record(x.data ** p.data, (x, lambda g: sum_to(g * p * (x + (zero & (p.data == 0))) ** (p - 1), xs)),
+                  (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.data >= 0))), ps)))
 
 
 def neg(x):
@@ -75,17 +82,20 @@ def neg(x):
 
 def exp(x):
     """e^x."""
-    return record(devices.xp.exp(raw(x)), (x, lambda g, y: g * y))
+    x = _floating(x)
+    return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
 
 
 def log(x):
     """The natural logarithm of x > 0."""
-    return record(devices.xp.log(raw(x)), (x, lambda g: g / x))
+    x = _floating(x)
+    return record(devices.xp.log(x.data), (x, lambda g: g / x))
 
 
 def sqrt(x):
     """The square root of x >= 0; its derivative at 0 is infinite."""
-    return record(devices.xp.sqrt(raw(x)), (x, lambda g, y: g / (2 * y)))
+    x = _floating(x)
+    return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
 
 
 def abs(x):
@@ -95,18 +105,21 @@ def abs(x):
 
 def tanh(x):
     """The hyperbolic tangent, between -1 and 1."""
-    return record(devices.xp.tanh(raw(x)), (x, lambda g, y: g * (1 - y * y)))
+    x = _floating(x)
+    return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
 
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
-    xp, a = devices.xp, raw(x)
+    xp, x = devices.xp, _floating(x)
+    a = x.data
     return record(xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a))), (x, lambda g, y: g * (y * (1 - y))))
 
 
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
-    xp, a = devices.xp, raw(x)
+    xp, x = devices.xp, _floating(x)
+    a = x.data
     return record(xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a))), (x, lambda g: g * sigmoid(x)))
 
 
@@ -114,6 +127,11 @@ def clamp(x, min=None, max=None):
     """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
     low, high = -np.inf if min is None else min, np.inf if max is None else max
     return record(devices.xp.clip(x.data, min, max), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
+
+
+def _floating(x):
+    """x itself, or as float32 if it holds integers or truth values."""
+    return x if raw(x).dtype.kind == "f" else astype(x, np.float32)
 
 
 def astype(x, dtype):
@@ -126,7 +144,7 @@ def astype(x, dtype):
 
 def _axes(dim, ndim):
     """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them."""
-    dims = range(ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = range(ndim) if dim is None or dim == () else dim if isinstance(dim, (tuple, list)) else (dim,)
     if any(not -ndim <= d < ndim for d in dims) or len({d % ndim for d in dims}) != len(dims):
         raise IndexError(f"dim={dim} does not name different axes of a tensor with {ndim} of them")
     return tuple(sorted(d % ndim for d in dims))
@@ -217,18 +235,17 @@ def expand(x, *shape):
     return record(devices.xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, xs)))
 
 
-def _arrays(index):
-    """An index with what is in it as arrays of the device."""
-    if isinstance(index, tuple):
-        return tuple(_arrays(i) for i in index)
-    if isinstance(index, (list, np.ndarray)):
-        return devices.xp.asarray(index)
-    return index.data if isinstance(index, Tensor) else index
+def _array(i):
+    """A part of an index; what is an array is copied, so that later changes to it change no gradient."""
+    if isinstance(i, (list, tuple)):
+        return devices.xp.array(i, None if len(i) else np.intp)
+    i = i.data if isinstance(i, Tensor) else i
+    return devices.xp.array(i) if isinstance(i, (np.ndarray, devices.xp.ndarray)) else i
 
 
 def getitem(x, index):
     """x[index], with NumPy's basic and advanced indexing."""
-    xs, index = raw(x).shape, _arrays(index)
+    xs, index = raw(x).shape, tuple(map(_array, index)) if isinstance(index, tuple) else _array(index)
     return record(x.data[index], (x, lambda g: put(g, index, xs)))
 
 

@@ -17,8 +17,11 @@ from .nn import Buffer
 class Optimizer:
     """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout).
 
-    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state).
+    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state), and
+    names in ``needs`` what a parameter's state cannot do without.
     """
+
+    needs = set()
 
     def __init__(self, params, **settings):
         name, self.params = type(self).__name__, list(params)
@@ -30,11 +33,18 @@ class Optimizer:
                 raise TypeError(f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}")
             if self.params.index(p) != i:
                 raise ValueError(f"{name} got parameter {i} of {len(self.params)} twice, expected once")
-        for key, value in settings.items():
-            if key != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
-                raise ValueError(f"{name}: {key} is {value!r}, expected a finite number of at least 0")
         self.settings, self.state = tuple(settings), [{} for _ in self.params]
-        vars(self).update(settings)  # self.lr, which schedules write, and the rest
+        self._set(settings)
+
+    def _set(self, settings):
+        """self.lr, which schedules write, and the rest."""
+        for key, value in settings.items():
+            if key == "betas" and not (isinstance(value, (tuple, list)) and len(value) == 2
+                                       and all(isinstance(b, numbers.Real) and 0 <= b < 1 for b in value)):
+                raise ValueError(f"{type(self).__name__}: betas are {value}, expected two numbers in [0, 1)")
+            if key != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
+                raise ValueError(f"{type(self).__name__}: {key} is {value!r}, expected a finite number of at least 0")
+        vars(self).update((key, tuple(value) if key == "betas" else value) for key, value in settings.items())
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -58,14 +68,21 @@ class Optimizer:
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
         if not {"state", "param_groups"} <= set(state):
             raise ValueError(f"expected an optimiser's state with state and param_groups, got {sorted(state)}")
+        if len(state["param_groups"]) != 1:
+            raise ValueError(f"the state has {len(state['param_groups'])} param_groups, expected one")
         group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
+        if odd := [i for i, s in entries.items() if int(s.get("step", 0)) < 0]:
+            raise ValueError(f"the state of parameter {odd[0]} has step {entries[odd[0]]['step']}, expected at least 0")
+        if odd := [i for i, s in entries.items() if i not in range(len(self.params)) or s and not self.needs <= set(s)]:
+            raise ValueError(f"the state of parameter {odd[0]} does not fit: {type(self).__name__} has "
+                             f"{len(self.params)} parameters, each with {', '.join(sorted(self.needs)) or 'anything'}")
         if len(group["params"]) != len(self.params) or not set(self.settings) <= set(group):
             raise ValueError(f"the state is of {len(group['params'])} parameters and settings {sorted(group)}, this "
                              f"{type(self).__name__} has {len(self.params)} parameters and {sorted(self.settings)}")
         for i, name, shape in ((i, k, np.shape(v)) for i, entry in entries.items() for k, v in entry.items()):
             if shape not in ((), self.params[i].shape):
                 raise ValueError(f"state {name} of parameter {i} has shape {shape}, expected {self.params[i].shape}")
-        vars(self).update((k, tuple(group[k]) if isinstance(group[k], list) else group[k]) for k in self.settings)
+        self._set({key: group[key] for key in self.settings})
         self.state = [{k: int(v) if k == "step" else _like(p.data, v) for k, v in entries.get(i, {}).items()}
                       for i, p in enumerate(self.params)]
 
@@ -105,6 +122,8 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """v = alpha v + (1 - alpha) grad^2; p -= lr grad / (sqrt(v) + eps) (Tieleman and Hinton 2012)."""
 
+    needs = {"square_avg"}
+
     def __init__(self, params, lr=1e-2, *, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
@@ -119,10 +138,10 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Kingma and Ba 2015: p -= lr m^ / (sqrt(v^) + eps), with the bias-corrected moments of the gradient."""
 
+    needs = {"step", "exp_avg", "exp_avg_sq"}
+
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        if not (isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0 <= b < 1 for b in betas)):
-            raise ValueError(f"Adam: betas are {betas}, expected two numbers in [0, 1)")
-        super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def _update(self, rows):
         groups = {}  # by step: one group, unless some parameter was frozen for a while

@@ -215,8 +215,8 @@ class Run:
         # A row that a kill tore has no end of line.
         rows = [line for line in lines if (row := re.match(r"(\d+),.*\n", line)) and int(row[1]) <= self.saved]
         self.header = lines[0].strip() if rows else None
-        for path, text in ((log, "".join(lines[:1] + rows) if rows else ""),
-                           (self.out / CONFIG, json.dumps(args.config, indent=2) + "\n")):
+        for path, text in ((self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"),
+                           (log, "".join(lines[:1] + rows) if rows else "")):
             with whole_file(path) as file:
                 file.write(text.encode())
         return max(self.saved, 0)
@@ -234,8 +234,10 @@ class Run:
             for name, thing in self.state.items():
                 thing.load_state_dict(resumed[name])
             rng.load_state_dict(about["rng"])
-            self.saved = int(about["step"])
-        except (ValueError, TypeError, KeyError, OSError) as error:
+            if type(about["step"]) is not int or about["step"] < 0:
+                raise ValueError(f"its step is {about['step']!r}")
+            self.saved = about["step"]
+        except Exception as error:  # whatever the values of a foreign or hostile file may raise
             sys.exit(f"cannot go on from the checkpoint in {self.out}: {error}")
 
     def _pictures(self):

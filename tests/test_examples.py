@@ -106,6 +106,22 @@ def test_truncation_keeps_latents_near_the_middle(prior):
     z = draw_latents(100, about, seed=0, truncation=0.5)
     assert abs(z).max() <= (0.5 if prior == "uniform" else 1.0)
     assert z.std() < 0.7 * draw_latents(100, about, seed=0).std()
+    assert 0 < abs(draw_latents(100, about, seed=0, truncation=1e-6)).max() <= 2e-6
+
+
+def test_truncated_normal_latents_have_the_density_of_the_middle():
+    from sample import draw_latents
+
+    about = {"sampling": {"latent": "normal"}, "architecture": {"latent_dim": 500}}
+    z, plain = draw_latents(400, about, 1, truncation=0.6).ravel(), draw_latents(400, about, 2).ravel()
+    counts, expected = (np.histogram(v, 12, (-1.2, 1.2))[0] for v in (z, plain))
+    np.testing.assert_allclose(counts / counts.sum(), expected / expected.sum(), rtol=0.05)
+
+
+def test_a_walk_between_latents_on_one_line_is_straight():
+    from sample import walk
+
+    np.testing.assert_allclose(walk(np.float32([[1], [3], [-1], [1]]), 3), [[1], [2], [3], [-1], [0], [1]])
 
 
 def test_sample_refuses_what_it_cannot_do_in_one_sentence(trained, tmp_path):

@@ -194,6 +194,13 @@ def test_nothing_is_launched_for_empty_arrays(rung):
     assert launches == []
 
 
+def test_the_host_refuses_arguments_of_another_number_or_size():
+    x, kernel = np.ones(4, np.float32), "leaky_relu.cu:leaky_relu_tiled<float, 4>"
+    for given in ([x], [x, x, np.float64(1), np.int32(4)], [x, x, np.float32(1), np.int32(4), np.int32(4)]):
+        with mg.device("host"), pytest.raises(TypeError, match=r"takes 4 arguments of \[8, 8, 4, 4\] bytes, got"):
+            launch.launch(kernel, (1,), (256,), given)
+
+
 def test_adam_takes_all_parameters_in_one_launch_and_many_in_few():
     params, grads, means, squares = ([normal(3) for _ in range(100)] for _ in range(4))
     with launch.trace() as launches:

@@ -58,6 +58,16 @@ def test_sequential_names_its_layers_by_number():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1, bias=False)))
     assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.0.weight"]
     assert len(net) == 3 and isinstance(net[1], nn.ReLU) and net[-1][0] is net[2][0]
+    assert isinstance(net[:2], nn.Sequential) and list(net[1:])[0] is net[1]
+
+
+def test_a_norm_of_ones_own_gets_no_activation_to_apply():
+    class Doubled(nn.BatchNorm2d):
+        def forward(self, x):
+            return 2 * super().forward(x)
+    x = mg.randn(3, 2, 2, 2)
+    ours, plain = nn.Sequential(Doubled(2), nn.ReLU())(x), nn.Sequential(nn.BatchNorm2d(2), nn.ReLU())(x)
+    np.testing.assert_allclose(ours.numpy(), 2 * plain.numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("layer, shapes", [

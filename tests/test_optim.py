@@ -161,7 +161,13 @@ def test_a_torch_state_is_understood():
     (lambda s: s["param_groups"][0]["params"].pop(), ["5 parameters", "6"]),
     (lambda s: s["param_groups"][0].pop("betas"), ["settings", "betas"]),
     (lambda s: s["state"][1].update(exp_avg=np.zeros(7)), ["exp_avg of parameter 1", "(7,)", "(5,)"]),
-], ids=["empty", "fewer parameters", "another optimiser", "shape"])
+    (lambda s: s["state"][1].pop("exp_avg"), ["parameter 1", "exp_avg"]),
+    (lambda s: s["state"].update({99: s["state"][1]}), ["parameter 99", "6 parameters"]),
+    (lambda s: s["param_groups"][0].update(lr="x"), ["lr", "'x'"]),
+    (lambda s: s["param_groups"][0].update(betas=None), ["betas", "None"]),
+    (lambda s: s["state"][1].update(step=-1), ["step", "-1"]),
+    (lambda s: s["param_groups"].clear(), ["param_groups", "0"]),
+], ids=["empty", "fewer parameters", "another optimiser", "shape", "less", "index", "lr", "betas", "step", "no group"])
 def test_a_state_of_something_else_is_refused_and_changes_nothing(spoil, words):
     net = network()
     optimiser = optim.Adam(net.parameters(), lr=0.25)

@@ -216,8 +216,21 @@ def test_a_new_run_clears_away_what_one_without_a_checkpoint_left(train, straigh
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples/step-000003.png").write_bytes(b"torn")
     (tmp_path / "log.csv").write_text("step,other\n3,4\n")
+    (tmp_path / "config.json").write_bytes((straight / "config.json").read_bytes())
     assert train("--out", tmp_path)[0] == 0
     assert rows(tmp_path) == rows(straight) and bits(tmp_path) == bits(straight)
+
+
+@pytest.mark.parametrize("name, content", [
+    ("config.json", b'{"model": "mine"}'), ("config.json", b"[1"), ("log.csv", b"a"), ("samples.png", b"holiday"),
+    ("samples/step-000007.png", b"holiday")])
+def test_files_that_are_no_run_s_are_left_alone(train, tmp_path, name, content):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    status, _, errors = train("--out", tmp_path)
+    assert status == 2 and f"{tmp_path} holds {name.split('/')[0]}, but no config.json of a run" in errors
+    assert path.read_bytes() == content and len(list(tmp_path.rglob("*"))) <= 2
 
 
 def test_a_finished_run_is_left_alone(train, straight):
@@ -394,12 +407,21 @@ def copy(straight, tmp_path):
     return Path(shutil.copytree(straight, tmp_path / "copy"))
 
 
+def edit(out, **changes):
+    """Change arguments in config.json by hand."""
+    config = json.loads((out / "config.json").read_text())
+    config["arguments"].update(changes)
+    (out / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("damage, sentence", [
     (lambda out: (out / "config.json").unlink(), "config.json is missing"),
     (lambda out: (out / "config.json").write_text("{"), "config.json is damaged"),
     (lambda out: (out / "config.json").write_text("[]"), "config.json is damaged"),
     (lambda out: (out / "config.json").write_text('{"model": "gan", "arguments": {}}'), "a run of gan, expected toy"),
     (lambda out: (out / "config.json").write_text('{"model": "toy", "arguments": {"mass": 1}}'), "does not know: mass"),
+    (lambda out: edit(out, log_every=0), "config.json: --log-every: 0 is not a whole number of at least 1"),
+    (lambda out: edit(out, lr="x"), "config.json: --lr: x is not a number above 0"),
 ])
 def test_a_damaged_run_is_refused_and_left_alone(train, copy, damage, sentence):
     damage(copy)
@@ -431,7 +453,9 @@ def test_a_checkpoint_of_something_else_is_refused_and_left_alone(train, copy, s
     (lambda state: state.pop("mean"), r"it holds \['batches', 'run'\], expected \['batches', 'mean', 'run'\]"),
     (lambda state: state["run"].update(model="gan"), "its model is gan, expected toy"),
     (lambda state: state["run"].update(networks={"file": "a.py", "sha256": "0"}), "its networks is {.*}, expected N"),
-    (lambda state: state["run"].update(step=None), "int"),
+    *((lambda state, step=step: state["run"].update(step=step), "its step is") for step in (None, -5, 2.5, True)),
+    (lambda state: state.update(mean=[1]), ""),
+    (lambda state: state.update(batches=[1]), ""),
     (lambda state: state.update(run=[]), "list indices"),
     (lambda state: state["run"].update(architecture={"pixels": 65}), "its architecture is {'pixels': 65}, expected"),
     (lambda state: state["batches"].update(images=9), "of images 9, expected 1437"),

@@ -295,3 +295,23 @@ def test_a_flattened_scalar_is_a_vector():
     y = x.flatten()
     y.backward(np.float32([2]))
     assert y.shape == (1,) and x.grad.shape == () and x.grad.item() == 2
+
+
+def test_an_index_in_a_tuple_in_a_tuple_counts_every_time():
+    x = mg.zeros(2, 3).requires_grad_()
+    x[:, (1, 1)].sum().backward()
+    assert x.grad.numpy().tolist() == [[0, 2, 0]] * 2 and x[[]].shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [mg.tensor, np.array], ids=["tensor", "array"])
+def test_an_index_may_change_after_its_use(kind):
+    x, index = mg.zeros(3).requires_grad_(), kind(np.array([0, 0]))
+    y = x[index]
+    index.copy_(np.array([2, 2])) if kind is mg.tensor else index.fill(2)
+    y.sum().backward()
+    assert x.grad.numpy().tolist() == [2, 0, 0]
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(TypeError, match="tensors hold real numbers, this one meets 1j"):
+        mg.zeros(2) * 1j

@@ -202,3 +202,46 @@ def test_convention_at_the_kink(name):
     close(y, expected)
     g = np.random.default_rng(3).standard_normal(y.shape)
     close(mg.grad(y, x, Tensor(g))[0], torch.autograd.grad(expected, t, torch.tensor(g))[0])
+
+
+def torch_says(expression, **arrays):
+    """The expression's value by minigan and by PyTorch."""
+    ours = {name: mg.tensor(a) for name, a in arrays.items()}
+    theirs = {name: torch.tensor(a) for name, a in arrays.items()}
+    return eval(expression, {}, ours).numpy(), eval(expression, {}, theirs).numpy()
+
+
+@pytest.mark.parametrize("expression", [
+    "b * 5", "b / 2", "b * 5.0", "b + True", "u.sigmoid()", "u / 2", "u + 1", "i.exp()", "i.log()", "i.sqrt()",
+    "i.tanh()", "i ** 0.5", "i ** 2", "i / i", "1 - i", "i * u.double()", "i.sum(dim=())"])
+def test_integers_and_truth_values_become_what_they_do_there(expression):
+    ours, theirs = torch_says(expression, b=np.array([True, False]), u=np.array([1, 200], np.uint8),
+                              i=np.array([1, 2], np.int8) if "sum" not in expression else np.array([1, 2]))
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("base, power", [([0.0, 1.0], [0.0, 0.0]), ([0.0, 3.0], [-1.0, 2.0]), ([0.0, 0.0], [0.5, 1.0])])
+def test_powers_of_zero_have_the_gradients_they_have_there(base, power):
+    gradients = []
+    for tensor in (mg.tensor, torch.tensor):
+        x, p = tensor(base, requires_grad=True), tensor(power, requires_grad=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            (x ** p).sum().backward()
+        gradients.append([x.grad.numpy(), p.grad.numpy()])
+    np.testing.assert_allclose(*gradients, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_resizing_takes_the_same_pixels_for_any_size_and_factor(mode):
+    rng, compared = np.random.default_rng(0), 0
+    for _ in range(300):
+        x = rng.standard_normal((1, 1, *rng.integers(1, 30, 2)))
+        sizes = {"size": tuple(map(int, rng.integers(1, 40, 2)))}, {
+            "scale_factor": tuple(round(float(f), 2) for f in rng.uniform(0.6, 3.5, 2))}
+        for how in sizes:
+            if min(how.get("size") or [int(n * f) for n, f in zip(x.shape[2:], how["scale_factor"])]) > 0:
+                theirs = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **how).numpy()
+                np.testing.assert_allclose(F.interpolate(mg.tensor(x), mode=mode, **how).numpy(), theirs, atol=1e-5)
+                compared += 1
+    assert compared > 500

@@ -31,7 +31,7 @@ constexpr int warpSize = 32;
 
 namespace host {  // runtime.cpp has these
 constexpr int WARP = 32, SLOT = 64;
-struct Entry { const char* name; void (*run)(void** arguments); };
+struct Entry { const char* name; void (*run)(void** arguments); const int* sizes; };  // of its parameters, then 0
 extern const Entry entries[];   // the library's kernels: minigan/host.py writes them
 void barrier();
 void sync_warp(unsigned mask);
@@ -85,11 +85,9 @@ __device__ inline int __all_sync(unsigned mask, bool predicate) { return __ballo
 // ---- arithmetic: <math.h> has the rest ------------------------------------------------------------------------------
 
 __device__ inline float rsqrtf(float x) { return 1 / sqrtf(x); }
-__device__ inline float __expf(float x) { return expf(x); }
 template <typename A, typename B> __device__ constexpr auto max(A a, B b) -> decltype(a + b) { return a < b ? b : a; }
 template <typename A, typename B> __device__ constexpr auto min(A a, B b) -> decltype(a + b) { return b < a ? b : a; }
 
-template <typename T> __device__ T __ldg(const T* address) { return *address; }
 __device__ inline unsigned __float_as_uint(float x) { return __builtin_bit_cast(unsigned, x); }
 __device__ inline float __uint_as_float(unsigned x) { return __builtin_bit_cast(float, x); }
 
@@ -103,4 +101,6 @@ __attribute__((no_sanitize("thread"))) void unpack(void (*kernel)(P...), void** 
   kernel(*static_cast<P*>(arguments[i])...);
 }
 template <auto kernel> void run(void** arguments) { unpack(kernel, arguments, indices(kernel)); }
+template <typename... P> constexpr int sizes[] = {sizeof(P)..., 0};
+template <typename... P> constexpr const int* sizes_of(void (*)(P...)) { return sizes<P...>; }
 }  // namespace host
