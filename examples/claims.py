@@ -69,6 +69,6 @@ def subplots(columns, width=5.0, height=4.0):
 
 def save(figure, path):
     """Write the figure as a PNG, whole, and say where."""
-    with whole_file(path) as file:
+    with arguments.one_sentence(), whole_file(path) as file:
         figure.savefig(file, format="png", dpi=100)
     print(f"see {path}")

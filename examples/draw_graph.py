@@ -19,7 +19,8 @@ def main(argv=None):
     with graph.trace() as t:
         y = (w1 * x1 + w2 * x2 + b).tanh()
         loss = (y - 1) ** 2
-    t.draw(args.out, loss, names={"x1": x1, "x2": x2, "w1": w1, "w2": w2, "b": b, "y": y, "loss": loss})
+    with arguments.one_sentence():
+        t.draw(args.out, loss, names={"x1": x1, "x2": x2, "w1": w1, "w2": w2, "b": b, "y": y, "loss": loss})
     print(args.out)
 
 

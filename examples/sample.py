@@ -35,8 +35,10 @@ def _build(state):
     name = about["architecture"].get("generator", "Generator")  # some models have several
     if not hasattr(module, name):
         raise ValueError(f"it is of {about['model']} with a {name}, which this version does not have")
-    if about["sampling"]["latent"] not in PRIORS or type(about["step"]) is not int:
-        raise ValueError(f"its latents are {about['sampling']['latent']!r}, its step is {about['step']!r}")
+    if about["sampling"]["latent"] not in PRIORS or not {"latent_dim"} <= set(about["architecture"]):
+        raise ValueError(f"its latents are {about['sampling']['latent']!r}, its networks {about['architecture']}")
+    if type(about["step"]) is not int:
+        raise ValueError(f"its step is {about['step']!r}")
     generator = models.build(getattr(module, name), about["architecture"])
     average = about["sampling"]["network"] == "average"
     generator.load_state_dict(state["average"]["module"] if average else state["generator"])

@@ -9,6 +9,8 @@ is linear in x and in w, and so are its two adjoints. With <a, b> the sum of all
 which is why the VJPs of each one are the other two, and why derivatives of any order need nothing else.
 """
 
+import numbers
+
 from . import devices
 from .engine import record
 from .ops import expand, reshape
@@ -102,7 +104,7 @@ def per_channel(v, ndim):
 def pair(what, value, least):
     """An int or a pair of ints as a pair; ValueError unless each is at least ``least``."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
+    if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, numbers.Integral) or v < least for v in values):
         raise ValueError(f"{what} is {value!r}, expected an int or a pair of ints of at least {least}")
     return values
 

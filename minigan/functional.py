@@ -1,5 +1,7 @@
 """F: every operation under the name that everybody knows, those backed by a kernel imported, the rest composed here."""
 
+import numbers
+
 import numpy as np
 
 from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
@@ -72,8 +74,8 @@ def l1_loss(x, target, *, reduction="mean"):
 
 
 def _difference(name, x, target):
-    if getattr(target, "shape", raw(x).shape) != x.shape:  # broadcasting here is nearly always a mistake
-        raise ValueError(f"{name}: target has shape {target.shape}, expected {x.shape}")
+    if not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape:  # broadcasting is mostly a mistake
+        raise ValueError(f"{name}: target has shape {np.shape(target)}, expected {x.shape}")
     return x - target
 
 

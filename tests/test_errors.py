@@ -204,6 +204,7 @@ TABLE = {
     "logits of integers": (lambda: bce(INTEGERS, 1.0), TypeError, "int64 float32"),
     "the mean loss of nobody": (lambda: bce(mg.zeros(0), 1.0), ValueError, "(0,) empty"),
     "the mean square of nothing": (lambda: F.mse_loss(mg.zeros(0, 3), 1.0), ValueError, "(0, 3) empty"),
+    "a list that would broadcast": (lambda: F.l1_loss(mg.zeros(2, 3), [1, 2, 3]), ValueError, "(3,) (2, 3)"),
     "targets that would broadcast": (lambda: F.mse_loss(mg.zeros(3, 1), mg.zeros(3)), ValueError, "(3,) (3, 1)"),
     "targets that would broadcast in l1": (lambda: F.l1_loss(mg.zeros(3, 1), mg.zeros(3)), ValueError, "(3,) (3, 1)"),
     "an unknown reduction": (lambda: F.mse_loss(LOGITS, LOGITS, reduction="avg"), ValueError, "'avg' mean sum none"),

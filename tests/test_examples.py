@@ -124,6 +124,35 @@ def test_a_walk_between_latents_on_one_line_is_straight():
     np.testing.assert_allclose(walk(np.float32([[1], [3], [-1], [1]]), 3), [[1], [2], [3], [-1], [0], [1]])
 
 
+def test_ctrl_c_ends_a_script_without_a_traceback():
+    import arguments
+
+    def main():
+        raise KeyboardInterrupt
+    with pytest.raises(SystemExit) as stop:
+        arguments.program(main)
+    assert stop.value.code == 130
+
+
+@pytest.mark.parametrize("script", ["draw_graph.py", "theory_optimal_discriminator.py"])
+def test_a_picture_that_cannot_be_written_is_named(script, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    said = run(script, "--out", tmp_path / "file" / "picture.png", folder=tmp_path, expect=2)
+    assert str(tmp_path / "file") in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("change", [
+    lambda run: run.update(architecture=[1]), lambda run: run["architecture"].pop("latent_dim"),
+    lambda run: run["sampling"].update(latent="cauchy"), lambda run: run.pop("step")])
+def test_sample_refuses_a_checkpoint_of_nonsense(trained, tmp_path, change):
+    state = mg.load(trained / "runs" / "dcgan" / "checkpoint.npz")
+    change(state["run"])
+    mg.save(tmp_path / "odd.npz", state)
+    said = run("sample.py", tmp_path / "odd.npz", "--out", "grid.png", folder=tmp_path, expect=2)
+    assert f"checkpoint {tmp_path / 'odd.npz'}: " in said and "Traceback" not in said
+    assert not (tmp_path / "grid.png").exists()
+
+
 def test_sample_refuses_what_it_cannot_do_in_one_sentence(trained, tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"not a checkpoint")
     for arguments in ([tmp_path], [tmp_path / "broken.npz"], [trained / "runs" / "dcgan", "--out", "grid.gif"],

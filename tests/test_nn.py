@@ -72,6 +72,7 @@ def test_a_norm_of_ones_own_gets_no_activation_to_apply():
 
 @pytest.mark.parametrize("layer, shapes", [
     (nn.Linear(2, 3), [(3, 2), (3,)]), (nn.Conv2d(2, 3, (4, 5)), [(3, 2, 4, 5), (3,)]),
+    (nn.Conv2d(2, 3, np.int64(4)), [(3, 2, 4, 4), (3,)]),
     (nn.ConvTranspose2d(2, 3, 4, bias=False), [(2, 3, 4, 4)]), (nn.BatchNorm2d(3, affine=False), []),
     (nn.InstanceNorm2d(3), []), (nn.InstanceNorm2d(3, affine=True), [(3,), (3,)]),
     (nn.LayerNorm((2, 3)), [(2, 3), (2, 3)]), (nn.Maxout(4, 3, 5), [(15, 4), (15,)]),
