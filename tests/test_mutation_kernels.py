@@ -2,8 +2,8 @@
 
 Rules make the mutants from the text. Each is compiled for the host device from a copy of kernels/ and held against the
 very functions of test_kernels_*.py, of which those that Hypothesis drives get fixed cases, in a process of its own,
-which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all (an hour on two cores), a number so
-many, and a word those in whose names it occurs: "gemm.cuh", "barrier".
+which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all (half an hour on two cores), a
+number so many, and a word those in whose names it occurs: "gemm.cuh", "barrier".
 """
 import functools
 import hashlib
