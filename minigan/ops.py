@@ -235,17 +235,19 @@ def expand(x, *shape):
     return record(devices.xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, xs)))
 
 
-def _array(i):
-    """A part of an index; what is an array is copied, so that later changes to it change no gradient."""
-    if isinstance(i, (list, tuple)):
-        return devices.xp.array(i, None if len(i) else np.intp)
-    i = i.data if isinstance(i, Tensor) else i
-    return devices.xp.array(i) if isinstance(i, (np.ndarray, devices.xp.ndarray)) else i
+def _arrays(index):
+    """An index with what is in it as arrays of the device: copies, so that later changes to them change no gradient."""
+    def array(i):
+        if isinstance(i, (list, tuple)):
+            return devices.xp.array(i, None if len(i) else np.intp)
+        i = i.data if isinstance(i, Tensor) else i
+        return devices.xp.array(i) if isinstance(i, (np.ndarray, devices.xp.ndarray)) else i
+    return tuple(map(array, index)) if isinstance(index, tuple) else array(index)
 
 
 def getitem(x, index):
     """x[index], with NumPy's basic and advanced indexing."""
-    xs, index = raw(x).shape, tuple(map(_array, index)) if isinstance(index, tuple) else _array(index)
+    xs, index = raw(x).shape, _arrays(index)
     return record(x.data[index], (x, lambda g: put(g, index, xs)))
 
 
