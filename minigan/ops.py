@@ -143,11 +143,12 @@ def astype(x, dtype):
 # ---- reductions ----------------------------------------------------------------------------------------------------
 
 def _axes(dim, ndim):
-    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them."""
+    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's 0 and -1 are none."""
     dims = range(ndim) if dim is None or dim == () else dim if isinstance(dim, (tuple, list)) else (dim,)
-    if any(not -ndim <= d < ndim for d in dims) or len({d % ndim for d in dims}) != len(dims):
+    n = ndim or 1
+    if any(not -n <= d < n for d in dims) or len({d % n for d in dims}) != len(dims):
         raise IndexError(f"dim={dim} does not name different axes of a tensor with {ndim} of them")
-    return tuple(sorted(d % ndim for d in dims))
+    return tuple(sorted(d % n for d in dims)) if ndim else ()
 
 
 def _count(x, dim):
@@ -270,6 +271,8 @@ def cat(tensors, dim=0):
         raise ValueError("cat needs at least one tensor, got an empty list")
     if len(dtypes := {str(a.dtype) for a in arrays}) > 1:
         raise TypeError(f"cat needs tensors of one dtype, got {', '.join(sorted(dtypes))}")
+    if not all(a.ndim for a in arrays):
+        raise ValueError(f"cat joins along an axis, but shapes are {[a.shape for a in arrays]}: stack joins scalars")
     dim, = _axes(dim, arrays[0].ndim)
 
     def piece(end, n):

@@ -245,3 +245,16 @@ def test_resizing_takes_the_same_pixels_for_any_size_and_factor(mode):
                 np.testing.assert_allclose(F.interpolate(mg.tensor(x), mode=mode, **how).numpy(), theirs, atol=1e-5)
                 compared += 1
     assert compared > 500
+
+
+@pytest.mark.parametrize("dim", [0, -1, None])
+@pytest.mark.parametrize("name", ["sum", "mean", "amax"])
+def test_a_scalar_may_be_reduced(name, dim):
+    gradients = []
+    for tensor in (mg.tensor, torch.tensor):
+        x = tensor(3.0, requires_grad=True)
+        y = getattr(x, name)() if dim is None else getattr(x, name)(dim)
+        assert tuple(y.shape) == () and y.item() == 3
+        y.backward()
+        gradients.append(x.grad.item())
+    assert gradients[0] == gradients[1]
