@@ -122,6 +122,8 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 // row lane / 4, float lane % 4 of matrix i: the very places where mma wants its operands.
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
 #ifdef MINIGAN_HOST
+    if (size_t(row) % 16 || host::in_global(row))
+        host::fail("ldmatrix_x4: a row at %p, expected shared memory and a multiple of 16 bytes", row);
     const char* slots = static_cast<const char*>(host::exchange(ALL_LANES, &row, sizeof row));
     const int lane = threadIdx.x % WARP;
     const uint32_t* rows[4];

@@ -128,36 +128,50 @@ def test_asynchronous_copies_land_at_a_random_moment_before_the_wait():
 
 # ---- races ----------------------------------------------------------------------------------------------------------
 
+LANES = (0, 1, 2, 3, 32, 33)
+
+
 def random_program(rng, blocks):
-    """ops (blocks, steps, 64) and barriers (steps): in each step a few threads read cell 0 or 1, or one writes it."""
-    steps = rng.integers(1, 5)
-    ops, barriers = np.full((blocks, steps, 64), -1, np.int32), rng.choice(3, steps, p=(0.2, 0.5, 0.3)).astype(np.int32)
+    """ops (blocks, steps, 64) and barriers (steps): in each step a few threads read or write, of one cell mostly."""
+    steps, whole = rng.integers(1, 8), rng.random() < 0.5
+    ops, barriers = np.full((blocks, steps, 64), -1, np.int32), np.zeros(steps, np.int32)
     for s in range(steps):
-        op = rng.choice(4, p=(0.5, 0.4, 0.05, 0.05))
-        for t in rng.choice((0, 1, 2, 32, 33), size=1 if op % 2 else rng.integers(1, 4)):
-            ops[rng.integers(blocks), s, t] = op
+        write, cell = rng.random() < 0.3, rng.random() < 0.1
+        for t in rng.choice(LANES, size=1 if write else rng.integers(1, 5)):
+            part = 0 if whole or rng.random() < 0.3 else rng.integers(1, 5)
+            ops[rng.integers(blocks), s, t] = write + 2 * cell + 4 * part
+        barriers[s] = rng.choice([0, 2, 4 * 255 + 1, 4 * rng.integers(1, 16) + 1], p=(0.1, 0.2, 0.2, 0.5))
     return ops, barriers
 
 
 def has_race(ops, barriers):
-    """The definition: two accesses to one cell, one of them a write, and no barrier between that orders the two."""
-    accesses = [(*where, ops[where] // 2, ops[where] % 2) for where in zip(*np.nonzero(ops >= 0))]
-    for block, s, t, cell, write in accesses:
-        for block2, s2, t2, cell2, write2 in accesses:
-            between = barriers[min(s, s2):max(s, s2)]
-            ordered = t == t2 or 2 in between or (t // 32 == t2 // 32 and 1 in between)
-            if cell == cell2 and (write or write2) and not (block == block2 and ordered):
-                return True
+    """The definition: two accesses to one byte, one of them a write, and no barriers that order the two."""
+    known = np.zeros((64, 64), int)  # of how many steps of thread u thread t knows
+    accesses, warps = [], np.arange(64) // 32
+    for s, barrier in enumerate(barriers):
+        for block, t in zip(*np.nonzero(ops[:, s] >= 0)):
+            op = ops[block, s, t]
+            part, cell, write = op // 4, op // 2 % 2, op % 2
+            for block2, s2, t2, part2, cell2, write2 in accesses:
+                ordered = block == block2 and (t == t2 or known[t, t2] > s2)
+                if cell == cell2 and (part == part2 or not part * part2) and (write or write2) and not ordered:
+                    return True
+            accesses.append((block, s, t, part, cell, write))
+        known[np.arange(64), np.arange(64)] = s + 1
+        lanes = np.uint32(2 ** 32 - 1 if barrier // 4 == 255 or barrier == 2 else barrier // 4)
+        mask = (lanes >> np.arange(64) % 32 & 1 > 0) & (barrier > 0)
+        for group in [warps >= 0] if barrier == 2 else [warps == 0, warps == 1]:
+            known[group & mask] = known[group & mask].max(0, initial=0)
     return False
 
 
-@given(st.integers(0, 2 ** 32 - 1), st.sampled_from((0, 1, 1, 2)))
+@given(st.integers(0, 2 ** 32 - 1), st.sampled_from((0, 0, 1, 2)))
 def test_a_race_is_reported_exactly_where_there_is_one(seed, blocks):
     """Random programs of 64 threads in shared memory (blocks = 0), or in global memory by one or two blocks."""
     rng = np.random.default_rng(seed)
     for _ in range(20):
         ops, barriers = random_program(rng, max(1, blocks))
-        arguments = [ops, barriers, np.int32(len(barriers)), np.zeros(4, np.float32)]
+        arguments = [ops, barriers, np.int32(len(barriers)), np.zeros(2, np.float32)]
         try:
             run(PROGRAMS[blocks > 0], max(1, blocks), 64, arguments, seed=seed)
             found = False
@@ -165,6 +179,12 @@ def test_a_race_is_reported_exactly_where_there_is_one(seed, blocks):
             assert error.kind == "race", error
             found = True
         assert found == has_race(ops, barriers), (ops, barriers)
+
+
+def test_the_programs_are_of_both_kinds():
+    rng = np.random.default_rng(0)
+    found = [has_race(*random_program(rng, 1)) for _ in range(300)]
+    assert 60 < sum(found) < 240
 
 
 # ---- counts ---------------------------------------------------------------------------------------------------------
@@ -221,6 +241,26 @@ def test_a_launch_that_no_gpu_takes_is_refused():
     with pytest.raises(ValueError, match="MINIGAN_HOST_SEED or seed is '-1', expected an integer"):
         run("strided", 1, 64, good, seed=-1)
     run("strided", 1, 64, good)
+
+
+def test_launch_bounds_are_kept(project):
+    file = project / "bounds.cu"
+    file.write_text("""#include "common.cuh"
+    template <typename T, int N> struct Tile { static constexpr int THREADS = 3 * N; };
+    #define TILE_BOUNDS(...) __launch_bounds__(__VA_ARGS__::THREADS, 2)
+    template <typename T, int N>
+    __global__ void TILE_BOUNDS(Tile<T, N>)
+    tiled(T* y) { y[threadIdx.x] = N; }
+    __global__ void __launch_bounds__(64) plain(float* y) { y[threadIdx.x] = 1; }
+    __global__ void unbounded(float* y) { y[threadIdx.x] = 1; }
+    """)
+    bounds = {"tiled<float, 32>": 96, "tiled<float, 8>": 24, "plain": 64, "unbounded": 1024}
+    made = host.library(file, list(bounds))
+    for kernel, threads in bounds.items():
+        assert made.threads(kernel) == threads
+        host.run(file, kernel, (1,), (threads,), [Out(np.empty(threads, np.float32))])
+    with pytest.raises(ValueError, match=r"tiled<float, 8>: block \(25, 1, 1\), .* allow 24 threads"):
+        host.run(file, "tiled<float, 8>", (1,), (25,), [Out(np.empty(25, np.float32))])
 
 
 def test_an_error_leaves_the_process_usable():
@@ -303,7 +343,10 @@ def test_the_compiler_is_the_one_that_cxx_names(project, monkeypatch):
     monkeypatch.setenv("CXX", "g++ -DVALUE=5")
     assert scaled(project) == 5
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(RuntimeError, match="compiler.* there is no no-such-compiler: install g\\+\\+"):
+    with pytest.raises(RuntimeError, match="compiler.* no-such-compiler does not run .*: install g\\+\\+"):
+        scaled(project)
+    monkeypatch.setenv("CXX", str(project / "scale.cu"))  # no program
+    with pytest.raises(RuntimeError, match="compiler.* .*scale.cu does not run .*: install g\\+\\+"):
         scaled(project)
 
 

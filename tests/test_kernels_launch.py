@@ -3,6 +3,7 @@
 What a GPU would do with a launch is asked of a stand-in for CuPy, which notes it; CuPy's own compiler, which needs no
 GPU, judges the sources.
 """
+import contextlib
 import os
 import re
 import subprocess
@@ -240,7 +241,7 @@ def test_an_include_that_is_not_there_is_named_with_its_line(kernels):
 class Kernel:
     """What CuPy's RawModule gives, as far as launch() knows it."""
 
-    max_dynamic_shared_size_bytes = 48 << 10
+    max_dynamic_shared_size_bytes, shared_size_bytes, max_threads_per_block = 48 << 10, 1 << 10, 256
 
     def __init__(self):
         self.calls = []
@@ -291,6 +292,16 @@ def test_on_a_gpu_a_kernel_is_told_of_much_shared_memory_and_null_is_a_pointer(a
     assert conv.max_dynamic_shared_size_bytes == conv.calls[0][3] > 48 << 10
     assert conv.calls[0][2][3].dtype == ladder.CONV and conv.calls[0][2][3].shape == ()
     assert bce.calls[0][2][1] == 0 and bce.calls[0][2][1].itemsize == 8
+
+
+def test_on_a_gpu_a_block_that_a_kernel_has_no_room_for_is_refused(as_on_a_gpu):
+    arguments = [X, Out(np.empty(8, np.float32)), np.float32(0.2), np.int32(8)]
+    for block, shared, words in [(257, 0, "block (257,), 256 threads"), (256, 226 << 10, ""),
+                                 (256, (226 << 10) + 1, "231425 bytes 232449 sm_90 232448")]:
+        with pytest.raises(ValueError) if words else contextlib.nullcontext() as refusal:
+            launch.launch(LEAKY, (1,), (block,), arguments, shared=shared)
+        assert all(word in str(refusal and refusal.value) for word in words.split())
+    assert [call[3] for call in as_on_a_gpu[LEAKY.split(":")[1]].calls] == [226 << 10]
 
 
 def test_an_error_of_the_compiler_names_file_and_line(kernels, as_on_a_gpu):

@@ -7,7 +7,6 @@
 #pragma once
 #include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <utility>
 
 #define __global__ __attribute__((noinline))
@@ -19,10 +18,8 @@
 #define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct uint3 { unsigned x, y, z; };
-struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) double2 { double x, y; };
-__device__ inline float2 make_float2(float x, float y) { return {x, y}; }
 __device__ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 __device__ inline double2 make_double2(double x, double y) { return {x, y}; }
 
@@ -31,7 +28,11 @@ constexpr int warpSize = 32;
 
 namespace host {  // runtime.cpp has these
 constexpr int WARP = 32, SLOT = 64;
-struct Entry { const char* name; void (*run)(void** arguments); const int* sizes; };  // of its parameters, then 0
+struct Entry {                  // of a kernel; sizes: its parameters' bytes, then 0; threads: its launch bounds
+  void (*run)(void** arguments);
+  const int* sizes;
+  int threads;
+};
 extern const Entry entries[];   // the library's kernels: minigan/host.py writes them
 void barrier();
 void sync_warp(unsigned mask);
@@ -39,18 +40,12 @@ void sync_warp(unsigned mask);
 const void* exchange(unsigned mask, const void* mine, int bytes, unsigned* took_part = nullptr);
 unsigned lane();
 void* dynamic_shared();
+bool in_global(const void* pointer);  // does it point into one of the launch's arrays?
 void copy_async(void* shared, const void* global, int bytes, bool valid);
 void commit_group();
 void wait_group(int pending);   // until at most so many of this thread's groups are under way
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
-}  // namespace host
 
-// ---- barriers and warp intrinsics -----------------------------------------------------------------------------------
-
-__device__ inline void __syncthreads() { host::barrier(); }
-__device__ inline void __syncwarp(unsigned mask = ~0u) { host::sync_warp(mask); }
-
-namespace host {
 /// The value of lane `source`, or the lane's own where there is no such lane.
 template <typename T> __device__ T shuffle(unsigned mask, T value, int source) {
   unsigned lanes;
@@ -60,6 +55,11 @@ template <typename T> __device__ T shuffle(unsigned mask, T value, int source) {
   return *reinterpret_cast<const T*>(slots + source * SLOT);
 }
 }  // namespace host
+
+// ---- barriers and warp intrinsics -----------------------------------------------------------------------------------
+
+__device__ inline void __syncthreads() { host::barrier(); }
+__device__ inline void __syncwarp(unsigned mask = ~0u) { host::sync_warp(mask); }
 
 template <typename T> __device__ T __shfl_sync(unsigned mask, T value, int source) {
   return host::shuffle(mask, value, source & 31);
@@ -84,7 +84,6 @@ __device__ inline int __all_sync(unsigned mask, bool predicate) { return __ballo
 
 // ---- arithmetic: <math.h> has the rest ------------------------------------------------------------------------------
 
-__device__ inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 template <typename A, typename B> __device__ constexpr auto max(A a, B b) -> decltype(a + b) { return a < b ? b : a; }
 template <typename A, typename B> __device__ constexpr auto min(A a, B b) -> decltype(a + b) { return b < a ? b : a; }
 
@@ -102,5 +101,6 @@ __attribute__((no_sanitize("thread"))) void unpack(void (*kernel)(P...), void** 
 }
 template <auto kernel> void run(void** arguments) { unpack(kernel, arguments, indices(kernel)); }
 template <typename... P> constexpr int sizes[] = {sizeof(P)..., 0};
+constexpr int bound(int threads, int = 0, int = 0) { return threads; }  // of __launch_bounds__
 template <typename... P> constexpr const int* sizes_of(void (*)(P...)) { return sizes<P...>; }
 }  // namespace host

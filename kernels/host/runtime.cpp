@@ -23,6 +23,7 @@ namespace {
 Thread threads[MAX_THREADS];
 alignas(16) char slots[MAX_THREADS][WARP][SLOT];  // for each thread, what the lanes of its warp published
 unsigned count, waiting, returned;    // threads of the block; those at the barrier; those that are done
+unsigned under_way;                   // copies that nobody has waited for
 std::vector<unsigned> ready;          // those that can run
 const Thread* first;                  // the first at the barrier
 std::vector<unsigned> order, started; // blocks as they run; the tick at which each began
@@ -155,7 +156,7 @@ void run_block(unsigned block) {
   ticks.block = ticks.barrier = ++ticks.now;
   started.push_back(ticks.now);
   ready.clear();
-  waiting = returned = 0;
+  waiting = returned = under_way = 0;
   for (unsigned i = 0; i < (count + WARP - 1) / WARP * WARP; ++i) {  // a warp's last lanes may not exist: as if they had
     Thread& thread = threads[i];                                     // returned
     thread.number = i, thread.state = Thread::RETURNED, thread.time = ticks.now, thread.groups = 0;
@@ -213,8 +214,11 @@ void copy_async(void* shared, const void* global, int bytes, bool valid) {
   if (to % bytes || from % bytes) STOP("misaligned", pc, "copies %d bytes; cp.async wants both addresses aligned", bytes);
   if (valid) access(from, bytes, false, pc);
   access(to, bytes, true, pc);
-  me->copies.push_back({static_cast<char*>(shared), static_cast<const char*>(global), bytes, me->groups, valid, false});
-  mark(me->copies.back(), true);
+  if (in_global(shared) || (valid && !in_global(global)))
+    STOP("refused", pc, "must not copy so: cp.async goes from global to shared memory");
+  me->copies.push_back({static_cast<char*>(shared), static_cast<const char*>(global), bytes, me->groups, me->number, pc,
+                        valid, false});
+  mark(me->copies.back(), true), ++under_way;
   if (random_below(2)) land(me->copies.back());
 }
 
@@ -224,10 +228,18 @@ void wait_group(int pending) {
   const auto covered = [&](Copy& copy) {
     if (copy.group >= me->groups - pending) return false;
     if (!copy.landed) land(copy);
-    mark(copy, false);
+    mark(copy, false), --under_way;
     return true;
   };
   me->copies.erase(std::remove_if(me->copies.begin(), me->copies.end(), covered), me->copies.end());
+}
+
+const Copy* reader_of(uintptr_t address, unsigned bytes) {
+  const char* begin = reinterpret_cast<const char*>(address);
+  for (const Thread* thread = threads; under_way && thread != threads + count; ++thread)
+    for (const Copy& copy : thread->copies)
+      if (copy.valid && copy.from < begin + bytes && begin < copy.from + copy.bytes) return &copy;
+  return nullptr;
 }
 
 void fail(const char* format, ...) {

@@ -7,20 +7,24 @@
 #pragma once
 #include <vector>
 #include "device.h"
-#if !defined(__x86_64__)
+#if defined(__x86_64__)
+using Context = void*;          // the stack pointer; the registers lie on the stack
+#else
 #include <ucontext.h>
+using Context = ucontext_t;
 #endif
 
 // The structures of minigan/host.py.
 struct Array {                  // memory that a launch may touch
-  uintptr_t begin;
+  uintptr_t begin;              // of a __shared__ array: from the start of the library's thread-local block
   size_t bytes;
-  int argument;                 // its place among the arguments
+  int argument;                 // its place among the arguments; -1 a __shared__ array
   int write_only;               // undefined before the launch, wholly written after it
 };
 struct Launch {
   uint3 grid, block;
-  unsigned shared, counting;    // bytes of dynamic shared memory; whether to keep the requests
+  unsigned shared, shared_most; // bytes of dynamic shared memory; of all that a block may have
+  unsigned counting, unused;    // whether to keep the requests
   uint64_t seed;
   const Array* arrays;
   size_t array_count;
@@ -38,12 +42,6 @@ struct Report {                 // a place in the code stands in the message as 
 
 namespace host {
 
-#if defined(__x86_64__)
-using Context = void*;          // the stack pointer; the registers lie on the stack
-#else
-using Context = ucontext_t;
-#endif
-
 constexpr int MAX_THREADS = 1024;
 constexpr size_t STACK = 128 << 10;  // bytes of a fiber's stack: the thread's registers and local memory
 
@@ -51,6 +49,7 @@ struct Copy {                   // a cp.async under way
   char* to;
   const char* from;
   int bytes, group;
+  unsigned thread, pc;
   bool valid, landed;           // an invalid one writes zeros
 };
 
@@ -81,6 +80,7 @@ void mark(const Copy& copy, bool pending);  // nobody may touch what it writes; 
 unsigned offset_in_library(const void* return_address);
 
 unsigned block_at(unsigned tick);         // runtime.cpp
+const Copy* reader_of(uintptr_t address, unsigned bytes);  // a copy under way that has yet to read one of them, or null
 void report(const char* kind, const char* format, ...) __attribute__((format(printf, 2, 3)));
 [[noreturn]] void give_up();              // leave the kernel for good
 #define CALLER host::offset_in_library(__builtin_return_address(0))

@@ -105,7 +105,14 @@ def _prepare(name, grid, block, shared):
     if "_tensor<" in name and generation() < 80:
         raise RuntimeError(f"{name} multiplies in TF32, which needs sm_80 or newer, this is {architecture()}")
     kernel = _compiled(*name.split(":", 1))
-    if backend == "cuda" and shared > STATIC_SHARED:
+    if backend == "host":  # which finds out as it goes what static shared memory comes on top
+        return functools.partial(kernel, shared_most=most)
+    if math.prod(block) > (possible := kernel.max_threads_per_block):
+        raise ValueError(f"{name}: block {block}, and its registers and launch bounds allow {possible} threads")
+    if (both := shared + kernel.shared_size_bytes) > most:
+        raise ValueError(f"{name}: {shared} bytes of shared memory make {both} with its static ones, a block of "
+                         f"{architecture()} has at most {most}")
+    if shared > STATIC_SHARED:
         kernel.max_dynamic_shared_size_bytes = shared
     return kernel
 

@@ -101,6 +101,30 @@ __global__ void two_threads_write_one_address(float* y) {
   y[right ? threadIdx.x : threadIdx.x / 2] = 1;  // <- here
 }
 
+// Bytes of one word have different writers, and are judged each by its own.
+template <bool right>
+__global__ void race_of_a_byte(float* y) {
+  __shared__ unsigned char bytes[64];
+  bytes[threadIdx.x] = threadIdx.x;  // <- here
+  if (right) __syncwarp();
+  y[threadIdx.x] = bytes[threadIdx.x / 4 * 4];  // <- here
+}
+
+// Lane 3 meets lanes 1 and 2, which have read what it writes; lane 0 has read it too.
+template <bool right>
+__global__ void write_after_only_some_have_read(float* y) {
+  __shared__ float value;
+  if (threadIdx.x == 0) value = 1;
+  __syncthreads();
+  if (threadIdx.x < 3) y[threadIdx.x] = value;  // <- here
+  if (threadIdx.x < 4 && (right || threadIdx.x > 0)) {
+    __syncwarp(right ? 15u : 14u);
+    if (threadIdx.x == 1) y[3] = value;
+    __syncwarp(right ? 15u : 14u);
+    if (threadIdx.x == 3) value = 2;  // <- here
+  }
+}
+
 template <bool right>
 __global__ void barrier_in_a_branch(const float* x, float* y) {
   __shared__ float tile[64];
@@ -152,6 +176,36 @@ __global__ void index_beyond_a_shared_array(const float* x, float* y) {
   y[threadIdx.x] = tile[threadIdx.x / 32][threadIdx.x % 32];
 }
 
+// The same by way of a pointer, which knows no end; another array lies behind.
+template <bool right>
+__global__ void pointer_past_a_shared_array(const float* x, float* y) {
+  __shared__ float tile[64], next[64];
+  next[threadIdx.x] = 0;
+  float* p = tile;
+  p[threadIdx.x + !right] = x[threadIdx.x];  // <- here
+  __syncthreads();
+  y[threadIdx.x] = p[threadIdx.x] + next[threadIdx.x];
+}
+
+// 48 KB is what a kernel may declare, however many arrays it is in.
+template <bool right>
+__global__ void too_much_static_shared_memory(const float* x, float* y) {
+  __shared__ float tile[8000], next[right ? 4000 : 8000];
+  tile[threadIdx.x] = x[threadIdx.x];
+  next[threadIdx.x] = x[threadIdx.x];  // <- here
+  y[threadIdx.x] = tile[threadIdx.x] + next[threadIdx.x];
+}
+
+// 227 KB of dynamic shared memory: all that a block of an sm_90 may have.
+template <bool right>
+__global__ void static_on_top_of_dynamic_shared_memory(const float* x, float* y) {
+  DYNAMIC_SHARED(float, tile);
+  __shared__ float next[64];
+  tile[threadIdx.x] = x[threadIdx.x];
+  if (!right) next[threadIdx.x] = x[threadIdx.x];  // <- here
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
 // 256 bytes of dynamic shared memory: 64 floats.
 template <bool right>
 __global__ void beyond_dynamic_shared_memory(const float* x, float* y) {
@@ -168,6 +222,15 @@ __global__ void unwritten_shared_memory(const float* x, float* y) {
   if (right || threadIdx.x < 32) tile[threadIdx.x] = x[threadIdx.x];
   __syncthreads();
   y[threadIdx.x] = tile[63 - threadIdx.x];  // <- here
+}
+
+// Of every four bytes one is missing.
+template <bool right>
+__global__ void unwritten_byte(float* y) {
+  __shared__ unsigned char bytes[64];
+  if (right || threadIdx.x % 4 < 3) bytes[threadIdx.x] = threadIdx.x;
+  __syncthreads();
+  y[threadIdx.x] = bytes[63 - threadIdx.x];  // <- here
 }
 
 // The tile of the block before is gone. (Four blocks; the first one writes.)
@@ -258,6 +321,59 @@ __global__ void misaligned_copy(const float* x, float* y) {
   cp_async_commit();
   cp_async_wait<0>();
   y[threadIdx.x] = tile[4 * threadIdx.x];
+}
+
+// A copy reads its source when it likes, until it is waited for.
+template <bool right>
+__global__ void source_overwritten_before_the_wait(float* x, float* y) {
+  __shared__ float tile[64];
+  cp_async<4>(&tile[threadIdx.x], x + threadIdx.x, true);
+  cp_async_commit();
+  if (right) cp_async_wait<0>();
+  x[threadIdx.x] = 0;  // <- here
+  cp_async_wait<0>();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+template <bool right>
+__global__ void copy_within_shared_memory(const float* x, float* y) {
+  __shared__ float tile[64], next[64];
+  next[threadIdx.x] = x[threadIdx.x];
+  cp_async<4>(&tile[threadIdx.x], right ? x + threadIdx.x : &next[threadIdx.x], true);  // <- here
+  cp_async_commit();
+  cp_async_wait<0>();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+template <bool right>
+__global__ void copy_into_global_memory(const float* x, float* y) {
+  __shared__ float tile[64];
+  cp_async<4>(right ? &tile[threadIdx.x] : &y[threadIdx.x], x + threadIdx.x, true);  // <- here
+  cp_async_commit();
+  cp_async_wait<0>();
+  if (right) y[threadIdx.x] = tile[threadIdx.x];
+}
+
+// 32 threads; the rows of ldmatrix begin at multiples of 16 bytes,
+template <bool right>
+__global__ void misaligned_row(const float* x, float* y) {
+  __shared__ __align__(16) float tile[5 * 32];
+  for (int i = threadIdx.x; i < 160; i += 32) tile[i] = x[i];
+  __syncwarp();
+  uint32_t r[4];
+  ldmatrix_x4(r, tile + (right ? 4 : 5) * threadIdx.x);  // <- here
+  y[threadIdx.x] = __uint_as_float(r[0]);
+}
+
+// and in shared memory. 32 threads.
+template <bool right>
+__global__ void row_in_global_memory(const float* x, float* y) {
+  __shared__ __align__(16) float tile[4 * 32];
+  for (int i = threadIdx.x; i < 128; i += 32) tile[i] = x[i];
+  __syncwarp();
+  uint32_t r[4];
+  ldmatrix_x4(r, (right ? tile : x) + 4 * threadIdx.x);  // <- here
+  y[threadIdx.x] = __uint_as_float(r[0]);
 }
 
 // 32 threads.

@@ -70,19 +70,24 @@ __global__ void overflow(const int* x, int* y) { y[threadIdx.x] = x[threadIdx.x]
 // All threads write y[0]: which two are caught is the schedule's.
 __global__ void contest(int* y) { y[0] = blockIdx.x * blockDim.x + threadIdx.x; }
 
-// Does as it is told: in step s thread t touches cell op / 2 (op 2c reads, 2c + 1 writes, -1 rests), then all meet at the
-// barrier of the step (0 none, 1 of the warp, 2 of the block). Cells lie in shared memory, or in y if there are blocks.
+// Does as it is told, in shared memory or, where there are blocks, in y. In step s a thread reads (op % 2 = 0) or writes
+// cell op / 2 % 2: the word, or its byte op / 4 - 1; -1 rests. Then come the step's barriers: 0 none, 2 of the block, or
+// 4 mask + 1 of the lanes of the mask, which has eight bits, or is the whole warp's where it is 255.
 template <bool shared>
 __global__ void program(const int* ops, const int* barriers, int steps, float* y) {
-  __shared__ float tile[4];
-  if (threadIdx.x < 4) tile[threadIdx.x] = 0;
+  __shared__ float tile[2];
+  if (threadIdx.x < 2) tile[threadIdx.x] = 0;
   __syncthreads();
-  float* cells = shared ? tile : y;
   for (int s = 0; s < steps; ++s) {
     const int op = ops[(blockIdx.x * steps + s) * blockDim.x + threadIdx.x];
-    if (op >= 0 && op % 2) cells[op / 2] = 1;
-    if (op >= 0 && op % 2 == 0 && cells[op / 2] < 0) return;
-    if (barriers[s] == 1) __syncwarp();
+    if (op >= 0) {
+      float* cell = (shared ? tile : y) + op / 2 % 2;
+      unsigned char* byte = reinterpret_cast<unsigned char*>(cell) + op / 4 - 1;
+      if (op % 2) op / 4 ? void(*byte = 1) : void(*cell = 1);
+      else if (op / 4 ? *byte == 77 : *cell == 77) return;
+    }
+    const unsigned mask = barriers[s] / 4 == 255 ? ALL_LANES : barriers[s] / 4;
+    if (barriers[s] % 4 == 1 && mask >> threadIdx.x % 32 & 1) __syncwarp(mask);
     if (barriers[s] == 2) __syncthreads();
   }
 }
