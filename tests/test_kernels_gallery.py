@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigan import host
+from minigan import host, native
 from minigan.host import Out
 
 FILE = Path(__file__).parent / "kernels" / "gallery.cu"
@@ -78,7 +78,7 @@ CASES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled():
-    host.library(FILE, [f"{name}<{right}>" for name in CASES for right in ("false", "true")])
+    native.library(FILE, [f"{name}<{right}>" for name in CASES for right in ("false", "true")])
 
 
 def run(name, right, seed):

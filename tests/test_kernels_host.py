@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan import host
+from minigan import files, host, native
 from minigan.host import Out
 
 FILE = Path(__file__).parent / "kernels" / "patterns.cu"
@@ -30,7 +30,7 @@ __global__ void scale(const float* x, float* y) { y[threadIdx.x] = SCALE * x[thr
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled():
-    host.library(FILE, KERNELS + PROGRAMS)
+    native.library(FILE, KERNELS + PROGRAMS)
 
 
 def run(kernel, grid, block, arguments, **options):
@@ -255,7 +255,7 @@ def test_launch_bounds_are_kept(project):
     __global__ void unbounded(float* y) { y[threadIdx.x] = 1; }
     """)
     bounds = {"tiled<float, 32>": 96, "tiled<float, 8>": 24, "plain": 64, "unbounded": 1024}
-    made = host.library(file, list(bounds))
+    made = native.library(file, list(bounds))
     for kernel, threads in bounds.items():
         assert made.threads(kernel) == threads
         host.run(file, kernel, (1,), (threads,), [Out(np.empty(threads, np.float32))])
@@ -301,7 +301,7 @@ def test_two_python_threads_can_launch_at_once():
 def project(tmp_path, monkeypatch):
     """A folder with a kernel file, its header, and a cache of its own that already has the compiled runtime."""
     (tmp_path / "cache" / "kernels").mkdir(parents=True)
-    for path in (host.cache_folder() / "kernels").glob("*.o"):
+    for path in (files.cache_folder() / "kernels").glob("*.o"):
         shutil.copy(path, tmp_path / "cache" / "kernels")
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "scale.cu").write_text(SCALE)
@@ -311,7 +311,7 @@ def project(tmp_path, monkeypatch):
 
 def scaled(folder):
     y = np.empty(4, np.float32)
-    host.library(folder / "scale.cu", ["scale"])
+    native.library(folder / "scale.cu", ["scale"])
     host.run(folder / "scale.cu", "scale", (1,), (4,), [np.ones(4, np.float32), Out(y)])
     return y[0]
 

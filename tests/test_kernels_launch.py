@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import cpu, cuda, host, ladder, launch, reference
+from minigan import cpu, cuda, host, ladder, launch, native, reference
 from minigan.launch import Out
 from minigan.launch.__main__ import main
 
@@ -157,10 +157,10 @@ def test_a_rung_in_the_environment(rung, message):
 
 def test_the_rungs_in_python_are_the_kernels_in_the_files():
     for file, operations in ladder.LADDERS.items():
-        text = (host.kernels_folder() / file).read_text(encoding="utf-8")
+        text = (native.kernels_folder() / file).read_text(encoding="utf-8")
         kernels = re.findall(r"__global__\s+void\s+(?:\w+\([^)]*\)\s*)?(\w+)\s*\(", text)  # launch bounds may intervene
         assert sorted(kernels) == sorted(f"{name}_{rung}" for name, rungs in operations.items() for rung in rungs), file
-    files = {path.name for path in host.kernels_folder().glob("*.cu")}
+    files = {path.name for path in native.kernels_folder().glob("*.cu")}
     assert files == set(ladder.LADDERS) == set(launch.instantiations)
 
 

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from minigan import host, launch
+from minigan import host, launch, native
 from test_mutation_kernels import TESTS, checks
 
 
@@ -20,7 +20,7 @@ def test_no_undefined_behaviour(file, monkeypatch):
         judged.update([expression] * (at == file))
         return host.run(at, expression, *args, **options, sanitize="undefined")
 
-    host.library(file, launch.instantiations[file], sanitize="undefined")
+    native.library(file, launch.instantiations[file], sanitize="undefined")
     monkeypatch.setattr(launch, "_compiled", functools.lru_cache(lambda *kernel: functools.partial(run, *kernel)))
     monkeypatch.setattr(launch, "_prepare", functools.lru_cache(launch._prepare.__wrapped__))
     for _, check in sorted(checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]):

@@ -31,7 +31,7 @@ import test_kernels_conv2d_weight_grad
 import test_kernels_conv_transpose2d
 import test_kernels_pointwise
 import test_kernels_steps
-from minigan import host, launch
+from minigan import launch, native
 from strategies import DTYPES, LAYOUTS, fixed_case
 
 MEMORY = test_kernels_adam, test_kernels_batch_norm, test_kernels_pointwise
@@ -110,7 +110,7 @@ class Mutant(NamedTuple):
 def mutants():
     """All of them, less those that are EQUIVALENT."""
     for file in TESTS:
-        text = (host.kernels_folder() / file).read_text(encoding="utf-8")
+        text = (native.kernels_folder() / file).read_text(encoding="utf-8")
         code = re.sub(UNTOUCHED, lambda match: re.sub(r"[^\n]", "\0", match[0]), text, flags=re.DOTALL | re.MULTILINE)
         for kind, rules in KINDS.items():
             for pattern, replacement in rules:
@@ -173,10 +173,10 @@ def judge(pipe, mutant, folder, some):
     """
     (folder / mutant.file).write_text(mutant.text, encoding="utf-8")
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    with mock.patch.object(host, "kernels_folder", lambda: folder), \
+    with mock.patch.object(native, "kernels_folder", lambda: folder), \
             mock.patch.object(launch, "kernels_folder", lambda: folder), \
-            mock.patch.object(launch, "host", SimpleNamespace(library=lambda *_: None, run=host.run)), \
-            mock.patch.dict(host._loaded, clear=True), \
+            mock.patch.object(launch, "native", SimpleNamespace(library=lambda *_: None)), \
+            mock.patch.dict(native.loaded, clear=True), \
             mock.patch.dict(os.environ, MINIGAN_CACHE=str(folder.parent / "cache")):
         for name, check in some:
             try:
@@ -190,7 +190,7 @@ def judge(pipe, mutant, folder, some):
 
 def start(mutant, folder, some):
     """A process that judges the mutant in a copy of kernels/ -> (process, the pipe that it answers through)."""
-    shutil.copytree(host.kernels_folder(), folder, dirs_exist_ok=True)
+    shutil.copytree(native.kernels_folder(), folder, dirs_exist_ok=True)
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=judge, args=(theirs, mutant, folder, some))
     process.start()

@@ -17,8 +17,9 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from .. import host
-from ..host import Out, kernels_folder
+from .. import host, native
+from ..host import Out
+from ..native import kernels_folder
 
 # What a multiprocessor has: KB of shared memory for one block and in all, threads, blocks; and 65,536 registers.
 # (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability")
@@ -125,7 +126,7 @@ def _compiled(file, expression):
     """
     if backend == "host":
         together = instantiations.get(file, ())
-        host.library(file, together if expression in together else (expression,))
+        native.library(file, together if expression in together else (expression,))
         return functools.partial(host.run, file, expression)
     import cupy
 
