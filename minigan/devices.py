@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from . import cpu, cuda, launch, threads
+from . import cpu, cuda, launch, native, threads
 
 xp, kernels = np, cpu
 name, reason = "cpu", "it is the default"
@@ -34,6 +34,7 @@ def _cuda():
 
 
 def _host():
+    native.runtime()  # what is missing for it is said now, not at the first kernel
     if launch.backend != "host":
         launch.use("host", np)
     return np, cuda

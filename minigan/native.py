@@ -57,9 +57,6 @@ def library(file, expressions, *, sanitize=None):
     """
     folder = kernels_folder()
     source = (folder / file).resolve()
-    host = {path: path.read_text(encoding="utf-8") for path in sorted((folder / "host").glob("*.[ch]*"))}
-    objects = [_built(f"{part}.o", host.values(), [*_HOST_FLAGS, "-c", folder / "host" / f"{part}.cpp"])
-               for part in ("runtime", "memory")]
     sources = _sources(source)
     bounds, names = _bounds("\n".join(sources), expressions)
     entries = "".join(f'    {{run<&{name}>, sizes_of(&{name}), {bound}}},\n'
@@ -76,11 +73,18 @@ extern "C" __attribute__((visibility("default")))
 const host::Entry* minigan_entry(int index) {{ return &host::entries[index]; }}
 '''
     checks = "-fsanitize=thread,bounds-strict" + (f",{sanitize}" if sanitize else "")
-    path = _built(f"{source.stem}.so", sources, [*_LINK_FLAGS, *objects, *_LIBRARIES],
+    path = _built(f"{source.stem}.so", sources, [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
                   [*_KERNEL_FLAGS, checks, "-I", folder], text)
     made = _load(path, tuple(expressions))
     loaded.update({(file, name, sanitize): made for name in expressions})
     return made
+
+
+def runtime():
+    """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError where that cannot be."""
+    folder = kernels_folder() / "host"
+    sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
+    return [_built(f"{part}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"]) for part in ("runtime", "memory")]
 
 
 def _bounds(text, expressions):
@@ -117,8 +121,12 @@ def _built(name, sources, command, first=(), text=""):
     target = cache_folder() / "kernels" / f"{Path(name).stem}-{digest}{Path(name).suffix}"
     if not target.exists():
         assembly = _SHARED_ARRAY.sub(_GAP, _run.__wrapped__((*compiler, *map(str, first)), text)) if first else ""
-        with whole_file(target) as file:
-            _run.__wrapped__((*compiler, *map(str, command), "-o", file.name), assembly)
+        try:
+            with whole_file(target) as file:
+                _run.__wrapped__((*compiler, *map(str, command), "-o", file.name), assembly)
+        except OSError as error:
+            raise RuntimeError(f"device host keeps compiled kernels in {target.parent}, which cannot be written "
+                               f"({error.strerror}): name another folder in MINIGAN_CACHE") from None
     return target
 
 

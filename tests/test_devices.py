@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import devices, launch, nn
+from minigan import devices, launch, native, nn
 from minigan.models import dcgan
 from minigan.optim import Adam
 from operations import MINIGAN, OPERATIONS
@@ -53,6 +53,23 @@ def device_stays():
     before = devices.name, devices.reason
     yield
     mg.set_device(*before)
+
+
+@pytest.mark.parametrize("variable, value, words", [
+    ("CXX", "no-such-compiler", "no-such-compiler does not run install g++"),
+    ("CXX", __file__, "test_devices.py does not run install g++"),
+    ("PATH", "", "g++ does not run install g++"),
+    ("MINIGAN_CACHE", __file__, "test_devices.py/kernels, which cannot be written MINIGAN_CACHE"),
+])
+def test_device_host_says_at_once_what_it_lacks(variable, value, words, monkeypatch, device_stays):
+    monkeypatch.setenv(variable, value)
+    native._run.cache_clear()
+    try:
+        with pytest.raises(RuntimeError) as refusal:
+            mg.set_device("host")
+    finally:
+        native._run.cache_clear()
+    assert all(word in str(refusal.value) for word in words.split()) and "\n" not in str(refusal.value)
 
 
 def test_a_gpu_without_cupy_is_named_with_the_extra_that_would_use_it(monkeypatch, device_stays):

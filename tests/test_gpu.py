@@ -1,10 +1,13 @@
 """The script that runs all GPU work: limits, logs and the table, tried with commands that need no GPU."""
 import os
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gpu
+from minigan import device, ladder
 
 
 def run(tmp_path, *parts, limit=60):
@@ -53,3 +56,40 @@ def test_the_parts_fit_into_ten_minutes_but_for_the_slowest(tmp_path):
 def test_every_sanitizer_has_a_part(tmp_path, tool):
     command, = [command for name, _, command in gpu.parts(tmp_path) if name.endswith(tool)]
     assert command[1:3] == ["--tool", tool] and "--error-exitcode" in command
+
+
+@pytest.fixture
+def cases(monkeypatch):
+    """The benchmark's cases at small sizes, and the module."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
+    import kernel_cases
+    layers = {"four": ((2, 8, 6, 6), 12, 4, 2, 1), "odd": ((2, 3, 7, 5), 5, 3, 2, 1)}
+    monkeypatch.setattr(kernel_cases, "LAYERS", layers)
+    monkeypatch.setattr(kernel_cases, "MAPS", {"small": (2, 8, 5, 5), "wide": (1, 36, 3, 2)})
+    monkeypatch.setattr(kernel_cases, "WEIGHTS", [(5, 3), (700,)])
+    return kernel_cases, [*kernel_cases.convolutions(), *kernel_cases.memory_bound()]
+
+
+def test_each_case_of_the_benchmark_agrees_with_pytorch(cases):
+    torch = pytest.importorskip("torch", reason="it is whom the benchmark compares with")
+    module, cases = cases
+    with device("host"):
+        for case in cases:
+            for rung in ladder.RUNGS[case.operation]:
+                error = module.largest_error(case, rung, torch)
+                assert error <= 1, (case.operation, rung, error)
+                wrong = case._replace(torch=lambda *a, twin=case.torch: changed(twin(*a)))
+                assert case.operation == "adam" or module.largest_error(wrong, rung, torch) > 1, (case.operation, rung)
+
+
+def changed(y):
+    """The results, each off by a part in twenty."""
+    return tuple(1.05 * each for each in y) if isinstance(y, tuple) else 1.05 * y
+
+
+def test_what_is_moved_keeps_its_order_in_memory(cases):
+    x = cases[0].image(np.random.default_rng(0), 2, 3, 4, 5)
+    with device("cpu"):
+        y = cases[0].moved(x)
+    assert y.strides == x.strides and not np.shares_memory(x, y)
+    np.testing.assert_array_equal(x, y)

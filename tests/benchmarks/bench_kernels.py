@@ -9,12 +9,14 @@ occupancy, spills, bank conflicts and memory sectors, and the time that follows 
 """
 import argparse
 import datetime
+import functools
 import math
 from collections import namedtuple
 from unittest import mock
 
 import numpy as np
 from common import report
+from kernel_cases import as_torch, convolutions, image, import_torch, largest_error, mapped, memory_bound, moved
 
 from minigan import cuda, devices, ladder, launch
 
@@ -27,93 +29,6 @@ ARCHITECTURE = "sm_90"  # of an H200
 LATENCY = 0.6e-6  # seconds from a load to its number, an assumption
 L2_BANDWIDTH = 5.5  # TB/s from the second-level cache, an assumption: NVIDIA publishes none
 MMA_SHARE = 2 / 3  # of the TF32 peak that mma.sync reaches on Hopper; the rest belongs to wgmma
-
-# name: images (N, C, H, W), maps K, kernel, stride, padding
-LAYERS = {
-    "DCGAN 3-64": ((128, 3, 64, 64), 64, 4, 2, 1), "DCGAN 64-128": ((128, 64, 32, 32), 128, 4, 2, 1),
-    "DCGAN 128-256": ((128, 128, 16, 16), 256, 4, 2, 1), "DCGAN 256-512": ((128, 256, 8, 8), 512, 4, 2, 1),
-    "DCGAN 512-1": ((128, 512, 4, 4), 1, 4, 1, 0), "DCGAN 100-512": ((128, 512, 4, 4), 100, 4, 1, 0),
-    "CycleGAN c7s1-64": ((1, 3, 262, 262), 64, 7, 1, 0), "CycleGAN d128": ((1, 64, 256, 256), 128, 3, 2, 1),
-    "CycleGAN d256": ((1, 128, 128, 128), 256, 3, 2, 1), "CycleGAN R256": ((1, 256, 66, 66), 256, 3, 1, 0),
-    "CycleGAN c7s1-3": ((1, 64, 262, 262), 3, 7, 1, 0),
-}
-MAPS = {"DCGAN 64 maps": (128, 64, 32, 32), "DCGAN 512 maps": (128, 512, 4, 4), "large": (64, 64, 128, 128)}
-# the parameters of DCGAN's generator
-WEIGHTS = [(100, 512, 4, 4), *((2 * c, c, 4, 4) for c in (256, 128, 64)), (64, 3, 4, 4)]
-WEIGHTS += [(c,) for c in (512, 256, 128, 64)] * 2
-
-# An array function of the ladder, its arguments, flops, bytes of the arrays that are read or written; PyTorch's twin.
-Case = namedtuple("Case", "operation size arguments flops bytes torch")
-
-
-def convolutions():
-    """Every layer, forward and both gradients; a transposed convolution's forward is the input gradient's kernel."""
-    rng = np.random.default_rng(0)
-    for name, ((n, c, h, w), k, r, stride, pad) in LAYERS.items():
-        p, q = ((size + 2 * pad - r) // stride + 1 for size in (h, w))
-        x, g, weight = image(rng, n, c, h, w), image(rng, n, k, p, q), image(rng, r, r, k, c).transpose(2, 3, 0, 1)
-        s, z, flops = (stride, stride), (pad, pad), 2 * n * p * q * k * c * r * r
-        rest = tuple((size + 2 * pad - r) % stride for size in (h, w))
-        size = 4 * (x.size + g.size + weight.size)
-        yield Case("conv2d", name, (x, weight, s, z), flops, size, lambda t, x, w, s, z: t.conv2d(x, w, None, s, z))
-        yield Case("conv_transpose2d", name, (g, weight, s, z, rest), flops, size,
-                   lambda t, g, w, s, z, rest: t.conv_transpose2d(g, w, None, s, z, rest))
-        yield Case("conv2d_weight_grad", name, (x, g, (r, r), s, z), flops, size, torch_weight_grad)
-
-
-def torch_weight_grad(t, x, g, kernel, stride, padding):
-    weight = x.new_empty(g.shape[1], x.shape[1], *kernel).contiguous(memory_format=t.channels_last)
-    return t.ops.aten.convolution_backward(g, x, weight, None, stride, padding, (1, 1), False, (0, 0), 1,
-                                           (False, True, False))[1]
-
-
-def memory_bound():
-    """The kernels whose time is that of reading and writing; flops are not what counts, so they are given as 0."""
-    rng, slope = np.random.default_rng(0), 0.2
-    for name, (n, c, h, w) in MAPS.items():
-        x, g, row = image(rng, n, c, h, w), image(rng, n, c, h, w), rng.random(c, np.float32) + 1
-        size = x.nbytes
-        yield Case("leaky_relu", name, (x, slope), 0, 2 * size, lambda t, x, s: t.nn.functional.leaky_relu(x, s))
-        yield Case("leaky_relu_grad", name, (g, x, slope), 0, 3 * size,
-                   lambda t, g, y, s: t.ops.aten.leaky_relu_backward(g, y, s, True))
-        yield Case("add_bias", name, (x, row), 0, 2 * size, lambda t, x, b: x + b[:, None, None])
-        yield Case("channel_sum", name, (x,), 0, size, lambda t, x: x.sum((0, 2, 3)))
-        yield Case("batch_norm_statistics", name, (x, row, row, row.copy(), row.copy(), 0.1, 1e-5), 0, size,
-                   lambda t, x, w, b, mean, var, m, eps: t.batch_norm_update_stats(x, mean, var, m))
-        yield Case("batch_norm_forward", name, (x, row, row, slope), 0, 2 * size,
-                   lambda t, x, w, b, s: t.nn.functional.leaky_relu(x * w[:, None, None] + b[:, None, None], s))
-        yield Case("batch_norm_grad", name, (g, x, x, row, row, row, slope), 0, 6 * size, torch_batch_norm_grad)
-        yield Case("bce_with_logits", name, (x, 1.0, "mean"), 0, size, torch_bce)
-        yield Case("bce_with_logits_grad", name, (x, 1.0, np.ones((), np.float32), "mean"), 0, 2 * size,
-                   lambda t, x, target, g, reduction: (t.sigmoid(x) - target) * (g / x.numel()))
-    params = [[rng.random(shape, np.float32) for shape in WEIGHTS] for _ in range(4)]
-    size = sum(4 * p.size for p in params[0])
-    yield Case("adam", "DCGAN G", (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0), 0, 7 * size, torch_adam)
-
-
-def torch_batch_norm_grad(t, g, x, y, mean, inv_std, weight, slope):
-    dz = t.ops.aten.leaky_relu_backward(g, y, slope, True)
-    return t.ops.aten.native_batch_norm_backward(dz, x, weight, None, None, mean, inv_std, True, 1e-5, [True] * 3)
-
-
-def torch_bce(t, x, target, reduction):
-    return t.nn.functional.binary_cross_entropy_with_logits(x, t.full_like(x, target), reduction=reduction)
-
-
-def torch_adam(t, p, g, m, v, step, lr, betas, eps, decay):
-    steps = [t.tensor(float(step), device=p[0].device)] * len(p)
-    t._fused_adam_(p, g, m, v, [], steps, lr=lr, beta1=betas[0], beta2=betas[1], weight_decay=decay, eps=eps,
-                   amsgrad=False, maximize=False)
-
-
-def image(rng, n, c, h, w):
-    """Normal numbers (n, c, h, w) in the memory order (h, w, n, c)."""
-    return rng.standard_normal((h, w, n, c), np.float32).transpose(2, 3, 0, 1)
-
-
-def mapped(f, arguments):
-    return [mapped(f, a) if isinstance(a, list) else f(a) if isinstance(a, np.ndarray) else a for a in arguments]
-
 
 # ---- without a GPU -------------------------------------------------------------------------------------------------
 
@@ -262,11 +177,16 @@ def memory_requests():
 
 # ---- on a GPU ------------------------------------------------------------------------------------------------------
 
-def milliseconds(function, xp, rounds, flush):
-    """The median time of a call on the GPU; before each, `flush` writes more than the second-level cache holds."""
-    times, (start, end) = [], (xp.cuda.Event(), xp.cuda.Event())
-    for i in range(rounds + 3):
-        flush.fill(i)
+def milliseconds(function, xp, rounds):
+    """The median time of a call on the GPU.
+
+    Before each, ones are written: more than the second-level cache holds, and for half a millisecond, in which Python
+    launches what is timed; else it would be Python that is. A call that takes long is made fewer times.
+    """
+    times, (start, end), ones = [], (xp.cuda.Event(), xp.cuda.Event()), _ones(xp)
+    while len(times) < 3 + rounds and (len(times) < 4 or sum(times) < 1000):
+        for _ in range(8):
+            ones.fill(1)
         start.record()
         function()
         end.record()
@@ -275,50 +195,48 @@ def milliseconds(function, xp, rounds, flush):
     return float(np.median(times[3:]))
 
 
+@functools.cache
+def _ones(xp):
+    return xp.empty(64 << 20, np.float32)
+
+
 def copy_bandwidth(xp):
     """TB/s of a copy inside the GPU's memory."""
-    a, b, flush = xp.ones(1 << 28, np.float32), xp.empty(1 << 28, np.float32), xp.empty(1, np.float32)
-    return 2 * a.nbytes / milliseconds(lambda: xp.copyto(b, a), xp, 20, flush) / 1e9
+    a, b = xp.ones(1 << 28, np.float32), xp.empty(1 << 28, np.float32)
+    return 2 * a.nbytes / milliseconds(lambda: xp.copyto(b, a), xp, 20) / 1e9
 
 
-def measured(cases, gpu, rounds):
+def endless(case):
+    """Seconds that the first kernel of a memory-bound case takes at least, where each thread waits for one load."""
+    row = launches(case._replace(arguments=mapped(moved, case.arguments)))[0]
+    return 0 if case.flops else case.bytes / 4 * LATENCY / (math.prod(row.grid) * math.prod(row.block))
+
+
+def measured(cases, gpu, rounds, torch):
     """Rows for every kernel and rung: time, share of the roofline, and PyTorch's time in turn on the same numbers."""
-    torch, rows = import_torch(), []
     for case, rung in with_rungs(cases):
+        row, ideal = [case.operation, rung, case.size, *work(case)], roofline(case, gpu, rung)
+        with ladder.rung(rung):
+            seconds = endless(case) if rung == "naive" else 0
+        if seconds > 0.5:
+            yield [*row, f"{1000 * ideal:.1f}", f"not run: {seconds:.1f} s by the formula", "", "", "", ""]
+            continue
         ours, theirs = in_turn(case, rung, torch, rounds)
-        ideal = roofline(case, gpu, rung)
-        rows.append([case.operation, rung, case.size, *work(case), f"{1000 * ideal:.1f}", f"{1000 * ours:.1f}",
-                     f"{ideal / ours:.0%}", f"{1000 * theirs:.1f}" if torch else "no PyTorch",
-                     f"{theirs / ours:.2f}" if torch else ""])
-    return rows
+        yield [*row, f"{1000 * ideal:.1f}", f"{1000 * ours:.1f}", f"{ideal / ours:.0%}",
+               *((f"{1000 * theirs:.1f}", f"{theirs / ours:.2f}", f"{largest_error(case, rung, torch):.2f}") if torch
+                 else ("no PyTorch", "", ""))]
 
 
 def in_turn(case, rung, torch, rounds):
     """Milliseconds of minigan, and of PyTorch or None."""
     xp = devices.xp
-    flush = xp.empty(64 << 20, np.float32)
-    arguments, kernel = mapped(xp.asarray, case.arguments), getattr(cuda, case.operation)
+    arguments, kernel = mapped(moved, case.arguments), getattr(cuda, case.operation)
     with ladder.rung(rung):
-        ours = milliseconds(lambda: kernel(*arguments), xp, rounds, flush)
+        ours = milliseconds(lambda: kernel(*arguments), xp, rounds)
     if torch is None:
         return ours, None
-    twins = mapped(lambda a: as_torch(torch, xp.asarray(a)), case.arguments)
-    return ours, milliseconds(lambda: case.torch(torch, *twins), xp, rounds, flush)
-
-
-def import_torch():
-    try:
-        import torch
-    except ImportError:
-        return None
-    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = True, True
-    return torch
-
-
-def as_torch(torch, array):
-    """The same numbers for PyTorch, images in the memory order that it likes best."""
-    t = torch.from_dlpack(array)
-    return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t.contiguous()
+    twins = mapped(lambda a: as_torch(torch, moved(a)), case.arguments)
+    return ours, milliseconds(lambda: case.torch(torch, *twins), xp, rounds)
 
 
 # ---- the tables ----------------------------------------------------------------------------------------------------
@@ -334,11 +252,19 @@ def main(argv=None):
     sizes = ["kernel", "rung", "size", "GFLOP", "MB", "FLOP/byte"]
     today = datetime.date.today()
     if devices.name == "cuda" and not args.static:
-        gpu = here()
+        gpu, torch, rows = here(), import_torch(), []
+        peer = (f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its defaults for "
+                "convolutions, channels_last; error: as a share of what rounding explains" if torch else "no PyTorch")
         caption = (f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} (float32) "
-                   f"and {gpu.tf32} TFLOP/s (TF32); PyTorch with its defaults for convolutions, channels_last")
-        report("measured", [*sizes, "roofline us", "us", "of roofline", "PyTorch us", "PyTorch / minigan"],
-               measured(cases, gpu, args.rounds), caption, args.write)
+                   f"and {gpu.tf32} TFLOP/s (TF32); {peer}")
+        for row in measured(cases, gpu, args.rounds, torch):
+            print(*row, sep=" | ", flush=True)  # should it not come to the table
+            rows.append(row)
+        report("measured", [*sizes, "roofline us", "us", "of roofline", "PyTorch us", "PyTorch / minigan", "error"],
+               rows, caption, args.write)
+        wrong = [row for row in rows if row[-1] and not float(row[-1]) <= 1]
+        if wrong:
+            raise SystemExit(f"{len(wrong)} results differ from PyTorch's by more than rounding, the first: {wrong[0]}")
         return
     devices.set_device("host", "the kernels' static figures need no GPU")
     rows, kernels = known_without_a_gpu(cases, GPUS[0])
