@@ -97,6 +97,17 @@ def same_bits_whatever_the_schedule(name, arguments, rung):
         assert y.tobytes() == results[0].tobytes()
 
 
+def whole_numbers_come_out_exact(name, arguments, rung):
+    """TF32 holds whole numbers up to 2^11, float32 sums up to 2^24; results that TF32 could not hold are among them.
+
+    So a rounding that nobody asked for, of a sum on its way out or of a part of one, shows.
+    """
+    whole = [np.round(300 * np.float32(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+    y, expected = run(name, whole, rung, 0), getattr(reference, name)(*whole)
+    assert 2 ** 11 < abs(expected).max() < 2 ** 24 and (expected % 2 != 0).any()
+    np.testing.assert_array_equal(y, expected)
+
+
 def conflicts_in_the_loop(name, arguments):
     """Turns of shared memory's banks beyond the least, in the tensor kernel's loop -> (conflicts, turns).
 

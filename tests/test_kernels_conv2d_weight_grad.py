@@ -112,3 +112,11 @@ def test_the_tensor_loop_has_no_bank_conflicts():
         arguments = maps(case, (4, c, 4, 5), (k, 3, 3), (2, 1), (1, 1))
         conflicts, turns = convolutions.conflicts_in_the_loop("conv2d_weight_grad", arguments)
         assert conflicts == 0 and turns > 100
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+def test_whole_numbers_come_out_exact(rung):
+    case = fixed_case(10)
+    for c in (3, 8):
+        arguments = [case.normal(2, c, 6, 5), case.normal(2, 5, 3, 4), (4, 4), (2, 1), (1, 1)]
+        convolutions.whole_numbers_come_out_exact("conv2d_weight_grad", arguments, rung)

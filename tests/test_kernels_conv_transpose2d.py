@@ -109,3 +109,11 @@ def test_the_tensor_loop_has_no_bank_conflicts():
         arguments = [np.float32(case.normal(n, k, 3, 3)), np.float32(case.normal(k, c, 3, 3)), (2, 1), (1, 1), (0, 0)]
         conflicts, turns = convolutions.conflicts_in_the_loop("conv_transpose2d", arguments)
         assert conflicts == 0 and turns > 100
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+def test_whole_numbers_come_out_exact(rung):
+    case = fixed_case(10)
+    for c in (3, 8):
+        arguments = [case.normal(2, c, 3, 4), case.normal(c, 5, 4, 4), (2, 1), (1, 1), (0, 0)]
+        convolutions.whole_numbers_come_out_exact("conv_transpose2d", arguments, rung)
