@@ -151,8 +151,8 @@ def with_rungs(cases):
             yield case, rung
 
 
-def memory_requests():
-    """Of each operation and rung on the host device: bank conflicts, and sectors of 32 bytes per request."""
+def memory_requests(rungs=ladder.ALL):
+    """Of each operation on these rungs on the host device: bank conflicts, and sectors of 32 bytes per request."""
     rng = np.random.default_rng(0)
     x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
     g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
@@ -165,7 +165,7 @@ def memory_requests():
              "bce_with_logits": (x, 1.0, "mean"), "bce_with_logits_grad": (x, 1.0, one, "mean"),
              "adam": (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0)}
     for operation, arguments in small.items():
-        for rung in ladder.RUNGS[operation]:
+        for rung in [rung for rung in ladder.RUNGS[operation] if rung in rungs]:
             with launch.trace(counting=True) as seen, ladder.rung(rung):
                 getattr(cuda, operation)(*arguments)
             for row in seen:
