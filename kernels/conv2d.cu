@@ -89,3 +89,25 @@ conv2d_tensor(const float* __restrict__ x,              // (H, W, N, C)
               Conv d) {
     gemm<MmaTile<ROWS, COLUMNS, WARPS_DOWN>, A_VEC, B_VEC>(x, w, y, Conv2dMaps(d));
 }
+
+/* Few maps, say the three colours of a generator's last layer: a tile's columns would be empty but for these, and x be
+   read R S times for them. So the taps come apart, where the stride is 1: the product of every pixel with the weights of
+   all taps is a convolution of 1 x 1 with R S K maps, which reads x once, and this adds up what belongs together. It
+   should cost a product of R S K columns and 4 R S K bytes per pixel, to write and to read. */
+template <typename T>
+__global__ void __launch_bounds__(256)
+conv2d_taps_tiled(const T* __restrict__ taps,           // (H, W, N, R, S, K)
+                  T* __restrict__ y,                    // (P, Q, N, K)
+                  Conv d) {
+    const long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+    if (i >= static_cast<long long>(d.P) * d.Q * d.N * d.K) return;
+    const int k = i % d.K, m = i / d.K, n = m % d.N, q = m / d.N % d.Q, p = m / d.N / d.Q;
+    T sum = 0;
+    for (int r = max(0, d.pad_h - p); r < min(d.R, d.H + d.pad_h - p); ++r)
+#pragma unroll 4
+        for (int s = max(0, d.pad_w - q); s < min(d.S, d.W + d.pad_w - q); ++s) {
+            const int pixel = ((p + r - d.pad_h) * d.W + q + s - d.pad_w) * d.N + n;
+            sum += taps[((pixel * d.R + r) * d.S + s) * d.K + k];
+        }
+    y[i] = sum;
+}

@@ -108,3 +108,26 @@ conv_transpose2d_tensor(const float* __restrict__ x,    // (P, Q, N, K)
                         Conv d) {
     gemm<MmaTile<ROWS, COLUMNS, WARPS_DOWN>, A_VEC, B_VEC>(x, w, y, ConvTranspose2dMaps(d));
 }
+
+/* Few channels: as in conv2d.cu the taps come apart, at any stride, for here every pixel of x meets every tap. The
+   product is a transposed convolution of 1 x 1 with R S C channels, for which w lies in memory as it should. */
+template <typename T>
+__global__ void __launch_bounds__(256)
+conv_transpose2d_taps_tiled(const T* __restrict__ taps, // (P, Q, N, R, S, C)
+                            T* __restrict__ y,          // (H, W, N, C)
+                            Conv d) {
+    const long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+    if (i >= static_cast<long long>(d.H) * d.W * d.N * d.C) return;
+    const int c = i % d.C, m = i / d.C, n = m % d.N, v = m / d.N % d.W, h = m / d.N / d.W;
+    const Phase down((h + d.pad_h) % d.stride_h, d.H, d.R, d.stride_h, d.pad_h);
+    const Phase across((v + d.pad_w) % d.stride_w, d.W, d.S, d.stride_w, d.pad_w);
+    const int up = (h + d.pad_h) / d.stride_h, left = (v + d.pad_w) / d.stride_w;
+    T sum = 0;
+    for (int a = max(0, up - d.P + 1); a < min(down.taps, up + 1); ++a)
+#pragma unroll 4
+        for (int b = max(0, left - d.Q + 1); b < min(across.taps, left + 1); ++b) {
+            const int pixel = ((up - a) * d.Q + left - b) * d.N + n, r = down.tap + a * d.stride_h;
+            sum += taps[((pixel * d.R + r) * d.S + across.tap + b * d.stride_w) * d.C + c];
+        }
+    y[i] = sum;
+}

@@ -52,7 +52,7 @@ struct Tile {
     static __device__ __forceinline__ Tile of(int rows, int channels, int band, bool last_first = false) {
         const int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
         const int first = (last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x) * band;
-        return {c, first + int(threadIdx.y), c < channels ? min(first + band, rows) : 0, int(blockDim.y)};
+        return {c, first + int(threadIdx.y), c < channels ? first + min(band, rows - first) : 0, int(blockDim.y)};
     }
 };
 

@@ -28,7 +28,9 @@ def _cuda():
 
     if not cupy.cuda.is_available():
         raise RuntimeError(f"device cuda needs an NVIDIA GPU and its driver, CuPy {cupy.__version__} sees none")
-    if launch.backend != "cuda":  # else it keeps what it has compiled
+    if int(generation := cupy.cuda.Device().compute_capability) < 70:
+        raise RuntimeError(f"device cuda needs an sm_70 or newer, this GPU is sm_{generation}")
+    if launch.backend != "cuda":
         launch.use("cuda", cupy)
     return cupy, cuda
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import native
 
+NULL = np.uintp(0)  # a pointer to nothing
 _one_at_a_time = threading.Lock()  # a library has one set of threads, and its shared memory
 
 
@@ -91,13 +92,14 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
     if np.prod(block) > (most := made.threads(expression)):
         raise ValueError(f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads")
     values, arrays = _marshal(arguments, touches)
-    sizes, given = made.sizes(expression), [value.nbytes for value in values]
-    if given != sizes:
-        raise TypeError(f"{expression} takes {len(sizes)} arguments of {sizes} bytes, got {len(given)} of {given}")
+    sizes, given = made.sizes(expression), [size for _, size in values]
+    if len(given) != len(sizes) or any(a != b and not (a == 0 > b) for a, b in zip(given, sizes)):
+        raise TypeError(f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
+                        "to so many")
     arrays = np.array([*arrays, *((begin, size, -1, False) for begin, size in made.shared)], _ARRAY)
     launch = np.array((grid, block, shared, shared_most, counting, 0, int(seed), arrays.ctypes.data, len(arrays)),
                       _LAUNCH)
-    pointers, report = np.array([value.ctypes.data for value in values], np.uintp), np.zeros((), _REPORT)
+    pointers, report = np.array([value.ctypes.data for value, _ in values], np.uintp), np.zeros((), _REPORT)
     with _one_at_a_time:
         failed = made.launch(made.index[expression], *(a.ctypes.data for a in (launch, pointers, report)))
         size = int(report["request_count"]) * _REQUEST.itemsize
@@ -108,14 +110,14 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
 
 
 def _marshal(arguments, touches):
-    """The arguments' values, as arrays that hold them, and the memory that the launch may touch, as rows of _ARRAY."""
+    """The arguments: [(an array that holds the value, its size as in Library.sizes)]; memory that a launch may touch."""
     values, spans = [], []
     for i, argument in enumerate([*arguments, *touches]):
         array = argument.array if isinstance(argument, Out) else argument
         if isinstance(array, np.generic) or isinstance(array, np.ndarray) and array.dtype.names:
-            values.append(np.asarray(array))
+            values.append((np.asarray(array), 0 if array is NULL else array.nbytes))
         elif isinstance(array, np.ndarray) and array.flags.c_contiguous:
-            values.append(np.array(array.ctypes.data, np.uintp))
+            values.append((np.array(array.ctypes.data, np.uintp), -array.itemsize))
             spans.append((array.ctypes.data, array.nbytes, i, isinstance(argument, Out)))
         else:
             raise TypeError(f"argument {i} is a {type(array).__name__} of shape {np.shape(array)}, strides "

@@ -18,8 +18,8 @@ from .launch import Out, launch
 # kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function <operation>_<rung>.
 BOTH, ALL = ("naive", "tiled"), ("naive", "tiled", "tensor")
 LADDERS = {
-    "conv2d.cu": {"conv2d": ALL},
-    "conv_transpose2d.cu": {"conv_transpose2d": ALL},
+    "conv2d.cu": {"conv2d": ALL, "conv2d_taps": ("tiled",)},
+    "conv_transpose2d.cu": {"conv_transpose2d": ALL, "conv_transpose2d_taps": ("tiled",)},
     "conv2d_weight_grad.cu": {"conv2d_weight_grad": ALL},
     "channels.cu": {"add_bias": BOTH, "channel_sum": BOTH},
     "batch_norm.cu": {"batch_norm_statistics": BOTH, "batch_norm_statistics_merge": ("tiled",),
@@ -137,7 +137,7 @@ def _tiles(rows, channels, v, most):
 
 def _merging(columns):
     """The same for a second pass, in which a block takes all rows -> (grid, block)."""
-    across = min(8, 1 << (columns - 1).bit_length())
+    across = min(8 if columns <= 8 * 65535 else 32, 1 << (columns - 1).bit_length())  # a grid is at most so high
     return (1, ceil(columns, across)), (across, THREADS // across)
 
 
@@ -269,10 +269,14 @@ def convolve(operation, a, b, sizes, lines):
 
     sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
     """
+    if max(sizes) >= 2 ** 31:
+        raise ValueError(f"{operation}: a size, stride or padding of {max(sizes)} is not below 2^31")
     xp, (rung, t, _), (product, shape) = device.xp, kind(operation, [a, b]), _product(operation, *sizes)
+    if rung != "naive" and (apart := _apart(operation, b, *sizes)):
+        return _by_taps(operation, a, *apart, sizes, xp.empty(shape, a.dtype), t)
     y, conv = xp.empty(shape, a.dtype), np.array(sizes, CONV)
-    if rung == "naive":
-        run(operation, rung, (t,), (ceil(y.size, THREADS),), (THREADS,), [a, b, Out(y), conv])
+    if rung == "naive" or product[3] > 65535:  # no grid has so many phases
+        run(operation, "naive", (t,), (ceil(y.size, THREADS),), (THREADS,), [a, b, Out(y), conv])
         return y
     widths = tuple(CHUNK[t] if n % CHUNK[t] == 0 and address(array) % 16 == 0 else 1 for array, n in lines)
     widths = (min(widths),) * 2 if operation == "conv2d" else widths  # there both lie along C
@@ -286,12 +290,34 @@ def convolve(operation, a, b, sizes, lines):
     return y
 
 
+FEW = 4  # columns of a product of which most of a tile would be empty
+
+
+def _apart(operation, weight, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
+    """What makes taps of few columns into many columns of one tap: (weights, CONV's sizes), or None to leave it so."""
+    if operation == "conv2d" and k <= FEW < r * s * k and stride_h == stride_w == 1 and h * w * n * r * s * k < 2 ** 31:
+        weight = device.xp.ascontiguousarray(weight.transpose(1, 2, 0, 3)).reshape(r * s * k, 1, 1, c)
+        return weight, (n, c, h, w, r * s * k, h, w, 1, 1, 1, 1, 0, 0)
+    if operation == "conv_transpose2d" and c <= FEW < r * s * c and p * q * n * r * s * c < 2 ** 31:
+        return weight.reshape(k, 1, 1, r * s * c), (n, r * s * c, p, q, k, p, q, 1, 1, 1, 1, 0, 0)
+    return None
+
+
+def _by_taps(operation, a, weight, product, sizes, y, t):
+    """The numbers of each tap, as a convolution of 1 x 1, and their sum."""
+    n, c, h, w, k, *_ = product
+    taps = convolve(operation, a, weight, product, [(a, c if operation == "conv2d" else k), (weight, c)])
+    conv = np.array(sizes, CONV)
+    run(f"{operation}_taps", "tiled", (t,), (ceil(y.size, THREADS),), (THREADS,), [taps, Out(y), conv])
+    return y
+
+
 # ---- all that may be launched: on the host a file's kernels are compiled together ----------------------------------
 
 def _templates(operation, rung, t):
     """All template arguments of a kernel for one dtype."""
     widths = (1, CHUNK[t])
-    if rung == "naive" or operation == "batch_norm_statistics_merge":
+    if rung == "naive" or RUNGS[operation] == ("tiled",):  # a second pass
         return [(t,)]
     if RUNGS[operation] != ALL:
         return [(t, v) for v in widths]

@@ -84,7 +84,8 @@ def runtime():
     """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError where that cannot be."""
     folder = kernels_folder() / "host"
     sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
-    return [_built(f"{name}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{name}.cpp"]) for name in ("runtime", "memory")]
+    return [_built(f"{part}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"])
+            for part in ("runtime", "memory")]
 
 
 def _bounds(text, expressions):
@@ -155,7 +156,7 @@ class Library:
         self.shared = _shared_arrays(path.read_bytes())
 
     def sizes(self, expression):
-        """Bytes of each parameter of a kernel."""
+        """Bytes of each parameter of a kernel; of a pointer, minus those of what it points to."""
         return list(itertools.takewhile(bool, self.entry(self.index[expression])[0].sizes))
 
     def threads(self, expression):

@@ -27,10 +27,10 @@ TILES = [
     ("conv2d_tensor<128, 128, 2, 4, 4>", (20, 8, 6, 5), (68, 3, 3), (2, 2), (1, 1)),
     ("conv2d_tensor<128, 64, 2, 4, 4>", (33, 4, 4, 4), (36, 4, 4), (2, 2), (1, 1)),
     ("conv2d_tensor<64, 64, 2, 4, 4>", (2, 12, 5, 4), (67, 2, 3), (1, 1), (0, 2)),
-    ("conv2d_tensor<128, 32, 4, 4, 4>", (9, 20, 4, 4), (3, 3, 3), (1, 1), (1, 1)),
+    ("conv2d_tensor<128, 32, 4, 4, 4>", (9, 20, 4, 4), (6, 3, 3), (1, 1), (1, 1)),
     ("conv2d_tensor<64, 64, 2, 1, 1>", (5, 3, 8, 6), (9, 4, 4), (2, 2), (1, 1)),
     ("conv2d_tiled<float, 128, 64, 4, 4>", (15, 12, 6, 5), (65, 3, 3), (2, 2), (1, 1)),
-    ("conv2d_tiled<float, 64, 64, 4, 4>", (3, 8, 5, 5), (3, 3, 3), (1, 1), (1, 1)),
+    ("conv2d_tiled<float, 64, 64, 4, 4>", (3, 8, 5, 5), (6, 3, 3), (1, 1), (1, 1)),
     ("conv2d_tiled<float, 64, 64, 1, 1>", (3, 5, 5, 5), (70, 1, 3), (2, 1), (0, 0)),
     ("conv2d_tiled<double, 64, 64, 2, 2>", (9, 6, 4, 4), (66, 3, 3), (1, 1), (1, 1)),
     ("conv2d_tiled<double, 64, 64, 1, 1>", (3, 1, 9, 8), (5, 7, 6), (1, 2), (3, 3)),
@@ -71,9 +71,9 @@ def test_every_kernel_has_its_case():
 
 @pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
 def test_a_long_sum_is_cut_into_parts(rung, dtype):
-    """The critic's last layer: one number per image, from all pixels and channels."""
+    """As in a critic's last layer: few numbers per image, from all pixels and channels."""
     case = fixed_case(2)
-    arguments = [case.normal(3, 36, 4, 4), case.normal(1, 36, 4, 4), (1, 1), (0, 0)]
+    arguments = [case.normal(3, 36, 4, 4), case.normal(5, 36, 4, 4), (1, 1), (0, 0)]
     first, second = check("conv2d", arguments, dtype, rung)
     assert first.grid[1] > 1 and second.name.startswith("conv2d.cu:sum_parts_tiled<")
 
@@ -89,7 +89,7 @@ def test_the_same_bits_whatever_the_schedule(rung):
 @pytest.mark.parametrize("rung", ["tiled", "tensor"])
 def test_an_array_may_lie_off_the_grid(rung):
     case = fixed_case(4)
-    arguments = [np.float32(case.normal(2, 4, 5, 5)), np.float32(case.normal(4, 4, 3, 3)), (1, 1), (1, 1)]
+    arguments = [np.float32(case.normal(2, 4, 5, 5)), np.float32(case.normal(8, 4, 3, 3)), (1, 1), (1, 1)]
     convolutions.the_same_bits_off_the_grid("conv2d", arguments, rung)
 
 
@@ -127,3 +127,14 @@ def test_whole_numbers_come_out_exact(rung):
     for c in (3, 8):
         arguments = [case.normal(2, c, 6, 5), case.normal(5, c, 4, 4), (2, 1), (1, 1)]
         convolutions.whole_numbers_come_out_exact("conv2d", arguments, rung)
+
+
+@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
+def test_few_maps_are_many_of_one_tap(rung, dtype):
+    """Padding within the kernel and beyond it, maps up to the last few; at a stride of 2 they stay what they are."""
+    case = fixed_case(11)
+    for k, taps, padding in ((3, (7, 7), (3, 3)), (1, (4, 4), (0, 0)), (4, (2, 3), (0, 4)), (2, (5, 1), (6, 1))):
+        arguments = [case.normal(2, 6, 5, 8), case.normal(k, 6, *taps), (1, 1), padding]
+        first, *_, last = ran(check("conv2d", arguments, dtype, rung))
+        assert first.startswith(f"conv2d_{rung}<") and last.startswith("conv2d_taps_tiled<")
+    assert "taps" not in " ".join(ran(check("conv2d", [*arguments[:2], (1, 2), (6, 1)], dtype, rung)))

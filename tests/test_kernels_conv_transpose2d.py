@@ -21,19 +21,19 @@ TILES = [
     ("conv_transpose2d_tensor<128, 128, 2, 4, 4>", (20, 8, 3, 3), (68, 3, 3), (2, 2), (1, 1), (0, 1)),
     ("conv_transpose2d_tensor<128, 64, 2, 4, 4>", (33, 4, 2, 2), (36, 4, 4), (2, 2), (1, 1), (0, 0)),
     ("conv_transpose2d_tensor<64, 64, 2, 4, 4>", (2, 12, 5, 4), (68, 2, 3), (1, 1), (0, 2), (0, 0)),
-    ("conv_transpose2d_tensor<128, 32, 4, 4, 4>", (9, 20, 4, 4), (4, 3, 3), (1, 1), (1, 1), (0, 0)),
-    ("conv_transpose2d_tensor<128, 32, 4, 4, 1>", (9, 8, 4, 4), (3, 4, 4), (2, 2), (1, 1), (0, 0)),
-    ("conv_transpose2d_tensor<64, 64, 2, 4, 1>", (2, 8, 4, 4), (3, 4, 4), (2, 2), (1, 1), (0, 0)),
+    ("conv_transpose2d_tensor<128, 32, 4, 4, 4>", (9, 20, 4, 4), (8, 3, 3), (1, 1), (1, 1), (0, 0)),
+    ("conv_transpose2d_tensor<128, 32, 4, 4, 1>", (9, 8, 4, 4), (6, 4, 4), (2, 2), (1, 1), (0, 0)),
+    ("conv_transpose2d_tensor<64, 64, 2, 4, 1>", (2, 8, 4, 4), (6, 4, 4), (2, 2), (1, 1), (0, 0)),
     ("conv_transpose2d_tensor<64, 64, 2, 1, 4>", (5, 1, 3, 2), (36, 3, 4), (1, 2), (0, 1), (0, 1)),
     ("conv_transpose2d_tensor<64, 64, 2, 1, 1>", (5, 3, 4, 3), (67, 3, 3), (2, 1), (1, 1), (1, 0)),
     ("conv_transpose2d_tiled<float, 128, 64, 4, 4>", (17, 12, 3, 3), (68, 3, 3), (2, 2), (1, 1), (0, 1)),
-    ("conv_transpose2d_tiled<float, 64, 64, 4, 4>", (3, 8, 5, 5), (4, 3, 3), (1, 1), (1, 1), (0, 0)),
-    ("conv_transpose2d_tiled<float, 64, 64, 4, 1>", (3, 8, 5, 5), (3, 3, 3), (1, 1), (1, 1), (0, 0)),
+    ("conv_transpose2d_tiled<float, 64, 64, 4, 4>", (3, 8, 5, 5), (8, 3, 3), (1, 1), (1, 1), (0, 0)),
+    ("conv_transpose2d_tiled<float, 64, 64, 4, 1>", (3, 8, 5, 5), (6, 3, 3), (1, 1), (1, 1), (0, 0)),
     ("conv_transpose2d_tiled<float, 64, 64, 1, 4>", (3, 5, 5, 5), (68, 1, 3), (2, 1), (0, 0), (1, 0)),
     ("conv_transpose2d_tiled<float, 64, 64, 1, 1>", (3, 5, 5, 5), (70, 1, 3), (2, 1), (0, 0), (0, 0)),
     ("conv_transpose2d_tiled<double, 64, 64, 2, 2>", (9, 6, 4, 4), (66, 3, 3), (1, 1), (1, 1), (0, 0)),
-    ("conv_transpose2d_tiled<double, 64, 64, 2, 1>", (2, 4, 4, 4), (3, 4, 4), (2, 2), (1, 1), (0, 0)),
-    ("conv_transpose2d_tiled<double, 64, 64, 1, 2>", (2, 3, 4, 4), (4, 4, 4), (2, 2), (1, 1), (0, 0)),
+    ("conv_transpose2d_tiled<double, 64, 64, 2, 1>", (2, 4, 4, 4), (5, 4, 4), (2, 2), (1, 1), (0, 0)),
+    ("conv_transpose2d_tiled<double, 64, 64, 1, 2>", (2, 3, 4, 4), (6, 4, 4), (2, 2), (1, 1), (0, 0)),
     ("conv_transpose2d_tiled<double, 64, 64, 1, 1>", (3, 1, 9, 8), (5, 7, 6), (1, 2), (3, 3), (0, 1)),
 ]
 LARGEST = [
@@ -117,3 +117,14 @@ def test_whole_numbers_come_out_exact(rung):
     for c in (3, 8):
         arguments = [case.normal(2, c, 3, 4), case.normal(c, 5, 4, 4), (2, 1), (1, 1), (0, 0)]
         convolutions.whole_numbers_come_out_exact("conv_transpose2d", arguments, rung)
+
+
+@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
+def test_few_channels_are_many_of_one_tap(rung, dtype):
+    """Strides beyond the kernel, padding beyond the stride, pixels that no tap meets, channels up to the last few."""
+    case = fixed_case(11)
+    for c, taps, stride, padding, extra in ((3, (4, 4), (2, 2), (1, 1), (0, 0)), (1, (3, 5), (1, 2), (2, 3), (0, 1)),
+                                            (4, (2, 3), (3, 1), (0, 2), (1, 0)), (2, (5, 2), (2, 3), (4, 0), (1, 2))):
+        arguments = [case.normal(2, 6, 5, 4), case.normal(6, c, *taps), stride, padding, extra]
+        first, *_, last = ran(check("conv_transpose2d", arguments, dtype, rung))
+        assert first.startswith(f"conv_transpose2d_{rung}<") and last.startswith("conv_transpose2d_taps_tiled<")

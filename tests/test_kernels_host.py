@@ -240,6 +240,10 @@ def test_a_launch_that_no_gpu_takes_is_refused():
         run("strided", 1, 32, [x[:40], Out(x[32:]), np.int32(1), np.int32(0)])
     with pytest.raises(ValueError, match="MINIGAN_HOST_SEED or seed is '-1', expected an integer"):
         run("strided", 1, 64, good, seed=-1)
+    for wrong, sizes in [([x, Out(np.empty(64)), *good[2:]], r"\[-4, -8, 4, 4\]"), (good[:3], r"\[-4, -4, 4\]"),
+                         ([x, Out(y), np.int64(1), np.int32(0)], r"\[-4, -4, 8, 4\]")]:
+        with pytest.raises(TypeError, match=rf"strided takes arguments of \[-4, -4, 4, 4\] bytes, got {sizes}"):
+            run("strided", 1, 64, wrong)
     run("strided", 1, 64, good)
 
 

@@ -67,9 +67,14 @@ REFUSED = {
     "a strided array": (lambda: leaky(x=np.zeros((4, 4), np.float32)[:, :2]), ValueError, "(16, 4) (4, 2)"),
     "float64 on tensor cores": (lambda: forced("tensor", np.float64), ValueError, "conv2d tensor float64"),
     "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, tiled, tensor"),
+    "a size beyond int": (lambda: stretched(2 ** 31), ValueError, "conv2d 2147483648 2^31"),
     "mixed dtypes": (lambda: cuda.add_bias(normal(2, 3), normal(3, dtype=np.float64)), TypeError, "float32 float64"),
     "half precision": (lambda: cuda.leaky_relu(X.astype(np.float16), 0.1), TypeError, "float16 float32 or float64"),
 }
+
+
+def stretched(stride):
+    cuda.conv2d(normal(1, 1, 3, 3), normal(5, 1, 2, 2), (1, stride), (0, 0))
 
 
 def forced(rung, dtype):
@@ -100,14 +105,29 @@ def test_a_gpu_too_old_for_tensor_cores(monkeypatch):
 
 def test_an_unknown_architecture(monkeypatch):
     imitate(monkeypatch, "sm_1")
-    with pytest.raises(ValueError, match="MINIGAN_ARCH is 'sm_1', expected one of sm_75, "):
+    with pytest.raises(ValueError, match="MINIGAN_ARCH is 'sm_1', expected one of sm_70, "):
         launch.architecture()
 
 
 @pytest.mark.parametrize("name, like", [("sm_87", "sm_86"), ("sm_103", "sm_100"), ("sm_121", "sm_120"),
-                                        ("sm_61", "sm_75")])
+                                        ("sm_61", "sm_70")])
 def test_an_architecture_beside_the_table_has_the_limits_of_its_forerunner(name, like):
     assert launch.limits(name) == launch.ARCHITECTURES[like]
+
+
+def test_more_phases_than_a_grid_holds_are_served_by_the_naive_rung():
+    x, weight = normal(1, 1, 1, 2), normal(1, 5, 1, 1)
+    with launch.trace() as launches:
+        y = cuda.conv_transpose2d(x, weight, (260, 260), (0, 0), (0, 0))
+    assert "conv_transpose2d_naive<float>" in launches[0].name and y.shape == (1, 5, 1, 261)
+    np.testing.assert_array_equal(y[:, :, :, ::260], x * weight)
+    assert not y[:, :, :, 1:260].any()
+
+
+def test_a_grid_has_room_for_the_columns_of_many_instances():
+    for columns in (1, 8 * 65535, 8 * 65535 + 1, 32 * 65535):
+        (_, groups), (across, down) = ladder._merging(columns)
+        assert groups <= 65535 and groups * across >= columns and across * down == ladder.THREADS
 
 
 def test_every_architecture_has_room_for_every_tile():
@@ -198,7 +218,7 @@ def test_nothing_is_launched_for_empty_arrays(rung):
 def test_the_host_refuses_arguments_of_another_number_or_size():
     x, kernel = np.ones(4, np.float32), "leaky_relu.cu:leaky_relu_tiled<float, 4>"
     for given in ([x], [x, x, np.float64(1), np.int32(4)], [x, x, np.float32(1), np.int32(4), np.int32(4)]):
-        with mg.device("host"), pytest.raises(TypeError, match=r"takes 4 arguments of \[8, 8, 4, 4\] bytes, got"):
+        with mg.device("host"), pytest.raises(TypeError, match=r"takes arguments of \[-4, -4, 4, 4\] bytes, got"):
             launch.launch(kernel, (1,), (256,), given)
 
 
@@ -256,6 +276,7 @@ def as_on_a_gpu(monkeypatch):
     pytest.importorskip("cupy", reason="CuPy's compiler is the one that training uses; it needs no GPU")
     from cupy.cuda import compiler
     made = {}
+    launch._compiled.cache_clear()
 
     class RawModule:
         def __init__(self, code, options, name_expressions):
@@ -269,7 +290,8 @@ def as_on_a_gpu(monkeypatch):
     monkeypatch.setattr("cupy.RawModule", RawModule)
     monkeypatch.setattr("cupy.cuda.Device", lambda: types.SimpleNamespace(compute_capability="90"))
     launch.use("cuda", np)
-    return made
+    yield made
+    launch._compiled.cache_clear()
 
 
 def test_on_a_gpu_a_kernel_is_compiled_once_and_launched_with_the_same_arguments(as_on_a_gpu):
@@ -278,6 +300,10 @@ def test_on_a_gpu_a_kernel_is_compiled_once_and_launched_with_the_same_arguments
         for _ in range(2):
             y = cuda.leaky_relu(x, 0.2)
     kernel, = as_on_a_gpu.values()
+    launch.use("host", np)
+    cuda.leaky_relu(x, 0.2)
+    launch.use("cuda", np)
+    cuda.leaky_relu(x, 0.2)  # and not again after another device
     grid, block, args, shared = kernel.calls[1]
     assert (grid, block, shared) == ((1,), (256,), 0) and launches[1].report is None
     assert args[0] is x and args[1] is y and args[2:] == (np.float32(0.2), np.int32(1000))

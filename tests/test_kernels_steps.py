@@ -31,11 +31,11 @@ def arguments(name, image, taps, stride, padding):
     """Arguments with which a tile is one pixel or tap, and a slice another."""
     case, pixels = fixed_case(1), convolutions.map_size(image, taps, stride, padding)
     if name == "conv2d":
-        return [case.normal(64, 16, *image), case.normal(3, 16, *taps), stride, padding]
+        return [case.normal(64, 16, *image), case.normal(5, 16, *taps), stride, padding]
     if name == "conv2d_weight_grad":
         return [case.normal(16, 64, *image), case.normal(16, 3, *pixels), taps, stride, padding]
     rest = tuple((n + 2 * p - r) % s for n, p, r, s in zip(image, padding, taps, stride))
-    return [case.normal(64, 16, *pixels), case.normal(16, 3, *taps), stride, padding, rest]
+    return [case.normal(64, 16, *pixels), case.normal(16, 5, *taps), stride, padding, rest]
 
 
 # image, taps, stride, padding

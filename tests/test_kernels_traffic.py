@@ -33,7 +33,7 @@ def test_no_request_costs_more_sectors_than_its_bytes_fill(counts):
 
 
 def test_requests_are_of_16_bytes(counts):
-    """32 lanes of 16 bytes are 16 sectors; a bias that is read or sums that are written bring the mean down a little."""
+    """32 lanes of 16 bytes are 16 sectors; a bias that is read, sums that are written bring the mean down a little."""
     wide = {kernel: best for kernel, (_, _, _, best) in counts.items()
             if "_tensor<" in kernel or re.search(r"\b4>$", kernel)}
     assert len(wide) >= 15 and {kernel: best for kernel, best in wide.items() if best < 14} == {}

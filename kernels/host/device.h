@@ -28,7 +28,7 @@ constexpr int warpSize = 32;
 
 namespace host {  // runtime.cpp has these
 constexpr int WARP = 32, SLOT = 64;
-struct Entry {                  // of a kernel; sizes: its parameters' bytes, then 0; threads: its launch bounds
+struct Entry {                  // of a kernel; sizes: of its parameters, then 0; threads: its launch bounds
   void (*run)(void** arguments);
   const int* sizes;
   int threads;
@@ -100,7 +100,9 @@ __attribute__((no_sanitize("thread"))) void unpack(void (*kernel)(P...), void** 
   kernel(*static_cast<P*>(arguments[i])...);
 }
 template <auto kernel> void run(void** arguments) { unpack(kernel, arguments, indices(kernel)); }
-template <typename... P> constexpr int sizes[] = {sizeof(P)..., 0};
+template <typename P> constexpr int size_of = sizeof(P);  // of a parameter
+template <typename P> constexpr int size_of<P*> = -int(sizeof(P));
+template <typename... P> constexpr int sizes[] = {size_of<P>..., 0};
 constexpr int bound(int threads, int = 0, int = 0) { return threads; }  // of __launch_bounds__
 template <typename... P> constexpr const int* sizes_of(void (*)(P...)) { return sizes<P...>; }
 }  // namespace host

@@ -18,21 +18,24 @@ from contextvars import ContextVar
 import numpy as np
 
 from .. import host, native
-from ..host import Out
+from ..host import NULL, Out
 from ..native import kernels_folder
 
 # What a multiprocessor has: KB of shared memory for one block and in all, threads, blocks; and 65,536 registers.
 # (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability")
 Architecture = namedtuple("Architecture", "shared_per_block shared threads blocks")
 ARCHITECTURES = {
-    "sm_75": Architecture(64, 64, 1024, 16), "sm_80": Architecture(163, 164, 2048, 32),
-    "sm_86": Architecture(99, 100, 1536, 16), "sm_89": Architecture(99, 100, 1536, 24),
+    "sm_70": Architecture(96, 96, 2048, 32), "sm_75": Architecture(64, 64, 1024, 16),
+    "sm_80": Architecture(163, 164, 2048, 32), "sm_86": Architecture(99, 100, 1536, 16),
+    "sm_89": Architecture(99, 100, 1536, 24),
     "sm_90": Architecture(227, 228, 2048, 32), "sm_100": Architecture(227, 228, 2048, 32),
     "sm_120": Architecture(99, 100, 1536, 24),
 }
 GRID, BLOCK, THREADS = (2 ** 31 - 1, 65535, 65535), (1024, 1024, 64), 1024
-NULL = np.uintp(0)  # a pointer to nothing
+OPTIONS, CUPYS_OPTIONS = ("--std=c++17",), ("-ftz=true", "--device-as-default-execution-space")  # CuPy adds its own
 STATIC_SHARED = 48 << 10  # bytes beyond which a kernel must be told how much dynamic shared memory it may ask for
+
+MOST = 2 ** 31 - 2 ** 10  # numbers in an array: an int counts them, and steps a little past their end
 
 backend, xp = "host", np  # "host" with NumPy or "cuda" with CuPy
 instantiations = {}  # file -> name expressions that ladder.py may ask for: the host compiles them together
@@ -44,7 +47,7 @@ def use(device, array_module):
     """Launch on "host" (with NumPy) or "cuda" (with CuPy) from now on."""
     global backend, xp
     backend, xp = device, array_module
-    for cached in (_prepare, _compiled, architecture, limits):
+    for cached in (_prepare, architecture, limits):  # what is compiled stays
         cached.cache_clear()
 
 
@@ -83,8 +86,8 @@ def _check(name, values):
     """Refuse what cannot be an argument of a kernel."""
     for value in values:
         if isinstance(value, xp.ndarray):
-            if value.size >= 2 ** 31:
-                raise ValueError(f"{name} got an array of shape {value.shape}, {value.size} elements, not below 2^31")
+            if value.size > MOST:
+                raise ValueError(f"{name} got an array of shape {value.shape}, {value.size} elements, more than {MOST}")
             if not value.flags.c_contiguous:
                 raise ValueError(f"{name} got strides {value.strides} for the shape {value.shape}, expected C order")
         elif not (isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names):
@@ -105,7 +108,7 @@ def _prepare(name, grid, block, shared):
         raise ValueError(f"{name}: {shared} bytes of shared memory, a block of {architecture()} has at most {most}")
     if "_tensor<" in name and generation() < 80:
         raise RuntimeError(f"{name} multiplies in TF32, which needs sm_80 or newer, this is {architecture()}")
-    kernel = _compiled(*name.split(":", 1))
+    kernel = _compiled(backend, *name.split(":", 1))
     if backend == "host":  # which finds out as it goes what static shared memory comes on top
         return functools.partial(kernel, shared_most=most)
     if math.prod(block) > (possible := kernel.max_threads_per_block):
@@ -119,7 +122,7 @@ def _prepare(name, grid, block, shared):
 
 
 @functools.lru_cache(maxsize=None)
-def _compiled(file, expression):
+def _compiled(backend, file, expression):
     """One instantiation of a kernel. On a GPU from CuPy's cache on disk, or from NVRTC: a tenth of a second, once.
 
     There it is compiled when it is first launched: a training script waits for the dozen that it uses, not for all.
@@ -127,10 +130,10 @@ def _compiled(file, expression):
     if backend == "host":
         together = instantiations.get(file, ())
         native.library(file, together if expression in together else (expression,))
-        return functools.partial(host.run, file, expression)
+        return lambda *args, **options: host.run(file, expression, *args, **options)
     import cupy
 
-    module = cupy.RawModule(code=source(file), options=("--std=c++17",), name_expressions=(expression,))
+    module = cupy.RawModule(code=source(file), options=OPTIONS, name_expressions=(expression,))
     try:
         return module.get_function(expression)
     except cupy.cuda.compiler.CompileException as error:
@@ -184,7 +187,7 @@ def generation(name=None):
 def limits(name=None):
     """The table's row for an architecture; of one that is not in it, that of its nearest forerunner."""
     older = [known for known in ARCHITECTURES if generation(known) <= generation(name)]
-    return ARCHITECTURES[older[-1] if older else "sm_75"]
+    return ARCHITECTURES[older[-1] if older else "sm_70"]
 
 
 def resources(file, expressions, arch):
@@ -199,7 +202,7 @@ def resources(file, expressions, arch):
     try:
         for expression in expressions:
             nvrtc.addNameExpression(program, expression)
-        nvrtc.compileProgram(program, (f"-arch={arch}", "--std=c++17", "--ptxas-options=-v"))
+        nvrtc.compileProgram(program, (f"-arch={arch}", *OPTIONS, *CUPYS_OPTIONS, "--ptxas-options=-v"))
         log = nvrtc.getProgramLog(program)
         for expression in expressions:
             entry = re.escape(nvrtc.getLoweredName(program, expression))
