@@ -110,7 +110,7 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
 
 
 def _marshal(arguments, touches):
-    """The arguments: [(an array that holds the value, its size as in Library.sizes)]; memory that a launch may touch."""
+    """The arguments, [(an array that holds it, its size as in Library.sizes)], and memory that a launch may touch."""
     values, spans = [], []
     for i, argument in enumerate([*arguments, *touches]):
         array = argument.array if isinstance(argument, Out) else argument

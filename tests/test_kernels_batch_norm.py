@@ -90,7 +90,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
     host.run("batch_norm.cu", f"batch_norm_statistics_tiled<{t}, {v}>", (bands, -(-c // (v * lanes))), block,
              [x, host.Out(partial), *n[:3]], seed=seed)
     host.run("batch_norm.cu", f"batch_norm_statistics_merge_tiled<{t}>", (1, -(-c // lanes)), block,
-             [partial, *[np.uintp(0)] * 4, host.Out(y), dtype(0.1), dtype(1e-3), *n], seed=seed)
+             [partial, *[host.NULL] * 4, host.Out(y), dtype(0.1), dtype(1e-3), *n], seed=seed)
     x = x.astype(np.float64)
     eps = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(y[0], x.mean(0), rtol=eps, atol=eps)

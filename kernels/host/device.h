@@ -100,9 +100,8 @@ __attribute__((no_sanitize("thread"))) void unpack(void (*kernel)(P...), void** 
   kernel(*static_cast<P*>(arguments[i])...);
 }
 template <auto kernel> void run(void** arguments) { unpack(kernel, arguments, indices(kernel)); }
-template <typename P> constexpr int size_of = sizeof(P);  // of a parameter
-template <typename P> constexpr int size_of<P*> = -int(sizeof(P));
-template <typename... P> constexpr int sizes[] = {size_of<P>..., 0};
+template <typename... P>
+constexpr int sizes[] = {std::is_pointer_v<P> ? -int(sizeof(std::remove_pointer_t<P>)) : int(sizeof(P))..., 0};
 constexpr int bound(int threads, int = 0, int = 0) { return threads; }  // of __launch_bounds__
 template <typename... P> constexpr const int* sizes_of(void (*)(P...)) { return sizes<P...>; }
 }  // namespace host

@@ -158,9 +158,8 @@ void access(uintptr_t address, unsigned bytes, bool write, unsigned pc) {
 }
 
 bool in_global(const void* pointer) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
-  const Space& space = *find(address);
-  return space.argument >= 0 && address - space.begin < space.end - space.begin;
+  const Space& space = *find(reinterpret_cast<uintptr_t>(pointer));
+  return space.argument >= 0 && reinterpret_cast<uintptr_t>(pointer) < space.end;
 }
 
 void mark(const Copy& copy, bool pending) {
