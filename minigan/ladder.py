@@ -211,25 +211,36 @@ CONV = np.dtype([(name, np.int32) for name in "N C H W K P Q R S stride_h stride
 MULTIPROCESSORS = 132  # of an H200
 
 
-def _tile(rung, rows, columns, slices, phases, widths, kilobytes):
-    """A block's tile: (rows, columns, how many of its warps lie below each other, blocks that a multiprocessor holds).
+# Which tile a product gets: the first row that fits it. (Its rows, its columns, how many of a block's warps lie below
+# each other, blocks that a multiprocessor holds); how many rows and columns the product may have; the factors whose
+# loads must be of four floats; whether the tiles must fill the GPU. A large tile needs fewer bytes per multiplication,
+# small ones make more blocks and waste less at the edges.
+ANY = (1, 2 ** 31)
+TILES = {
+    "tiled": [((128, 64, 0, 2), (128, ANY[1]), ANY, "AB", False),
+              ((64, 64, 0, 2), ANY, ANY, "", False)],
+    "tensor": [((128, 32, 4, 3), (128, ANY[1]), (1, 32), "A", False),
+               ((256, 64, 4, 2), (256, ANY[1]), (33, 64), "AB", True),
+               ((256, 128, 4, 1), (256, ANY[1]), (65, ANY[1]), "AB", True),
+               ((128, 256, 2, 1), (128, 255), (256, ANY[1]), "AB", True),
+               ((128, 64, 2, 2), (128, ANY[1]), (33, 64), "AB", False),
+               ((128, 128, 2, 2), (128, ANY[1]), (65, ANY[1]), "AB", False),
+               ((64, 64, 2, 4), ANY, ANY, "", False)],
+}
 
-    widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel together, else 1. A large
-    tile needs fewer bytes per multiplication, small ones make more blocks and waste less at the edges.
-    kilobytes: of shared memory that a block may have; the largest tiles take 147, and must fill the GPU once.
+
+def _tile(rung, rows, columns, slices, phases, widths, kilobytes):
+    """The row of TILES for a product.
+
+    widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel together, else 1.
+    kilobytes: of shared memory that a block may have; those that must fill the GPU, at least three quarters, take 147.
     """
-    if rung == "tiled":
-        return (128, 64, 0, 2) if widths == (4, 4) and rows >= 128 else (64, 64, 0, 2)
-    if columns <= 32 and rows >= 128 and widths[0] == 4:
-        return 128, 32, 4, 3
-    if 1 in widths or rows < 128 or columns <= 32:
-        return 64, 64, 2, 4
-    large = (256, 64, 4, 2) if columns <= 64 else (256, 128, 4, 1) if rows >= 256 else (128, 256, 2, 1)
-    tiles = ceil(rows, large[0]) * ceil(columns, large[1]) * phases
-    fills = tiles * _parts(tiles, slices, large[3]) >= MULTIPROCESSORS * 9 // 10
-    if max(rows, columns) >= 256 and kilobytes >= 147 and fills:
-        return large
-    return (128, 64, 2, 2) if columns <= 64 else (128, 128, 2, 2)
+    for tile, (low, high), (left, right), wide, large in TILES[rung]:
+        loads = all(width == 4 for width, factor in zip(widths, "AB") if factor in wide)
+        tiles = ceil(rows, tile[0]) * ceil(columns, tile[1]) * phases
+        fills = kilobytes >= 147 and 4 * tiles * _parts(tiles, slices, tile[3]) >= 3 * MULTIPROCESSORS
+        if low <= rows <= high and left <= columns <= right and loads and (fills or not large):
+            return tile
 
 
 def _parts(tiles, slices, blocks):

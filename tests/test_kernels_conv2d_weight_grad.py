@@ -120,3 +120,17 @@ def test_whole_numbers_come_out_exact(rung):
     for c in (3, 8):
         arguments = [case.normal(2, c, 6, 5), case.normal(2, 5, 3, 4), (4, 4), (2, 1), (1, 1)]
         convolutions.whole_numbers_come_out_exact("conv2d_weight_grad", arguments, rung)
+
+
+@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("naive", np.float64)])
+def test_of_few_maps_image_and_maps_change_places(rung, dtype):
+    """Padding up to the kernel's edge; where it is beyond, or the stride is not 1, they stay where they are."""
+    case = fixed_case(11)
+    for k, taps, padding in ((3, (3, 3), (1, 1)), (1, (2, 3), (0, 2)), (4, (1, 2), (0, 1))):
+        maps = convolutions.map_size((7, 8), taps, (1, 1), padding)
+        arguments = [case.normal(2, 6, 7, 8), case.normal(2, k, *maps), taps, (1, 1), padding]
+        check("conv2d_weight_grad", arguments, dtype, rung)
+    for stride, padding in (((1, 2), (1, 1)), ((1, 1), (3, 0))):
+        maps = convolutions.map_size((7, 8), (3, 3), stride, padding)
+        check("conv2d_weight_grad", [case.normal(2, 6, 7, 8), case.normal(2, 3, *maps), (3, 3), stride, padding], dtype,
+              rung)

@@ -30,6 +30,9 @@ LATENCY = 0.6e-6  # seconds from a load to its number, an assumption
 L2_BANDWIDTH = 5.5  # TB/s from the second-level cache, an assumption: NVIDIA publishes none
 MMA_SHARE = 2 / 3  # of the TF32 peak that mma.sync reaches on Hopper; the rest belongs to wgmma
 
+Row = namedtuple("Row", "name grid block shared bytes results")  # a launch: bytes of its arrays, numbers that it writes
+
+
 # ---- without a GPU -------------------------------------------------------------------------------------------------
 
 def launches(case):
@@ -37,7 +40,9 @@ def launches(case):
     found = []
 
     def note(name, grid, block, args, *, shared=0, touches=()):
-        found.append(launch.Launch(name, grid, block, shared, None))
+        outs = [a.array for a in args if type(a) is launch.Out]
+        given = [*outs, *(a for a in args if isinstance(a, devices.xp.ndarray) and a.dtype.names is None)]
+        found.append(Row(name, grid, block, shared, sum(a.nbytes for a in given), sum(a.size for a in outs)))
     with mock.patch.object(ladder, "launch", note):
         getattr(cuda, case.operation)(*case.arguments)
     return found
@@ -47,7 +52,8 @@ def predicted(case, gpu, found, resources):
     """(milliseconds, what bounds them) of a case on this GPU."""
     times = (product_times if case.flops else memory_times)(case, gpu, found[0], resources)
     bound = max(times, key=times.get)
-    return times[bound], bound
+    more = sum(row.bytes for row in found[1:]) / gpu.bandwidth / 1e9 if case.flops else 0  # sums of parts, of taps
+    return times[bound] + more, bound
 
 
 def memory_times(case, gpu, row, resources):
@@ -65,27 +71,30 @@ def memory_times(case, gpu, row, resources):
 
 
 def product_times(case, gpu, row, resources):
-    """Arithmetic, the caches and shared memory, as far as blocks come out even.
+    """Arithmetic, the caches and shared memory, as far as tiles and blocks come out even.
 
-    A wave is all blocks that are there at once. The share of the last wave's places that is empty is lost.
+    A tile's places that lie outside the result are work all the same. A wave is all blocks that are there at once; the
+    share of the last wave's places that is empty is lost.
     """
     blocks = math.prod(row.grid)
     waves = blocks / (gpu.multiprocessors * max(1, round(occupancy(row, resources) * 2048 / math.prod(row.block))))
     used = waves / math.ceil(waves) if waves > 1 else min(1, blocks / gpu.multiprocessors)
     peak = gpu.tf32 * MMA_SHARE if "_tensor<" in row.name else gpu.fp32
     shared = 128 * gpu.multiprocessors * gpu.clock / 1000  # TB/s: 128 bytes a clock of each multiprocessor
-    times = {"memory": case.bytes / gpu.bandwidth, "arithmetic": case.flops / (peak * used)}
+    times = {"memory": row.bytes / gpu.bandwidth, "arithmetic": case.flops / (peak * used)}
     if "_naive<" in row.name:  # two numbers from the first-level cache, which is that memory too, per multiplication
         times["loads"] = 4 * case.flops / (shared * used)
     else:
-        once, again = tile_bytes(row)
-        times["second-level cache"] = case.flops * once / (L2_BANDWIDTH * used)
-        times["shared memory"] = case.flops * again / (shared * used)
+        (rows, columns), once, again = tile_bytes(row)
+        flops = case.flops * row.grid[0] * row.grid[2] * rows * columns / (row.results / row.grid[1])
+        times["arithmetic"] = flops / (peak * used)
+        times["second-level cache"] = flops * once / (L2_BANDWIDTH * used)
+        times["shared memory"] = flops * again / (shared * used)
     return {bound: time / 1e9 for bound, time in times.items()}
 
 
 def tile_bytes(row):
-    """Bytes for each floating-point operation of the tile loop: from the second-level cache, through shared memory."""
+    """The tile, and bytes for each operation of its loop: from the second-level cache, through shared memory."""
     numbers = row.name.split("<")[1].rstrip(">").split(", ")
     if "_tensor<" in row.name:
         rows, columns, down = map(int, numbers[:3])
@@ -94,7 +103,8 @@ def tile_bytes(row):
     else:
         rows, columns = map(int, numbers[1:3])
         read = 16 * rows // 2 + 8 * columns  # per step: a warp's 2 x 16 threads share their rows and their columns
-    return tuple(4 * numbers / (2 * rows * columns) for numbers in (rows + columns, read + rows + columns))
+    once, again = (4 * numbers / (2 * rows * columns) for numbers in (rows + columns, read + rows + columns))
+    return (rows, columns), once, again
 
 
 def occupancy(row, resources):
