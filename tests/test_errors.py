@@ -33,6 +33,12 @@ def adam():
     return optim.Adam([parameter(2)])
 
 
+def stepped(grad):
+    p = parameter(2)
+    p.grad = grad
+    optim.Adam([p]).step()
+
+
 def step_after_backward_graph():
     p = parameter(2)
     y = (p * p).sum()
@@ -242,6 +248,9 @@ TABLE = {
     "beta of one": (lambda: optim.Adam([parameter(2)], betas=(0.5, 1.0)), ValueError, "(0.5, 1.0) [0, 1)"),
     "one beta": (lambda: optim.Adam([parameter(2)], betas=0.5), ValueError, "0.5 two numbers"),
     "nesterov without momentum": (lambda: optim.SGD([parameter(2)], nesterov=True), ValueError, "momentum above 0"),
+    "a gradient of another shape": (lambda: stepped(mg.zeros(3)), ValueError, "Adam (3,) (2,) float32"),
+    "a gradient of another dtype": (lambda: stepped(mg.zeros(2, dtype="float64")), ValueError, "float64 float32"),
+    "an array as gradient": (lambda: stepped(np.zeros(2)), ValueError, "ndarray (2,) Tensor"),
     "an empty optimiser state": (lambda: adam().load_state_dict({}), ValueError, "[] param_groups"),
     "steps of no size": (lambda: optim.StepLR(adam(), 0), ValueError, "step_size 0 at least 1"),
     "a decay of no length": (lambda: optim.ConstantThenLinearLR(adam(), 5, 0), ValueError, "linear 0 at least"),
