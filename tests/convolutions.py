@@ -1,4 +1,4 @@
-"""Runs the kernels of the three convolutions on the host device and holds them against the loops of reference.py.
+"""Runs the kernels of the three convolutions and holds them against the loops of reference.py.
 
 How far a sum may be off is known: with unit roundoff u, n products a b come out within (n + 2) u sum |a b|, in whatever
 order they are added (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). TF32 rounds both factors to a
@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigan import ladder, launch, reference
-from on_host import on_host
+from on_device import on_device
 from strategies import convolution, in_layout, transposed_convolution
 
 TF32 = 2.0 ** -11
@@ -42,8 +42,8 @@ def terms(name, a, b, *_):
     return {"conv2d": b[0].size, "conv_transpose2d": b[:, 0].size, "conv2d_weight_grad": b[:, 0].size}[name]
 
 
-def run(name, arguments, rung, seed):
-    with on_host(rung, seed) as kernels:
+def run(name, arguments, rung, seed, host=False):
+    with on_device(rung, seed, host) as kernels:
         return getattr(kernels, name)(*arguments)
 
 
@@ -114,7 +114,7 @@ def conflicts_in_the_loop(name, arguments):
     The places of the rows are read once per block, before the loop, in Copier::take: these are left out.
     """
     with launch.trace(counting=True) as launches:
-        run(name, arguments, "tensor", 0)
+        run(name, arguments, "tensor", 0, host=True)
     source = (launch.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
     once = {("gemm.cuh", n) for n, line in enumerate(source, 1) if "own[0] = rows" in line or "own[i] = rows" in line}
     lines = [line for line in launches[0].report.lines

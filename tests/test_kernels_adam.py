@@ -1,4 +1,4 @@
-"""Adam's CUDA kernels on the host device: PyTorch's definition, all parameters in one launch, or in as few as fit."""
+"""Adam's CUDA kernels: PyTorch's definition, all parameters in one launch, or in as few as fit."""
 import math
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from minigan import reference
-from on_host import on_host, rungs, seeds
+from on_device import on_device, rungs, seeds
 from strategies import DTYPES, cases, dtypes, fixed_case, in_layout, layouts
 
 
@@ -34,7 +34,7 @@ def test_a_step_agrees_with_the_plain_loops_in_place(case, dtype, layout, rung, 
     plain = [[a.copy() for a in same] for same in ours]
     grads = [a.copy() for a in ours[1]]
     arguments = case.choose(1, 5), 0.01, case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)), 1e-8, case.of(0.0, 0.1)
-    with on_host(rung, seed) as kernels:
+    with on_device(rung, seed) as kernels:
         kernels.adam(*ours, *arguments)
     reference.adam(*plain, *arguments)
     tolerance = 20 * np.finfo(dtype).eps
@@ -54,7 +54,7 @@ def test_twenty_steps_are_pytorchs(rung, weight_decay):
     for step in range(1, 21):
         g = [case.normal(*s) for s in shapes]
         settings = step, 2e-4, (0.5, 0.999), 1e-8, weight_decay
-        with on_host(rung, step) as kernels:
+        with on_device(rung, step) as kernels:
             kernels.adam(p, g, m, v, *settings)
         for pi, gi, mi, vi in zip(theirs[0], g, theirs[1], theirs[2]):
             pytorch_step(pi, gi, mi, vi, *settings)
@@ -68,7 +68,7 @@ def test_more_parameters_than_a_table_holds(count):
     shapes[5] = shapes[-1] = (4097,)  # a whole chunk and one number more
     ours = arrays(case, shapes, np.float32)
     plain = [[a.copy() for a in same] for same in ours]
-    with on_host("tiled", 3) as kernels:
+    with on_device("tiled", 3) as kernels:
         kernels.adam(*ours, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
     reference.adam(*plain, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
     for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
@@ -83,7 +83,7 @@ def test_parameters_anywhere_in_memory(dtype):
     before = [same[0].copy() for same in whole]
     views = [[same[0][1:998]] for same in whole]
     plain = [[same[0].copy()] for same in views]
-    with on_host("tiled", 4) as kernels:
+    with on_device("tiled", 4) as kernels:
         kernels.adam(*views, 1, 0.01, (0.9, 0.999), 1e-8, 0.0)
     reference.adam(*plain, 1, 0.01, (0.9, 0.999), 1e-8, 0.0)
     for same, was, expected in zip(whole, before, plain):
@@ -96,7 +96,7 @@ def test_the_same_bits_whatever_the_schedule(rung):
     results = set()
     for seed in (1, 2, 3):
         ours = arrays(fixed_case(3), [(5, 7), (4099,)], np.float32)
-        with on_host(rung, seed) as kernels:
+        with on_device(rung, seed) as kernels:
             kernels.adam(*ours, 3, 0.01, (0.5, 0.999), 1e-8, 0.1)
         results.add(b"".join(a.tobytes() for a in sum(ours, [])))
     assert len(results) == 1

@@ -7,7 +7,7 @@ import convolutions
 import minigan as mg
 from convolutions import error_bound, rungs
 from minigan import functional as F
-from on_host import on_host, seeds
+from on_device import on_device, seeds
 from strategies import cases, fixed_case, in_layout, layouts
 
 OPERATIONS = "conv2d", "conv_transpose2d", "conv2d_weight_grad"
@@ -41,6 +41,6 @@ def test_gradients_to_second_order(rung):
     def upsample(x, v):
         return F.conv_transpose2d(x, v, stride=(1, 2), padding=1, output_padding=(0, 1)).tanh()
 
-    with on_host(rung, 7):
+    with on_device(rung, 7):
         assert mg.gradcheck(lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1).tanh(), [x, w, b], directions=1)
         assert mg.gradcheck(upsample, [x, v], directions=1)

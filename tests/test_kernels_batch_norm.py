@@ -1,4 +1,4 @@
-"""Batch norm's CUDA kernels on the host device: odd shapes, large means, poison, and the same bits in all schedules."""
+"""Batch norm's CUDA kernels: odd shapes, large means, poison, and the same bits in all schedules."""
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import minigan as mg
 from minigan import functional as F
 from minigan import host, reference
-from on_host import compare_off_the_grid, compare_with_reference, image, mapped, on_host, results, rungs, seeds
+from on_device import compare_off_the_grid, compare_with_reference, image, mapped, on_device, results, rungs, seeds
 from strategies import cases, dtypes, fixed_case, in_layout, layouts
 
 SLOPES = (None, 0.0, 0.2, 1.5)
@@ -41,7 +41,7 @@ def test_running_statistics_take_a_step_in_place(case, dtype, layout, rung, seed
     plain, momentum = [a.copy() for a in running], case.of(0.1, 0.0, 1.0, 0.3)
     for a, values in zip(ours, running):
         a[...] = values
-    with on_host(rung, seed) as kernels:
+    with on_device(rung, seed) as kernels:
         kernels.batch_norm_statistics(x, None, None, *ours, momentum, 1e-5)
     reference.batch_norm_statistics(x, None, None, *plain, momentum, 1e-5)
     tolerance = 16 * np.finfo(dtype).eps * max(8, x[:, 0].size) ** 0.5
@@ -101,7 +101,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
 @pytest.mark.parametrize("channels", [3, 8, 160])
 def test_variance_keeps_its_digits_under_a_large_mean(rung, channels):
     x = np.float32(1000 + np.random.default_rng(0).standard_normal((6, channels, 9, 30)))
-    with on_host(rung, 1) as kernels:
+    with on_device(rung, 1) as kernels:
         mean, var = moments(kernels, x)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-5)
@@ -112,7 +112,7 @@ def test_gradient_keeps_its_digits_under_a_large_mean():
     case = fixed_case(5)
     g, x, y = case.normal(40, 8), 1000 + case.normal(40, 8), case.away((40, 8), 0)
     single = mapped(np.float32, [g, x, y, np.full(8, 1000.0), case.positive(8), case.normal(8), 0.2])
-    with on_host("tiled", 2) as kernels:
+    with on_device("tiled", 2) as kernels:
         actual = kernels.batch_norm_grad(*single)
     for a, expected in zip(actual, reference.batch_norm_grad(*mapped(np.float64, single)), strict=True):
         np.testing.assert_allclose(a, expected, rtol=2e-5, atol=2e-5)
@@ -126,7 +126,7 @@ def test_bits_do_not_depend_on_the_schedule(shape, rung):
     mean, inv_std, weight = (np.float32(a(c)) for a in (case.normal, case.positive, case.normal))
     bits = set()
     for seed in range(4):
-        with on_host(rung, seed) as kernels:
+        with on_device(rung, seed) as kernels:
             arrays = (results(kernels, "batch_norm_statistics", [x, weight, mean, None, None, 0.1, 1e-5])
                       + results(kernels, "batch_norm_forward", [x, weight, mean, 0.2])
                       + results(kernels, "batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2]))
@@ -140,7 +140,7 @@ def test_one_channels_poison_stays_there(rung, bad):
     x = np.float32(fixed_case(3).normal(20, 8, 3, 3))
     x[13, 5, 1, 2] = bad
     others, zero, one = np.arange(8) != 5, np.zeros(8, np.float32), np.ones(8, np.float32)
-    with on_host(rung, 3) as kernels:
+    with on_device(rung, 3) as kernels:
         mean, var = moments(kernels, x)
         dx, dweight, dbias = kernels.batch_norm_grad(x, x, x, zero, one, None, None)
         y = kernels.batch_norm_forward(x, one, zero, 0.0)
@@ -156,7 +156,7 @@ def test_instance_norm_goes_through_the_same_kernels(rung):
     """Each channel of each image has mean 0 and variance 1 before weight and bias, and their gradients are its sums."""
     case = fixed_case(9)
     x, g, weight, bias = case.normal(3, 6, 5, 4), case.normal(3, 6, 5, 4), case.normal(6), case.normal(6)
-    with on_host(rung, 4):
+    with on_device(rung, 4):
         tensors = [mg.tensor(a, requires_grad=True) for a in (x, weight, bias)]
         y = F.instance_norm(tensors[0], weight=tensors[1], bias=tensors[2], eps=0.0)
         dx, dweight, dbias = (d.numpy() for d in mg.grad(y, tensors, mg.tensor(g)))

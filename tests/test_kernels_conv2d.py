@@ -1,11 +1,11 @@
-"""The convolution's CUDA kernels, naive, tiled and tensor, on the host device."""
+"""The convolution's CUDA kernels, naive, tiled and tensor."""
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import convolutions
 from convolutions import check, ran, rungs
-from on_host import seeds
+from on_device import seeds
 from strategies import cases, dcgan_convolution, fixed_case, layouts
 
 

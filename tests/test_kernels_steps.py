@@ -21,7 +21,7 @@ def meetings(image, tap, stride, padding, pixels):
 def multiplied(name, arguments):
     """(the result, how many slices were multiplied, as the requests of the inner loop)."""
     with launch.trace(counting=True) as launches:
-        y = convolutions.run(name, arguments, "tiled", 0)
+        y = convolutions.run(name, arguments, "tiled", 0, host=True)
     source = (launch.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
     loop = {("gemm.cuh", n) for n, line in enumerate(source, 1) if "tile.template multiply" in line}
     return y, sum(line.requests for line in launches[0].report.lines if loop & set(line.places))
