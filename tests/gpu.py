@@ -2,39 +2,44 @@
 
     python tests/gpu.py --out results
 
-Each part runs in a process of its own with a time limit and a log in --out; one that fails does not keep the others
+Each part runs in processes of its own with a time limit and a log in --out; one that fails does not keep the others
 from running. The exit status is 1 if any did. Nothing is skipped silently: a part whose tool is missing has failed.
+Tests and sanitizers share the GPU, several at a time; benchmarks have it to themselves.
 """
 import argparse
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# every kernel on every rung against the loops of reference.py
-EVERY_RUNG = ("from minigan import ladder, reference; from minigan.launch.__main__ import main; "
-              "[main([kernel, '--rung', rung]) for kernel, rungs in ladder.RUNGS.items() if hasattr(reference, kernel) "
-              "for rung in rungs]")
 SANITIZERS = ("memcheck", "racecheck", "synccheck", "initcheck")
+SHARES = 6  # of the tests, that run at once
 
 
 def parts(out):
-    """(name, seconds that it may take, command)."""
-    python, pytest = [sys.executable], [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
-    yield "device", 60, [*python, "-c", "import minigan; print(minigan.devices.describe())"]
-    yield "kernels, each rung", 90, [*python, "-c", EVERY_RUNG]
-    yield "kernel benchmarks", 150, [*python, "tests/benchmarks/bench_kernels.py", "--write", str(out / "kernels.md")]
-    yield "training steps", 60, [*python, "tests/benchmarks/bench_step.py", "--batch-size", "128", "--write",
-                                 str(out / "steps.md")]
-    sanitizer = find_sanitizer()
-    for tool in SANITIZERS:
-        yield f"compute-sanitizer {tool}", 45, [sanitizer, "--tool", tool, "--error-exitcode", "9",
-                                                *python, "-c", EVERY_RUNG]
-    yield "all tests", 240, [*pytest, "tests"]
+    """(name, seconds that it may take, commands that run at once)."""
+    python, every_rung = sys.executable, [sys.executable, "tests/every_rung.py"]
+    benchmarks = [python, "tests/benchmarks/bench_kernels.py"], [python, "tests/benchmarks/bench_step.py"]
+    yield "device", 40, [[python, "-c", "import minigan; print(minigan.devices.describe())"]]
+    yield "kernels, each rung", 60, [every_rung]
+    yield "kernel benchmarks", 150, [[*benchmarks[0], "--write", str(out / "kernels.md")]]
+    yield "training steps", 60, [[*benchmarks[1], "--batch-size", "128", "--write", str(out / "steps.md")]]
+    sanitizer = [find_sanitizer(), "--error-exitcode", "9", "--tool"]
+    yield "sanitizers", 90, [[*sanitizer, tool, *every_rung, "--no-pool"] for tool in SANITIZERS]
+    yield "tests", 170, [[python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *files] for files in shares()]
+
+
+def shares():
+    """The test files in SHARES lists, dealt out by size."""
+    files = sorted(Path(__file__).parent.glob("test_*.py"), key=lambda file: -file.stat().st_size)
+    return [[str(file) for file in files[i::SHARES]] for i in range(SHARES)]
 
 
 def find_sanitizer():
@@ -43,21 +48,36 @@ def find_sanitizer():
     return shutil.which(name) or shutil.which(name, path=f"{cuda}/bin") or name
 
 
-def run_part(command, limit, log, environment):
-    """(None or what went wrong, seconds); what the command prints goes to the file `log`."""
-    start = time.monotonic()
-    with open(log, "ab") as file:
-        file.write(f"\n$ {' '.join(command)}\n".encode())
-        file.flush()
-        try:
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment,
-                                  timeout=limit)
-            problem = f"exit status {done.returncode}" if done.returncode else None
-        except subprocess.TimeoutExpired:
-            problem = f"not done after {limit} s"
-        except FileNotFoundError:
-            problem = f"there is no {command[0]}"
-    return problem, time.monotonic() - start
+def run_part(commands, limit, log, environment):
+    """(None or what went wrong, seconds); what the commands print goes to the file `log`, one after the other."""
+    start, problems = time.monotonic(), []
+    with contextlib.ExitStack() as files:
+        running = [begin(command, files.enter_context(tempfile.TemporaryFile()), environment) for command in commands]
+        for command, (process, said) in zip(commands, running):
+            try:
+                if process is None:
+                    problems.append(f"there is no {command[0]}")
+                elif status := process.wait(max(0.0, start + limit - time.monotonic())):
+                    problems.append(f"exit status {status}")
+            except subprocess.TimeoutExpired:
+                problems.append(f"not done after {limit:.3g} s")
+                os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
+                process.wait()
+            said.seek(0)
+            with open(log, "ab") as file:
+                shutil.copyfileobj(said, file)
+    return ", ".join(dict.fromkeys(problems)) or None, time.monotonic() - start
+
+
+def begin(command, said, environment):
+    """(the process, or None where there is no such program; the file `said` that it prints to)."""
+    said.write(f"\n$ {' '.join(command)}\n".encode())
+    said.flush()
+    try:
+        return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment,
+                                start_new_session=True), said
+    except FileNotFoundError:
+        return None, said
 
 
 def first_complaint(text):
@@ -87,12 +107,12 @@ def main(argv=None, work=parts, environment=None):
                    "PYTHONPATH": str(ROOT)} if environment is None else environment
     start, rows, log = time.monotonic(), [], out / "log.txt"
     log.touch()
-    for name, limit, command in work(out):
+    for name, limit, commands in work(out):
         if args.only not in name:
             continue
         before = log.stat().st_size
         left = args.limit - (time.monotonic() - start)
-        problem, seconds = run_part(command, min(limit, left), log, environment) if left > 5 else ("no time left", 0.0)
+        problem, seconds = run_part(commands, min(limit, left), log, environment) if left > 5 else ("no time left", 0.0)
         said = log.read_bytes()[before:].decode(errors="replace")
         rows.append((name, problem, seconds, first_complaint(said) if problem else ""))
         print(report(rows[-1:]), flush=True)
