@@ -23,17 +23,17 @@ SCHEDULES = 3
 
 def example(operation, dtype, shape):
     """What the array function takes -> (its arguments, how many terms its longest sum has)."""
-    (n, c, h, w), k, kernel, stride, padding = shape, shape[1] + 8, (4, 3), (2, 1), (1, 1)
+    (n, c, h, w), k, kernel, stride, padding = shape, shape[1] + 8, (4, 3), (2, 1), (3, 1)
     p, q = ((size + 2 * pad - tap) // step + 1 for size, pad, tap, step in zip((h, w), padding, kernel, stride))
     rng = np.random.default_rng(0)
     sizes = shape, shape, (k, c, *kernel), (n, k, p, q), (c,)
     x, y, weight, g, row = (rng.standard_normal(size).astype(dtype) for size in sizes)
-    params = [[abs(weight[:i]) for i in (1, 3, k)] for _ in range(4)]
+    params = [[abs(weight[:i].ravel()[i:]) for i in (1, 3, k)] for _ in range(4)]
     return {
         "conv2d": ((x, weight, stride, padding), weight[0].size),
         "conv_transpose2d": ((g, weight, stride, padding, (1, 0)), weight[:, 0].size),
         "conv2d_weight_grad": ((x, g, kernel, stride, padding), g[:, 0].size),
-        "channel_sum": ((x,), n * h * w), "batch_norm_statistics": ((x, row, row, None, None, 0.1, 1e-5), n * h * w),
+        "channel_sum": ((x,), n * h * w), "batch_norm_statistics": ((x, row, row, row, abs(row), 0.1, 1e-5), n * h * w),
         "add_bias": ((x, row), 1), "batch_norm_forward": ((x, row, row[::-1], 0.2), 2),
         "batch_norm_grad": ((y, x, x, row, abs(row), row, 0.2), 4 * n * h * w),
         "leaky_relu": ((x, 0.2), 1), "leaky_relu_grad": ((y, x, 0.2), 1),
@@ -43,12 +43,13 @@ def example(operation, dtype, shape):
 
 
 def results(kernels, operation, arguments, xp):
-    """What the operation returns, or changes in place, given copies of the arguments -> NumPy arrays."""
+    """What the operation returns, and what it leaves of copies of the arguments -> NumPy arrays."""
     given = [[xp.array(a) for a in v] if type(v) is list else xp.array(v) if isinstance(v, np.ndarray) else v
              for v in arguments]
     y = getattr(kernels, operation)(*given)
-    y = sum(given[:4], []) if y is None else y if type(y) is tuple else [y]
-    return [devices.to_numpy(a) for a in y]
+    y = () if y is None else y if type(y) is tuple else (y,)
+    left = [a for v in given for a in (v if type(v) is list else [v]) if isinstance(a, xp.ndarray)]
+    return [devices.to_numpy(a) for a in (*y, *left)]
 
 
 def check(operation, dtype):
