@@ -4,7 +4,7 @@
 //
 //     loss(x, t) = max(x, 0) - x t + log(1 + exp(-|x|)),   d loss / dx = sigmoid(x) - t,
 //
-// exact everywhere. The targets are an array, or one number for all where the array's pointer is null.
+// exact for every finite x. The targets are an array, or one number for all where the array's pointer is null.
 #include "memory.cuh"
 
 template <typename T>

@@ -25,8 +25,8 @@ __global__ void leaky_relu_grad_naive(const T* __restrict__ g,  // (n)
 
 // Rung 2, tiled. A warp of the naive kernel asks for 128 bytes and then waits, so that a multiprocessor full of warps
 // has too few bytes under way to cover the memory's latency. Here each thread asks for 16 bytes at a time, V numbers,
-// and takes four such packs, so that four loads are under way before the first is needed: sixteen times the bytes, a
-// quarter of the instructions. That should lift the share of the bandwidth from some 70 to 85 % and more.
+// and takes four such packs, of which the compiler loads two or more before it needs the first: eight times the bytes
+// and more, a quarter of the instructions. That should lift the share of the bandwidth from some 70 to 85 % and more.
 
 // As leaky_relu_naive; V divides n.
 template <typename T, int V>

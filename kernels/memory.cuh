@@ -15,7 +15,7 @@ constexpr int WARPS = THREADS / WARP;
 // A pack is V neighbours in memory: with V = CHUNK<T> they travel in one load or store of 16 bytes, and V = 1 serves
 // where the addresses or the number of channels do not allow that.
 
-// The packs of an array of n numbers that a block takes: four per thread, so that four loads are under way at once.
+// The packs of an array of n numbers that a block takes: four per thread, so that some loads are under way at once.
 struct Span {
     int first, packs;
 

@@ -23,7 +23,8 @@ from minigan import cuda, devices, ladder, launch
 # What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s. NVIDIA's datasheets;
 # the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that is at hand is measured.
 Gpu = namedtuple("Gpu", "name multiprocessors clock fp32 tf32 bandwidth")
-GPUS = [Gpu("H200", 132, 1.755, 67, 495, 4.3), Gpu("H100", 132, 1.755, 67, 495, 3.0),
+GPUS = [Gpu("H200", 132, 1.755, 67, 495, 4.3), Gpu("H100 PCIe", 114, 1.755, 51, 378, 1.8),
+        Gpu("H100 NVL", 132, 1.785, 60, 418, 3.5), Gpu("H100", 132, 1.755, 67, 495, 3.0),
         Gpu("A100", 108, 1.41, 19.5, 156, 1.7)]
 ARCHITECTURE = "sm_90"  # of an H200
 LATENCY = 0.6e-6  # seconds from a load to its number, an assumption
@@ -59,11 +60,11 @@ def predicted(case, gpu, found, resources):
 def memory_times(case, gpu, row, resources):
     """Little's law: bandwidth times latency is how many bytes must be under way.
 
-    A thread of a naive rung has 4 of them so, of a tiled one four times 4 or 16; half of all bytes are written, but for
-    kernels that only sum.
+    A thread of a naive rung has 4 of them so, of a tiled one at least twice 4 or 16, as the machine code shows; half of
+    all bytes are written, but for kernels that only sum.
     """
     threads = min(math.prod(row.grid) * math.prod(row.block), occupancy(row, resources) * 2048 * gpu.multiprocessors)
-    each = 4 if "_naive<" in row.name else 4 * 4 * int(row.name[-2])
+    each = 4 if "_naive<" in row.name else 2 * 4 * int(row.name[-2])
     reads = 1 if any(word in row.name for word in ("sum", "statistics")) else 0.5
     share = threads * each / (gpu.bandwidth * 1e12 * LATENCY * reads)
     memory = case.bytes / gpu.bandwidth / 1e9
@@ -287,13 +288,19 @@ def main(argv=None):
 
 
 def here():
-    """The row of the GPU at hand, its bandwidth measured; SystemExit where the table has no such GPU."""
+    """The row of the GPU at hand, its bandwidth measured; one that is not in the table is asked for what it has."""
     xp = devices.xp
     name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
-    known = next((gpu for gpu in GPUS if gpu.name in name), None)
-    if known is None:
-        raise SystemExit(f"the peaks of {name} are not in GPUS: add a row from its datasheet")
+    known = next((gpu for gpu in GPUS if gpu.name in name), None) or asked(name, xp.cuda.Device().attributes)
     return known._replace(bandwidth=copy_bandwidth(xp))
+
+
+def asked(name, attributes):
+    """A row by multiprocessors and clock, and by generation: multiply-adds per clock, how many times as many of TF32."""
+    each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(launch.generation(), (128, 1))
+    count, clock = attributes["MultiProcessorCount"], attributes["ClockRate"] / 1e6
+    peak = round(2 * count * clock * each / 1000, 1)
+    return Gpu(name, count, clock, peak, times * peak, 0)
 
 
 if __name__ == "__main__":

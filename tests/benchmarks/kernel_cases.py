@@ -59,7 +59,8 @@ def memory_bound():
         yield Case("batch_norm_statistics", name, (x, row, row, row.copy(), row.copy(), 0.1, 1e-5), 0, size,
                    lambda t, x, w, b, mean, var, m, eps: t.batch_norm_update_stats(x, mean, var, m)[:1])
         yield Case("batch_norm_forward", name, (x, row, row, slope), 0, 2 * size,
-                   lambda t, x, w, b, s: t.nn.functional.leaky_relu(x * w[:, None, None] + b[:, None, None], s))
+                   lambda t, x, w, b, s: t.nn.functional.leaky_relu(
+                       t.addcmul(b[:, None, None], x, w[:, None, None]), s))
         yield Case("batch_norm_grad", name, (g, x, x, row, row, row, slope), 0, 7 * size, torch_batch_norm_grad)
         yield Case("bce_with_logits", name, (x, 1.0, "mean"), 0, size, torch_bce)
         yield Case("bce_with_logits_grad", name, (x, 1.0, np.ones((), np.float32), "mean"), 0, 2 * size,
@@ -74,8 +75,15 @@ def torch_batch_norm_grad(t, g, x, y, mean, inv_std, weight, slope):
     return t.ops.aten.native_batch_norm_backward(dz, x, weight, None, None, mean, inv_std, True, 1e-5, [True] * 3)
 
 
+@functools.cache
+def torch_targets(t, shape, value, device):
+    """The targets as an array, which PyTorch wants."""
+    return t.full(shape, value, device=device).contiguous(memory_format=t.channels_last)
+
+
 def torch_bce(t, x, target, reduction):
-    return t.nn.functional.binary_cross_entropy_with_logits(x, t.full_like(x, target), reduction=reduction)
+    target = torch_targets(t, x.shape, target, x.device)
+    return t.nn.functional.binary_cross_entropy_with_logits(x, target, reduction=reduction)
 
 
 @functools.cache
