@@ -47,7 +47,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its weight."""
     (n, c, h, w), (_, k, p, q), (r, s) = x.shape, g.shape, kernel_size
     x, g = _in_order(x, PIXELS), _in_order(g, PIXELS)
-    if k <= ladder.FEW < c and stride == (1, 1) and r * s < p * q and padding[0] < r and padding[1] < s:
+    if k <= ladder.NARROW < c and stride == (1, 1) and r * s < p * q and padding[0] < r and padding[1] < s:
         # Of few maps, a tile of rows would be nearly empty: x and g change places, and the taps run backwards.
         sizes = n, k, p, q, c, h, w, r, s, 1, 1, r - 1 - padding[0], s - 1 - padding[1]
         return convolve("conv2d_weight_grad", g, x, sizes, [(x, c), (g, k)])[:, ::-1, ::-1].transpose(3, 0, 1, 2)

@@ -124,6 +124,19 @@ def test_more_phases_than_a_grid_holds_are_served_by_the_naive_rung():
     assert not y[:, :, :, 1:260].any()
 
 
+@pytest.mark.parametrize("operation", ["channel_sum", "batch_norm_statistics", "batch_norm_grad"])
+def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
+    """Twice 132 blocks and more where there are rows for them, and no more than a second pass can well add up."""
+    grids = []
+    monkeypatch.setattr(ladder, "launch", lambda name, grid, *_, **__: grids.append(grid))
+    for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
+        grids.clear()
+        x, row = np.empty((rows, c), np.float32), np.empty(c, np.float32)
+        getattr(cuda, operation)(*{"channel_sum": (x,), "batch_norm_grad": (x, x, x, row, row, row, 0.2),
+                                   "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5)}[operation])
+        assert 264 <= np.prod(grids[0]) <= 1056 and grids[1][0] == 1
+
+
 def test_a_grid_has_room_for_the_columns_of_many_instances():
     for columns in (1, 8 * 65535, 8 * 65535 + 1, 32 * 65535):
         (_, groups), (across, down) = ladder._merging(columns)

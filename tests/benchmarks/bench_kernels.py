@@ -296,7 +296,7 @@ def here():
 
 
 def asked(name, attributes):
-    """A row by multiprocessors and clock, and by generation: multiply-adds per clock, how many times as many of TF32."""
+    """A row by multiprocessors, clock and generation: multiply-adds per clock, and how many times as many of TF32."""
     each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(launch.generation(), (128, 1))
     count, clock = attributes["MultiProcessorCount"], attributes["ClockRate"] / 1e6
     peak = round(2 * count * clock * each / 1000, 1)
