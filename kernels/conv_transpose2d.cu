@@ -119,15 +119,14 @@ conv_transpose2d_taps_tiled(const T* __restrict__ taps, // (P, Q, N, R, S, C)
     const long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
     if (i >= static_cast<long long>(d.H) * d.W * d.N * d.C) return;
     const int c = i % d.C, m = i / d.C, n = m % d.N, v = m / d.N % d.W, h = m / d.N / d.W;
-    const Phase down((h + d.pad_h) % d.stride_h, d.H, d.R, d.stride_h, d.pad_h);
-    const Phase across((v + d.pad_w) % d.stride_w, d.W, d.S, d.stride_w, d.pad_w);
-    const int up = (h + d.pad_h) / d.stride_h, left = (v + d.pad_w) / d.stride_w;
+    const int up = h + d.pad_h, left = v + d.pad_w;
     T sum = 0;
-    for (int a = max(0, up - d.P + 1); a < min(down.taps, up + 1); ++a)
+    for (int r = up % d.stride_h; r < d.R; r += d.stride_h)
 #pragma unroll 4
-        for (int b = max(0, left - d.Q + 1); b < min(across.taps, left + 1); ++b) {
-            const int pixel = ((up - a) * d.Q + left - b) * d.N + n, r = down.tap + a * d.stride_h;
-            sum += taps[((pixel * d.R + r) * d.S + across.tap + b * d.stride_w) * d.C + c];
+        for (int s = left % d.stride_w; s < d.S; s += d.stride_w) {
+            const int p = (up - r) / d.stride_h, q = (left - s) / d.stride_w;
+            if (p >= 0 && p < d.P && q >= 0 && q < d.Q)
+                sum += taps[((((p * d.Q + q) * d.N + n) * d.R + r) * d.S + s) * d.C + c];
         }
     y[i] = sum;
 }

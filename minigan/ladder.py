@@ -306,11 +306,14 @@ NARROW = 4  # columns of a product of which most of a tile would be empty
 
 def _apart(operation, weight, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
     """What makes taps of few columns into many columns of one tap: (weights, CONV's sizes), or None to leave it so."""
-    if operation == "conv2d" and k <= NARROW < r * s * k and stride_h == stride_w == 1 and h * w * n * r * s * k < 2 ** 31:
-        weight = device.xp.ascontiguousarray(weight.transpose(1, 2, 0, 3)).reshape(r * s * k, 1, 1, c)
-        return weight, (n, c, h, w, r * s * k, h, w, 1, 1, 1, 1, 0, 0)
-    if operation == "conv_transpose2d" and c <= NARROW < r * s * c and p * q * n * r * s * c < 2 ** 31:
-        return weight.reshape(k, 1, 1, r * s * c), (n, r * s * c, p, q, k, p, q, 1, 1, 1, 1, 0, 0)
+    taps, few = r * s, k if operation == "conv2d" else c
+    if few > NARROW or few * taps <= NARROW or n * max(h * w, p * q) * taps * few >= 2 ** 31:
+        return None
+    if operation == "conv2d" and stride_h == stride_w == 1:
+        weight = device.xp.ascontiguousarray(weight.transpose(1, 2, 0, 3)).reshape(taps * k, 1, 1, c)
+        return weight, (n, c, h, w, taps * k, h, w, 1, 1, 1, 1, 0, 0)
+    if operation == "conv_transpose2d":
+        return weight.reshape(k, 1, 1, taps * c), (n, taps * c, p, q, k, p, q, 1, 1, 1, 1, 0, 0)
     return None
 
 

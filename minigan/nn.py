@@ -168,6 +168,14 @@ class Sequential(Module):
 
 # ---- layers with weights -------------------------------------------------------------------------------------------
 
+def _number(what, value, low, high=math.inf, kind=numbers.Real):
+    """The value, if it is a number of this kind from low to high; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        bounds = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+        raise ValueError(f"{what} is {value!r}, expected a {'' if kind is numbers.Real else 'whole '}number {bounds}")
+    return value
+
+
 def _weights(shape, out_features, bias):
     """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
     if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1 for n in shape):
@@ -196,7 +204,7 @@ class Conv2d(Module):
         check_undilated("Conv2d", dilation, groups)
         shape = out_channels, in_channels, *pair("kernel_size", kernel_size, 1)
         self.weight, self.bias = _weights(shape, out_channels, bias)
-        self.stride, self.padding = stride, padding
+        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
 
     def forward(self, x):
         return F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
@@ -210,7 +218,8 @@ class ConvTranspose2d(Module):
         check_undilated("ConvTranspose2d", dilation, groups)
         shape = in_channels, out_channels, *pair("kernel_size", kernel_size, 1)
         self.weight, self.bias = _weights(shape, out_channels, bias)
-        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
+        self.output_padding = pair("output_padding", output_padding, 0)
 
     def forward(self, x):
         return F.conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding,
@@ -221,7 +230,8 @@ class _Norm(Module):
     ndims = (4,)
 
     def __init__(self, num_features, eps, affine):
-        self.num_features, self.eps = num_features, eps
+        self.num_features = _number("num_features", num_features, 1, kind=numbers.Integral)
+        self.eps = _number("eps", eps, 0)
         self.weight = Parameter(ones(num_features)) if affine else None
         self.bias = Parameter(zeros(num_features)) if affine else None
 
@@ -236,7 +246,7 @@ class BatchNorm2d(_Norm):
 
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
-        self.momentum = momentum
+        self.momentum = _number("momentum", momentum, 0, 1)
         self.running_mean, self.running_var = Buffer(zeros(num_features).data), Buffer(ones(num_features).data)
         self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
@@ -304,7 +314,7 @@ class LeakyReLU(Module):
     """F.leaky_relu."""
 
     def __init__(self, negative_slope=0.01):
-        self.negative_slope = negative_slope
+        self.negative_slope = _number("negative_slope", negative_slope, 0)
 
     def forward(self, x):
         return F.leaky_relu(x, self.negative_slope)
@@ -350,7 +360,7 @@ class Dropout(Module):
     """F.dropout while training."""
 
     def __init__(self, p=0.5):
-        self.p = p
+        self.p = _number("dropout's p", p, 0, 1)
 
     def forward(self, x):
         return F.dropout(x, self.p, training=self.training)
@@ -361,6 +371,8 @@ class ReflectionPad2d(Module):
 
     def __init__(self, padding):
         self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+        if len(self.padding) != 4:
+            raise ValueError(f"ReflectionPad2d: padding is {padding}, expected an int or (left, right, top, bottom)")
 
     def forward(self, x):
         return F.pad(x, self.padding, mode="reflect")

@@ -22,7 +22,10 @@ def tensor(a, requires_grad=False, dtype=None):
         a, (kind, _) = a.detach() if hasattr(a, "detach") else a, a.__dlpack_device__()
         if kind == GPU and devices.xp is np:
             raise TypeError(f"tensor() got a {type(a).__name__} on a GPU, but the device is {devices.name}")
-        a = (devices.xp if kind == GPU else np).from_dlpack(a)
+        try:
+            a = (devices.xp if kind == GPU else np).from_dlpack(a)
+        except (RuntimeError, BufferError):
+            raise TypeError(f"tensor() takes float32, float64, integers or bool, got {given.dtype}") from None
     dtype = np.dtype(dtype or a.dtype).newbyteorder("=")
     if any(d.kind not in "fiub" or d.itemsize > 8 or d == np.float16 for d in (a.dtype, dtype)):
         what = f"{a.dtype} as {dtype}" if hasattr(given, "dtype") else repr(given)[:60]
@@ -85,7 +88,7 @@ def _writable(x):
 def copy_(x, source):
     """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
     values = devices.xp.asarray(source.data if isinstance(source, Tensor) else source)
-    if np.broadcast_shapes(values.shape, x.shape) != x.shape:
+    if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):
         raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
     _writable(x)[...] = values
     return x

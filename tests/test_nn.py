@@ -218,7 +218,8 @@ Sequential(
     (1): Flatten()
   )
 )"""
-    assert "ConvTranspose2d(weight=(4, 2, 4, 4), stride=2, padding=1" in repr(dcgan.Generator(image_size=16, width=2))
+    inside = repr(dcgan.Generator(image_size=16, width=2))
+    assert "ConvTranspose2d(weight=(4, 2, 4, 4), stride=(2, 2), padding=(1, 1)" in inside
 
 
 # ---- fusion --------------------------------------------------------------------------------------------------------
