@@ -22,6 +22,7 @@ class Optimizer:
     """
 
     needs = set()
+    absent = {"amsgrad": False, "maximize": False, "centered": False, "dampening": 0}  # what PyTorch's can also do
 
     def __init__(self, params, **settings):
         name, self.params = type(self).__name__, list(params)
@@ -68,7 +69,7 @@ class Optimizer:
         """{"state": {index: {name: array or int}}, "param_groups": [settings and indices]}."""
         settings = {k: getattr(self, k) for k in self.settings}
         return {"state": {i: copy.deepcopy(s) for i, s in enumerate(self.state) if s},
-                "param_groups": [{**settings, "params": list(range(len(self.params)))}]}
+                "param_groups": [{**self.absent, **settings, "params": list(range(len(self.params)))}]}
 
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
@@ -77,6 +78,8 @@ class Optimizer:
         if len(state["param_groups"]) != 1:
             raise ValueError(f"the state has {len(state['param_groups'])} param_groups, expected one")
         group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
+        if odd := [key for key in self.absent if group.get(key)]:
+            raise ValueError(f"the state has {odd[0]}={group[odd[0]]}, which {type(self).__name__} cannot do")
         if odd := [i for i, s in entries.items() if int(s.get("step", 0)) < 0]:
             raise ValueError(f"the state of parameter {odd[0]} has step {entries[odd[0]]['step']}, expected at least 0")
         if odd := [i for i, s in entries.items() if i not in range(len(self.params)) or s and not self.needs <= set(s)]:
@@ -136,6 +139,7 @@ class RMSprop(Optimizer):
     def _update(self, rows):
         for p, g, state in rows:
             g = g + self.weight_decay * p if self.weight_decay else g
+            state["step"] = state.get("step", 0) + 1  # which nothing here needs, but PyTorch's
             v = _remember(state, "square_avg", self.alpha, (1 - self.alpha) * g * g)
             d = g / (devices.xp.sqrt(v) + self.eps)
             p -= self.lr * (_remember(state, "momentum_buffer", self.momentum, d) if self.momentum else d)

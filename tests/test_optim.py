@@ -140,20 +140,37 @@ def test_a_state_continues_to_the_same_bits(make, through_a_file, tmp_path):
     assert bits(other) == bits(net)
 
 
-def test_a_torch_state_is_understood():
+@pytest.mark.parametrize("name, options", [("Adam", {"betas": (0.5, 0.99)}), ("RMSprop", {"alpha": 0.9}),
+                                           ("SGD", {"momentum": 0.8, "nesterov": True})])
+def test_a_state_goes_to_pytorch_and_comes_from_there(name, options):
+    """Three steps here and three there, or the other way round, are six of PyTorch's."""
     torch = pytest.importorskip("torch", reason="PyTorch is the other side")
     start, gradient = np.array([1.0, -2.0]), np.array([0.3, 0.7])
-    theirs = torch.nn.Parameter(torch.tensor(start))
-    their_adam = torch.optim.Adam([theirs], lr=0.05, betas=(0.5, 0.99))
-    theirs.grad = torch.tensor(gradient)
-    their_adam.step()
-    ours = nn.Parameter(theirs.detach().numpy().copy())
-    our_adam = optim.Adam([ours])
-    our_adam.load_state_dict(their_adam.state_dict())
-    ours.grad = mg.tensor(gradient)
-    our_adam.step()
-    their_adam.step()
-    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-14)
+
+    def trained(library, values, state=None):
+        tensor, parameter, make = ((mg.tensor, nn.Parameter, optim) if library == "ours" else
+                                   (torch.tensor, torch.nn.Parameter, torch.optim))
+        p = parameter(tensor(values))
+        optimiser = getattr(make, name)([p], lr=0.05, **options)
+        if state:
+            optimiser.load_state_dict(state)
+        for _ in range(3):
+            p.grad = tensor(gradient)
+            optimiser.step()
+        return p.detach().numpy().copy(), optimiser.state_dict()
+
+    expected, _ = trained("theirs", *trained("theirs", start))
+    values, state = trained("ours", start)
+    state["state"] = {i: {k: torch.as_tensor(v) for k, v in entry.items()} for i, entry in state["state"].items()}
+    np.testing.assert_allclose(trained("theirs", values, state)[0], expected, rtol=1e-14)
+    np.testing.assert_allclose(trained("ours", *trained("theirs", start))[0], expected, rtol=1e-14)
+
+
+def test_a_state_of_what_cannot_be_done_is_refused():
+    state = optim.Adam([parameter := nn.Parameter(np.ones(2))]).state_dict()
+    state["param_groups"][0]["amsgrad"] = True
+    with pytest.raises(ValueError, match="the state has amsgrad=True, which Adam cannot do"):
+        optim.Adam([parameter]).load_state_dict(state)
 
 
 @pytest.mark.parametrize("spoil, words", [
