@@ -108,6 +108,18 @@ template <int GROUPS> __device__ __forceinline__ void cp_async_wait() {
 #endif
 }
 
+#ifdef MINIGAN_HOST
+namespace host {
+// exchange for what only a whole warp can do: lanes that have returned may not be missing.
+__device__ inline const char* exchange_all(const char* what, const void* mine, int bytes) {
+    unsigned lanes;
+    const void* slots = exchange(ALL_LANES, mine, bytes, &lanes);
+    if (lanes != ALL_LANES) fail("%s: only the lanes %#x are there, it takes all of a warp", what, lanes);
+    return static_cast<const char*>(slots);
+}
+}  // namespace host
+#endif
+
 // ---- tensor cores (sm_80) -------------------------------------------------------------------------------------------
 
 // The bits of the nearest TF32 number, whose mantissa has 10 bits; ties go away from zero, NaN stays NaN. Half a unit
@@ -124,7 +136,7 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
 #ifdef MINIGAN_HOST
     if (size_t(row) % 16 || host::in_global(row))
         host::fail("ldmatrix_x4: a row at %p, expected shared memory and a multiple of 16 bytes", row);
-    const char* slots = static_cast<const char*>(host::exchange(ALL_LANES, &row, sizeof row));
+    const char* slots = host::exchange_all("ldmatrix_x4", &row, sizeof row);
     const int lane = threadIdx.x % WARP;
     const uint32_t* rows[4];
     for (int i = 0; i < 4; ++i) rows[i] = *reinterpret_cast<const uint32_t* const*>(slots + 64 * (8 * i + lane / 4));
@@ -145,7 +157,7 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], 
     const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
     for (uint32_t bits : mine)
         if (bits & 0x1fffu) host::fail("mma_tf32: the operand 0x%08x was not rounded to TF32 by to_tf32", bits);
-    const char* slots = static_cast<const char*>(host::exchange(ALL_LANES, mine, sizeof mine));
+    const char* slots = host::exchange_all("mma_tf32", mine, sizeof mine);
     const auto operand = [slots](int lane, int i) { return reinterpret_cast<const float*>(slots + 64 * lane)[i]; };
     const int g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
     for (int i = 0; i < 4; ++i)

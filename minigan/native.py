@@ -89,14 +89,21 @@ def runtime():
 
 
 def _bounds(text, expressions):
-    """C++ that declares how many threads __launch_bounds__ allows each kernel -> (it, an expression for each)."""
-    declared, bounds = {}, []
-    for name, arguments in (re.match(r"(\w+)(.*)", expression).groups() for expression in expressions):
-        kernel = re.search(rf"(template\s*<[^;{{}}]*>)?\s*__global__\s+void\s+(\w+\([^;{{}}]*\))\s+{name}\(", text)
-        if kernel:
-            declared[name] = f"{kernel[1] or ''} constexpr int bound_{name} = {kernel[2]};\n"
-        bounds.append(f"bound_{name}{arguments}" if kernel else "1024")
-    return "".join(declared.values()), bounds
+    """C++ that declares how many threads each kernel's launch bounds allow -> (it, an expression for each).
+
+    They are read from the text: __launch_bounds__, or a macro whose name ends in BOUNDS, before the kernel's name.
+    """
+    text = re.sub(r"//[^\n]*|/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", " ", text, flags=re.DOTALL | re.MULTILINE)
+    declared, found = {}, []
+    for space, name, arguments in (re.match(r"((?:\w+::)*)(\w+)(.*)", one).groups() for one in expressions):
+        kernel = re.search(rf"[^;{{}}]*\b__global__\b[^;{{}}]*\b{name}\s*\(", text) or [""]
+        template = re.search(r"template\s*<(?:[^<>]|<[^<>]*>)*>", kernel[0]) or [""]
+        bound = re.search(r"(?:__launch_bounds__|\b\w*BOUNDS)\s*\((?:[^()]|\([^()]*\))*\)", kernel[0])
+        if bound:
+            line = f"{template[0]} constexpr int bound_{name} = {bound[0]};"
+            declared[space + name] = f"namespace {space[:-2]} {{ {line} }}" if space else line
+        found.append(f"{space}bound_{name}{arguments}" if bound else "1024")
+    return "\n".join(declared.values()), found
 
 
 def _sources(file):

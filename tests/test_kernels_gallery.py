@@ -69,6 +69,7 @@ CASES = {
     "misaligned_row": ("refused|misaligned", [floats(160), empty(32)], {"block": (32,)}),
     "row_in_global_memory": ("refused", [floats(128), empty(32)], {"block": (32,)}),
     "unrounded_operand": ("refused", [floats(32), empty(32)], {"block": (32,)}),
+    "product_of_half_a_warp": ("refused", [floats(32), np.zeros(32, np.float32)], {"block": (32,)}),
     "intrinsic_outside_its_mask": ("mask", [floats(64), empty(64)], {}),
     "shuffle_in_a_branch": ("divergence", [floats(64), empty(64)], {}),
     "shuffles_in_both_branches": ("divergence", [floats(64), empty(64)], {}),

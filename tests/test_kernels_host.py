@@ -257,8 +257,16 @@ def test_launch_bounds_are_kept(project):
     tiled(T* y) { y[threadIdx.x] = N; }
     __global__ void __launch_bounds__(64) plain(float* y) { y[threadIdx.x] = 1; }
     __global__ void unbounded(float* y) { y[threadIdx.x] = 1; }
+    __global__ __launch_bounds__((32 + 1) * 2) void first(float* y) { y[threadIdx.x] = 1; }
+    namespace inner {
+    constexpr int MOST = 48;
+    template <class U = Tile<float, 2>, int N = 3> __launch_bounds__(N * MOST, 1) /* each ; */ static __global__
+    void hidden(float* y) { y[threadIdx.x] = 1; }
+    }
+    // __global__ void __launch_bounds__(8) unbounded(float* y);
     """)
-    bounds = {"tiled<float, 32>": 96, "tiled<float, 8>": 24, "plain": 64, "unbounded": 1024}
+    bounds = {"tiled<float, 32>": 96, "tiled<float, 8>": 24, "plain": 64, "unbounded": 1024, "first": 66,
+              "inner::hidden<int, 2>": 96}
     made = native.library(file, list(bounds))
     for kernel, threads in bounds.items():
         assert made.threads(kernel) == threads

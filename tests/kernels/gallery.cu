@@ -386,6 +386,16 @@ __global__ void unrounded_operand(const float* x, float* y) {
   y[threadIdx.x] = d[0];
 }
 
+// 32 threads: half of a warp has no tensor cores.
+template <bool right>
+__global__ void product_of_half_a_warp(const float* x, float* y) {
+  if (!right && threadIdx.x >= 16) return;
+  const uint32_t bits = to_tf32(x[threadIdx.x]), a[4] = {bits, bits, bits, bits}, b[2] = {bits, bits};
+  float d[4] = {};
+  mma_tf32(d, a, b);  // <- here
+  y[threadIdx.x] = d[0];
+}
+
 // Only even lanes are in the mask.
 template <bool right>
 __global__ void intrinsic_outside_its_mask(const float* x, float* y) {
