@@ -64,6 +64,7 @@ CASES = {
     "pipeline_without_second_barrier": ("race|cp.async", [floats(512), empty(512)], {}),
     "misaligned_copy": ("misaligned", [floats(260), empty(64)], {}),
     "source_overwritten_before_the_wait": ("cp.async", [floats(64), empty(64)], {}),
+    "source_overwritten_by_another_thread": ("race", [floats(64), empty(64)], {}),
     "copy_within_shared_memory": ("refused", [floats(64), empty(64)], {}),
     "copy_into_global_memory": ("refused", [floats(64), empty(64)], {}),
     "misaligned_row": ("refused|misaligned", [floats(160), empty(32)], {"block": (32,)}),

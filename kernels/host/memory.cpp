@@ -152,9 +152,11 @@ void access(uintptr_t address, unsigned bytes, bool write, unsigned pc) {
                                     uint16_t(bytes), space.argument >= 0});
   if (!space.touched) count_in(space, pc);
   each(space, address, address + bytes, [&](Cell& cell, uintptr_t at) { check(cell, space, at, write, pc); });
-  if (const Copy* copy = write && space.argument >= 0 ? reader_of(address, bytes) : nullptr)
-    STOP("cp.async", pc, "writes %s, which the cp.async of thread %u at @%x may still read: no wait has covered it",
-         place(space, address), copy->thread, copy->pc);
+  if (write && space.argument >= 0)
+    for (const Copy& copy : me->copies)  // of the others' copies, the waits will tell
+      if (copy.valid && copy.from < address + bytes && address < copy.from + copy.bytes)
+        STOP("cp.async", pc, "writes %s, which its cp.async at @%x may still read: no wait has covered it",
+             place(space, address), copy.pc);
 }
 
 bool in_global(const void* pointer) {
@@ -163,8 +165,12 @@ bool in_global(const void* pointer) {
 }
 
 void mark(const Copy& copy, bool pending) {
-  const uintptr_t to = reinterpret_cast<uintptr_t>(copy.to);
-  each(*find(to), to, to + copy.bytes, [&](Cell& cell, uintptr_t) { cell.pending = pending, cell.write.time = me->time; });
+  Space& source = *find(copy.from);
+  if (!pending && copy.valid)   // it may have read as late as this
+    each(source, copy.from, copy.from + copy.bytes,
+         [&](Cell& cell, uintptr_t at) { check(cell, source, at, false, copy.pc); });
+  each(*find(copy.to), copy.to, copy.to + copy.bytes,
+       [&](Cell& cell, uintptr_t) { cell.pending = pending, cell.write.time = me->time; });
 }
 
 unsigned offset_in_library(const void* code) { return static_cast<const char*>(code) - &__ehdr_start; }

@@ -23,7 +23,6 @@ namespace {
 Thread threads[MAX_THREADS];
 alignas(16) char slots[MAX_THREADS][WARP][SLOT];  // for each thread, what the lanes of its warp published
 unsigned count, waiting, returned;    // threads of the block; those at the barrier; those that are done
-unsigned under_way;                   // copies that nobody has waited for
 std::vector<unsigned> ready;          // those that can run
 const Thread* first;                  // the first at the barrier
 std::vector<unsigned> order, started; // blocks as they run; the tick at which each began
@@ -50,7 +49,8 @@ uint3 unravel(unsigned i, const uint3& extent) {  // x fastest
 void change(Context& from, Context& to);
 
 void land(Copy& copy) {
-  copy.valid ? memcpy(copy.to, copy.from, copy.bytes) : memset(copy.to, 0, copy.bytes);
+  char* to = reinterpret_cast<char*>(copy.to);
+  copy.valid ? memcpy(to, reinterpret_cast<char*>(copy.from), copy.bytes) : memset(to, 0, copy.bytes);
   copy.landed = true;
 }
 
@@ -156,7 +156,7 @@ void run_block(unsigned block) {
   ticks.block = ticks.barrier = ++ticks.now;
   started.push_back(ticks.now);
   ready.clear();
-  waiting = returned = under_way = 0;
+  waiting = returned = 0;
   for (unsigned i = 0; i < (count + WARP - 1) / WARP * WARP; ++i) {  // a warp's last lanes may not exist: as if they had
     Thread& thread = threads[i];                                     // returned
     thread.number = i, thread.state = Thread::RETURNED, thread.time = ticks.now, thread.groups = 0;
@@ -216,9 +216,8 @@ void copy_async(void* shared, const void* global, int bytes, bool valid) {
   access(to, bytes, true, pc);
   if (in_global(shared) || (valid && !in_global(global)))
     STOP("refused", pc, "must not copy so: cp.async goes from global to shared memory");
-  me->copies.push_back({static_cast<char*>(shared), static_cast<const char*>(global), bytes, me->groups, me->number, pc,
-                        valid, false});
-  mark(me->copies.back(), true), ++under_way;
+  me->copies.push_back({to, from, bytes, me->groups, pc, valid, false});
+  mark(me->copies.back(), true);
   if (random_below(2)) land(me->copies.back());
 }
 
@@ -228,18 +227,10 @@ void wait_group(int pending) {
   const auto covered = [&](Copy& copy) {
     if (copy.group >= me->groups - pending) return false;
     if (!copy.landed) land(copy);
-    mark(copy, false), --under_way;
+    mark(copy, false);
     return true;
   };
   me->copies.erase(std::remove_if(me->copies.begin(), me->copies.end(), covered), me->copies.end());
-}
-
-const Copy* reader_of(uintptr_t address, unsigned bytes) {
-  const char* begin = reinterpret_cast<const char*>(address);
-  for (const Thread* thread = threads; under_way && thread != threads + count; ++thread)
-    for (const Copy& copy : thread->copies)
-      if (copy.valid && copy.from < begin + bytes && begin < copy.from + copy.bytes) return &copy;
-  return nullptr;
 }
 
 void fail(const char* format, ...) {

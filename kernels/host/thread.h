@@ -46,10 +46,9 @@ constexpr int MAX_THREADS = 1024;
 constexpr size_t STACK = 128 << 10;  // bytes of a fiber's stack: the thread's registers and local memory
 
 struct Copy {                   // a cp.async under way
-  char* to;
-  const char* from;
+  uintptr_t to, from;
   int bytes, group;
-  unsigned thread, pc;
+  unsigned pc;
   bool valid, landed;           // an invalid one writes zeros
 };
 
@@ -76,11 +75,10 @@ extern Clock ticks;
 void begin_launch(const Launch& launch);  // memory.cpp
 void end_launch(Report& report);
 void access(uintptr_t address, unsigned bytes, bool write, unsigned pc);
-void mark(const Copy& copy, bool pending);  // nobody may touch what it writes; or: an ordinary write, of now
+void mark(const Copy& copy, bool pending);  // nobody may touch what it writes; or: an ordinary read and write, of now
 unsigned offset_in_library(const void* return_address);
 
 unsigned block_at(unsigned tick);         // runtime.cpp
-const Copy* reader_of(uintptr_t address, unsigned bytes);  // a copy under way that has yet to read one of them, or null
 void report(const char* kind, const char* format, ...) __attribute__((format(printf, 2, 3)));
 [[noreturn]] void give_up();              // leave the kernel for good
 #define CALLER host::offset_in_library(__builtin_return_address(0))

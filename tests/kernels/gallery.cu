@@ -335,6 +335,19 @@ __global__ void source_overwritten_before_the_wait(float* x, float* y) {
   y[threadIdx.x] = tile[threadIdx.x];
 }
 
+// The barrier orders the copy's beginning before the write, but not its end.
+template <bool right>
+__global__ void source_overwritten_by_another_thread(float* x, float* y) {
+  __shared__ float tile[64];
+  cp_async<4>(&tile[threadIdx.x], x + threadIdx.x, true);  // <- here
+  cp_async_commit();
+  if (right) cp_async_wait<0>();
+  __syncthreads();
+  x[threadIdx.x ^ 1] = 0;  // <- here
+  cp_async_wait<0>();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
 template <bool right>
 __global__ void copy_within_shared_memory(const float* x, float* y) {
   __shared__ float tile[64], next[64];
