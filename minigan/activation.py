@@ -6,14 +6,15 @@ keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
 
 from . import devices
 from .engine import record
-from .tensors import raw
+from .ops import floating
 
 
 def leaky_relu(x, negative_slope=0.01):
     """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope, as in PyTorch."""
     if not negative_slope >= 0:
         raise ValueError(f"negative_slope is {negative_slope}, expected at least 0")
-    return record(devices.kernels.leaky_relu(raw(x), negative_slope),
+    x = floating(x)
+    return record(devices.kernels.leaky_relu(x.data, negative_slope),
                   (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)))
 
 

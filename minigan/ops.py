@@ -59,7 +59,7 @@ def mul(x, y):
 
 
 def div(x, y):
-    x, y = (_floating(t) if isinstance(t, Tensor) else t for t in (x, y))
+    x, y = (floating(t) if isinstance(t, Tensor) else t for t in (x, y))
     x, y, xs, ys = _pair(x, y)
     return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
 
@@ -68,7 +68,7 @@ def pow(x, p):
     """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
     if isinstance(p, SCALARS):
         p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
-        x = _floating(x) if isinstance(p, float) else x
+        x = floating(x) if isinstance(p, float) else x
         return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
     x, p, xs, ps = _pair(x, p)
     zero = x.data == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
@@ -82,19 +82,19 @@ def neg(x):
 
 def exp(x):
     """e^x."""
-    x = _floating(x)
+    x = floating(x)
     return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
 
 
 def log(x):
     """The natural logarithm of x > 0."""
-    x = _floating(x)
+    x = floating(x)
     return record(devices.xp.log(x.data), (x, lambda g: g / x))
 
 
 def sqrt(x):
     """The square root of x >= 0; its derivative at 0 is infinite."""
-    x = _floating(x)
+    x = floating(x)
     return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
 
 
@@ -105,20 +105,20 @@ def abs(x):
 
 def tanh(x):
     """The hyperbolic tangent, between -1 and 1."""
-    x = _floating(x)
+    x = floating(x)
     return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
 
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
-    xp, x = devices.xp, _floating(x)
+    xp, x = devices.xp, floating(x)
     a = x.data
     return record(xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a))), (x, lambda g, y: g * (y * (1 - y))))
 
 
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
-    xp, x = devices.xp, _floating(x)
+    xp, x = devices.xp, floating(x)
     a = x.data
     return record(xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a))), (x, lambda g: g * sigmoid(x)))
 
@@ -129,7 +129,7 @@ def clamp(x, min=None, max=None):
     return record(devices.xp.clip(x.data, min, max), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
 
 
-def _floating(x):
+def floating(x):
     """x itself, or as float32 if it holds integers or truth values."""
     return x if raw(x).dtype.kind == "f" else astype(x, np.float32)
 

@@ -103,6 +103,13 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence():
 
 # ---- the same results on every device -------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("device", ["cpu", "host"])
+def test_an_activation_takes_whole_numbers_for_float32(device):
+    with mg.device(device):
+        y = mg.functional.leaky_relu(mg.tensor(np.array([3, -4])), 0.5)
+    assert y.numpy().tolist() == [3, -2] and y.dtype == np.float32
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_every_operation_on_the_host_device(operation):
     """Values as on the CPU, and gradients to second order against finite differences, all in float64."""

@@ -134,3 +134,12 @@ def test_of_few_maps_image_and_maps_change_places(rung, dtype):
         maps = convolutions.map_size((7, 8), (3, 3), stride, padding)
         check("conv2d_weight_grad", [case.normal(2, 6, 7, 8), case.normal(2, 3, *maps), (3, 3), stride, padding], dtype,
               rung)
+
+
+@pytest.mark.parametrize("rung", ["tiled", "tensor"])
+def test_a_tile_that_begins_in_the_middle_of_a_row_of_taps(rung):
+    """Its first row of taps is not whole, the next one is: the pixels that any of them needs are those of all."""
+    case = fixed_case(12)
+    for c in (12, 9):
+        arguments = [case.normal(2, c, 6, 6), case.normal(2, 36, 6, 6), (3, 3), (1, 1), (1, 1)]
+        check("conv2d_weight_grad", arguments, np.float32, rung)

@@ -66,9 +66,10 @@ def test_every_kernel_has_its_case():
 @pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
 def test_a_long_sum_is_cut_into_parts(rung, dtype):
     case = fixed_case(2)
-    arguments = [case.normal(2, 132, 2, 3), case.normal(132, 5, 3, 3), (1, 1), (1, 1), (0, 0)]
-    first, second = check("conv_transpose2d", arguments, dtype, rung)
-    assert first.grid[1] > 1 and second.name.startswith("conv_transpose2d.cu:sum_parts_tiled<")
+    for stride, taps in ((1, 3), (2, 4)):
+        arguments = [case.normal(2, 132, 2, 3), case.normal(132, 8, taps, taps), (stride,) * 2, (1, 1), (0, 0)]
+        first, second = check("conv_transpose2d", arguments, dtype, rung)
+        assert first.grid[1] > 1 and second.name.startswith("conv_transpose2d.cu:sum_parts_tiled<")
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
