@@ -60,6 +60,8 @@ KINDS = {  # kind: (what the text has, what the mutant has in its place) ...
     "shuffle moved": [(r"(__shfl_\w+\(ALL_LANES, \w+(?:\[k\])?, \w+)\)", r"\1 + 1)")],
     "bound moved": [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > ")],
     "last turn lost": [(r"(for \([^;]*;[^;]* < )([^;]+);", r"\1\2 - 1;")],
+    "choice made": [(r"(?<=[^<>=!][=(,?:] )[\w.]+(?: (?:==|[<>]=?) [\w.]+)? \? (?=[^;\n]* : )", f"{value} ? ")
+                    for value in ("true", "false")],
     "condition turned": [(" == ", " != "), (" && ", " || "), (r" \|\| ", " && ")],
     "guard dropped": [(rf"\bif {CONDITION} (?=return|continue)", "if (false) "),
                       (rf"\bif {CONDITION}(?! return| continue)", "if (true)")],
