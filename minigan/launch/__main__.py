@@ -17,13 +17,15 @@ import numpy as np
 
 from .. import cuda, devices, ladder, launch, reference
 
-SHAPES = [(3, 5, 7, 9), (4, 32, 8, 8)]  # N, C, H, W: an odd one, and one that loads of 16 bytes fit
+# (N, C, H, W), few channels or maps in the result: an odd one, and last one that loads of 16 bytes fit.
+SHAPES = [((2, 6, 5, 7), True), ((3, 5, 7, 9), False), ((4, 32, 8, 8), False)]
 SCHEDULES = 3
 
 
-def example(operation, dtype, shape):
+def example(operation, dtype, shape, few):
     """What the array function takes -> (its arguments, how many terms its longest sum has)."""
-    (n, c, h, w), k, kernel, stride, padding = shape, shape[1] + 8, (4, 3), (2, 1), (3, 1)
+    (n, c, h, w), kernel, padding = shape, (4, 3), (3, 1)
+    k, stride, channels, reduction = (3, (1, 1), 3, "none") if few else (c + 8, (2, 1), c, "mean")
     p, q = ((size + 2 * pad - tap) // step + 1 for size, pad, tap, step in zip((h, w), padding, kernel, stride))
     rng = np.random.default_rng(0)
     sizes = shape, shape, (k, c, *kernel), (n, k, p, q), (c,)
@@ -31,13 +33,13 @@ def example(operation, dtype, shape):
     params = [[abs(weight[:i].ravel()[i:]) for i in (1, 3, k)] for _ in range(4)]
     return {
         "conv2d": ((x, weight, stride, padding), weight[0].size),
-        "conv_transpose2d": ((g, weight, stride, padding, (1, 0)), weight[:, 0].size),
+        "conv_transpose2d": ((g, weight[:, :channels], stride, padding, (stride[0] - 1, 0)), weight[:, 0].size),
         "conv2d_weight_grad": ((x, g, kernel, stride, padding), g[:, 0].size),
         "channel_sum": ((x,), n * h * w), "batch_norm_statistics": ((x, row, row, row, abs(row), 0.1, 1e-5), n * h * w),
         "add_bias": ((x, row), 1), "batch_norm_forward": ((x, row, row[::-1], 0.2), 2),
         "batch_norm_grad": ((y, x, x, row, abs(row), row, 0.2), 4 * n * h * w),
         "leaky_relu": ((x, 0.2), 1), "leaky_relu_grad": ((y, x, 0.2), 1),
-        "bce_with_logits": ((x, 0.9, "mean"), x.size), "bce_with_logits_grad": ((x, x * x, y, "none"), 1),
+        "bce_with_logits": ((x, 0.9, reduction), x.size), "bce_with_logits_grad": ((x, x * x, y, "none"), 1),
         "adam": ((*params, 3, 1e-2, (0.5, 0.999), 1e-8, 0.1), 8),
     }[operation]
 
@@ -55,8 +57,8 @@ def results(kernels, operation, arguments, xp):
 def check(operation, dtype):
     """Hold the operation against the loops -> (the largest error as a share of its bound, the launches, seconds)."""
     worst = 0.0
-    for shape in SHAPES:
-        arguments, terms = example(operation, dtype, shape)
+    for shape, few in SHAPES:
+        arguments, terms = example(operation, dtype, shape, few)
         expected = results(reference, operation, arguments, np)
         for _ in range(SCHEDULES):
             start = time.perf_counter()
