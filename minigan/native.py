@@ -180,7 +180,7 @@ class Library:
         for address, *lines in (entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]):
             lines = [re.match(r"(.*)/(.*):(\d+)", line) for line in lines]
             found[int(address, 16) + 1] = tuple((line[2], int(line[3])) for line in lines
-                                                if line and not line[1].endswith("/host"))
+                                                if line and line[1] != f"{kernels_folder()}/host")
         return found
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,21 @@ def test_both_sides_of_a_race_are_named():
 def test_the_corrected_twin_passes_in_every_schedule(name):
     for seed in range(12):
         run(name, "true", seed)
+
+
+def test_the_transcripts_in_the_readme_show_the_lines_as_they_are():
+    text = (native.kernels_folder() / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"at (\S+\.cu):(\d+)\n    \2\t(.*)\n", text)
+    assert len(shown) == 2
+    for file, number, line in shown:
+        assert (native.kernels_folder().parent / file).read_text(encoding="utf-8").splitlines()[int(number) - 1] == line
+
+
+def test_the_script_in_the_readme_is_caught_as_it_says(monkeypatch):
+    text = (native.kernels_folder() / "README.md").read_text(encoding="utf-8")
+    script = text[text.index("    import numpy as np\n    from minigan import host"):].split("\n\nThe seed")[0]
+    monkeypatch.setenv("MINIGAN_HOST_SEED", "0")
+    with pytest.raises(host.KernelError) as caught:
+        exec(textwrap.dedent(script), {})
+    said = text[text.index("minigan.host.KernelError: ") + 26:].split("\n\n")[0]
+    assert str(caught.value) == re.sub(r"\s+", " ", said)

@@ -21,7 +21,7 @@ def test_no_undefined_behaviour(file, monkeypatch):
         return host.run(at, expression, *args, **options, sanitize="undefined")
 
     native.library(file, launch.instantiations[file], sanitize="undefined")
-    monkeypatch.setattr(launch, "_compiled", functools.lru_cache(lambda *kernel: functools.partial(run, *kernel)))
+    monkeypatch.setattr(launch, "_compiled", functools.lru_cache(lambda _, *kernel: functools.partial(run, *kernel)))
     monkeypatch.setattr(launch, "_prepare", functools.lru_cache(launch._prepare.__wrapped__))
     for _, check in sorted(checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]):
         if judged != all_of_them:
