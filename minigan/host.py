@@ -93,7 +93,8 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
         raise ValueError(f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads")
     values, arrays = _marshal(arguments, touches)
     sizes, given = made.sizes(expression), [size for _, size in values]
-    if len(given) != len(sizes) or any(a != b and not (a == 0 > b) for a, b in zip(given, sizes)):
+    if len(given) != len(sizes) or any(a != b and not (b < 0 and (a == 0 or b in (-1, -16)))  # bytes, 16 at a time
+                                       for a, b in zip(given, sizes)):
         raise TypeError(f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
                         "to so many")
     arrays = np.array([*arrays, *((begin, size, -1, False) for begin, size in made.shared)], _ARRAY)

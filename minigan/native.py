@@ -72,7 +72,7 @@ extern const Entry entries[] = {{
 extern "C" __attribute__((visibility("default")))
 const host::Entry* minigan_entry(int index) {{ return &host::entries[index]; }}
 '''
-    checks = "-fsanitize=thread,bounds-strict" + (f",{sanitize}" if sanitize else "")
+    checks = "-fsanitize=thread,bounds-strict,integer-divide-by-zero" + (f",{sanitize}" if sanitize else "")
     path = _built(f"{source.stem}.so", sources, [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
                   [*_KERNEL_FLAGS, checks, "-I", folder], text)
     made = _load(path, tuple(expressions))

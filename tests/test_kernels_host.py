@@ -64,7 +64,7 @@ def test_warp_intrinsics():
         return np.repeat((votes.astype(np.int64) << np.arange(votes.shape[1])).sum(1), 32).astype(np.uint32)
 
     for seed in range(5):
-        out = np.empty((8, 64), np.int32)
+        out = np.empty((9, 64), np.int32)
         run("intrinsics", 1, 64, [x, Out(out)], seed=seed)
         np.testing.assert_array_equal(out[0], np.repeat(warps[:, 5], 32))
         np.testing.assert_array_equal(out[1], warps[:, lanes ^ 3].ravel())
@@ -73,8 +73,15 @@ def test_warp_intrinsics():
         np.testing.assert_array_equal(out[4].astype(np.uint32), bits(warps % 3 == 0))
         np.testing.assert_array_equal(out[5], np.repeat(2 * (warps == 40).any(1) + (warps < 32).all(1), 32))
         np.testing.assert_array_equal(out[6], warps[:, lanes ^ 8].ravel())
+        np.testing.assert_array_equal(out[8], warps[:, np.minimum(lanes + 1, 31)].ravel())
         odd = np.where(np.arange(64) % 32 < 16, bits(warps[:, :16] % 2), 0)
         np.testing.assert_array_equal(out[7].astype(np.uint32), odd)
+
+
+def test_a_pointer_may_see_numbers_as_vectors_or_as_bytes():
+    x, y = numbers(128), np.empty(32, np.float32)
+    run("seen_otherwise", 1, 32, [x, Out(y)])
+    np.testing.assert_array_equal(y, x[3::4])
 
 
 def test_neighbouring_bytes_of_one_word_are_no_race():

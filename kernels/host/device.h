@@ -65,13 +65,13 @@ template <typename T> __device__ T __shfl_sync(unsigned mask, T value, int sourc
   return host::shuffle(mask, value, source & 31);
 }
 template <typename T> __device__ T __shfl_xor_sync(unsigned mask, T value, int bits) {
-  return host::shuffle(mask, value, int(host::lane()) ^ bits);
+  return host::shuffle(mask, value, int(host::lane()) ^ (bits & 31));
 }
 template <typename T> __device__ T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
-  return host::shuffle(mask, value, int(host::lane() + delta));
+  return host::shuffle(mask, value, int(host::lane() + (delta & 31)));
 }
 template <typename T> __device__ T __shfl_up_sync(unsigned mask, T value, unsigned delta) {
-  return host::shuffle(mask, value, int(host::lane() - delta));
+  return host::shuffle(mask, value, int(host::lane() - (delta & 31)));
 }
 __device__ inline unsigned __ballot_sync(unsigned mask, bool predicate) {
   unsigned lanes, votes = 0;

@@ -164,11 +164,13 @@ bool in_global(const void* pointer) {
   return space.argument >= 0 && reinterpret_cast<uintptr_t>(pointer) < space.end;
 }
 
-void mark(const Copy& copy, bool pending) {
+void read_source(const Copy& copy) {
   Space& source = *find(copy.from);
-  if (!pending && copy.valid)   // it may have read as late as this
-    each(source, copy.from, copy.from + copy.bytes,
-         [&](Cell& cell, uintptr_t at) { check(cell, source, at, false, copy.pc); });
+  if (copy.valid) each(source, copy.from, copy.from + copy.bytes,
+                       [&](Cell& cell, uintptr_t at) { check(cell, source, at, false, copy.pc); });
+}
+
+void mark(const Copy& copy, bool pending) {
   each(*find(copy.to), copy.to, copy.to + copy.bytes,
        [&](Cell& cell, uintptr_t) { cell.pending = pending, cell.write.time = me->time; });
 }

@@ -68,6 +68,7 @@ void wake(Thread& thread) {
 
 void life() {
   kernel->run(arguments);
+  for (const Copy& copy : me->copies) read_source(copy);
   ++returned;
   give_way(Thread::RETURNED, 0);
 }
@@ -211,7 +212,7 @@ void* dynamic_shared() { return pool + MAX_THREADS * STACK; }
 void copy_async(void* shared, const void* global, int bytes, bool valid) {
   const unsigned pc = CALLER;
   const uintptr_t to = reinterpret_cast<uintptr_t>(shared), from = reinterpret_cast<uintptr_t>(global);
-  if (to % bytes || from % bytes) STOP("misaligned", pc, "copies %d bytes; cp.async wants both addresses aligned", bytes);
+  if (to % bytes || (valid && from % bytes)) STOP("misaligned", pc, "copies %d bytes; cp.async wants both addresses aligned", bytes);
   if (valid) access(from, bytes, false, pc);
   access(to, bytes, true, pc);
   if (in_global(shared) || (valid && !in_global(global)))
@@ -226,6 +227,7 @@ void commit_group() { ++me->groups; }
 void wait_group(int pending) {
   const auto covered = [&](Copy& copy) {
     if (copy.group >= me->groups - pending) return false;
+    read_source(copy);          // as late as this it may have read
     if (!copy.landed) land(copy);
     mark(copy, false);
     return true;

@@ -75,7 +75,8 @@ extern Clock ticks;
 void begin_launch(const Launch& launch);  // memory.cpp
 void end_launch(Report& report);
 void access(uintptr_t address, unsigned bytes, bool write, unsigned pc);
-void mark(const Copy& copy, bool pending);  // nobody may touch what it writes; or: an ordinary read and write, of now
+void read_source(const Copy& copy);       // an ordinary read, of now
+void mark(const Copy& copy, bool pending);  // nobody may touch what it writes; or: an ordinary write, of now
 unsigned offset_in_library(const void* return_address);
 
 unsigned block_at(unsigned tick);         // runtime.cpp

@@ -152,6 +152,11 @@ __global__ void return_before_a_barrier(float* y, int n) {
 }
 
 template <bool right>
+__global__ void division_by_zero(const float* x, float* y, int n) {
+  y[threadIdx.x] = x[n / (right ? threadIdx.x + 1 : threadIdx.x % 2)];  // <- here
+}
+
+template <bool right>
 __global__ void off_by_one_read(const float* x, float* y, int n) {
   for (int i = threadIdx.x; i < n; i += 64)
     y[i] = x[i] + (right ? (i + 1 < n ? x[i + 1] : 0) : x[i + 1]);  // <- here
@@ -346,6 +351,16 @@ __global__ void source_overwritten_by_another_thread(float* x, float* y) {
   x[threadIdx.x ^ 1] = 0;  // <- here
   cp_async_wait<0>();
   y[threadIdx.x] = tile[threadIdx.x];
+}
+
+// The same where no wait ever comes: the copy ends with its thread.
+template <bool right>
+__global__ void source_of_a_copy_that_nobody_waits_for(float* x, float* y) {
+  __shared__ float tile[64];
+  cp_async<4>(&tile[threadIdx.x], x + threadIdx.x, true);  // <- here
+  __syncthreads();
+  if (!right) x[threadIdx.x ^ 1] = 0;  // <- here
+  y[threadIdx.x] = 1;
 }
 
 template <bool right>

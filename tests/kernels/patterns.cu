@@ -37,6 +37,7 @@ __global__ void intrinsics(const int* x, int* out) {
   out[320 + t] = __any_sync(ALL_LANES, v == 40) * 2 + __all_sync(ALL_LANES, v < 32);
   const unsigned half = t % 32 < 16 ? 0xffffu : 0xffff0000u;  // two groups of lanes, each in its own time
   out[384 + t] = __shfl_xor_sync(half, v, 8);
+  out[512 + t] = __shfl_down_sync(ALL_LANES, v, 33);  // of which five bits count
   out[448 + t] = t % 32 < 16 ? __ballot_sync(0xffffu, v % 2) : 0;
 }
 
@@ -90,6 +91,16 @@ __global__ void program(const int* ops, const int* barriers, int steps, float* y
     if (barriers[s] % 4 == 1 && mask >> threadIdx.x % 32 & 1) __syncwarp(mask);
     if (barriers[s] == 2) __syncthreads();
   }
+}
+
+// Arrays of numbers seen as vectors, and as bytes; an address that is not copied from may be any.
+__global__ void seen_otherwise(const float4* x, unsigned char* y) {
+  __shared__ __align__(16) float tile[4 * 32];
+  cp_async<16>(&tile[4 * threadIdx.x], reinterpret_cast<const char*>(x) + 1, false);
+  cp_async_commit();
+  cp_async_wait<0>();
+  const float v[1] = {x[threadIdx.x].w + tile[4 * threadIdx.x]};
+  for (int i = 0; i < 4; ++i) y[4 * threadIdx.x + i] = reinterpret_cast<const unsigned char*>(v)[i];
 }
 
 struct Sizes { int rows, columns; };
