@@ -242,11 +242,11 @@ class _Norm(Module):
 
 
 class BatchNorm2d(_Norm):
-    """F.batch_norm of (N, C, H, W)."""
+    """F.batch_norm of (N, C, H, W); with momentum None the running statistics are the means of all batches so far."""
 
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
-        self.momentum = _number("momentum", momentum, 0, 1)
+        self.momentum = None if momentum is None else _number("momentum", momentum, 0, 1)
         self.running_mean, self.running_var = Buffer(zeros(num_features).data), Buffer(ones(num_features).data)
         self.num_batches_tracked = Buffer(np.zeros((), np.int64))
 
@@ -254,8 +254,9 @@ class BatchNorm2d(_Norm):
         self.check(x)
         if self.training:
             self.num_batches_tracked.copy_(self.num_batches_tracked.data + 1)
+        momentum = 1 / max(1, int(self.num_batches_tracked.data)) if self.momentum is None else self.momentum
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=self.training,
-                            momentum=self.momentum, eps=self.eps, negative_slope=negative_slope)
+                            momentum=momentum, eps=self.eps, negative_slope=negative_slope)
 
 
 class BatchNorm1d(BatchNorm2d):

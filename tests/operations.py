@@ -164,6 +164,7 @@ LAYERS = {
     "BatchNorm1d": (lambda nn: nn.BatchNorm1d(3), (4, 3)),
     "BatchNorm1d of lines": (lambda nn: nn.BatchNorm1d(3, eps=1e-3, momentum=0.3), (2, 3, 4)),
     "BatchNorm2d": (lambda nn: nn.BatchNorm2d(2, eps=1e-4), (2, 2, 3, 3)),
+    "BatchNorm2d, mean of all batches": (lambda nn: nn.BatchNorm2d(2, momentum=None), (2, 2, 3, 3)),
     "BatchNorm2d, no weights": (lambda nn: nn.BatchNorm2d(2, affine=False), (3, 2, 2, 2)),
     "InstanceNorm2d": (lambda nn: nn.InstanceNorm2d(2), (2, 2, 3, 2)),
     "InstanceNorm2d with weights": (lambda nn: nn.InstanceNorm2d(2, affine=True), (2, 2, 3, 2)),

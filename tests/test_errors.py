@@ -240,7 +240,7 @@ TABLE = {
     "half a pixel": (lambda: nn.ConvTranspose2d(3, 4, 3, output_padding=0.5), ValueError, "output_padding 0.5 pair"),
     "no features": (lambda: nn.BatchNorm2d(0), ValueError, "num_features 0 whole number at least 1"),
     "a layer's negative eps": (lambda: nn.InstanceNorm2d(3, eps=-1), ValueError, "eps -1 at least 0"),
-    "no momentum": (lambda: nn.BatchNorm1d(3, momentum=None), ValueError, "momentum None from 0 to 1"),
+    "too much momentum": (lambda: nn.BatchNorm1d(3, momentum=1.5), ValueError, "momentum 1.5 from 0 to 1"),
     "too much dropout": (lambda: nn.Dropout(2), ValueError, "p 2 from 0 to 1"),
     "a slope in words": (lambda: nn.LeakyReLU("0.2"), ValueError, "negative_slope '0.2' number"),
     "two edges of four": (lambda: nn.ReflectionPad2d((1, 1)), ValueError, "(1, 1) (left, right, top, bottom)"),
