@@ -183,6 +183,8 @@ def moments(rows, vectors, *numbers):
     vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
     """
     (m, c), (rung, t, v) = rows.shape, kind("batch_norm_statistics", [rows, *vectors], rows.shape[1])
+    if not rows.size:
+        raise ValueError(f"batch_norm_statistics: of {m} numbers in each of {c} channels, expected one at least")
     y, sizes = device.xp.empty((4, c), rows.dtype), [np.int32(m), np.int32(c)]
     rest = [*vectors, Out(y), *numbers, *sizes]
     if rung == "naive":
@@ -280,8 +282,8 @@ def convolve(operation, a, b, sizes, lines):
 
     sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
     """
-    if max(sizes) >= 2 ** 31:
-        raise ValueError(f"{operation}: a size, stride or padding of {max(sizes)} is not below 2^31")
+    if max(sizes) >= 2 ** 31 or 0 in sizes[:9]:
+        raise ValueError(f"{operation}: sizes, strides and paddings {sizes}, expected them below 2^31, no size 0")
     xp, (rung, t, _), (product, shape) = device.xp, kind(operation, [a, b]), _product(operation, *sizes)
     if rung != "naive" and (apart := _apart(operation, b, *sizes)):
         return _by_taps(operation, a, *apart, sizes, xp.empty(shape, a.dtype), t)

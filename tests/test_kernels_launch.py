@@ -68,9 +68,15 @@ REFUSED = {
     "float64 on tensor cores": (lambda: forced("tensor", np.float64), ValueError, "conv2d tensor float64"),
     "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, tiled, tensor"),
     "a size beyond int": (lambda: stretched(2 ** 31), ValueError, "conv2d 2147483648 2^31"),
+    "no images": (lambda: empty("conv2d", normal(5, 3, 2, 2), (1, 1), (0, 0)), ValueError, "conv2d size 0"),
+    "no numbers for a mean": (lambda: empty("batch_norm_statistics", *[None] * 4, 0.1, 1e-5), ValueError, "0 3"),
     "mixed dtypes": (lambda: cuda.add_bias(normal(2, 3), normal(3, dtype=np.float64)), TypeError, "float32 float64"),
     "half precision": (lambda: cuda.leaky_relu(X.astype(np.float16), 0.1), TypeError, "float16 float32 or float64"),
 }
+
+
+def empty(operation, *others):
+    getattr(cuda, operation)(normal(0, 3, 4, 4), *others)
 
 
 def stretched(stride):
