@@ -54,12 +54,13 @@ def cross_entropy(logits, labels, *, reduction="mean"):
 
 def indices(name, index, count):
     """An array of integers from 0 to count - 1, checked; the range only where that does not mean to wait for a GPU."""
-    index = index.data if isinstance(index, Tensor) else devices.xp.asarray(index)
+    index = index.data if isinstance(index, Tensor) else index
+    index = index if isinstance(index, devices.xp.ndarray) else np.asarray(index)
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name} got {index.dtype}, expected integers")
-    if devices.xp is np and index.size and not 0 <= index.min() <= index.max() < count:
+    if isinstance(index, np.ndarray) and index.size and not 0 <= index.min() <= index.max() < count:
         raise IndexError(f"{name} got integers from {index.min()} to {index.max()}, expected 0 to {count - 1}")
-    return index
+    return devices.xp.asarray(index)
 
 
 def mse_loss(x, target, *, reduction="mean"):

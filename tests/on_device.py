@@ -55,7 +55,7 @@ def as_it_lies(a, xp):
     room = xp.empty(high - low + 512, np.uint8)  # memory on a GPU begins at a multiple of 512
     numbers = np.frombuffer((ctypes.c_uint8 * (high - low)).from_address(low), np.uint8)
     room[low % 512:low % 512 + high - low] = xp.asarray(numbers)
-    return xp.ndarray(a.shape, a.dtype, room.data + low % 512 + a.ctypes.data - low, a.strides)
+    return xp.ndarray(a.shape, a.dtype, room.data + (low % 512 + a.ctypes.data - low), a.strides)
 
 
 def mapped_in_lists(f, arguments):

@@ -282,7 +282,9 @@ TABLE = {
 
 
 @pytest.mark.parametrize("slip, kind, words", TABLE.values(), ids=list(TABLE))
-def test_it_is_refused_in_one_sentence(slip, kind, words):
+def test_it_is_refused_in_one_sentence(slip, kind, words, request):
+    if mg.devices.name == "cuda" and request.node.callspec.id in ("a label below zero", "labels with NaN"):
+        pytest.skip("numbers on a GPU are not read for a check: that would mean to wait for it")
     with pytest.raises(kind) as refusal:
         slip()
     message = str(refusal.value)
