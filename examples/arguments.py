@@ -52,6 +52,8 @@ def program(main):
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except MemoryError as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: not enough memory: {error}")
 
 
 def number(convert, expected, holds):

@@ -32,6 +32,8 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
     for i, x in enumerate(inputs):
         if np.dtype(getattr(x, "dtype", None)) != np.float64:
             raise TypeError(f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}")
+    if order < 1 or directions < 1:
+        raise ValueError(f"gradcheck: order is {order} and directions {directions}, expected at least 1 of each")
     rng, xs = np.random.default_rng(seed), [tensor(x, requires_grad=True) for x in inputs]
 
     def outputs(*xs):

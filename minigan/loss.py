@@ -36,7 +36,7 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     if isinstance(t, numbers.Real):
         low = high = t = float(t)
     else:
-        t = t if isinstance(t, Tensor) else Tensor(devices.xp.asarray(t, x.dtype))
+        t = t if isinstance(t, Tensor) else Tensor(devices.xp.array(t, x.dtype))
         if (t.shape, t.dtype) != (x.shape, x.dtype):
             raise ValueError(f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike")
         low, high = (t.data.min(), t.data.max()) if t.size and devices.xp is np else (0, 1)

@@ -13,7 +13,7 @@ import numbers
 import numpy as np
 
 from . import devices, tensors, threads
-from .engine import Tensor, record
+from .engine import Tensor, record, recording
 from .tensors import raw
 
 SCALARS = (numbers.Number, np.generic)
@@ -34,7 +34,7 @@ def _pair(x, y):
             dtype = np.int64
         y = Tensor(devices.xp.asarray(y, dtype))
     elif not isinstance(y, Tensor):
-        y = Tensor(y) if hasattr(y, "dtype") else tensors.tensor(y)
+        y = Tensor(y.copy() if recording.get() else y) if hasattr(y, "dtype") else tensors.tensor(y)  # it may change
     if x.data.dtype != y.data.dtype:
         wider = max(x.data.dtype, y.data.dtype, key=lambda d: (d.kind == "f", d.kind != "b", d.itemsize))
         x, y = astype(x, wider), astype(y, wider)
@@ -211,6 +211,8 @@ def flatten(x, start_dim=0, end_dim=-1):
     """Merge the axes start_dim..end_dim into one; a scalar becomes a vector, as in PyTorch."""
     x = x if x.ndim else reshape(x, 1)
     (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
     return reshape(x, x.shape[:start] + (math.prod(x.shape[start:end + 1]),) + x.shape[end + 1:])
 
 

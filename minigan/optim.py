@@ -22,7 +22,8 @@ class Optimizer:
     """
 
     needs = set()
-    absent = {"amsgrad": False, "maximize": False, "centered": False, "dampening": 0}  # what PyTorch's can also do
+    absent = {"amsgrad": False, "maximize": False, "centered": False, "dampening": 0,
+              "decoupled_weight_decay": False}  # what PyTorch's can also do
 
     def __init__(self, params, **settings):
         name, self.params = type(self).__name__, list(params)
@@ -91,9 +92,10 @@ class Optimizer:
         for i, name, shape in ((i, k, np.shape(v)) for i, entry in entries.items() for k, v in entry.items()):
             if shape not in ((), self.params[i].shape):
                 raise ValueError(f"state {name} of parameter {i} has shape {shape}, expected {self.params[i].shape}")
+        loaded = [{k: int(v) if k == "step" else _like(p.data, v) for k, v in entries.get(i, {}).items()}
+                  for i, p in enumerate(self.params)]
         self._set({key: group[key] for key in self.settings})
-        self.state = [{k: int(v) if k == "step" else _like(p.data, v) for k, v in entries.get(i, {}).items()}
-                      for i, p in enumerate(self.params)]
+        self.state = loaded
 
 
 def _like(p, values):

@@ -88,6 +88,8 @@ def _writable(x):
 def copy_(x, source):
     """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
     values = devices.xp.asarray(source.data if isinstance(source, Tensor) else source)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"copy_ takes numbers, got {source!r}"[:200])
     if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):
         raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
     _writable(x)[...] = values

@@ -244,6 +244,10 @@ TABLE = {
     "too much dropout": (lambda: nn.Dropout(2), ValueError, "p 2 from 0 to 1"),
     "a slope in words": (lambda: nn.LeakyReLU("0.2"), ValueError, "negative_slope '0.2' number"),
     "two edges of four": (lambda: nn.ReflectionPad2d((1, 1)), ValueError, "(1, 1) (left, right, top, bottom)"),
+    "a copy of nothing": (lambda: mg.ones(2).copy_(None), TypeError, "copy_ None numbers"),
+    "axes from behind": (lambda: mg.ones(2, 3).flatten(1, 0), ValueError, "start_dim 1 end_dim 0"),
+    "a check of nothing": (lambda: mg.gradcheck(lambda x: x, [DOUBLE], order=0), ValueError, "order 0 at least 1"),
+    "data of no name": (lambda: mg.data.load(""), ValueError, "'' name path"),
     "a copy of another shape": (lambda: mg.ones(2, 3).copy_(mg.ones(4)), ValueError, "(4,) (2, 3)"),
     # ---- optimisers
     "no parameters": (lambda: optim.SGD([]), ValueError, "SGD no parameters"),

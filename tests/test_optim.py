@@ -168,9 +168,11 @@ def test_a_state_goes_to_pytorch_and_comes_from_there(name, options):
 
 def test_a_state_of_what_cannot_be_done_is_refused():
     state = optim.Adam([parameter := nn.Parameter(np.ones(2))]).state_dict()
-    state["param_groups"][0]["amsgrad"] = True
-    with pytest.raises(ValueError, match="the state has amsgrad=True, which Adam cannot do"):
-        optim.Adam([parameter]).load_state_dict(state)
+    for key in ("amsgrad", "decoupled_weight_decay"):
+        state["param_groups"][0][key] = True
+        with pytest.raises(ValueError, match=f"the state has {key}=True, which Adam cannot do"):
+            optim.Adam([parameter]).load_state_dict(state)
+        state["param_groups"][0][key] = False
 
 
 @pytest.mark.parametrize("spoil, words", [

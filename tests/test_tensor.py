@@ -315,3 +315,11 @@ def test_an_index_may_change_after_its_use(kind):
 def test_complex_numbers_are_refused():
     with pytest.raises(TypeError, match="tensors hold real numbers, this one meets 1j"):
         mg.zeros(2) * 1j
+
+
+def test_an_array_may_change_after_it_was_an_operand():
+    a, x = np.array([2.0, 3.0]), mg.tensor(np.array([0.3, 0.6]), requires_grad=True)
+    y = (x * a).sum() + mg.functional.binary_cross_entropy_with_logits(x, target := np.array([0.0, 1.0]))
+    a[:], target[:] = 100, 0.5
+    expected = np.array([2.0, 3.0]) + (1 / (1 + np.exp(-x.numpy())) - np.array([0.0, 1.0])) / 2
+    np.testing.assert_allclose(mg.grad(y, x)[0].numpy(), expected, rtol=1e-12)
