@@ -72,6 +72,13 @@ def at_least(low):
     return number(int, f"a whole number of at least {low}", lambda n: n >= low)
 
 
+def data_name(text):
+    """An argument's type: what data.load takes; scripts have other defaults for "digits", however it is written."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is neither a name nor a path")
+    return text.lower() if text.lower() == "digits" else text
+
+
 positive = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 not_negative = number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
 at_least_one = number(float, "a number of at least 1", lambda x: 1 <= x < math.inf)
@@ -93,7 +100,8 @@ def parser(model, description=None, **defaults):
             ("--sample-every", 100, 1, "steps between pictures"),
             ("--checkpoint-every", 500, 1, "steps between checkpoints; Ctrl-C writes one too")):
         p.add_argument(name, type=at_least(least), default=default, metavar="N", help=f"{help} (default: %(default)s)")
-    p.add_argument("--data", default="digits", help="a name, a folder of images or an .npz file (default: %(default)s)")
+    p.add_argument("--data", type=data_name, default="digits",
+                   help="a name, a folder of images or an .npz file (default: %(default)s)")
     p.add_argument("--data-dir", metavar="DIR", help="where named data sets lie; without it they are downloaded, once")
     p.add_argument("--device", help=f"one of {', '.join(devices.DEVICES)} (default: MINIGAN_DEVICE, or the fastest)")
     p.add_argument("--out", default=f"runs/{model}", metavar="DIR", help="the run directory (default: %(default)s)")

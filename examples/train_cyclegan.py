@@ -33,9 +33,9 @@ DIGITS = dict(steps=600, batch_size=4, image_size=32, load_size=32, width=16, bl
 
 
 def parse(argv=None):
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = arguments.Parser(add_help=False)
     for option in ("--data", "--data-a", "--data-b"):
-        first.add_argument(option)
+        first.add_argument(option, type=arguments.data_name)
     given = first.parse_known_args(argv)[0]
     name = given.data or (None if given.data_a or given.data_b else "digits")
     parser = arguments.parser("cyclegan", __doc__, data=name)

@@ -10,8 +10,6 @@ al. 2019), and on the digits the discriminator pays for steep slopes at real ima
 fourth step four times as much (Karras et al. 2020): a discriminator that knows so few images by heart teaches nothing.
 """
 
-import argparse
-
 import numpy as np
 
 import arguments
@@ -28,8 +26,8 @@ R1_EVERY = 4
 
 
 def parse(argv=None):
-    data_only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    data_only.add_argument("--data", default="digits")
+    data_only = arguments.Parser(add_help=False)
+    data_only.add_argument("--data", type=arguments.data_name, default="digits")
     name = data_only.parse_known_args(argv)[0].data
     parser = arguments.parser("dcgan", __doc__, data=name)
     parser.add_argument("--image-size", type=arguments.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")

@@ -9,8 +9,6 @@ the networks are smaller. Samples are drawn with an exponential moving average o
 2019), which the paper does not have: --average 0 leaves it out.
 """
 
-import argparse
-
 import numpy as np
 
 import arguments
@@ -26,8 +24,8 @@ DIGITS = dict(steps=10000, batch_size=64, image_size=8, hidden=256, units=128, l
 
 
 def parse(argv=None):
-    data_only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    data_only.add_argument("--data", default="digits")
+    data_only = arguments.Parser(add_help=False)
+    data_only.add_argument("--data", type=arguments.data_name, default="digits")
     name = data_only.parse_known_args(argv)[0].data
     parser = arguments.parser("gan", __doc__, data=name)
 

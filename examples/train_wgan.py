@@ -12,8 +12,6 @@ clipping is in units of the critic's own steepness. Samples are drawn with an ex
 generator's weights (Yazici et al. 2019), which the papers do not have: --average 0 leaves it out.
 """
 
-import argparse
-
 import numpy as np
 
 import arguments
@@ -33,8 +31,8 @@ CRITICS = {"dcgan": "Critic", "mlp": "MLPCritic"}
 
 
 def parse(argv=None):
-    choice = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    choice.add_argument("--data", default="digits")
+    choice = arguments.Parser(add_help=False)
+    choice.add_argument("--data", type=arguments.data_name, default="digits")
     choice.add_argument("--penalty", default="gp")
     chosen = choice.parse_known_args(argv)[0]
     parser = arguments.parser("wgan", __doc__, data=chosen.data)

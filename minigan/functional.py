@@ -137,10 +137,12 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
                          "(N, C, H, W), nearest or bilinear, and one of size and scale_factor")
     factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
     size = size if isinstance(size, (tuple, list)) else (size,) * 2
-    size = [int(n * f) if f is not None else s for n, s, f in zip(x.shape[2:], size, factors)]
-    if min(size) < 1:
-        raise ValueError(f"interpolate: the image would have size {size}")
+    if len(factors) != 2 or len(size) != 2:
+        raise ValueError(f"interpolate: size {size} and scale_factor {factors}, expected a number or a pair")
     n, c, h, w = x.shape
+    size = [int(n * f) if f is not None else s for n, s, f in zip((h, w), size, factors)]
+    if min(h, w, *size) < 1:
+        raise ValueError(f"interpolate: an image of {h} x {w} would get size {size}, expected at least 1 x 1 pixels")
     whole = all(new % old == 0 and (new // old in (1, 2) or f in (None, new // old))  # 1 and 2 as PyTorch has them
                 for new, old, f in zip(size, (h, w), factors))
     if mode == "nearest" and whole:

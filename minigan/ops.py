@@ -161,8 +161,12 @@ def _kept(shape, axes):
 
 def sum(x, dim=None, *, keepdim=False):
     """Sum over dim: an int, a tuple, or None for all."""
-    xs, axes = raw(x).shape, _axes(dim, x.data.ndim)
-    return record(x.data.sum(axes, keepdims=keepdim), (x, lambda g: expand(reshape(g, _kept(xs, axes)), xs)))
+    a, axes = raw(x), _axes(dim, x.data.ndim)
+    kept = _kept(xs := a.shape, axes)
+    # NumPy adds whole rows one after the other, not in pairs: over many of them float32 would lose two digits.
+    tall = devices.xp is np and a.dtype == np.float32 and a.ndim - 1 not in axes and a.size > 1000 * math.prod(kept)
+    value = a.sum(axes, np.float64, keepdims=keepdim).astype(a.dtype) if tall else a.sum(axes, keepdims=keepdim)
+    return record(value, (x, lambda g: expand(reshape(g, kept), xs)))
 
 
 def sum_to(x, shape):
@@ -203,8 +207,10 @@ def amax(x, dim=None, *, keepdim=False):
 # ---- shapes --------------------------------------------------------------------------------------------------------
 
 def reshape(x, *shape):
-    xs = raw(x).shape
-    return record(x.data.reshape(tensors.flat(shape)), (x, lambda g: reshape(g, xs)))
+    xs, shape = raw(x).shape, tensors.flat(shape)
+    if min(shape, default=0) < -1:
+        raise ValueError(f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest")
+    return record(x.data.reshape(shape), (x, lambda g: reshape(g, xs)))
 
 
 def flatten(x, start_dim=0, end_dim=-1):

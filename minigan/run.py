@@ -199,14 +199,12 @@ class Run:
         if (self.out / CHECKPOINT).exists():
             self._restore(self.out / CHECKPOINT)
             if self.saved >= args.steps:
-                print(f"{args.out} is already at step {self.saved} of {args.steps}: nothing to do, nothing changed")
-                sys.exit(0)
+                self._finish()
             if not args.quiet:
                 print(f"going on from step {self.saved} of {args.steps}", flush=True)
         elif args.resume:
             print(f"there is no checkpoint in {args.out}: starting from step 0", flush=True)
-        for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:  # of a killed process
-            leftover.unlink()
+        self._clear_parts()
         for step, picture in self._pictures():
             if step > self.saved:
                 picture.unlink()
@@ -220,6 +218,24 @@ class Run:
             with whole_file(path) as file:
                 file.write(text.encode())
         return max(self.saved, 0)
+
+    def _finish(self):
+        """There are no steps left to do: draw what a kill after the last one left undrawn, and end."""
+        made = (self.out / CHECKPOINT).stat().st_mtime_ns
+        drawn = [path for path in (self.out / "training.gif", self.out / "losses.png") if path.exists()]
+        if len(drawn) == 2 and all(path.stat().st_mtime_ns >= made for path in drawn):
+            what = "nothing to do, nothing changed"
+        else:
+            self._clear_parts()
+            self._draw_training()
+            what = "training.gif and losses.png were still to be drawn"
+        print(f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}")
+        sys.exit(0)
+
+    def _clear_parts(self):
+        """Delete what a killed process was writing."""
+        for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:
+            leftover.unlink()
 
     def _restore(self, path):
         try:

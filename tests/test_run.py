@@ -242,6 +242,22 @@ def test_a_finished_run_is_left_alone(train, straight):
     assert files(straight) == before
 
 
+@pytest.mark.parametrize("undrawn", ["absent", "older"])
+def test_resume_draws_what_a_kill_after_the_last_step_left_undrawn(train, copy, undrawn):
+    picture = copy / "losses.png"
+    drawn = picture.read_bytes()
+    if undrawn == "absent":
+        picture.unlink()
+    else:
+        picture.write_bytes(b"of fewer steps")
+        os.utime(picture, ns=(0, 0))
+    (copy / ".losses.png.0.part").write_bytes(b"torn")
+    status, output, _ = train("--out", copy, "--resume")
+    assert status == 0 and "at step 20 of 20: training.gif and losses.png were still to be drawn" in output
+    assert picture.read_bytes() == drawn and not list(copy.rglob("*.part"))
+    assert "nothing changed" in train("--out", copy, "--resume")[1]
+
+
 def test_resume_without_a_checkpoint_says_so_and_starts_from_step_0(train, straight, tmp_path):
     status, output, _ = train("--out", tmp_path / "new", "--resume")
     assert status == 0 and f"there is no checkpoint in {tmp_path / 'new'}: starting from step 0" in output
@@ -374,6 +390,7 @@ def test_arguments_that_change_no_bits_may_be_given_anew(train, straight, tmp_pa
     (["--lr", "nan"], "argument --lr: nan is not a number above 0"),
     (["--lr", "inf"], "inf is not a number above 0"),
     (["--lr", "fast"], "fast is not a number above 0"),
+    (["--data", ""], "argument --data: '' is neither a name nor a path"),
     (["--device", "abacus"], "unknown device 'abacus'"),
     (["--networks", "absent.py"], "absent.py"),
     (["--step", "5"], "unrecognized arguments: --step 5"),
@@ -383,6 +400,11 @@ def test_arguments_that_change_no_bits_may_be_given_anew(train, straight, tmp_pa
 def test_a_bad_argument_is_refused_in_one_sentence(train, tmp_path, arguments, sentence):
     refused(train, sentence, "--out", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_names_of_data():
+    assert [arguments.data_name(text) for text in ("Digits", "DIGITS", "digits", "Photos/", "mnist")] == [
+        "digits", "digits", "digits", "Photos/", "mnist"]
 
 
 @pytest.mark.parametrize("text, value", [("0", 0.0), ("0.999", 0.999)])

@@ -323,3 +323,13 @@ def test_an_array_may_change_after_it_was_an_operand():
     a[:], target[:] = 100, 0.5
     expected = np.array([2.0, 3.0]) + (1 / (1 + np.exp(-x.numpy())) - np.array([0.0, 1.0])) / 2
     np.testing.assert_allclose(mg.grad(y, x)[0].numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape, dim", [((300_000, 4), 0), ((100, 3000, 4), (0, 1)), ((4, 300_000, 2), 1)])
+def test_sums_of_many_rows_keep_their_digits(shape, dim):
+    x = np.random.default_rng(0).random(shape, dtype=np.float32) + 3
+    wide = x.astype(np.float64)
+    for ours, exact in ((mg.tensor(x).sum(dim), wide.sum(dim)), (mg.tensor(x).mean(dim), wide.mean(dim)),
+                        (mg.tensor(x).var(dim), wide.var(dim, ddof=1))):
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours.numpy(), exact, rtol=3e-7)
