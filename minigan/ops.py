@@ -254,9 +254,29 @@ def _arrays(index):
     return tuple(map(array, index)) if isinstance(index, tuple) else array(index)
 
 
+def _numbers_first(index):
+    """A tuple of numbers beside arrays in two: all but the arrays, then these alone; None if it is no such tuple.
+
+    In PyTorch a number takes its axis away; in NumPy it counts as an array, and x[0, :, [1, 2]] has the axes turned.
+    """
+    parts = index if isinstance(index, tuple) else ()
+    arrays = [isinstance(i, devices.xp.ndarray) for i in parts]
+    integers = [isinstance(i, numbers.Integral) and not isinstance(i, bool) for i in parts]
+    if not any(arrays) or not any(integers):
+        return None
+    first, then = [], []
+    for i, is_array, is_number in zip(parts, arrays, integers):
+        axes = [slice(None)] * (i.ndim if is_array and i.dtype == bool else 1)
+        first += axes if is_array else [i]
+        then += [] if is_number else [i] if is_array or i is ... else axes
+    return tuple(first), tuple(then)
+
+
 def getitem(x, index):
-    """x[index], with NumPy's basic and advanced indexing."""
+    """x[index], with basic and advanced indexing as in PyTorch, and slices of negative step as in NumPy."""
     xs, index = raw(x).shape, _arrays(index)
+    if two := _numbers_first(index):
+        return getitem(getitem(x, two[0]), two[1])
     return record(x.data[index], (x, lambda g: put(g, index, xs)))
 
 

@@ -216,6 +216,19 @@ def test_indexing_is_numpy_s_and_its_gradient_counts_the_visits(index):
     np.testing.assert_allclose(mg.grad(y, x, mg.tensor(g))[0].numpy(), visits)
 
 
+@pytest.mark.parametrize("index, shape", [
+    ((0, slice(None), [1, 2, 2]), (4, 3)), ((..., [0, 1], 2), (3, 2)), ((1, [0, 3], slice(0, 2)), (2, 2)),
+    ((-1, None, ..., np.array([True, False, True, False, True])), (1, 4, 3)), ((2, [0, 3], [1, 1]), (2,)),
+    ((np.int64(1), slice(None), mg.tensor(np.array([[0, 4]]))), (4, 1, 2)), ((0, np.eye(4, 5) == 1), (4,)),
+    ((None, [0, 1], [2, 2], None, 3), (1, 2, 1))], ids=lambda i: str(i).replace("\n", "")[:40])
+def test_a_number_beside_an_array_takes_its_axis_away_as_in_pytorch(index, shape):
+    x = mg.tensor(array(3, 4, 5, dtype=F64), requires_grad=True)
+    y, positions = x[index], mg.tensor(np.arange(60).reshape(3, 4, 5))[index].numpy()
+    assert y.shape == positions.shape == shape
+    np.testing.assert_array_equal(y.numpy(), x.numpy().ravel()[positions])
+    assert mg.grad(y.sum(), x)[0].numpy().ravel().tolist() == np.bincount(positions.ravel(), minlength=60).tolist()
+
+
 # ---- making and copying --------------------------------------------------------------------------------------------
 
 def test_deepcopy_copies_values_class_and_flag_but_no_history():
