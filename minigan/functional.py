@@ -44,12 +44,12 @@ def log_softmax(x, dim=-1):
 
 def cross_entropy(logits, labels, *, reduction="mean"):
     """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a label out of range."""
-    n, classes = logits.shape if logits.ndim == 2 else (0, 0)
-    labels = indices("cross_entropy", labels, classes)
-    if labels.shape != (n,) or n == 0:
-        raise ValueError(f"cross_entropy: logits {logits.shape} and labels {labels.shape}, expected (N, classes) and "
+    shape = raw(logits).shape
+    if len(shape) != 2 or np.shape(labels) != shape[:1] or 0 in shape:
+        raise ValueError(f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) and "
                          "(N,), N at least 1")
-    return _reduce(-getitem(log_softmax(logits, 1), (devices.xp.arange(n), labels)), reduction)
+    labels = indices("cross_entropy", labels, shape[1])
+    return _reduce(-getitem(log_softmax(logits, 1), (devices.xp.arange(shape[0]), labels)), reduction)
 
 
 def indices(name, index, count):

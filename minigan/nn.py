@@ -283,7 +283,8 @@ class LayerNorm(Module):
     """F.layer_norm over the last axes, with weight and bias of that shape."""
 
     def __init__(self, normalized_shape, *, eps=1e-5):
-        self.weight, self.bias, self.eps = Parameter(ones(normalized_shape)), Parameter(zeros(normalized_shape)), eps
+        self.weight, self.bias = Parameter(ones(normalized_shape)), Parameter(zeros(normalized_shape))
+        self.eps = _number("eps", eps, 0)
 
     def forward(self, x):
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, eps=self.eps)
@@ -341,10 +342,13 @@ class Sigmoid(Module):
 
 
 class Flatten(Module):
-    """(N, ...) -> (N, features)."""
+    """F.flatten: as it is, (N, ...) -> (N, features)."""
+
+    def __init__(self, start_dim=1, end_dim=-1):
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x):
-        return F.flatten(x, 1)
+        return F.flatten(x, self.start_dim, self.end_dim)
 
 
 class Unflatten(Module):

@@ -174,6 +174,7 @@ LAYERS = {
     "Tanh": (lambda nn: nn.Tanh(), (3, 4)),
     "Sigmoid": (lambda nn: nn.Sigmoid(), (3, 4)),
     "Flatten": (lambda nn: nn.Flatten(), (2, 3, 2)),
+    "Flatten(0, 1)": (lambda nn: nn.Flatten(0, 1), (2, 3, 2)),
     "Unflatten": (lambda nn: nn.Unflatten(1, (2, 3)), (2, 6)),
     "Embedding": (lambda nn: nn.Embedding(4, 3), None),
     "Dropout in evaluation": (lambda nn: nn.Dropout(0.5).eval(), (3, 4)),

@@ -222,6 +222,8 @@ TABLE = {
     "a class that is not there": (lambda: ce(mg.zeros(2, 3), [0, 3]), IndexError, "0 to 3 0 to 2"),
     "a negative class": (lambda: ce(mg.zeros(2, 3), [-1, 0]), IndexError, "-1 to 0 0 to 2"),
     "fractional classes": (lambda: ce(mg.zeros(2, 3), np.zeros(2)), TypeError, "float64 integers"),
+    "classes of pixels": (lambda: ce(mg.zeros(4, 3, 2), np.zeros((4, 2), int)), ValueError, "(4, 3, 2) (4, 2) (N,)"),
+    "logits of one": (lambda: ce(mg.zeros(3), 1), ValueError, "(3,) () (N, classes)"),
     "too few classes": (lambda: ce(mg.zeros(2, 3), [0]), ValueError, "(2, 3) (1,)"),
     # ---- gradients
     "grad of a float": (lambda: mg.grad(1.0, parameter(2)), TypeError, "float Tensors"),

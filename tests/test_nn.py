@@ -215,7 +215,7 @@ Sequential(
   (0): Linear(weight=(3, 2), bias=(3,))
   (1): Sequential(
     (0): Tanh()
-    (1): Flatten()
+    (1): Flatten(start_dim=1, end_dim=-1)
   )
 )"""
     inside = repr(dcgan.Generator(image_size=16, width=2))
