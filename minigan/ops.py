@@ -19,8 +19,14 @@ from .tensors import raw
 SCALARS = (numbers.Number, np.generic)
 
 
+def _common(a, b):
+    """PyTorch's dtype of a + b: floats beat integers, and these truth values; of a kind, arrays beat what is 0-d."""
+    first, second = ((x.dtype.kind == "f", x.dtype.kind != "b", x.ndim > 0) for x in (a, b))
+    return np.promote_types(a.dtype, b.dtype) if first == second else a.dtype if first > second else b.dtype
+
+
 def _pair(x, y):
-    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; float beats integer, wide beats narrow."""
+    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; see _common for two tensors."""
     if not isinstance(x, Tensor):
         y, x, ys, xs = _pair(y, x)
         return x, y, xs, ys
@@ -36,8 +42,8 @@ def _pair(x, y):
     elif not isinstance(y, Tensor):
         y = Tensor(y.copy() if recording.get() else y) if hasattr(y, "dtype") else tensors.tensor(y)  # it may change
     if x.data.dtype != y.data.dtype:
-        wider = max(x.data.dtype, y.data.dtype, key=lambda d: (d.kind == "f", d.kind != "b", d.itemsize))
-        x, y = astype(x, wider), astype(y, wider)
+        dtype = _common(x.data, y.data)
+        x, y = astype(x, dtype), astype(y, dtype)
     return x, y, x.data.shape, y.data.shape
 
 
@@ -59,8 +65,8 @@ def mul(x, y):
 
 
 def div(x, y):
-    x, y = (floating(t) if isinstance(t, Tensor) else t for t in (x, y))
     x, y, xs, ys = _pair(x, y)
+    x, y = floating(x), floating(y)
     return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
 
 
@@ -165,8 +171,8 @@ def sum(x, dim=None, *, keepdim=False):
     kept = _kept(xs := a.shape, axes)
     # NumPy adds whole rows one after the other, not in pairs: over many of them float32 would lose two digits.
     tall = devices.xp is np and a.dtype == np.float32 and a.ndim - 1 not in axes and a.size > 1000 * math.prod(kept)
-    value = a.sum(axes, np.float64, keepdims=keepdim).astype(a.dtype) if tall else a.sum(axes, keepdims=keepdim)
-    return record(value, (x, lambda g: expand(reshape(g, kept), xs)))
+    value = a.sum(axes, np.float64 if tall else np.int64 if a.dtype.kind in "iub" else None, keepdims=keepdim)
+    return record(value.astype(a.dtype) if tall else value, (x, lambda g: expand(reshape(g, kept), xs)))
 
 
 def sum_to(x, shape):

@@ -2,6 +2,9 @@
 
 PyTorch is the independent oracle: names, argument order, layouts and definitions are meant to be its own to the letter.
 """
+import itertools
+import operator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -258,3 +261,22 @@ def test_a_scalar_may_be_reduced(name, dim):
         y.backward()
         gradients.append(x.grad.item())
     assert gradients[0] == gradients[1]
+
+
+DTYPES = "float32", "float64", "int64", "int32", "uint8", "int8", "bool"
+
+
+@pytest.mark.parametrize("operate", [operator.add, operator.mul, operator.truediv])
+@pytest.mark.parametrize("a, b", list(itertools.product(DTYPES, repeat=2)))
+def test_two_dtypes_meet_where_they_meet_there(operate, a, b):
+    for shapes in itertools.product([(2,), ()], repeat=2):
+        x, y = (np.ones(shape, dtype) for shape, dtype in zip(shapes, (a, b)))
+        ours, theirs = operate(mg.tensor(x), mg.tensor(y)), operate(torch.tensor(x), torch.tensor(y))
+        assert f"torch.{ours.dtype}" == str(theirs.dtype), shapes
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_have_the_dtype_that_they_have_there(dtype):
+    x = np.ones(300, dtype)
+    ours, theirs = mg.tensor(x).sum(), torch.tensor(x).sum()
+    assert f"torch.{ours.dtype}" == str(theirs.dtype) and ours.item() == theirs.item() == 300
