@@ -46,10 +46,11 @@ _WEIGHTS = 1 << 13      # pairs of channels whose taps are transformed at a time
 _SLAB = 6 << 20         # elements of v that the weight gradient holds at once: 24 MB of float32
 
 
-def applies(weight_shape, stride, padding, output_size):
-    """Whether this is the 4x4, stride 2, padding 1 layer, with even output size and channels enough to be worth it."""
+def applies(weight_shape, stride, padding, image_size, output_size):
+    """Whether this is the 4x4, stride 2, padding 1 layer: even output size, half the image's, and channels enough."""
     return (tuple(weight_shape[2:]) == (4, 4) and stride == (2, 2) and padding == (1, 1)
-            and output_size[0] % 2 == output_size[1] % 2 == 0 and min(weight_shape[:2]) >= 16)
+            and all(n % 2 == 0 and size == 2 * n for size, n in zip(image_size, output_size))
+            and min(weight_shape[:2]) >= 16)
 
 
 def conv2d(x, weight):

@@ -86,10 +86,12 @@ def convolutions(draw):
 
 @st.composite
 def dcgan_layers(draw):
-    """4x4, stride 2, padding 1, with channels enough and even output for Winograd."""
+    """4x4, stride 2, padding 1, with channels enough for Winograd, which some of the sizes also allow."""
     n, c, k = draw(st.integers(1, 4)), draw(st.sampled_from((16, 17, 32))), draw(st.sampled_from((16, 20, 33)))
-    p, q = 2 * draw(st.integers(1, 4)), 2 * draw(st.integers(1, 4))
-    return (n, c, 2 * p, 2 * q), (n, k, p, q), (k, c, 4, 4), (2, 2), (1, 1), (0, 0)
+    p, q = (draw(st.sampled_from((2, 4, 6, 8, 1, 3))) for _ in range(2))
+    left_over = tuple(draw(st.sampled_from((0, 0, 0, 1))) for _ in range(2))
+    size = 2 * p + left_over[0], 2 * q + left_over[1]
+    return (n, c, *size), (n, k, p, q), (k, c, 4, 4), (2, 2), (1, 1), left_over
 
 
 def check_convolutions(problem, dtype, layout_x, layout_w, seed):
@@ -119,7 +121,7 @@ def test_three_convolutions_are_their_definitions(problem, dtype, layout_x, layo
 
 @settings(max_examples=40, deadline=None)
 @given(dcgan_layers(), dtypes, layouts, layouts, seeds, st.integers(1, 5), st.booleans())
-def test_winograd_layers_are_their_definitions(problem, dtype, layout_x, layout_w, seed, count, by_pixels):
+def test_layers_that_winograd_serves_are_their_definitions(problem, dtype, layout_x, layout_w, seed, count, by_pixels):
     """For any number of threads, which share the pixels or the channels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "thread_count", lambda: count)
@@ -137,6 +139,8 @@ def test_winograd_layers_are_their_definitions(problem, dtype, layout_x, layout_
     (2, 20, 30, (9, 9), 1, 3, 0),       # a stride longer than the kernel
     (3, 24, 16, (32, 32), 4, 2, 1),     # Winograd, several steps
     (1, 16, 16, (40, 40), 4, 2, 1),     # Winograd, one image: the threads share its rows
+    (2, 16, 16, (33, 32), 4, 2, 1),     # even output of an odd height: no Winograd
+    (2, 16, 16, (32, 33), 4, 2, 1),     # or of an odd width
 ])
 def test_large_layers_in_many_bands_are_their_definitions(n, c, k, size, kernel, stride, padding):
     output = tuple((s + 2 * padding - kernel) // stride + 1 for s in size)
