@@ -75,7 +75,7 @@ __global__ void adam_tiled(AdamTable<T> table) {
         (table.rows[middle].first_block <= int(blockIdx.x) ? low : high) = middle;
     }
     const AdamRow<T>& row = table.rows[low];
-    const int first = (blockIdx.x - row.first_block) * ADAM_CHUNK, end = min(first + ADAM_CHUNK, row.n);
+    const int first = (blockIdx.x - row.first_block) * ADAM_CHUNK, end = first + min(ADAM_CHUNK, row.n - first);
     const int whole = end - (end - first) % V;
     for (int i = first + threadIdx.x * V; i < whole; i += THREADS * V) adam_pack<V>(row, i, table.step);
     if (whole + int(threadIdx.x) < end) adam_pack<1>(row, whole + threadIdx.x, table.step);

@@ -55,7 +55,12 @@ def conv_transpose2d(x, weight, bias=None, *, stride=1, padding=0, output_paddin
 def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
     """The adjoint of conv2d in its weight: x (N, C, H, W), g (N, K, P, Q) -> (K, C, R, S)."""
     kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
-    return _weight_grad(x, g, kernel_size, stride, pair("padding", padding, 0))
+    padding = pair("padding", padding, 0)
+    _check_images("conv2d_weight_grad", x, ("x", x, 4), ("g", g, 4))
+    size = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], padding, kernel_size, stride))
+    if (len(g), *g.shape[2:]) != (len(x), *size):
+        raise ValueError(f"conv2d_weight_grad: g has shape {g.shape}, expected ({len(x)}, K, {size[0]}, {size[1]})")
+    return _weight_grad(x, g, kernel_size, stride, padding)
 
 
 def _conv2d(x, w, stride, padding):
@@ -87,6 +92,8 @@ def _beyond_the_last_window(x, kernel, stride, padding):
 
 def add_bias(x, bias):
     """x (N, C, ...) + bias (C,) on every pixel."""
+    if raw(x).ndim < 2 or (raw(bias).shape, bias.dtype) != (x.shape[1:2], x.dtype):
+        raise ValueError(f"add_bias: x {x.shape} {x.dtype}, bias {bias.shape} {bias.dtype}, expected (N, C, ...), (C,)")
     return record(devices.kernels.add_bias(x.data, bias.data), (x, lambda g: g), (bias, lambda g: channel_sum(g)))
 
 
@@ -117,13 +124,18 @@ def check_undilated(name, dilation, groups):
 def _check(name, x, weight, bias, dilation, groups, weight_axes):
     """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels and of the output's."""
     check_undilated(name, dilation, groups)
-    for what, t, ndim in [("x", x, 4), ("weight", weight, 4)] + [("bias", bias, 1)] * (bias is not None):
-        if raw(t).ndim != ndim or 0 in t.shape:
-            raise ValueError(f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty")
-        if t.dtype != x.dtype or t.dtype.kind != "f":
-            raise TypeError(f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype")
+    _check_images(name, x, ("x", x, 4), ("weight", weight, 4), *[("bias", bias, 1)] * (bias is not None))
     channels, out = (weight.shape[axis] for axis in weight_axes)
     if x.shape[1] != channels:
         raise ValueError(f"{name}: x has {x.shape[1]} channels, weight of shape {weight.shape} expects {channels}")
     if bias is not None and bias.shape != (out,):
         raise ValueError(f"{name}: bias has shape {bias.shape}, expected ({out},)")
+
+
+def _check_images(name, x, *tensors):
+    """tensors: (what it is called, the tensor, its number of axes), all of x's dtype and none of them empty."""
+    for what, t, ndim in tensors:
+        if raw(t).ndim != ndim or 0 in t.shape:
+            raise ValueError(f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty")
+        if t.dtype != x.dtype or t.dtype.kind != "f":
+            raise TypeError(f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype")

@@ -22,17 +22,14 @@ _FEW = 1 << 21      # numbers that Adam updates no sooner on two threads than on
 
 def conv2d(x, weight, stride, padding):
     """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q): y[k, p] = Σ_c,r x[c, s p + r - padding] w[k, c, r]."""
-    size = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, weight.shape[2:], stride)]
-    if winograd.applies(weight.shape, stride, padding, x.shape[2:], size):
+    if winograd.applies(weight.shape, stride, padding, x.shape[2:]):
         return winograd.conv2d(x, weight)
     return im2col.conv2d(x, weight, stride, padding)
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
     """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so also its input gradient."""
-    size = [(n - 1) * s - 2 * p + r + o for n, s, p, r, o
-            in zip(x.shape[2:], stride, padding, weight.shape[2:], output_padding)]
-    if winograd.applies(weight.shape, stride, padding, size, x.shape[2:]):
+    if output_padding == (0, 0) and winograd.applies(weight.shape, stride, padding, [2 * n for n in x.shape[2:]]):
         return winograd.conv_transpose2d(x, weight)
     return im2col.conv_transpose2d(x, weight, stride, padding, output_padding)
 
@@ -40,7 +37,7 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its weight."""
     shape = (g.shape[1], x.shape[1], *kernel_size)
-    if winograd.applies(shape, stride, padding, x.shape[2:], g.shape[2:]):
+    if winograd.applies(shape, stride, padding, x.shape[2:]):
         return winograd.conv2d_weight_grad(x, g)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
 

@@ -57,8 +57,6 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
     skip_unreadable: name the files of a folder that cannot be read on standard error, instead of raising ValueError.
     Raises FileNotFoundError, ValueError (MissingSplit); OSError if a download fails; ImportError without Pillow.
     """
-    if not name_or_path:
-        raise ValueError("data is '', expected a name or a path")
     if image_size is not None:
         check_at_least(1, image_size=image_size)
     if split not in SPLITS:

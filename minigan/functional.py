@@ -132,13 +132,11 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
     As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable: one small matrix per
     axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
     """
-    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or (size is None) == (scale_factor is None):
-        raise ValueError(f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {scale_factor}; expected "
-                         "(N, C, H, W), nearest or bilinear, and one of size and scale_factor")
-    factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
-    size = size if isinstance(size, (tuple, list)) else (size,) * 2
-    if len(factors) != 2 or len(size) != 2:
-        raise ValueError(f"interpolate: size {size} and scale_factor {factors}, expected a number or a pair")
+    both = (size is None) == (scale_factor is None)
+    size, factors = (v if isinstance(v, (tuple, list)) else (v, v) for v in (size, scale_factor))
+    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or both or len(size) != 2 or len(factors) != 2:
+        raise ValueError(f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {factors}; expected "
+                         "(N, C, H, W), nearest or bilinear, and one of size and scale_factor, a number or a pair")
     n, c, h, w = x.shape
     size = [int(n * f) if f is not None else s for n, s, f in zip((h, w), size, factors)]
     if min(h, w, *size) < 1:

@@ -87,6 +87,7 @@ def kind(operation, args, length=0):
         if a.dtype != dtype or dtype not in C_TYPES:
             types = ", ".join(str(each.dtype) for each in arrays)
             raise TypeError(f"{operation} got {types}, expected float32 or float64 alike")
+        device.check_size(operation, a)
         bits |= address(a)
     return choose(operation, dtype), C_TYPES[dtype], 1 if bits % 16 else CHUNK[C_TYPES[dtype]]
 
@@ -282,8 +283,10 @@ def convolve(operation, a, b, sizes, lines):
 
     sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
     """
-    if max(sizes) >= 2 ** 31 or 0 in sizes[:9]:
-        raise ValueError(f"{operation}: sizes, strides and paddings {sizes}, expected them below 2^31, no size 0")
+    (_, _, h, w), (pad_h, pad_w) = sizes[:4], sizes[11:]
+    if max(sizes) >= 2 ** 31 or max(h + 2 * pad_h, w + 2 * pad_w) >= 2 ** 30 or 0 in sizes[:9]:
+        raise ValueError(f"{operation}: sizes, strides and paddings {sizes}, expected them below 2^31, padded images "
+                         "below 2^30, no size 0")
     xp, (rung, t, _), (product, shape) = device.xp, kind(operation, [a, b]), _product(operation, *sizes)
     if rung != "naive" and (apart := _apart(operation, b, *sizes)):
         return _by_taps(operation, a, *apart, sizes, xp.empty(shape, a.dtype), t)

@@ -31,6 +31,16 @@ class Buffer(Tensor):
     __slots__ = ()
 
 
+class Count(Buffer):
+    """A whole number of the state that stays with the CPU, where nobody waits for a GPU to read it."""
+
+    __slots__ = ()
+
+    def __init__(self):
+        super().__init__(0)
+        self.data = np.zeros((), np.int64)
+
+
 class Module:
     """The base of every network: define ``forward``, assign layers to attributes, call the module."""
 
@@ -248,12 +258,12 @@ class BatchNorm2d(_Norm):
         super().__init__(num_features, eps, affine)
         self.momentum = None if momentum is None else _number("momentum", momentum, 0, 1)
         self.running_mean, self.running_var = Buffer(zeros(num_features).data), Buffer(ones(num_features).data)
-        self.num_batches_tracked = Buffer(np.zeros((), np.int64))
+        self.num_batches_tracked = Count()
 
     def forward(self, x, negative_slope=None):
         self.check(x)
         if self.training:
-            self.num_batches_tracked.copy_(self.num_batches_tracked.data + 1)
+            self.num_batches_tracked.data[...] += 1
         momentum = 1 / max(1, int(self.num_batches_tracked.data)) if self.momentum is None else self.momentum
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=self.training,
                             momentum=momentum, eps=self.eps, negative_slope=negative_slope)

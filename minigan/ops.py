@@ -265,17 +265,17 @@ def _numbers_first(index):
 
     In PyTorch a number takes its axis away; in NumPy it counts as an array, and x[0, :, [1, 2]] has the axes turned.
     """
-    parts = index if isinstance(index, tuple) else ()
-    arrays = [isinstance(i, devices.xp.ndarray) for i in parts]
-    integers = [isinstance(i, numbers.Integral) and not isinstance(i, bool) for i in parts]
-    if not any(arrays) or not any(integers):
+    parts, array = index if isinstance(index, tuple) else (), devices.xp.ndarray
+    kinds = [array if isinstance(i, array) else numbers.Integral if isinstance(i, numbers.Integral) else None
+             for i in parts]
+    if not {array, numbers.Integral} <= set(kinds) or bool in map(type, parts):
         return None
-    first, then = [], []
-    for i, is_array, is_number in zip(parts, arrays, integers):
-        axes = [slice(None)] * (i.ndim if is_array and i.dtype == bool else 1)
-        first += axes if is_array else [i]
-        then += [] if is_number else [i] if is_array or i is ... else axes
-    return tuple(first), tuple(then)
+    first, then = (), ()
+    for i, kind in zip(parts, kinds):
+        axes = (slice(None),) * (i.ndim if kind is array and i.dtype == bool else 1)
+        first += axes if kind is array else (i,)
+        then += () if kind is numbers.Integral else (i,) if kind is array or i is ... else axes
+    return first, then
 
 
 def getitem(x, index):

@@ -221,11 +221,9 @@ class Run:
 
     def _finish(self):
         """There are no steps left to do: draw what a kill after the last one left undrawn, and end."""
-        made = (self.out / CHECKPOINT).stat().st_mtime_ns
-        drawn = [path for path in (self.out / "training.gif", self.out / "losses.png") if path.exists()]
-        if len(drawn) == 2 and all(path.stat().st_mtime_ns >= made for path in drawn):
-            what = "nothing to do, nothing changed"
-        else:
+        made, what = (self.out / CHECKPOINT).stat().st_mtime_ns, "nothing to do, nothing changed"
+        pictures = self.out / "training.gif", self.out / "losses.png"
+        if not all(path.exists() and path.stat().st_mtime_ns >= made for path in pictures):
             self._clear_parts()
             self._draw_training()
             what = "training.gif and losses.png were still to be drawn"

@@ -72,7 +72,8 @@ def duplicate(x, memo=None):
     if x.node is not None and x.node.leaf is None:
         raise RuntimeError(f"the output of {x.node.name} cannot be deep-copied, only leaves can; use detach()")
     y = object.__new__(type(x))
-    Tensor.__init__(y, x.data.copy("K"), x.requires_grad)
+    Tensor.__init__(y, x.data, x.requires_grad)
+    y.data = x.data.copy("K")
     return y
 
 
@@ -87,7 +88,8 @@ def _writable(x):
 
 def copy_(x, source):
     """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
-    values = devices.xp.asarray(source.data if isinstance(source, Tensor) else source)
+    values = source.data if isinstance(source, Tensor) else source
+    values = devices.to_numpy(values) if isinstance(x.data, np.ndarray) else devices.xp.asarray(values)
     if values.dtype.kind not in "fiub":
         raise TypeError(f"copy_ takes numbers, got {source!r}"[:200])
     if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import minigan as mg
+from minigan import conv, nn, optim, rng
 from minigan import functional as F
-from minigan import nn, optim, rng
 from minigan.models import dcgan
 
 IMAGE = mg.ones(2, 3, 4, 4)
@@ -208,6 +208,14 @@ TABLE = {
     "a label above one": (lambda: bce(LOGITS, 1.2), ValueError, "1.2 [0, 1]"),
     "a label below zero": (lambda: bce(LOGITS, mg.tensor([0.0, 0.5, -0.1])), ValueError, "-0.1 [0, 1]"),
     "labels with NaN": (lambda: bce(LOGITS, np.array([0, np.nan, 1])), ValueError, "nan [0, 1]"),
+    "maps of another batch": (lambda: conv.conv2d_weight_grad(mg.ones(2, 1, 4, 4), mg.ones(1, 1, 3, 3), 2),
+                                    ValueError, "(1, 1, 3, 3) (2, K, 3, 3)"),
+    "a map of another size": (lambda: conv.conv2d_weight_grad(mg.ones(1, 1, 4, 4), mg.ones(1, 1, 9, 9), 2),
+                                   ValueError, "(1, 1, 9, 9) (1, K, 3, 3)"),
+    "a map of another dtype": (lambda: conv.conv2d_weight_grad(mg.ones(1, 1, 2, 2), mg.ones(1, 1, 1, 1).double(),
+                                                                    2), TypeError, "float64 float32"),
+    "a short bias": (lambda: conv.add_bias(mg.ones(2, 3), mg.ones(2)), ValueError, "(2, 3) (2,) (C,)"),
+    "a bias of one for all": (lambda: conv.add_bias(mg.ones(2, 3), mg.ones(1)), ValueError, "(2, 3) (1,)"),
     "labels of another shape": (lambda: bce(LOGITS, np.ones((3, 1))), ValueError, "(3, 1) (3,)"),
     "labels of another dtype": (lambda: bce(LOGITS, mg.ones(3, dtype=np.float64)), ValueError, "float64 float32"),
     "no labels": (lambda: bce(LOGITS, None), ValueError, "() (3,)"),
@@ -253,7 +261,6 @@ TABLE = {
     "a copy of nothing": (lambda: mg.ones(2).copy_(None), TypeError, "copy_ None numbers"),
     "axes from behind": (lambda: mg.ones(2, 3).flatten(1, 0), ValueError, "start_dim 1 end_dim 0"),
     "a check of nothing": (lambda: mg.gradcheck(lambda x: x, [DOUBLE], order=0), ValueError, "order 0 at least 1"),
-    "data of no name": (lambda: mg.data.load(""), ValueError, "'' name path"),
     "a copy of another shape": (lambda: mg.ones(2, 3).copy_(mg.ones(4)), ValueError, "(4,) (2, 3)"),
     # ---- optimisers
     "no parameters": (lambda: optim.SGD([]), ValueError, "SGD no parameters"),

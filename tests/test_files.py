@@ -233,7 +233,7 @@ def test_cifar10_is_downloaded_once_into_the_cache(tmp_path, mirror, monkeypatch
     mirror.content["cifar-10-binary.tar.gz"] = archive
     urls = (mirror("truncating", ""), mirror("good", ""))
     digests = {"cifar-10-binary.tar.gz": hashlib.sha256(archive).hexdigest()}
-    monkeypatch.setitem(datasets.SETS, "cifar10", (datasets.THINGS, (), urls, digests))
+    monkeypatch.setitem(datasets.SETS, "cifar10", (datasets.SETS["cifar10"][0], (), urls, digests))
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     for split, count in (("train", 10), ("test", 2)):
         assert len(data.load("cifar10", split=split)) == count

@@ -1,11 +1,12 @@
 """Adam's CUDA kernels: PyTorch's definition, all parameters in one launch, or in as few as fit."""
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from minigan import reference
+from minigan import cuda, ladder, launch, reference
 from on_device import on_device, rungs, seeds
 from strategies import DTYPES, cases, dtypes, fixed_case, in_layout, layouts
 
@@ -71,6 +72,27 @@ def test_more_parameters_than_a_table_holds(count):
     with on_device("tiled", 3) as kernels:
         kernels.adam(*ours, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
     reference.adam(*plain, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
+    for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_the_last_chunk_of_the_longest_array():
+    """Its numbers are counted up to 2^31 - 1024, of which only those of the last block exist: pointers aim at them."""
+    first = launch.MOST // cuda.ADAM_CHUNK * cuda.ADAM_CHUNK
+    ours = arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
+    plain = [[a.copy() for a in same] for same in ours]
+    settings = 3, 0.01, (0.9, 0.999), 1e-8, 0.0
+    run = ladder.run
+
+    def run_far_out(operation, rung, template, grid, block, args, **options):
+        row = args[0]["rows"][0]
+        for pointer in "pgmv":
+            row[pointer] -= np.uintp(4 * first)
+        row["n"], row["first_block"] = launch.MOST, -(first // cuda.ADAM_CHUNK)
+        run(operation, rung, template, grid, block, args, **options)
+    with on_device("tiled", 5) as kernels, mock.patch.object(cuda, "run", run_far_out):
+        kernels.adam(*ours, *settings)
+    reference.adam(*plain, *settings)
     for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

@@ -143,3 +143,10 @@ def test_a_tile_that_begins_in_the_middle_of_a_row_of_taps(rung):
     for c, h in ((12, 6), (9, 6), (12, 1)):  # of an image that is one pixel high, a row of taps meets padding alone
         arguments = [case.normal(2, c, h, 6), case.normal(2, 36, h, 6), (3, 3), (1, 1), (1, 1)]
         check("conv2d_weight_grad", arguments, np.float32, rung)
+
+
+@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+def test_more_results_than_16_bits_count(rung):
+    case = fixed_case(13)
+    arguments = [case.normal(2, 256, 1, 1), case.normal(2, 257, 1, 1), (1, 1), (1, 1), (0, 0)]
+    check("conv2d_weight_grad", arguments, np.float32, rung)

@@ -68,6 +68,7 @@ REFUSED = {
     "float64 on tensor cores": (lambda: forced("tensor", np.float64), ValueError, "conv2d tensor float64"),
     "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, tiled, tensor"),
     "a size beyond int": (lambda: stretched(2 ** 31), ValueError, "conv2d 2147483648 2^31"),
+    "a padded image beyond half of that": (lambda: padded(2 ** 29), ValueError, "conv2d 536870912 2^30"),
     "no images": (lambda: empty("conv2d", normal(5, 3, 2, 2), (1, 1), (0, 0)), ValueError, "conv2d size 0"),
     "no numbers for a mean": (lambda: empty("batch_norm_statistics", *[None] * 4, 0.1, 1e-5), ValueError, "0 3"),
     "mixed dtypes": (lambda: cuda.add_bias(normal(2, 3), normal(3, dtype=np.float64)), TypeError, "float32 float64"),
@@ -77,6 +78,10 @@ REFUSED = {
 
 def empty(operation, *others):
     getattr(cuda, operation)(normal(0, 3, 4, 4), *others)
+
+
+def padded(padding):
+    cuda.conv2d(normal(1, 1, 1, 1), normal(5, 1, 1, 1), (2 ** 30, 1), (padding, 0))
 
 
 def stretched(stride):
@@ -97,6 +102,24 @@ def test_it_is_refused_in_one_sentence_before_the_launch(slip, kind, words, monk
     assert "\n" not in message and len(message) < 300
     for word in re.findall(r"\([^)]*\)|\S+", words):
         assert word in message, f"{word!r} is missing in: {message}"
+
+
+LONG, LONG_ROWS, ROW = normal(101), normal(101, 1), normal(1)
+
+
+@pytest.mark.parametrize("operation, arguments", [
+    ("leaky_relu", (LONG, 0.2)), ("leaky_relu_grad", (LONG, LONG, 0.2)), ("bce_with_logits", (LONG, 1.0, "mean")),
+    ("bce_with_logits", (LONG, 1.0, "none")), ("bce_with_logits_grad", (LONG, 1.0, ROW, "mean")),
+    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)), ("batch_norm_forward", (LONG_ROWS, ROW, ROW, None)),
+    ("batch_norm_statistics", (LONG_ROWS, *[None] * 4, 0.1, 1e-5)),
+    ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, ROW, ROW, None, None)),
+    ("adam", (*[[ROW, LONG]] * 4, 1, 0.1, (0.5, 0.9), 1e-8, 0.0))], ids=str)
+@pytest.mark.parametrize("rung", ["naive", "tiled"])
+def test_an_array_that_an_int_cannot_count(operation, arguments, rung, monkeypatch):
+    monkeypatch.setattr(launch, "MOST", 100)  # 2^31 - 1024 numbers would fill this machine's memory
+    monkeypatch.setattr(host, "run", lambda *_, **__: pytest.fail("the kernel ran"))
+    with mg.rung(rung), pytest.raises(ValueError, match=r"shape \(101.*101 elements, more than 100"):
+        getattr(cuda, operation)(*arguments)
 
 
 def test_a_gpu_too_old_for_tensor_cores(monkeypatch):
@@ -337,6 +360,14 @@ def test_on_a_gpu_a_kernel_is_told_of_much_shared_memory_and_null_is_a_pointer(a
     assert conv.max_dynamic_shared_size_bytes == conv.calls[0][3] > 48 << 10
     assert conv.calls[0][2][3].dtype == ladder.CONV and conv.calls[0][2][3].shape == ()
     assert bce.calls[0][2][1] == 0 and bce.calls[0][2][1].itemsize == 8
+
+
+@pytest.mark.parametrize("dynamic, told", [(47 << 10, 48 << 10), ((47 << 10) + 4, (47 << 10) + 4)])
+def test_on_a_gpu_static_shared_memory_counts_towards_what_needs_telling(as_on_a_gpu, dynamic, told):
+    """Kernel has 1 KB of static shared memory: with 47 KB more it still fits into what every block has."""
+    leaky(shared=dynamic)
+    kernel, = as_on_a_gpu.values()
+    assert kernel.max_dynamic_shared_size_bytes == told
 
 
 def test_on_a_gpu_a_block_that_a_kernel_has_no_room_for_is_refused(as_on_a_gpu):

@@ -209,6 +209,19 @@ def test_dropout_and_batch_norm_know_the_mode():
     assert same(arrays(norm), before)
 
 
+def test_batches_are_counted_on_the_cpu_where_no_gpu_is_waited_for():
+    norm = nn.BatchNorm1d(3, momentum=None)
+    twin = copy.deepcopy(norm)
+    x = mg.randn(8, 3)
+    norm(x), norm(x), twin(x)
+    assert (norm.num_batches_tracked.item(), twin.num_batches_tracked.item()) == (2, 1)
+    twin.load_state_dict(norm.state_dict())
+    twin.num_batches_tracked.copy_(norm.num_batches_tracked)
+    for each in (norm, twin, copy.deepcopy(twin)):
+        assert type(each.num_batches_tracked.data) is np.ndarray and each.num_batches_tracked.item() == 2
+        assert each.num_batches_tracked.dtype == each.state_dict()["num_batches_tracked"].dtype == np.int64
+
+
 def test_repr_reads_like_the_architecture():
     assert repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Flatten()))) == """\
 Sequential(

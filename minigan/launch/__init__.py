@@ -82,12 +82,17 @@ def launch(name, grid, block, args, *, shared=0, touches=()):
         launches.append(Launch(name, grid, block, shared, report))
 
 
+def check_size(name, array):
+    """Refuse an array that an int cannot count."""
+    if array.size > MOST:
+        raise ValueError(f"{name} got an array of shape {array.shape}, {array.size} elements, more than {MOST}")
+
+
 def _check(name, values):
     """Refuse what cannot be an argument of a kernel."""
     for value in values:
         if isinstance(value, xp.ndarray):
-            if value.size > MOST:
-                raise ValueError(f"{name} got an array of shape {value.shape}, {value.size} elements, more than {MOST}")
+            check_size(name, value)
             if not value.flags.c_contiguous:
                 raise ValueError(f"{name} got strides {value.strides} for the shape {value.shape}, expected C order")
         elif not (isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names):
@@ -116,7 +121,7 @@ def _prepare(name, grid, block, shared):
     if (both := shared + kernel.shared_size_bytes) > most:
         raise ValueError(f"{name}: {shared} bytes of shared memory make {both} with its static ones, a block of "
                          f"{architecture()} has at most {most}")
-    if shared > STATIC_SHARED:
+    if both > STATIC_SHARED:
         kernel.max_dynamic_shared_size_bytes = shared
     return kernel
 

@@ -84,6 +84,8 @@ def describe(row):
                f"{found['stack']} on the stack; {share:.0%} of a multiprocessor's threads fit")
     except ImportError:
         yield "      registers and spills: unknown without NVRTC, which pip install 'minigan[cuda13]' brings"
+    except RuntimeError as error:  # an architecture that this NVRTC has forgotten
+        yield f"      registers and spills: unknown, {error}".rstrip()
     if row.report:
         yield "      bank conflicts {}, sectors per request {:.2f}, at best {:.2f}".format(
             row.report.bank_conflicts, *row.report.sectors_per_request)
