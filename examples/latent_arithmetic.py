@@ -39,10 +39,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     with arguments.one_sentence():
         generator, about = load_generator(args.run)
+        z = draw_latents(args.n, about, args.seed)
+        pictures = generate(generator, z)
+        if pictures.shape[1] != 1:
+            raise ValueError(f"{args.run} draws images with {pictures.shape[1]} channels, expected grey digits")
 
     classify = trained_classifier(data.load("digits")).probabilities
-    z = draw_latents(args.n, about, args.seed)
-    pictures = generate(generator, z)
     digits, slants = classify(pictures).argmax(1), slant(pictures)
 
     def mean_latent(digit, slanted):

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -164,8 +165,7 @@ def image_files(folder):
 
 
 def _is_image(path):
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+    return path.suffix.lower() in IMAGE_SUFFIXES and not any(p.startswith((".", "__MACOSX")) for p in path.parts)
 
 
 def _stack(images, where):
@@ -207,12 +207,12 @@ class Batches:
             raise ValueError(f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images")
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"there are {len(labels)} labels for {len(images)} images")
-        if crop is not None:
-            check_at_least(1, crop=crop)
-            if crop > min(images.shape[2:]):
-                raise ValueError(f"crop is {crop}, expected at most the images' {min(images.shape[2:])} pixels")
+        if crop is not None and not (isinstance(crop, (int, np.integer)) and 1 <= crop <= min(images.shape[2:])):
+            raise ValueError(f"crop is {crop!r}, expected a whole number from 1 to the images' {min(images.shape[2:])}")
         self.images, self.labels, self.batch_size, self.epoch = images, labels, batch_size, 0
-        self.crop, self.flip = crop, flip
+        self.crop, self.flip, self.checksum = crop, flip, 0
+        for image in images:  # one at a time: they may be a view
+            self.checksum = zlib.crc32(np.ascontiguousarray(image), self.checksum)
         self._begin_epoch(np.random.Generator(np.random.PCG64(seed)))
 
     def _begin_epoch(self, generator):
@@ -240,14 +240,14 @@ class Batches:
         return batch if self.labels is None else (batch, self.labels[chosen])
 
     def state_dict(self):
-        """Plain numbers and strings: the epoch, the position in it, the generator's state at its start."""
-        return {"images": len(self.images), "batch_size": self.batch_size, "epoch": self.epoch,
-                "position": self.position, "generator": self._state}
+        """Plain numbers and strings: whose order, the epoch, the position in it, the generator's state at its start."""
+        return {"images": len(self.images), "checksum": self.checksum, "batch_size": self.batch_size,
+                "epoch": self.epoch, "position": self.position, "generator": self._state}
 
     def load_state_dict(self, state):
         """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or damaged."""
-        for name, expected in (("images", len(self.images)), ("batch_size", self.batch_size)):
-            if state.get(name) != expected:
+        for name in ("images", "checksum", "batch_size"):
+            if state.get(name) != (expected := self.state_dict()[name]):
                 raise ValueError(f"the data order is that of {name} {state.get(name)}, expected {expected}")
         epoch, position = state.get("epoch"), state.get("position")
         if not isinstance(epoch, int) or epoch < 0 or position not in range(0, len(self.images) + 1, self.batch_size):

@@ -30,10 +30,9 @@ def no_grad(*, record_anyway=False):
 
 
 class Node:
-    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no edges.
-
-    Nodes point at Nodes, never at the Tensors that came out of them, so an activation that no VJP uses is freed at
-    once. ``needed`` lists (version cell, version, shape) of all that the VJPs will read.
+    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no edges. Nodes point at
+    Nodes, never at the Tensors that came out of them, so an activation that no VJP uses is freed at once. ``needed``
+    lists (version cell, version, shape) of all that the VJPs will read.
     """
 
     __slots__ = ("order", "name", "edges", "parents", "needed", "output", "leaf", "__weakref__")
@@ -56,9 +55,8 @@ class Node:
 
 
 class Tensor:
-    """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
-
-    data is the NumPy or CuPy array, grad a Tensor or None. The table at the end of ops.py binds operators and methods.
+    """An array that remembers how it was computed; ``minigan.tensor`` makes one from data. data is the NumPy or CuPy
+    array, grad a Tensor or None. The table at the end of ops.py binds operators and methods.
     """
 
     __slots__ = ("data", "grad", "node", "_requires_grad", "_version", "__weakref__")
@@ -96,11 +94,11 @@ class Tensor:
 
 
 def record(value, *edges):
-    """Wrap an operation's value in a Tensor and remember, for each input, how gradients flow back to it.
+    """Wrap an operation's value in a Tensor and remember how gradients flow back: an edge for each input, or several.
 
-    An edge is ``(x, vjp)`` with a Tensor x and ``vjp(g) -> gradient of x``. A VJP that needs the output takes it as
-    a second argument, ``vjp(g, y)``: captured, it would be a reference cycle. ``((x, w), vjp)`` has one VJP for several
-    inputs and returns a tuple. VJPs of inputs that require no gradient are dropped, with all that they captured.
+    An edge is ``(x, vjp)``, a Tensor x and a plain function ``vjp(g) -> gradient of x``. A VJP that needs the output
+    takes it as a second argument, ``vjp(g, y)``: captured, it would be a cycle. One VJP for several inputs,
+    ``((x, w), vjp)``, returns a tuple. Inputs that require no gradient let go of their VJPs and what these hold.
     """
     y, kept, keeping = Tensor(value), [], recording.get()
     memory = _memory(y)
@@ -109,6 +107,8 @@ def record(value, *edges):
         if _memory(inputs[0]) == memory:
             y._version = inputs[0]._version  # a view
         if keeping and any(nodes := [x.node if x is not None and x._requires_grad else None for x in inputs]):
+            if type(vjp) is not type(record):
+                raise TypeError(f"record got a {type(vjp).__name__} as a VJP, expected a plain function: def or lambda")
             kept.append((nodes, vjp, vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2))
     if kept:
         y.node, y._requires_grad = Node(kept[0][1].__qualname__.split(".", 1)[0], kept), True
@@ -126,8 +126,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False):
     """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of Tensors.
 
     outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the same, None for scalars.
-    create_graph: record the pass, so that its results can be differentiated. The gradient of an input that no output
-    depends on is None. No ``.grad`` is touched.
+    create_graph: record the pass, to differentiate its results. An input on which no output depends gets None.
     """
     outputs, inputs, gs = (list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs))
     gs = gs * len(outputs) if grad_outputs is None else gs
@@ -167,6 +166,9 @@ def _walk(outputs, gs, targets, create_graph):
                     for parent, d in zip(nodes, ds if type(ds) is tuple else (ds,)):
                         if parent in useful and d is not None:
                             deliver(parent, d)
+    for node, g in arrived.items():
+        if node.leaf and (x := node.leaf()) is not None and g.data.shape != x.data.shape:
+            raise ValueError(f"a VJP gave a gradient of shape {g.data.shape} for a tensor of shape {x.data.shape}")
     return {node: g for node, g in arrived.items() if node in targets}
 
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import os
 import sys
+import threading
 import time
 import uuid
 import zlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 CHUNK, SLOWEST = 1 << 16, 1000  # bytes; bytes a second: a mirror below this is as good as silent
+LARGEST = 1 << 30  # bytes of a file, several times those of any that has a name here
 
 
 def cache_folder():
@@ -85,19 +87,39 @@ def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
 
 
 def _receive(url, file, timeout):
-    """Write what `url` serves into `file`; OSError if it ends early, falls silent or trickles."""
-    with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-        total, received, began = int(response.headers.get("Content-Length", -1)), 0, time.monotonic()
-        while received != total and (chunk := response.read1(CHUNK)):  # what is there: read() waits for a full chunk
-            file.write(chunk)
-            received += len(chunk)
-            if sys.stderr.isatty():
-                end = "\n" if received == total else "\r"
-                print(f"{url}: {received / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
-            if (seconds := time.monotonic() - began) > timeout + received / SLOWEST:
-                raise TimeoutError(f"{received} bytes in {seconds:.0f} s")
-        if received < total:
-            raise OSError(f"ended after {received} of {total} bytes")
+    """Write what `url` serves into `file`; OSError if it ends early, falls silent, trickles or does not end.
+
+    A thread of its own reads, for whoever waits for a server's next line waits as long as that server likes.
+    """
+    received, failed, given_up, began = [0], [], threading.Event(), time.monotonic()
+
+    def read():
+        try:
+            with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
+                total = int(response.headers.get("Content-Length", -1))
+                while received[0] != total and (chunk := response.read1(CHUNK)):  # read() waits for a full chunk
+                    file.write(chunk)
+                    received[0] += len(chunk)
+                    if received[0] > LARGEST:
+                        raise OSError(f"went on after {received[0]} bytes, expected at most {LARGEST}")
+                    if sys.stderr.isatty():
+                        end = "\n" if received[0] == total else "\r"
+                        print(f"{url}: {received[0] / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
+                if received[0] < total:
+                    raise OSError(f"ended after {received[0]} of {total} bytes")
+        except Exception as error:
+            if not given_up.is_set():
+                failed.append(error)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    while reader.is_alive():
+        reader.join(0.1)
+        if (seconds := time.monotonic() - began) > timeout + received[0] / SLOWEST and reader.is_alive():
+            given_up.set()
+            raise TimeoutError(f"{received[0]} bytes in {seconds:.0f} s")
+    if failed:
+        raise failed.pop()  # kept, it would keep its traceback, and that the open socket
 
 
 def _mismatch(path, sha256, contents):

@@ -108,7 +108,7 @@ def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
     """Normalised over the last axes, those of ``normalized_shape``, per sample (Ba et al. 2016)."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = tuple(normalized_shape) if hasattr(normalized_shape, "__iter__") else (normalized_shape,)
     if raw(x).shape[-len(shape):] != shape or any(t is not None and t.shape != shape for t in (weight, bias)):
         raise ValueError(f"layer_norm: x of shape {x.shape}, weight and bias must end in normalized_shape {shape}")
     y = _standardise(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)

@@ -131,8 +131,10 @@ def softplus(x):
 
 def clamp(x, min=None, max=None):
     """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
+    x = floating(x) if any(isinstance(bound, (float, np.floating)) for bound in (min, max)) else x
     low, high = -np.inf if min is None else min, np.inf if max is None else max
-    return record(devices.xp.clip(x.data, min, max), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
+    bounds = (bound if bound is None else x.data.dtype.type(bound) for bound in (min, max))
+    return record(devices.xp.clip(x.data, *bounds), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
 
 
 def floating(x):

@@ -57,11 +57,10 @@ class Optimizer:
         """Update every parameter that has a gradient; ValueError where that is of another shape or dtype."""
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
         for p, _ in active:
-            g = p.grad if isinstance(p.grad, Tensor) else None
-            if g is None or g.data.shape != p.data.shape or g.data.dtype != p.data.dtype:
-                got = f"of shape {g.shape} and {g.dtype}" if g is not None else f"that is a {type(p.grad).__name__}"
-                raise ValueError(f"{type(self).__name__} got a gradient {got} for a parameter of shape {p.shape} and "
-                                 f"{p.dtype}, expected a Tensor like it")
+            g = p.grad
+            if not isinstance(g, Tensor) or (g.data.shape, g.data.dtype) != (p.data.shape, p.data.dtype):
+                got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
+                raise ValueError(f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}")
         self._update([(p.data, p.grad.data, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1

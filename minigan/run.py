@@ -90,6 +90,8 @@ class Run:
                 self._draw_training()
         if step == args.steps:
             print(f"all {step} steps are done; see {self.out / 'samples.png'}")
+            if self.signal:  # in the last step: a script's evaluation would keep whoever wants an end waiting
+                sys.exit(128 + self.signal)
             return
         resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out])
         print(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")

@@ -1,5 +1,6 @@
 """The rules of the engine: what flows back, where it is put, what is refused, and what costs nothing."""
 
+import functools
 import threading
 
 import numpy as np
@@ -319,6 +320,23 @@ def test_an_operation_of_ones_own_is_checked_like_any_other():
         x.copy_(1.0)
     with pytest.raises(RuntimeError, match="gradient of cube"):
         y.sum().backward()
+
+
+def test_a_vjp_that_is_no_plain_function_is_refused():
+    with pytest.raises(TypeError, match="got a partial as a VJP, expected a plain function: def or lambda"):
+        record(np.ones(3), (leaf(3), functools.partial(mg.ops.mul, 2)))
+    with pytest.raises(TypeError, match="got a method as a VJP"):
+        record(np.ones(3), (leaf(3), leaf(3).reshape))
+
+
+def test_a_gradient_of_another_shape_does_not_arrive():
+    x = leaf(3, 2)
+    y = record(x.data * 2, (x, lambda g: (g * 2).sum(0)))
+    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) for a tensor of shape \(3, 2\)"):
+        y.sum().backward()
+    with pytest.raises(ValueError, match=r"gradient of shape \(2,\)"):
+        mg.grad(y.sum(), x)
+    assert x.grad is None
 
 
 def test_a_vjp_with_two_arguments_gets_the_output():

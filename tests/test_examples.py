@@ -190,6 +190,14 @@ def test_latent_arithmetic_needs_a_generator_of_digits(trained):
     assert "samples look like a" in said  # two steps are not enough, and it says so
 
 
+def test_latent_arithmetic_needs_grey_images(tmp_path):
+    np.savez(tmp_path / "colour.npz", images=np.zeros((8, 16, 16, 3), np.uint8))
+    run("train_dcgan.py", "--data", "colour.npz", "--image-size", 16, "--width", 2, "--batch-size", 4, "--steps", 2,
+        folder=tmp_path)
+    said = run("latent_arithmetic.py", "runs/dcgan", "-n", 100, folder=tmp_path, expect=2)
+    assert said == "latent_arithmetic.py: runs/dcgan draws images with 3 channels, expected grey digits\n"
+
+
 def test_a_picture_of_a_graph(tmp_path):
     run("draw_graph.py", "--out", "graph.png", folder=tmp_path)
     assert (tmp_path / "graph.png").stat().st_size > 10_000

@@ -32,8 +32,13 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.server.requests.append(self.path)
         if behaviour == "missing":
             return self.send_error(404)
+        if behaviour == "dripping":  # headers, byte by byte
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nServer: ")
+            while not self.server.closing.wait(0.05):
+                self.wfile.write(b"x")
+            return None
         self.send_response(200)
-        if behaviour != "unsized":
+        if behaviour not in ("unsized", "endless"):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if behaviour == "wrong":
@@ -43,6 +48,9 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         elif behaviour == "stalling":
             self.wfile.write(content[:1000])
             self.server.closing.wait(20)
+        elif behaviour == "endless":
+            while not self.server.closing.is_set():
+                self.wfile.write(content)
         elif behaviour == "trickling":
             for i in range(400):  # never silent for as long as a timeout, and never done
                 if self.server.closing.wait(0.05):
@@ -91,12 +99,14 @@ def down():
 
 
 FAILINGS = [("missing", "404"), ("wrong", "SHA-256"), ("truncating", "ended after 299999 of 300000 bytes"),
-            ("stalling", "timed out"), ("trickling", r"\d+ bytes in \d s")]
+            ("stalling", "timed out"), ("trickling", r"\d+ bytes in \d s"), ("dripping", r"0 bytes in \d s"),
+            ("endless", "went on after .* expected at most 400000")]
 
 
 @pytest.mark.parametrize("behaviour, reason", FAILINGS)
-def test_a_bad_mirror_is_named_and_leaves_nothing_behind(tmp_path, mirror, behaviour, reason):
-    timeout = 0.5 if behaviour in ("stalling", "trickling") else PATIENT
+def test_a_bad_mirror_is_named_and_leaves_nothing_behind(tmp_path, mirror, monkeypatch, behaviour, reason):
+    monkeypatch.setattr(files, "LARGEST", 400_000)
+    timeout = 0.5 if behaviour in ("stalling", "trickling", "dripping") else PATIENT
     started = time.monotonic()
     with pytest.raises(OSError, match=rf"cannot download file \({mirror(behaviour)}: .*{reason}.*--data-dir"):
         files.download("file", [mirror(behaviour)], SHA256, tmp_path, timeout=timeout)

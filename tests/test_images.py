@@ -25,6 +25,13 @@ def read(path):
 # ---- codes
 
 
+def test_the_filters_are_lanczos_where_it_shrinks_and_hamming_where_it_grows():
+    picture = np.random.default_rng(0).integers(0, 256, (12, 12), np.uint8)
+    for size, kernel in ((5, Image.Resampling.LANCZOS), (11, Image.Resampling.LANCZOS), (13, Image.Resampling.HAMMING)):
+        expected = np.asarray(Image.fromarray(picture).resize((size, size), kernel))
+        assert np.array_equal(images.resize(picture[None, None], size)[0, 0], expected)
+
+
 def test_all_256_bytes_survive_the_way_to_floats_and_back():
     x = np.arange(256, dtype=np.uint8)
     y = images.to_float(x)

@@ -86,9 +86,9 @@ def test_layers_have_the_parameters_of_their_kind(layer, shapes):
 def test_initial_weights_fill_pytorch_s_interval():
     mg.manual_seed(0)
     for layer, fan_in in ((nn.Linear(100, 50), 100), (nn.Conv2d(4, 8, 5), 100), (nn.ConvTranspose2d(8, 4, 5), 100)):
-        largest = np.abs(layer.weight.numpy()).max()
-        bound = 1 / fan_in ** 0.5
-        assert 0.9 * bound < largest <= bound and np.abs(layer.bias.numpy()).max() <= bound
+        weight, bound = layer.weight.numpy(), 1 / fan_in ** 0.5
+        assert 0.98 * bound < weight.max() <= bound and -bound <= weight.min() < -0.98 * bound
+        assert np.abs(layer.bias.numpy()).max() <= bound
 
 
 # ---- states --------------------------------------------------------------------------------------------------------

@@ -647,6 +647,17 @@ def test_two_processes_do_not_train_in_one_directory(tmp_path):
     next(iter(session(tmp_path)))
 
 
+def test_a_signal_in_the_last_step_ends_the_script_when_all_is_drawn(tmp_path):
+    these = session(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        for step in these:
+            these.log(loss=0)
+            if step == 4:
+                signal.raise_signal(signal.SIGINT)
+    assert stop.value.code == 130 and (tmp_path / "losses.png").exists()
+    assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 4
+
+
 def test_the_last_pictures_do_not_come_before_the_last_checkpoint(tmp_path, monkeypatch):
     """Drawing is the one thing at the end that may fail, say for want of space: the training must be safe by then."""
     monkeypatch.setattr(mg.images, "save_gif", lambda *args: 1 / 0)

@@ -41,6 +41,18 @@ def test_scalars_never_change_a_dtype(operation, scalar, dtype):
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("low", [0, 0.5, np.float64(0.5), np.float32(0.5), None, True])
+def test_bounds_never_change_a_dtype_but_integers_are_clamped_to_fractions_as_floats(low):
+    for dtype in (F32, F64):
+        x = mg.tensor(array(3, dtype=dtype), requires_grad=True)
+        y = x.clamp(low, np.float64(2))
+        y.sum().backward()
+        assert y.dtype == x.grad.dtype == dtype
+    fractional = isinstance(low, (float, np.floating))
+    got = mg.tensor(np.arange(4)).clamp(low, 2)
+    assert got.dtype == (F32 if fractional else I64) and got.numpy().tolist() == [low or 0, 1, 2, 2]
+
+
 @pytest.mark.parametrize("a, b, expected", [
     (F32, F64, F64), (F64, F32, F64), (I64, F32, F32), (F32, I64, F32), (I64, F64, F64), (I64, I64, I64),
     (np.int32, I64, I64), (np.uint8, I64, I64), (BOOL, F32, F32), (BOOL, I64, I64), (np.uint8, BOOL, np.uint8),
