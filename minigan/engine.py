@@ -167,8 +167,8 @@ def _walk(outputs, gs, targets, create_graph):
                         if parent in useful and d is not None:
                             deliver(parent, d)
     for node, g in arrived.items():
-        if node.leaf and (x := node.leaf()) is not None and g.data.shape != x.data.shape:
-            raise ValueError(f"a VJP gave a gradient of shape {g.data.shape} for a tensor of shape {x.data.shape}")
+        if node.leaf and (x := node.leaf()) is not None and (g.shape, g.dtype) != (x.shape, x.dtype):
+            raise ValueError(f"a VJP gave a gradient {g.shape} {g.dtype} for a tensor {x.shape} {x.dtype}")
     return {node: g for node, g in arrived.items() if node in targets}
 
 

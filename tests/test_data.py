@@ -473,8 +473,8 @@ def test_crops_resume_to_the_same_bits(taken):
         assert next(batches).tobytes() == next(resumed).tobytes()
 
 
-@pytest.mark.parametrize("crop, message", [(7, "crop is 7, expected a whole number from 1 to the images' 6"), (0, "crop is 0"),
-                                           (2.0, "crop is 2.0")])
+@pytest.mark.parametrize("crop, message", [(7, "crop is 7, expected a whole number from 1 to the images' 6"),
+                                           (0, "crop is 0"), (2.0, "crop is 2.0")])
 def test_a_crop_that_the_images_do_not_hold_is_refused(crop, message):
     with pytest.raises(ValueError, match=message):
         data.Batches(located(6, 9), 2, crop=crop)
@@ -498,7 +498,8 @@ GOOD = data.Batches(bytes_of(10, 1, 2, 2), 5).state_dict()
 
 @pytest.mark.parametrize("change, message", [
     ({"images": 11}, "images 11, expected 10"), ({"batch_size": 2}, "batch_size 2, expected 5"),
-    ({"checksum": 0}, "checksum 0, expected"), ({"position": 3}, "position 3"), ({"position": 15}, "position 15"), ({"epoch": -1}, "epoch -1"),
+    ({"checksum": 0}, "checksum 0, expected"), ({"position": 3}, "position 3"), ({"position": 15}, "position 15"),
+    ({"epoch": -1}, "epoch -1"),
     ({"epoch": None}, "epoch None"), ({"generator": None}, "PCG64"), ({"generator": {}}, "PCG64"),
     ({"generator": {**GOOD["generator"], "bit_generator": "MT19937"}}, "PCG64"),
     ({"generator": {**GOOD["generator"], "state": {"state": -1, "inc": 1}}}, "PCG64"),

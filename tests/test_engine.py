@@ -332,9 +332,9 @@ def test_a_vjp_that_is_no_plain_function_is_refused():
 def test_a_gradient_of_another_shape_does_not_arrive():
     x = leaf(3, 2)
     y = record(x.data * 2, (x, lambda g: (g * 2).sum(0)))
-    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) for a tensor of shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"gradient \(2,\) float64 for a tensor \(3, 2\) float64"):
         y.sum().backward()
-    with pytest.raises(ValueError, match=r"gradient of shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"gradient \(2,\) float64"):
         mg.grad(y.sum(), x)
     assert x.grad is None
 
