@@ -88,11 +88,12 @@ def logits_grad(case):
     return x, target, case.normal(*x.shape if reduction == "none" else ()), reduction
 
 
-# name -> (draw the arguments, how many terms the sums have)
+# name -> (draw the arguments, how many terms the sums have, times sixteen for the convolutions: Winograd's transforms
+# add up to four numbers before and after the products, and may lose two bits)
 KERNELS = {
-    "conv2d": (any_convolution, lambda x, w, *_: w[0].size),
-    "conv_transpose2d": (transposed, lambda x, w, *_: w[:, 0].size),
-    "conv2d_weight_grad": (weight_grad, lambda x, g, *_: g[:, 0].size),
+    "conv2d": (any_convolution, lambda x, w, *_: 16 * w[0].size),
+    "conv_transpose2d": (transposed, lambda x, w, *_: 16 * w[:, 0].size),
+    "conv2d_weight_grad": (weight_grad, lambda x, g, *_: 16 * g[:, 0].size),
     "channel_sum": (lambda case: (image(case),), lambda x: x[:, 0].size),
     "add_bias": (biased, lambda *_: 1),
     "batch_norm_statistics": (statistics, lambda x, *_: x[:, 0].size),
