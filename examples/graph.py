@@ -5,6 +5,7 @@ in a column, places lie near the mean of those that they are joined with (Sugiya
 that crosses a column takes a place in it like a box does.
 """
 
+import numbers
 from collections import Counter
 from pathlib import Path
 
@@ -65,13 +66,19 @@ def _ancestors(records, loss):
     for y, edges in reversed(records):
         if (key := _key(y)) in tensors:
             inputs = [x for group, _ in edges for x in (group if type(group) is tuple else (group,)) if x is not None]
-            name = edges[0][1].__qualname__.split(".", 1)[0].lstrip("_")
             tensors.update((_key(x), x) for x in inputs)
-            operations[key] = SYMBOLS.get(name, name), [_key(x) for x in inputs]
+            operations[key] = _symbol(edges[0][1]), [_key(x) for x in inputs]
             columns.update((_key(x), max(columns.get(_key(x), 0), columns[key] + 1)) for x in inputs)
     if not operations:
         raise ValueError(f"the loss, {loss!r:.60}, was not computed inside this trace")
     return tensors, dict(reversed(operations.items())), columns  # oldest first: the first input will stand on top
+
+
+def _symbol(vjp):
+    """What stands for the operation that this VJP belongs to: its sign or its name; for a power also the exponent."""
+    name = vjp.__qualname__.split(".", 1)[0].lstrip("_")
+    exponent = vjp.__closure__[vjp.__code__.co_freevars.index("p")].cell_contents if name == "pow" else None
+    return SYMBOLS.get(name, name) + (f" {exponent:g}" if isinstance(exponent, numbers.Real) else "")
 
 
 def _card(name, t, grad):

@@ -108,6 +108,14 @@ def network():
     return t, loss
 
 
+def test_a_power_is_drawn_with_its_exponent():
+    x, p = mg.tensor(1.5, requires_grad=True), mg.tensor(2.0, requires_grad=True)
+    with graph.trace() as t:
+        loss = x ** 3 + x ** -0.5 + x ** p
+    symbols = [symbol for symbol, _ in graph._ancestors(t.records, loss)[1].values()]
+    assert sorted(symbols) == ["**", "** -0.5", "** 3", "+", "+"]
+
+
 def second_order():
     x = mg.tensor(1.5, requires_grad=True)
     with graph.trace() as t:
