@@ -26,7 +26,8 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
     f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs: float64 Tensors or arrays
     (or one of them), away from kinks. order: 1, 2 for gradients of gradients, ... directions: how many random pairs
     (u, v) per input. A difference passes if at most atol + rtol * (size of the terms), so both sides may be tiny.
-    Raises TypeError for inputs that are not float64: float32 has no digits left for a difference.
+    Raises TypeError for inputs that are not float64: float32 has no digits left for a difference; as any backward pass,
+    ValueError for a gradient of another shape or dtype than its input's.
     """
     inputs = [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
     for i, x in enumerate(inputs):

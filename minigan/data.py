@@ -210,9 +210,7 @@ class Batches:
         if crop is not None and not (isinstance(crop, (int, np.integer)) and 1 <= crop <= min(images.shape[2:])):
             raise ValueError(f"crop is {crop!r}, expected a whole number from 1 to the images' {min(images.shape[2:])}")
         self.images, self.labels, self.batch_size, self.epoch = images, labels, batch_size, 0
-        self.crop, self.flip, self.checksum = crop, flip, 0
-        for image in images:  # one at a time: they may be a view
-            self.checksum = zlib.crc32(np.ascontiguousarray(image), self.checksum)
+        self.crop, self.flip, self.checksum = crop, flip, zlib.crc32(np.ascontiguousarray(images))
         self._begin_epoch(np.random.Generator(np.random.PCG64(seed)))
 
     def _begin_epoch(self, generator):

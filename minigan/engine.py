@@ -126,7 +126,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False):
     """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of Tensors.
 
     outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the same, None for scalars.
-    create_graph: record the pass, to differentiate its results. An input on which no output depends gets None.
+    create_graph: record the pass, to differentiate it again. None is for an input without influence; no .grad changes.
     """
     outputs, inputs, gs = (list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs))
     gs = gs * len(outputs) if grad_outputs is None else gs

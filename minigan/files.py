@@ -91,22 +91,11 @@ def _receive(url, file, timeout):
 
     A thread of its own reads, for whoever waits for a server's next line waits as long as that server likes.
     """
-    received, failed, given_up, began = [0], [], threading.Event(), time.monotonic()
+    failed, given_up, began = [], threading.Event(), time.monotonic()
 
     def read():
         try:
-            with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-                total = int(response.headers.get("Content-Length", -1))
-                while received[0] != total and (chunk := response.read1(CHUNK)):  # read() waits for a full chunk
-                    file.write(chunk)
-                    received[0] += len(chunk)
-                    if received[0] > LARGEST:
-                        raise OSError(f"went on after {received[0]} bytes, expected at most {LARGEST}")
-                    if sys.stderr.isatty():
-                        end = "\n" if received[0] == total else "\r"
-                        print(f"{url}: {received[0] / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
-                if received[0] < total:
-                    raise OSError(f"ended after {received[0]} of {total} bytes")
+            _copy(url, file, timeout)
         except Exception as error:
             if not given_up.is_set():
                 failed.append(error)
@@ -115,11 +104,28 @@ def _receive(url, file, timeout):
     reader.start()
     while reader.is_alive():
         reader.join(0.1)
-        if (seconds := time.monotonic() - began) > timeout + received[0] / SLOWEST and reader.is_alive():
+        received, seconds = file.tell(), time.monotonic() - began
+        if seconds > timeout + received / SLOWEST and reader.is_alive():
             given_up.set()
-            raise TimeoutError(f"{received[0]} bytes in {seconds:.0f} s")
+            raise TimeoutError(f"{received} bytes in {seconds:.0f} s")
     if failed:
         raise failed.pop()  # kept, it would keep its traceback, and that the open socket
+
+
+def _copy(url, file, timeout):
+    """The same, for as long as the server says something within each `timeout`."""
+    with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
+        total, received = int(response.headers.get("Content-Length", -1)), 0
+        while received != total and (chunk := response.read1(CHUNK)):  # what is there: read() waits for a full chunk
+            file.write(chunk)
+            received += len(chunk)
+            if received > LARGEST:
+                raise OSError(f"went on after {received} bytes, expected at most {LARGEST}")
+            if sys.stderr.isatty():
+                end = "\n" if received == total else "\r"
+                print(f"{url}: {received / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
+        if received < total:
+            raise OSError(f"ended after {received} of {total} bytes")
 
 
 def _mismatch(path, sha256, contents):

@@ -132,9 +132,9 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
     As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable: one small matrix per
     axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
     """
-    both = (size is None) == (scale_factor is None)
     size, factors = (v if isinstance(v, (tuple, list)) else (v, v) for v in (size, scale_factor))
-    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or both or len(size) != 2 or len(factors) != 2:
+    one, pairs = (None in size) != (None in factors), len(size) == len(factors) == 2
+    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or not (one and pairs):
         raise ValueError(f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {factors}; expected "
                          "(N, C, H, W), nearest or bilinear, and one of size and scale_factor, a number or a pair")
     n, c, h, w = x.shape

@@ -283,7 +283,7 @@ def convolve(operation, a, b, sizes, lines):
 
     sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
     """
-    (_, _, h, w), (pad_h, pad_w) = sizes[:4], sizes[11:]
+    (_, _, h, w), (pad_h, pad_w) = sizes[:4], sizes[11:]  # gemm.cuh adds -2^30 to the place of what is nowhere
     if max(sizes) >= 2 ** 31 or max(h + 2 * pad_h, w + 2 * pad_w) >= 2 ** 30 or 0 in sizes[:9]:
         raise ValueError(f"{operation}: sizes, strides and paddings {sizes}, expected them below 2^31, padded images "
                          "below 2^30, no size 0")

@@ -88,12 +88,17 @@ def logits_grad(case):
     return x, target, case.normal(*x.shape if reduction == "none" else ()), reduction
 
 
-# name -> (draw the arguments, how many terms the sums have, times sixteen for the convolutions: Winograd's transforms
-# add up to four numbers before and after the products, and may lose two bits)
+def convolved(terms):
+    """As many terms; of 4x4 layers sixteen times: Winograd's transforms add up to four numbers before and after the
+    products, and may lose two bits."""
+    return lambda a, b, *rest: terms(a, b) * (16 if (4, 4) in (b.shape[2:], rest[0]) else 1)
+
+
+# name -> (draw the arguments, how many terms the sums have)
 KERNELS = {
-    "conv2d": (any_convolution, lambda x, w, *_: 16 * w[0].size),
-    "conv_transpose2d": (transposed, lambda x, w, *_: 16 * w[:, 0].size),
-    "conv2d_weight_grad": (weight_grad, lambda x, g, *_: 16 * g[:, 0].size),
+    "conv2d": (any_convolution, convolved(lambda x, w: w[0].size)),
+    "conv_transpose2d": (transposed, convolved(lambda x, w: w[:, 0].size)),
+    "conv2d_weight_grad": (weight_grad, convolved(lambda x, g: g[:, 0].size)),
     "channel_sum": (lambda case: (image(case),), lambda x: x[:, 0].size),
     "add_bias": (biased, lambda *_: 1),
     "batch_norm_statistics": (statistics, lambda x, *_: x[:, 0].size),
