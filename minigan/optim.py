@@ -11,7 +11,7 @@ import numpy as np
 
 from . import devices
 from .engine import Tensor
-from .nn import Buffer
+from .module import Buffer
 
 
 class Optimizer:

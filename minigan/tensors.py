@@ -73,7 +73,7 @@ def duplicate(x, memo=None):
         raise RuntimeError(f"the output of {x.node.name} cannot be deep-copied, only leaves can; use detach()")
     y = object.__new__(type(x))
     Tensor.__init__(y, x.data, x.requires_grad)
-    y.data = x.data.copy("K")  # where x lies, which need not be the device: see nn.Count
+    y.data = x.data.copy("K")  # where x lies, which need not be the device: see module.Count
     return y
 
 

@@ -28,7 +28,7 @@ FLOORS = [
     {"tensors", "rng", "ops"},
     {"conv", "activation", "norm", "loss"},
     {"functional"},
-    {"nn", "init"},
+    {"module", "nn", "init"},
     {"optim", "check", "graph"},
     set(),  # the tools
     {"models"},
