@@ -50,7 +50,7 @@ def parse(argv=None):
     parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
     add("--image-size", "pixels a side that the networks see", arguments.at_least(1))
     add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256", arguments.at_least(1))
-    add("--flip", "mirror images by chance", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror images by chance")
     add("--generator", "residual, or a U-Net", default="resnet", choices=GENERATORS)
     add("--width", "feature maps of a generator's first layer", arguments.at_least(1))
     add("--blocks", "residual blocks of a generator; the paper's for 128 pixels is 6", arguments.at_least(0))
