@@ -1,8 +1,8 @@
 /* Convolution:
    y[p, q, n, k] = sum over r, s, c of x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c] w[k, r, s, c].
 
-   x (H, W, N, C), w (K, R, S, C), y (P, Q, N, K), as they lie in memory; x is zero outside. Rungs: naive, tiled,
-   tensor. As a matrix product (an implicit GEMM) it has P Q N rows (pixels), K columns, and R S C steps. */
+   x (H, W, N, C), w (K, R, S, C), y (P, Q, N, K), as they lie in memory; x is zero outside. Rungs: naive, shared,
+   tiled, tensor. As a matrix product (an implicit GEMM) it has P Q N rows (pixels), K columns, and R S C steps. */
 #include "common.cuh"
 #include "gemm.cuh"
 
@@ -26,6 +26,47 @@ __global__ void conv2d_naive(const T* __restrict__ x,   // (H, W, N, C)
                 sum += x[((h * d.W + v) * d.N + n) * d.C + c] * w[((k * d.R + r) * d.S + s) * d.C + c];
         }
     y[i] = sum;
+}
+
+/* shared: a block of 16 x 16 threads computes 16 pixels of 16 maps. They all need the same 16 windows and the same 16
+   filters, so the block reads these together, 16 steps (r, s, c) at a time, into shared memory; neighbouring threads
+   read neighbouring channels, which is coalesced. Each number that is read serves 16 threads: 15 of 16 loads from global
+   memory are gone. What is busy now is shared memory, with two loads for each multiplication, and the addresses, which
+   are computed anew for every number. That should gain a factor of two to five over naive. */
+template <typename T>
+__global__ void __launch_bounds__(256)
+conv2d_shared(const T* __restrict__ x,                  // (H, W, N, C)
+              const T* __restrict__ w,                  // (K, R, S, C)
+              T* __restrict__ y,                        // (P, Q, N, K)
+              Conv d) {
+    constexpr unsigned TILE = 16;
+    __shared__ T windows[TILE][TILE];                   // 16 pixels x 16 steps
+    __shared__ T filters[TILE][TILE + 1];               // 16 maps x 16 steps; with 16 columns a half warp that reads one
+                                                        // column, a number of each map, would meet in two banks
+    const unsigned pixels = d.P * d.Q * d.N;
+    const unsigned steps = d.R * d.S * d.C;
+    const unsigned m = blockIdx.x * TILE + threadIdx.y; // the pixel whose window this thread helps to read
+    const int n = m % d.N;
+    const int q = m / d.N % d.Q;
+    const int p = m / d.N / d.Q;
+    const unsigned map = blockIdx.y * TILE + threadIdx.y;
+    T sum = 0;
+    for (unsigned first = 0; first < steps; first += TILE) {
+        const unsigned step = first + threadIdx.x;
+        const int c = step % d.C;
+        const int s = step / d.C % d.S;
+        const int r = step / d.C / d.S;
+        const int h = p * d.stride_h + r - d.pad_h;
+        const int v = q * d.stride_w + s - d.pad_w;
+        const bool inside = m < pixels && step < steps && h >= 0 && h < d.H && v >= 0 && v < d.W;
+        windows[threadIdx.y][threadIdx.x] = inside ? x[((h * d.W + v) * d.N + n) * d.C + c] : T(0);
+        filters[threadIdx.y][threadIdx.x] = map < d.K && step < steps ? w[map * steps + step] : T(0);
+        __syncthreads();                                // both tiles are complete
+        for (unsigned i = 0; i < TILE; ++i) sum += windows[threadIdx.y][i] * filters[threadIdx.x][i];
+        __syncthreads();                                // every thread has read them: they may be overwritten
+    }
+    const unsigned k = blockIdx.y * TILE + threadIdx.x;
+    if (m < pixels && k < d.K) y[m * d.K + k] = sum;    // neighbouring threads write neighbouring maps
 }
 
 // Row m = (p Q + q) N + n, column k; step (r - r0, s - s0, c) of the taps that reach the image from this tile: at 4x4

@@ -16,11 +16,13 @@ from . import launch as device
 from .launch import Out, launch
 
 # kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function <operation>_<rung>.
-BOTH, ALL = ("naive", "tiled"), ("naive", "tiled", "tensor")
+ALL = ("naive", "shared", "tiled", "tensor")
+BOTH = ("naive", "tiled")
+PRODUCT = ("naive", "tiled", "tensor")  # of the convolutions that are matrix products; conv2d explains the way there
 LADDERS = {
     "conv2d.cu": {"conv2d": ALL, "conv2d_taps": ("tiled",)},
-    "conv_transpose2d.cu": {"conv_transpose2d": ALL, "conv_transpose2d_taps": ("tiled",)},
-    "conv2d_weight_grad.cu": {"conv2d_weight_grad": ALL},
+    "conv_transpose2d.cu": {"conv_transpose2d": PRODUCT, "conv_transpose2d_taps": ("tiled",)},
+    "conv2d_weight_grad.cu": {"conv2d_weight_grad": PRODUCT},
     "channels.cu": {"add_bias": BOTH, "channel_sum": BOTH},
     "batch_norm.cu": {"batch_norm_statistics": BOTH, "batch_norm_statistics_merge": ("tiled",),
                       "batch_norm_forward": BOTH, "batch_norm_grad_sums": BOTH, "batch_norm_grad": BOTH},
@@ -49,10 +51,10 @@ tf32 = True
 
 @contextlib.contextmanager
 def rung(name):
-    """``with rung("tiled"):`` takes that rung of every ladder inside, or the top of a ladder that ends below it.
+    """``with rung("tiled"):`` takes that rung of every ladder inside; of one that lacks it, the nearest rung below.
 
-    name: "naive", "tiled" or "tensor", or None for the usual choice; ValueError for another. MINIGAN_RUNG does the same
-    for a process. Device cpu has no rungs.
+    name: "naive", "shared" (of conv2d alone), "tiled" or "tensor", or None for the usual choice; ValueError for
+    another. MINIGAN_RUNG does the same for a process. Device cpu has no rungs.
     """
     before = forced.set(_known(name, "rung"))
     try:
@@ -69,13 +71,15 @@ def set_tf32(flag):
 
 def choose(operation, dtype):
     """The rung that was forced, else the highest that serves this dtype on this GPU."""
-    rungs, name = RUNGS[operation], forced.get() or everywhere
-    if name not in rungs:
-        tensor = rungs == ALL and dtype == np.float32 and tf32 and device.generation() >= 80
-        return "tensor" if tensor else "tiled"
-    if name == "tensor" and dtype != np.float32:
+    rungs = RUNGS[operation]
+    name = forced.get() or everywhere
+    if name is None:
+        has_tensor_cores = dtype == np.float32 and tf32 and device.generation() >= 80
+        return "tensor" if "tensor" in rungs and has_tensor_cores else "tiled"
+    if name == "tensor" and name in rungs and dtype != np.float32:
         raise ValueError(f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}")
-    return name
+    not_above = ALL[:ALL.index(name) + 1]
+    return next((each for each in reversed(not_above) if each in rungs), rungs[0])
 
 
 def kind(operation, args, length=0):
@@ -212,6 +216,7 @@ def total(operation, args, scale, n):
 
 CONV = np.dtype([(name, np.int32) for name in "N C H W K P Q R S stride_h stride_w pad_h pad_w".split()])
 MULTIPROCESSORS = 132  # of an H200
+SHARED_TILE = 16  # pixels, and maps, of a block of the shared rung
 
 
 # Which tile a product gets: the first row that fits it. (Its rows, its columns, how many of a block's warps lie below
@@ -288,10 +293,14 @@ def convolve(operation, a, b, sizes, lines):
         raise ValueError(f"{operation}: sizes, strides and paddings {sizes}, expected them below 2^31, padded images "
                          "below 2^30, no size 0")
     xp, (rung, t, _), (product, shape) = device.xp, kind(operation, [a, b]), _product(operation, *sizes)
-    if rung != "naive" and (apart := _apart(operation, b, *sizes)):
+    if rung in ("tiled", "tensor") and (apart := _apart(operation, b, *sizes)):
         return _by_taps(operation, a, *apart, sizes, xp.empty(shape, a.dtype), t)
     y, conv = xp.empty(shape, a.dtype), np.array(sizes, CONV)
-    if rung == "naive" or product[3] > 65535:  # no grid has so many phases
+    if rung == "shared" and product[1] <= SHARED_TILE * 65535:  # no grid is higher
+        grid = (ceil(product[0], SHARED_TILE), ceil(product[1], SHARED_TILE))
+        run(operation, rung, (t,), grid, (SHARED_TILE, SHARED_TILE), [a, b, Out(y), conv])
+        return y
+    if rung in ("naive", "shared") or product[3] > 65535:  # no grid has so many phases
         run(operation, "naive", (t,), (ceil(y.size, THREADS),), (THREADS,), [a, b, Out(y), conv])
         return y
     widths = tuple(CHUNK[t] if n % CHUNK[t] == 0 and address(array) % 16 == 0 else 1 for array, n in lines)
@@ -336,9 +345,9 @@ def _by_taps(operation, a, weight, product, sizes, y, t):
 def _templates(operation, rung, t):
     """All template arguments of a kernel for one dtype."""
     widths = (1, CHUNK[t])
-    if rung == "naive" or RUNGS[operation] == ("tiled",):  # a second pass
+    if rung in ("naive", "shared") or RUNGS[operation] == ("tiled",):  # a second pass
         return [(t,)]
-    if RUNGS[operation] != ALL:
+    if "tensor" not in RUNGS[operation]:
         return [(t, v) for v in widths]
     if rung == "tensor" and t != "float":
         return []
@@ -351,4 +360,5 @@ for _file, _operations in LADDERS.items():
     device.instantiations[_file] = [f"{operation}_{rung}<{', '.join(map(str, template))}>"
                                     for operation, rungs in _operations.items() for rung in rungs for t in CHUNK
                                     for template in _templates(operation, rung, t)]
-    device.instantiations[_file] += [f"sum_parts_tiled<{t}>" for t in CHUNK if ALL in _operations.values()]
+    if any("tensor" in rungs for rungs in _operations.values()):
+        device.instantiations[_file] += [f"sum_parts_tiled<{t}>" for t in CHUNK]

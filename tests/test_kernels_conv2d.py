@@ -1,12 +1,16 @@
-"""The convolution's CUDA kernels, naive, tiled and tensor."""
+"""The convolution's CUDA kernels, naive, shared, tiled and tensor."""
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import convolutions
-from convolutions import check, ran, rungs
+from convolutions import check, ran
+from minigan import launch
 from on_device import seeds
 from strategies import cases, dcgan_convolution, fixed_case, layouts
+
+rungs = convolutions.rungs | st.sampled_from((("shared", np.float32), ("shared", np.float64)))
 
 
 @settings(max_examples=60)
@@ -58,6 +62,31 @@ def test_the_largest_tiles(kernel, images, weight):
         assert ran(check("conv2d", arguments)) == [kernel]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("image, weight", [
+    ((3, 5, 7, 5), (17, 3, 3)), ((1, 16, 4, 4), (16, 1, 1)), ((2, 1, 9, 8), (1, 4, 5))])
+def test_the_shared_rung_at_the_edges_of_its_tiles_of_16(image, weight, dtype):
+    """Pixels, maps and steps that 16 does not divide, that it divides exactly, and fewer than 16 of each."""
+    case, (k, *taps) = fixed_case(12), weight
+    arguments = [case.normal(*image), case.normal(k, image[1], *taps), (2, 1), (1, 2)]
+    ctype = "float" if dtype == np.float32 else "double"
+    assert ran(check("conv2d", arguments, dtype, "shared")) == [f"conv2d_shared<{ctype}>"]
+
+
+def test_the_shared_rung_reads_a_sixteenth_of_what_naive_reads_and_its_loop_has_no_bank_conflicts():
+    case = fixed_case(13)
+    arguments = [np.float32(case.normal(2, 16, 8, 8)), np.float32(case.normal(32, 16, 3, 3)), (1, 1), (0, 0)]
+    requests = {}
+    for rung in ("naive", "shared"):
+        with launch.trace(counting=True) as launches:
+            convolutions.run("conv2d", arguments, rung, 0, host=True)
+        lines = launches[0].report.lines
+        requests[rung] = sum(line.requests for line in lines if line.space == "global")
+    assert requests["shared"] < requests["naive"] / 12
+    loop = max((line for line in lines if line.space == "shared"), key=lambda line: line.requests)
+    assert loop.cost == loop.ideal > 1000
+
+
 @pytest.mark.parametrize("rung", ["tiled", "tensor"])
 def test_a_tile_that_lies_in_one_row_of_a_wide_image(rung):
     """Which taps it meets depends on where in the row it lies, and on the stride along the row."""
@@ -78,7 +107,7 @@ def test_a_long_sum_is_cut_into_parts(rung, dtype):
     assert first.grid[1] > 1 and second.name.startswith("conv2d.cu:sum_parts_tiled<")
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+@pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
 def test_the_same_bits_whatever_the_schedule(rung):
     case = fixed_case(3)
     for c in (3, 32):
@@ -107,7 +136,7 @@ def test_tf32_rounds_to_nearest_with_ties_away_from_zero():
     np.testing.assert_array_equal(y.ravel(), expected)
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+@pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
 def test_a_nan_spreads_as_in_the_loops(rung):
     arguments = [np.ones((2, 4, 7, 6), np.float32), np.ones((5, 4, 3, 3), np.float32), (2, 1), (1, 1)]
     convolutions.a_nan_spreads_as_in_the_loops("conv2d", arguments, rung)
@@ -121,7 +150,7 @@ def test_the_tensor_loop_has_no_bank_conflicts():
         assert conflicts == 0 and turns > 100
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
+@pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
 def test_whole_numbers_come_out_exact(rung):
     case = fixed_case(10)
     for c in (3, 8):

@@ -66,7 +66,7 @@ REFUSED = {
     "a huge array": (lambda: leaky(x=np.broadcast_to(X[:1], 2 ** 31)), ValueError, "2147483648"),
     "a strided array": (lambda: leaky(x=np.zeros((4, 4), np.float32)[:, :2]), ValueError, "(16, 4) (4, 2)"),
     "float64 on tensor cores": (lambda: forced("tensor", np.float64), ValueError, "conv2d tensor float64"),
-    "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, tiled, tensor"),
+    "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, shared, tiled, tensor"),
     "a size beyond int": (lambda: stretched(2 ** 31), ValueError, "conv2d 2147483648 2^31"),
     "a padded image beyond half of that": (lambda: padded(2 ** 29), ValueError, "conv2d 536870912 2^30"),
     "no images": (lambda: empty("conv2d", normal(5, 3, 2, 2), (1, 1), (0, 0)), ValueError, "conv2d size 0"),
@@ -184,16 +184,17 @@ def test_every_architecture_has_room_for_every_tile():
 # ---- which rung ----------------------------------------------------------------------------------------------------
 
 def rungs_of(launches):
-    return [re.search(r"_(naive|tiled|tensor)<", row.name)[1] for row in launches]
+    return [re.search(r"_(naive|shared|tiled|tensor)<", row.name)[1] for row in launches]
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
-def test_a_forced_rung_is_taken_or_the_top_of_a_shorter_ladder(rung):
+@pytest.mark.parametrize("rung, of_two", [
+    ("naive", "naive"), ("shared", "naive"), ("tiled", "tiled"), ("tensor", "tiled")])
+def test_a_forced_rung_is_taken_or_the_nearest_one_below(rung, of_two):
     x, w = normal(2, 3, 6, 6), normal(4, 3, 3, 3)
     with launch.trace() as launches, mg.rung(rung):
         cuda.conv2d(x, w, (1, 1), (1, 1))
         cuda.leaky_relu(x, 0.2)
-    assert (rungs_of(launches)[0], rungs_of(launches)[-1]) == (rung, "naive" if rung == "naive" else "tiled")
+    assert (rungs_of(launches)[0], rungs_of(launches)[-1]) == (rung, of_two)
 
 
 def test_rungs_by_dtype_and_set_tf32(monkeypatch):

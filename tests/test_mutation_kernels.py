@@ -40,8 +40,10 @@ TESTS = {"common.cuh": MEMORY + CONVOLUTIONS, "memory.cuh": MEMORY, "gemm.cuh": 
          "conv2d.cu": CONVOLUTIONS[::3], "conv_transpose2d.cu": CONVOLUTIONS[1::2],
          "conv2d_weight_grad.cu": CONVOLUTIONS[2:], "adam.cu": MEMORY[:1], "batch_norm.cu": MEMORY[1:2],
          "channels.cu": MEMORY[2:], "leaky_relu.cu": MEMORY[2:], "bce_with_logits.cu": MEMORY[2:]}
-RUNGS = ("naive", "tiled"), (("naive", np.float32), ("naive", np.float64), ("tiled", np.float32), ("tiled", np.float64),
-                             ("tensor", np.float32))
+PRODUCTS = (("naive", np.float32), ("naive", np.float64), ("tiled", np.float32), ("tiled", np.float64),
+            ("tensor", np.float32))
+RUNGS = {module: PRODUCTS for module in CONVOLUTIONS} | {module: ("naive", "tiled") for module in MEMORY}
+RUNGS[test_kernels_conv2d] = PRODUCTS + (("shared", np.float32), ("shared", np.float64))
 FORK = multiprocessing.get_context("fork")
 CASES = 40      # fixed ones, of each test that Hypothesis drives
 SECONDS = 10    # of processor time for one check: a mutant that takes more never ends
@@ -142,7 +144,7 @@ def sample(count):
 def drawn(name, seed, module):
     """What Hypothesis would draw for a parameter of a test."""
     case = fixed_case(1000 * seed + sum(name.encode()))
-    return {"case": case, "seed": seed, "rung": case.of(*RUNGS[module in CONVOLUTIONS]), "dtype": case.of(*DTYPES),
+    return {"case": case, "seed": seed, "rung": case.of(*RUNGS[module]), "dtype": case.of(*DTYPES),
             "lanes": 2 ** case.choose(0, 5), "band": case.of(1, 4, 33, 90)}.get(name, case.of(*LAYOUTS))
 
 

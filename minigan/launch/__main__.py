@@ -97,7 +97,8 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.error = lambda message: sys.exit(f"{parser.prog}: {message}")  # in one sentence, without the usage
     parser.add_argument("kernel", choices=[name for name in ladder.RUNGS if hasattr(reference, name)])
-    parser.add_argument("--rung", help="naive, tiled or tensor (default: the one that training would take)")
+    parser.add_argument("--rung", help="naive, shared (of conv2d alone), tiled or tensor (default: the one "
+                        "that training would take)")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     args = parser.parse_args(argv)
     if args.rung and args.rung not in ladder.RUNGS[args.kernel]:

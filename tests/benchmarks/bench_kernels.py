@@ -85,6 +85,11 @@ def product_times(case, gpu, row, resources):
     times = {"memory": row.bytes / gpu.bandwidth, "arithmetic": case.flops / (peak * used)}
     if "_naive<" in row.name:  # two numbers from the first-level cache, which is that memory too, per multiplication
         times["loads"] = 4 * case.flops / (shared * used)
+        if case.operation == "conv2d":  # a warp reads 32 filters: 32 sectors, 8 turns, where x is one number, 1 turn
+            times["loads"] *= (8 + 1) / 2
+    elif "_shared<" in row.name:  # two numbers per multiplication; one of 16 times comes from the second-level cache
+        times["shared memory"] = 4 * case.flops / (shared * used)
+        times["second-level cache"] = 4 * case.flops / 16 / (L2_BANDWIDTH * used)
     else:
         (rows, columns), once, again = tile_bytes(row)
         flops = case.flops * row.grid[0] * row.grid[2] * rows * columns / (row.results / row.grid[1])
