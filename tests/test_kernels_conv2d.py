@@ -64,9 +64,9 @@ def test_the_largest_tiles(kernel, images, weight):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("image, weight", [
-    ((3, 5, 7, 5), (17, 3, 3)), ((1, 16, 4, 4), (16, 1, 1)), ((2, 1, 9, 8), (1, 4, 5))])
+    ((3, 5, 7, 5), (17, 3, 3)), ((1, 16, 4, 4), (16, 1, 1)), ((2, 1, 9, 8), (1, 4, 5)), ((1, 17, 3, 3), (2, 1, 1))])
 def test_the_shared_rung_at_the_edges_of_its_tiles_of_16(image, weight, dtype):
-    """Pixels, maps and steps that 16 does not divide, that it divides exactly, and fewer than 16 of each."""
+    """Pixels, maps and steps that 16 does not divide, that it divides exactly, one more, and fewer than 16 of each."""
     case, (k, *taps) = fixed_case(12), weight
     arguments = [case.normal(*image), case.normal(k, image[1], *taps), (2, 1), (1, 2)]
     ctype = "float" if dtype == np.float32 else "double"
@@ -140,6 +140,9 @@ def test_tf32_rounds_to_nearest_with_ties_away_from_zero():
 def test_a_nan_spreads_as_in_the_loops(rung):
     arguments = [np.ones((2, 4, 7, 6), np.float32), np.ones((5, 4, 3, 3), np.float32), (2, 1), (1, 1)]
     convolutions.a_nan_spreads_as_in_the_loops("conv2d", arguments, rung)
+    centre = [np.ones((2, 3, 7, 6), np.float32), np.ones((5, 3, 3, 3), np.float32), (1, 1), (0, 0)]
+    centre[0][0, 0, 3, 2] = np.nan  # it lies below a window, at the step after the last, 27
+    convolutions.a_nan_spreads_as_in_the_loops("conv2d", centre, rung)
 
 
 def test_the_tensor_loop_has_no_bank_conflicts():

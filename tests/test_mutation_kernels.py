@@ -95,6 +95,8 @@ EQUIVALENT = [
     (r"-> if \(!DEEP && i >= 0\)", "at i = 0 the line is the one whose step is there already"),
     (r"sign changed: .* : (Q|S|across\.pixels) \+ 1;$", "a tile takes more steps than it must, of padding"),
     (r"whole = end - \(end \+ first\) % V", "first is a multiple of V"),
+    (r"-> for \(unsigned first = 0; first <= steps;", "one more turn adds zeros"),
+    (r"-> const bool inside = m <= pixels && step < steps", "what is read for a pixel too many is not used"),
     (r"-> if \((?!next \+ 1 < end\)).*find_steps\(next \+ 1\);", "steps beyond the end are found in vain"),
 ]
 
