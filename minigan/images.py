@@ -5,11 +5,20 @@ The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), i
 """
 
 import math
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from .bounded import open_regular
 from .files import reading, whole_file
+
+MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # and no program is run, as EPS would
+GREY_MODES = ("1", "L", "LA", "La")
+MANY = "with several pictures, of which the first is read"
+DEEP = "with 16 bits a channel, of which the upper 8 are read"
 
 
 def to_float(images):
@@ -54,17 +63,95 @@ def resize(images, image_size):
     return resized
 
 
+class Picture(NamedTuple):
+    """An image that was read, and what of its file is not in it."""
+
+    pixels: np.ndarray  # uint8 (1, H, W) or (3, H, W)
+    notes: tuple  # of phrases, such as MANY and DEEP
+
+
 def read_image(path):
-    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W); transparency is laid on white."""
+    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W).
+
+    It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A palette becomes RGB,
+    as CMYK does. Of a file with several pictures, as an animated GIF, the first is read; of colours with 16 bits a
+    channel the upper 8. Raises ValueError for what is no image, is damaged, has more than MOST_PIXELS pixels or grey
+    values of more than 8 bits, for a pipe or a device, and if the file cannot be opened.
+    """
+    with reading(f"cannot read the image {path}"), open_regular(path) as file:
+        return decode(file).pixels
+
+
+def read_picture(path):
+    """The same as read_image -> Picture, which also says what was left out."""
+    with reading(f"cannot read the image {path}"), open_regular(path) as file:
+        return decode(file)
+
+
+def decode(file):
+    """An open image file -> Picture. It is opened by the caller, never by Pillow.
+
+    Because: from a path, Pillow maps an uncompressed TIFF into memory, and scrambles it if it is to be turned.
+    Raises what Pillow raises, and ValueError.
+    """
     Image, ImageOps = pillow()
-    with reading(f"cannot read the image {path}"), Image.open(path) as file:
-        if file.mode in ("I", "F") or file.mode.startswith("I;"):
-            raise ValueError(f"its pixels have mode {file.mode}, expected 8 bits a channel")
-        image = ImageOps.exif_transpose(file).convert("RGBA")  # as the camera was held
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        if file.mode in ("1", "L", "LA", "La"):
-            return np.asarray(image.convert("L"))[None]
-        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    with _open_picture(file) as image:
+        notes = _notes(image)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        grey = image.mode in GREY_MODES
+        opaque = _on_white(image) if image.has_transparency_data else image
+        if grey:
+            return Picture(np.asarray(opaque.convert("L"))[None], notes)
+        return Picture(np.asarray(opaque.convert("RGB")).transpose(2, 0, 1), notes)
+
+
+def _open_picture(file):
+    """An open file -> PIL image, of which only the header has been read."""
+    Image, _ = pillow()
+    too_many = f"more than {MOST_PIXELS:,} pixels, which is all that is read of one image"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"it has {too_many}") from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"it is no image of the kinds {', '.join(FORMATS)}, or its header is damaged") from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it has {width} x {height}, {too_many}")
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"its pixels have mode {image.mode}, expected 8 bits a channel")
+    return image
+
+
+def _notes(image):
+    """What of an opened picture its pixels will not have -> tuple of phrases."""
+    notes = []
+    if getattr(image, "is_animated", False):
+        notes.append(MANY)
+    if _has_deep_colour(image):
+        notes.append(DEEP)
+    return tuple(notes)
+
+
+def _has_deep_colour(image):
+    """Whether its colours have 16 bits a channel, of which Pillow's RGB keeps 8."""
+    for codec, _, _, how in image.tile:
+        values = how if isinstance(how, tuple) else (how,)
+        if codec.startswith("ppm"):
+            return values[-1] > 255
+        if any(isinstance(value, str) and ";16" in value for value in values):
+            return True
+    return False
+
+
+def _on_white(image):
+    """A picture with transparency, of any mode -> RGBA, opaque: what is seen of it on white paper."""
+    Image, _ = pillow()
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def pillow():

@@ -375,7 +375,9 @@ def test_unreadable_images_are_skipped_and_named_only_if_told_so(tmp_path, capsy
         data.load(tmp_path)
     assert len(data.load(tmp_path, skip_unreadable=True)) == 2
     said = capsys.readouterr().err
-    assert said.startswith("skipped: cannot read the image") and "2.png" in said and said.count("\n") == 1
+    first, second = said.splitlines()
+    assert first.startswith("skipped: cannot read the image") and "2.png" in first
+    assert second.endswith(": 2 images are read; left out are unreadable images: 1 ('2.png')")
     for name in "13":
         (tmp_path / f"{name}.png").write_bytes(b"")
     with pytest.raises(ValueError, match="holds no image that can be read"):
@@ -577,7 +579,7 @@ def write_bad(folder):
     ("no_images.npz", {}, ValueError, "no_images.npz: it holds no array 'images', only pictures"),
     ("float.npz", {}, ValueError, "float.npz: images is float64, expected uint8"),
     ("bool.npz", {}, ValueError, "images is bool, expected uint8"),
-    ("object.npz", {}, ValueError, "object.npz: Object arrays cannot be loaded"),
+    ("object.npz", {}, ValueError, "object.npz: images: Object arrays cannot be loaded"),
     ("flat.npz", {}, ValueError, r"flat.npz: images has shape \(5, 6\)"),
     ("rgba.npz", {}, ValueError, r"rgba.npz: images has shape \(4, 5, 6, 4\).*1 or 3 channels"),
     ("ambiguous.npz", {}, ValueError, r"ambiguous shape \(4, 3, 6, 1\)"),
@@ -590,7 +592,7 @@ def write_bad(folder):
     ("empty", {}, ValueError, "empty holds no images"), ("notes", {}, ValueError, "notes holds no images"),
     ("sizes", {}, ValueError, "a.png is 5 x 7 and .*b.png is 5 x 4 .* image_size"),
     ("broken", {}, ValueError, "cannot read the image .*torn.png"),
-    ("deep", {}, ValueError, "16bit.png: its pixels have mode I;16, expected 8 bits"),
+    ("deep", {}, ValueError, "16bit.png: its pixels have mode I(;16)?, expected 8 bits"),
     ("split", {}, ValueError, "split has no split 'train', expected test"),
     ("flat", {"split": "test"}, ValueError, "flat has no split 'test', expected train"),
     ("horse2zebra", {}, ValueError, "horse2zebra has two kinds of images, expected horse2zebra:A or horse2zebra:B"),
@@ -625,8 +627,8 @@ IMAGES, LABELS = idx(bytes_of(3, 4, 4)), idx(np.arange(3, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("images, labels, message", [
-    (IMAGES[:-1], LABELS, r"array of size 47 into shape \(3,4,4\)"),
-    (IMAGES + b"x", LABELS, "array of size 49 "), (b"PNG" + IMAGES, LABELS, "begins '50 4e 47 00'"),
+    (IMAGES[:-1], LABELS, "it ends after 47 of 48 bytes"),
+    (IMAGES + b"x", LABELS, "it goes on after the 48 bytes"), (b"PNG" + IMAGES, LABELS, "begins '50 4e 47 00'"),
     (IMAGES[:9], LABELS, "no IDX file"), (b"", LABELS, "no IDX file"), (IMAGES[:3], LABELS, "no IDX file"),
     (idx(bytes_of(3, 4, 4), kind=13), LABELS, "begins '00 00 0d 03'"),
     (gzip.compress(IMAGES)[:-9], LABELS, "damaged"),
