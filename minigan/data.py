@@ -19,9 +19,10 @@ from .files import reading
 from .folders import SPLITS, MissingSplit, image_files, read_folder, read_zip
 from .images import check_at_least, resize, to_float
 
-__all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "image_files", "load", "read_folder", "read_npz"]
+__all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "image_files", "is_folder", "load",
+           "read_folder", "read_npz"]
 
-MOST_NAME_BYTES = 1 << 26  # of the names of classes: 64 MiB, some hundred thousand
+MOST_NAMES, MOST_NAME_BYTES = 1 << 16, 1 << 26  # of classes in an .npz file: 65,536 names of 64 MiB together
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -75,7 +76,7 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     if known in datasets.SETS:
         return datasets.read(known, split, data_dir)
     path = datasets.user_path(data_dir or "") / datasets.user_path(name)
-    folder, domain = re.fullmatch(r"(.+?)(?::([AB]))?", str(path), re.S).groups()
+    folder, domain = _folder_and_domain(path)
     if domain and path.is_dir() and Path(folder).is_dir():
         raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean part {domain}: "
                          "rename one")
@@ -92,6 +93,19 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
     raise FileNotFoundError(f"{path} is no data set and no path, expected digits, {', '.join(datasets.SETS)}, a "
                             "folder of images, or an .npz file")
+
+
+def is_folder(name, data_dir=None):
+    """Whether `load` would read a folder for this name or path, whose images may have any sizes."""
+    known = name.lower().replace("_", "-")
+    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    folder, _ = _folder_and_domain(path)
+    return known != "digits" and known not in datasets.SETS and (path.is_dir() or Path(folder).is_dir())
+
+
+def _folder_and_domain(path):
+    """FOLDER:A -> (FOLDER, "A"), any other path -> (path, None)."""
+    return re.fullmatch(r"(.+?)(?::([AB]))?", str(path), re.S).groups()
 
 
 def _read_digits(split):
@@ -147,8 +161,9 @@ def _read_names(arrays):
     header = arrays.header("classes")
     if len(header.shape) != 1 or header.dtype.kind not in "USiu":
         raise ValueError(f"classes is {header.dtype} of shape {header.shape}, expected one axis of names")
-    if header.nbytes > MOST_NAME_BYTES:
-        raise ValueError(f"classes has {header.nbytes:,} bytes, expected at most {MOST_NAME_BYTES:,}")
+    if header.shape[0] > MOST_NAMES or header.nbytes > MOST_NAME_BYTES:
+        raise ValueError(f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, expected at most "
+                         f"{MOST_NAMES:,} in {MOST_NAME_BYTES:,}")
     names = arrays.read("classes")
     if names.dtype.kind == "S":
         names = np.char.decode(names, "utf-8")
