@@ -15,6 +15,7 @@ from .bounded import open_regular
 from .files import reading, whole_file
 
 MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
+BAND = 1 << 20  # pixels that are converted at a time
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # and no program is run, as EPS would
 GREY_MODES = ("1", "L", "LA", "La")
 MANY = "with several pictures, of which the first is read"
@@ -94,16 +95,12 @@ def decode(file):
     Because: from a path, Pillow maps an uncompressed TIFF into memory, and scrambles it if it is to be turned.
     Raises what Pillow raises, and ValueError.
     """
-    Image, ImageOps = pillow()
+    _, ImageOps = pillow()
     with _open_picture(file) as image:
         notes = _notes(image)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        grey = image.mode in GREY_MODES
-        opaque = _on_white(image) if image.has_transparency_data else image
-        if grey:
-            return Picture(np.asarray(opaque.convert("L"))[None], notes)
-        return Picture(np.asarray(opaque.convert("RGB")).transpose(2, 0, 1), notes)
+        return Picture(_pixels(image), notes)
 
 
 def _open_picture(file):
@@ -145,6 +142,20 @@ def _has_deep_colour(image):
         if any(isinstance(value, str) and ";16" in value for value in values):
             return True
     return False
+
+
+def _pixels(image):
+    """A picture -> uint8 (1, H, W) or (3, H, W), converted in bands of rows, which take little memory."""
+    width, height = image.size
+    mode, channels = ("L", 1) if image.mode in GREY_MODES else ("RGB", 3)
+    pixels = np.empty((height, width, channels), np.uint8)
+    rows = max(1, BAND // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        if band.has_transparency_data:
+            band = _on_white(band)
+        pixels[top:top + rows] = np.asarray(band.convert(mode)).reshape(-1, width, channels)
+    return pixels.transpose(2, 0, 1)
 
 
 def _on_white(image):
