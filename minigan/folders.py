@@ -260,7 +260,7 @@ def _has_splits(folder, found, splits):
     """Whether a folder is divided into splits; ValueError if that cannot be told."""
     holding = found.holding()
     if holding and all(name.lower() in PAIR_FOLDERS for name in holding):
-        raise ValueError(f"{folder} has two kinds of images, {_listed(holding)}: "
+        raise ValueError(f"{folder} holds one or both of two kinds of images, {_listed(holding)}: "
                          f"expected {folder}:A or {folder}:B")
     of_splits = [name for name in holding if name.lower() in splits]
     others = [name for name in holding if name.lower() not in splits]
