@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .files import reading
+
 ROOM = 1 << 28  # bytes that any file may unfold to: 256 MiB
 FOLD = 100  # times its own size that a larger file may unfold to; photographs have 1 to 30, masks 50
 NPY_MAGIC = b"\x93NUMPY"
@@ -140,7 +142,9 @@ def npy_header(file):
     length = int.from_bytes(length_bytes, "little")
     if length > NPY_HEADER:
         raise ValueError(f"its header has {length:,} bytes, expected at most {NPY_HEADER:,}")
-    shape, _, dtype = read_header(io.BytesIO(length_bytes + file.read(length)))
+    text = io.BytesIO(length_bytes + file.read(length))
+    with reading("its header cannot be read"):
+        shape, _, dtype = read_header(text)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded, because they can run code")
     if min(shape, default=0) < 0 or dtype.itemsize == 0:
