@@ -168,7 +168,7 @@ BOMBS = {
                             "maps:A@s", "it has 13000 x 13000, more than 89,478,485 pixels"),
     "a member of a .zip": (lambda d: zip_bomb(d / "t/maps.zip", {"maps/trainA/1.png": (
         zeros_deflated(LARGE // MIB), LARGE)}), "maps:A@t", "1.png unfolds to 1,073,741,824 bytes"),
-    "a text file as a picture": (lambda d: zip_bomb(d / "u.npz", {"images.npy": small_npy(FOUR)}, method=12),
+    "another method": (lambda d: zip_bomb(d / "u.npz", {"images.npy": small_npy(FOUR)}, method=12),
                                  "u.npz", "images.npy is compressed by method 12, expected deflate or none"),
 }
 
