@@ -223,6 +223,47 @@ def test_an_npz_with_any_byte_flipped_or_cut_off_is_refused_or_still_right(tmp_p
             assert "hurt.npz" in str(error)
 
 
+@pytest.mark.parametrize("arrays, message", [
+    ({"labels": np.array([0, -1, 2])}, "labels are from -1 to 2, expected numbers from 0"),
+    ({"labels": np.array([0, 1, 2**63 + 5], np.uint64)}, "labels are from 0 to 9223372036854775813, expected numbers"),
+    ({"labels": np.array([0, 1, 2]), "classes": np.array(["a", "b"])}, "labels are from 0 to 2, expected 0 to 1"),
+    ({"labels": np.array([0, -1, 1]), "classes": np.array(["a", "b"])}, "labels are from -1 to 1, expected 0 to 1"),
+    ({"labels": np.zeros((3, 1), int)}, r"labels is int64 of shape \(3, 1\), expected integers of shape \(3,\)"),
+    ({"labels": np.array([True, False, True])}, "labels is bool of shape"),
+    ({"classes": np.array([["a"], ["b"]])}, r"classes is <U1 of shape \(2, 1\), expected one axis of names"),
+    ({"classes": np.array([0.5, 1])}, r"classes is float64 of shape \(2,\), expected one axis of names"),
+    ({"classes": np.array([b"\xff"])}, "'utf-8' codec can't decode byte"),
+    ({"split": np.array([0, 1, 3])}, "split holds 3, expected 0 for train, 1 for validation or 2 for test"),
+    ({"split": np.array([0, -1, 2])}, "split holds -1, expected 0 for train")])
+def test_labels_classes_and_splits_that_mean_nothing_are_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), **arrays)
+    with pytest.raises(ValueError, match=f"cannot read .*a.npz: {message}"):
+        data.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("classes, expected", [
+    (np.array(["cat", "dögs"]), ("cat", "dögs")), (np.array([b"cat", "dögs".encode()]), ("cat", "dögs")),
+    (np.array([3, 7]), ("3", "7"))])
+def test_the_names_of_classes_may_be_texts_bytes_or_numbers(tmp_path, classes, expected):
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), labels=np.array([0, 1, 1], np.uint8), classes=classes)
+    loaded = data.load(tmp_path / "a.npz")
+    assert loaded.classes == expected and loaded.labels.dtype == np.int64
+
+
+def test_the_suffix_of_an_npz_may_be_written_in_any_case(tmp_path):
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=bytes_of(2, 4, 4))
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert len(data.load(tmp_path / "A.NPZ")) == 3 and len(data.load(f"{tmp_path}/A.NPZ:masks")) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64])
+def test_labels_and_splits_of_any_integers_mean_the_same(tmp_path, dtype):
+    np.savez(tmp_path / "a.npz", images=bytes_of(4, 4, 4), labels=np.array([0, 100, 3, 127], dtype),
+             split=np.array([0, 2, 0, 1], dtype))
+    assert data.load(tmp_path / "a.npz").labels.tolist() == [0, 3]
+    assert data.load(tmp_path / "a.npz", split="test").labels.tolist() == [100]
+
+
 # ---- folders
 
 
