@@ -57,16 +57,17 @@ class Classifier(nn.Module):
 
 
 def number_classes(*datasets):
-    """Labelled Datasets of one kind -> the same ones, with labels from 0 to the number of classes - 1.
+    """Labelled Datasets of one kind -> the same ones, with labels below the number of classes.
 
-    Classes are counted: they are the labels that occur in one of the sets. If these leave out numbers below the
-    greatest, or names of `classes`, they are numbered anew, which is said on standard error. Raises ValueError for more
-    than MOST_CLASSES.
+    Classes are counted: they are the labels that occur in one of the sets. If these leave out
+    numbers below the greatest, or names of `classes`, they are numbered anew, which is said on
+    standard error. Raises ValueError for more than MOST_CLASSES.
     """
     first = datasets[0]
     values = np.unique(np.concatenate([dataset.labels for dataset in datasets]))
     if len(values) > MOST_CLASSES:
-        raise ValueError(f"{first.name} has {len(values)} different labels, expected at most {MOST_CLASSES} classes")
+        raise ValueError(f"{first.name} has {len(values)} different labels, "
+                         f"expected at most {MOST_CLASSES} classes")
     names = first.classes
     known = len(values) if names is None else len(names)
     if np.array_equal(values, np.arange(known)):
@@ -74,19 +75,19 @@ def number_classes(*datasets):
     if names is None:
         names = {value: str(value) for value in values.tolist()}
     classes = tuple(names[value] for value in values.tolist())
-    print(f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, are counted as "
-          f"{len(values)} classes", file=sys.stderr)
+    print(f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, "
+          f"are counted as {len(values)} classes", file=sys.stderr)
     return tuple(replace(dataset, labels=np.searchsorted(values, dataset.labels), classes=classes)
                  for dataset in datasets)
 
 
 def count_classes(dataset):
-    """How many classes a labelled Dataset has. Raises ValueError unless its labels are numbers below that."""
+    """How many classes a labelled Dataset has. ValueError unless its labels are numbers below that."""
     count = len(dataset.classes or np.unique(dataset.labels))
     least, greatest = dataset.labels.min(), dataset.labels.max()
     if least < 0 or greatest >= count or count > MOST_CLASSES:
-        raise ValueError(f"{dataset.name} has {count} classes and labels from {least} to {greatest}, expected labels "
-                         f"from 0 to {count - 1}, and at most {MOST_CLASSES} classes")
+        raise ValueError(f"{dataset.name} has {count} classes and labels from {least} to {greatest}, "
+                         f"expected labels from 0 to {count - 1}, and at most {MOST_CLASSES} classes")
     return count
 
 
@@ -94,8 +95,9 @@ def trained_classifier(dataset):
     """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or trained.
 
     That takes seconds for the digits, a minute for MNIST.
-    A file that is missing or damaged is written anew. Nothing of this moves minigan's random generator. Raises
-    ValueError for a Dataset without labels, or with others than 0 to the number of classes - 1: see number_classes.
+    A file that is missing or damaged is written anew. Nothing of this moves minigan's random
+    generator. Raises ValueError for a Dataset without labels, or with others than 0 to the number of
+    classes - 1: see number_classes.
     """
     if dataset.labels is None:
         raise ValueError(f"{dataset.name} has no labels, without which no classifier can be trained")
@@ -152,9 +154,10 @@ def translate(images, generator):
 
 
 def as_images(x, name):
-    """Images, uint8 or floats in [-1, 1] -> float32 (n, C, H, W) in [-1, 1], of this computer's byte order.
+    """Images, uint8 or floats in [-1, 1] -> float32 (n, C, H, W) in [-1, 1].
 
-    name: what messages call them. Raises ValueError for other types, axes and values, and fewer than 2 images.
+    name: what messages call them. Raises ValueError for other types, axes and values, and for fewer
+    than 2 images.
     """
     x = np.asarray(x)
     if x.ndim != 4 or len(x) < 2 or x.size == 0:
@@ -164,7 +167,8 @@ def as_images(x, name):
     if x.dtype.kind != "f":
         raise ValueError(f"{name} are {x.dtype}, expected uint8, or floats in [-1, 1]")
     if not np.abs(x).max() <= 1.001:  # NaN is not, either
-        raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, expected uint8, or floats in [-1, 1]")
+        raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, "
+                         "expected uint8, or floats in [-1, 1]")
     return x.astype(np.float32)
 
 

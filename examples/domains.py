@@ -85,7 +85,8 @@ def first_half(names, key, data_dir=None):
         if groups.ndim == 1 and "split" in arrays:
             split = arrays.read("split")
             if split.shape != groups.shape:
-                raise ValueError(f"{key} has shape {groups.shape} and split {split.shape}, expected one shape")
+                raise ValueError(f"{key} has shape {groups.shape} and split {split.shape}, "
+                                 "expected one shape")
             groups = groups[split == data.SPLITS.index("train")]
     values = np.unique(groups)
     if groups.ndim != 1 or len(values) < 2:

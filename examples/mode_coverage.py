@@ -170,7 +170,8 @@ def read_results(path):
         rows = list(csv.reader(read_text(path, MOST_RESULTS).splitlines()))
         header = rows[0] if rows else []
         if tuple(header) != COLUMNS:
-            raise ValueError(f"it has the columns {', '.join(header)}, expected {', '.join(COLUMNS)}")
+            raise ValueError(f"it has the columns {', '.join(header)}, "
+                             f"expected {', '.join(COLUMNS)}")
         return dict(map(_parse_row, rows[1:]))
 
 

@@ -120,7 +120,9 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
     thorough: also train a network to tell them apart, and find the Parzen log-likelihood. Raises ValueError.
     """
     generator = np.random.default_rng(seed)
-    real, unseen, fake = map(as_images, (train.images, test.images, samples), ("train", "test", "samples"))
+    real = as_images(train.images, "train")
+    unseen = as_images(test.images, "test")
+    fake = as_images(samples, "samples")
     if real.shape[1:] != unseen.shape[1:] or fake.shape[1] != real.shape[1]:
         raise ValueError(f"samples, train and test have shapes {fake.shape}, {real.shape} and {unseen.shape}, "
                          "expected one number of channels, and train and test of one size")
@@ -142,7 +144,8 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
     found = dict(halves=(halves(fake), halves(real)), distance=medians,
                  nearer=tuple(float(np.mean(d < LEAST_DISTANCE * medians[1])) for d in distances))
     if resized is not None:
-        found["resized_halves"] = halves(area_resize(as_images(resized, "resized"), *real.shape[2:]))
+        back = area_resize(as_images(resized, "resized"), *real.shape[2:])
+        found["resized_halves"] = halves(back)
     points, space, m = lambda images: images, "pixels", min(len(fake), len(unseen), len(real), MOST_POINTS)
     if train.labels is not None and test.labels is not None:
         if train.classes != test.classes:

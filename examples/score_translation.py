@@ -29,9 +29,11 @@ from minigan.files import reading
 from minigan.images import to_float
 from translate import load_generators, translate
 
-TEXT, NUMBER = (str, type(None)), (int, type(None))
-KEPT = {"data": TEXT, "data_a": TEXT, "data_b": TEXT, "data_dir": TEXT, "halves": TEXT, "load_size": NUMBER,
-        "image_size": int, "skip_unreadable": bool}  # the arguments that say what the data were
+TEXT = (str, type(None))
+NUMBER = (int, type(None))
+KEPT = {  # the arguments that say what the data were
+    "data": TEXT, "data_a": TEXT, "data_b": TEXT, "data_dir": TEXT, "halves": TEXT,
+    "load_size": NUMBER, "image_size": int, "skip_unreadable": bool}
 
 
 def report(images, G, F):

@@ -51,9 +51,10 @@ def trained_two_sample_test(x, y):
 
 
 def read(name, data_dir=None):
-    """The images of an .npy file or of a data set, by name or path -> (n, C, H, W), uint8 or floats.
+    """The images of an .npy file or of a data set, by name or path -> (n, C, H, W).
 
-    Those of an .npy file stay on the disk until some are chosen. Raises ValueError, and what data.load raises.
+    Those of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
+    data.load raises.
     """
     if not name.lower().endswith(".npy"):
         return data.load(name, data_dir=data_dir).images
@@ -68,7 +69,7 @@ def read(name, data_dir=None):
 
 
 def choose(images, n, generator, name):
-    """n of the images at random -> float32 (n, C, H, W) in [-1, 1]. Raises ValueError if they are no images."""
+    """n of the images at random -> float32 (n, C, H, W) in [-1, 1]. ValueError if they are none."""
     chosen = generator.permutation(len(images))[:n]
     return as_images(images[chosen], f"the images of {name}")
 

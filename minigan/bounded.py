@@ -1,8 +1,9 @@
-"""Reading files that somebody else made: regular files only, and never more bytes than a stated limit.
+"""Reading files that somebody else made: regular files only, and never more than a stated limit.
 
-The one idea: a small file may unfold to any number of bytes, a header may claim any shape, and a named pipe may
-never end. So the kind of a file is looked at before it is opened, and the size of what it holds before memory is
-taken for it. The memory of a reader then stays in proportion to the file: ROOM bytes, or FOLD times the file.
+The one idea: a small file may unfold to any number of bytes, a header may claim any shape, and a
+named pipe may never end. So the kind of a file is looked at before it is opened, and the size of
+what it holds before memory is taken for it. The memory of a reader then stays in proportion to the
+file: ROOM bytes, or FOLD times the file.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import numpy as np
 from .files import reading
 
 ROOM = 1 << 28  # bytes that any file may unfold to: 256 MiB
-FOLD = 100  # times its own size that a larger file may unfold to; photographs have 1 to 30, masks 50
+FOLD = 100  # times its own size that a larger file may unfold to; photographs have 1 to 30
 NPY_MAGIC = b"\x93NUMPY"
 NPY_HEADER = 10_000  # bytes: NumPy's own limit
 HEADER_READERS = {  # version -> (bytes of the header's length, what reads both)
@@ -86,7 +87,7 @@ def read_exactly(stream, count, most):
     before any is read, and for a stream that ends early or goes on.
     """
     if count > most:
-        raise ValueError(f"it claims {count:,} bytes, expected at most {most:,} in a file of its size")
+        raise ValueError(f"it claims {count:,} bytes, expected at most {most:,} of its size")
     content = stream.read(count)
     if len(content) < count:
         raise ValueError(f"it ends after {len(content):,} of {count:,} bytes")
@@ -156,8 +157,8 @@ def check_npy_size(header, size):
     """Raise ValueError unless an .npy file of `size` bytes holds what its header says."""
     found = size - header.offset
     if header.nbytes != found:
-        raise ValueError(f"its header says {header.dtype} of shape {header.shape}, {header.nbytes:,} bytes, "
-                         f"but {found:,} bytes follow")
+        raise ValueError(f"its header says {header.dtype} of shape {header.shape}, "
+                         f"{header.nbytes:,} bytes, but {found:,} bytes follow")
 
 
 def open_npy(path):
@@ -176,20 +177,21 @@ def open_npy(path):
 class Npz:
     """The arrays of an .npz file, whose headers can be looked at before their values are read.
 
-    file: open, a .zip of .npy files. What a member claims is held to the size of the file: see `room`.
-    Raises ValueError, and what zipfile raises.
+    file: open, a .zip of .npy files. What a member claims is held to the size of the file: see
+    `room`. Raises ValueError, and what zipfile raises.
     """
 
     def __init__(self, file):
         self.size = size_of(file)
         self.archive = zipfile.ZipFile(file)
-        self.members = {info.filename.removesuffix(".npy"): info for info in self.archive.infolist()}
+        infos = self.archive.infolist()
+        self.members = {info.filename.removesuffix(".npy"): info for info in infos}
 
     def __iter__(self):
         return iter(self.members)
 
     def header(self, name):
-        """What the array's header says -> Header. Raises ValueError if its member cannot hold that."""
+        """What the array's header says -> Header. ValueError if its member cannot hold that."""
         if name not in self.members:
             raise ValueError(f"it holds no array {name!r}, only {', '.join(self) or 'nothing'}")
         info = self.members[name]
@@ -221,10 +223,12 @@ def check_member(info, size):
     Stored and deflated members only: Python unfolds those piece by piece, others at once.
     """
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{info.filename} is compressed by method {info.compress_type}, expected deflate or none")
+        raise ValueError(f"{info.filename} is compressed by method {info.compress_type}, "
+                         "expected deflate or none")
     most = room(min(info.compress_size, size))
     if info.file_size > most:
-        raise ValueError(f"{info.filename} unfolds to {info.file_size:,} bytes, expected at most {most:,}")
+        raise ValueError(f"{info.filename} unfolds to {info.file_size:,} bytes, "
+                         f"expected at most {most:,}")
 
 
 def read_member(archive, info, size):

@@ -22,7 +22,8 @@ from .images import check_at_least, resize, to_float
 __all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "image_files", "is_folder", "load",
            "read_folder", "read_npz"]
 
-MOST_NAMES, MOST_NAME_BYTES = 1 << 16, 1 << 26  # of classes in an .npz file: 65,536 names of 64 MiB together
+MOST_NAMES = 1 << 16  # of classes in an .npz file
+MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -78,8 +79,8 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     path = datasets.user_path(data_dir or "") / datasets.user_path(name)
     folder, domain = _folder_and_domain(path)
     if domain and path.is_dir() and Path(folder).is_dir():
-        raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean part {domain}: "
-                         "rename one")
+        raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean "
+                         f"part {domain}: rename one")
     if path.is_dir():
         return read_folder(path, split, image_size, "", skip_unreadable)
     if domain and Path(folder).is_dir():
@@ -91,8 +92,8 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
         return read_npz(npz[1], split, npz[2] or "images")
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
-    raise FileNotFoundError(f"{path} is no data set and no path, expected digits, {', '.join(datasets.SETS)}, a "
-                            "folder of images, or an .npz file")
+    raise FileNotFoundError(f"{path} is no data set and no path, expected digits, "
+                            f"{', '.join(datasets.SETS)}, a folder of images, or an .npz file")
 
 
 def is_folder(name, data_dir=None):
@@ -100,7 +101,9 @@ def is_folder(name, data_dir=None):
     known = name.lower().replace("_", "-")
     path = datasets.user_path(data_dir or "") / datasets.user_path(name)
     folder, _ = _folder_and_domain(path)
-    return known != "digits" and known not in datasets.SETS and (path.is_dir() or Path(folder).is_dir())
+    if known == "digits" or known in datasets.SETS:
+        return False
+    return path.is_dir() or Path(folder).is_dir()
 
 
 def _folder_and_domain(path):
@@ -111,16 +114,17 @@ def _folder_and_domain(path):
 def _read_digits(split):
     """The bundled digits, of 0 to 16 inked pixels a place, as bytes from 0 to 255."""
     images, labels, _ = read_npz(Path(__file__).parent / "assets" / "digits.npz", split)
-    counts = images.astype(np.uint16)  # before NumPy 2, uint8 * 255 stays uint8, whatever the type of 255
+    counts = images.astype(np.uint16)  # before NumPy 2, uint8 times np.uint16(255) stays uint8
     return ((counts * 255 + 8) // 16).astype(np.uint8), labels, datasets.DIGITS
 
 
 def read_npz(path, split="train", key="images"):
-    """An .npz file -> images uint8 (N, C, H, W), labels int64 (N,) or None, classes or None. Nothing is unpickled.
+    """An .npz file -> images uint8 (N, C, H, W), labels int64 (N,) or None, classes or None.
 
-    Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3; it may have `labels`, integers (N,)
-    of at least 0, `classes`, the name of each label, and `split` (N,), 0 train, 1 validation, 2 test, without which all
-    images are train. Headers are checked before an array is read: see bounded.room for how much a file may unfold to.
+    Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. It may have
+    `labels`, integers (N,) of at least 0, `classes`, the name of each label, and `split` (N,), 0
+    train, 1 validation, 2 test, without which all images are train. Nothing is unpickled. Headers are
+    checked before an array is read: bounded.room says how much a file may unfold to.
     Raises OSError, ValueError (MissingSplit).
     """
     with open_regular(path) as file, reading(f"cannot read {path}"):
@@ -150,7 +154,8 @@ def _read_integers(arrays, name, count):
         return None
     header = arrays.header(name)
     if header.shape != (count,) or header.dtype.kind not in "iu":
-        raise ValueError(f"{name} is {header.dtype} of shape {header.shape}, expected integers of shape ({count},)")
+        raise ValueError(f"{name} is {header.dtype} of shape {header.shape}, "
+                         f"expected integers of shape ({count},)")
     return arrays.read(name)
 
 
@@ -160,10 +165,11 @@ def _read_names(arrays):
         return None
     header = arrays.header("classes")
     if len(header.shape) != 1 or header.dtype.kind not in "USiu":
-        raise ValueError(f"classes is {header.dtype} of shape {header.shape}, expected one axis of names")
+        raise ValueError(f"classes is {header.dtype} of shape {header.shape}, "
+                         "expected one axis of names")
     if header.shape[0] > MOST_NAMES or header.nbytes > MOST_NAME_BYTES:
-        raise ValueError(f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, expected at most "
-                         f"{MOST_NAMES:,} in {MOST_NAME_BYTES:,}")
+        raise ValueError(f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, "
+                         f"expected at most {MOST_NAMES:,} in {MOST_NAME_BYTES:,}")
     names = arrays.read("classes")
     if names.dtype.kind == "S":
         names = np.char.decode(names, "utf-8")
@@ -176,8 +182,8 @@ def _check_labels(labels, classes):
         return
     least, greatest = int(labels.min()), int(labels.max())
     if classes is not None and not 0 <= least <= greatest < len(classes):
-        raise ValueError(f"labels are from {least} to {greatest}, expected 0 to {len(classes) - 1}, for classes has "
-                         f"{len(classes)} names")
+        raise ValueError(f"labels are from {least} to {greatest}, expected 0 to {len(classes) - 1}, "
+                         f"because classes has {len(classes)} names")
     if least < 0 or greatest > np.iinfo(np.int64).max:
         raise ValueError(f"labels are from {least} to {greatest}, expected numbers from 0")
 
@@ -186,7 +192,8 @@ def _check_splits(splits):
     """Raise ValueError for images that would be of no split."""
     unknown = splits[~np.isin(splits, range(len(SPLITS)))]
     if len(unknown):
-        raise ValueError(f"split holds {unknown[0]}, expected 0 for train, 1 for validation or 2 for test")
+        raise ValueError(f"split holds {unknown[0]}, "
+                         "expected 0 for train, 1 for validation or 2 for test")
 
 
 def _layout(shape, dtype, what):
@@ -198,8 +205,8 @@ def _layout(shape, dtype, what):
     first, last = [len(shape) == 4 and shape[axis] in (1, 3) for axis in (1, -1)]
     if first == last:
         ambiguous = "the ambiguous " if first else ""
-        raise ValueError(f"{what} has {ambiguous}shape {shape}, expected (N, height, width), or with 1 or 3 channels "
-                         "as second or last axis")
+        raise ValueError(f"{what} has {ambiguous}shape {shape}, expected (N, height, width), or with "
+                         "1 or 3 channels as second or last axis")
     return "NCHW" if first else "NHWC"
 
 

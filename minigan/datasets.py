@@ -20,7 +20,7 @@ from .files import cache_folder, download, reading
 CIFAR_FOLDER, CIFAR_ARCHIVE = "cifar-10-batches-bin", "cifar-10-binary.tar.gz"
 CIFAR_RECORD = 3073  # bytes: a label and 3 x 32 x 32 pixels
 CIFAR_BATCH = 10_000 * CIFAR_RECORD  # bytes of a file
-CIFAR_UNFOLDED = 7 * CIFAR_BATCH  # bytes of the archive, unfolded: six such files and a few short ones
+CIFAR_UNFOLDED = 7 * CIFAR_BATCH  # bytes that the archive may unfold to: it has six such files
 
 # assets/datasets.json -> name: (classes, folders to look in under --data-dir, mirrors, SHA-256 of the files). Those of
 # IDX files are of what the .gz holds, for mirrors may compress anew. CIFAR-10's home is its last mirror, for it has at
@@ -57,7 +57,7 @@ def find(name, data_dir, *filenames):
 
 
 def user_path(text):
-    """A path as somebody typed it -> Path, with ~ as the home folder. Raises FileNotFoundError for no known ~user."""
+    """A path as somebody typed it -> Path, ~ expanded. FileNotFoundError for an unknown ~user."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -108,7 +108,7 @@ def _read_cifar10(name, split, data_dir):
 def _read_cifar_archive(path, members):
     """The contents of some members of the .tar.gz -> list of bytes, in the order of their names.
 
-    It is read once, from its beginning to its end, and no further than the published archive is long.
+    It is read once, from beginning to end, and no further than the published archive is long.
     """
     contents = {}
     with open_regular(path) as file, gzip.GzipFile(fileobj=file) as stream:
@@ -124,7 +124,7 @@ def _read_cifar_archive(path, members):
 
 
 def _read_cifar_member(archive, info):
-    """One batch of an open archive -> bytes. A sparse member would be made longer than what is stored."""
+    """One batch of an open archive -> bytes. A sparse member would unfold without any bytes."""
     if not info.isreg() or info.issparse() or info.size > CIFAR_BATCH:
         raise ValueError(f"{info.name} is no file of at most {CIFAR_BATCH:,} bytes")
     return archive.extractfile(info).read()

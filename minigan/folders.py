@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .
 SPLIT_FOLDERS = {**{name: name for name in SPLITS}, "valid": "validation", "val": "validation"}
 PAIR_FOLDERS = {name + domain for name in SPLIT_FOLDERS for domain in "ab"}  # trainA, in lower case
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-MOST_VISITS = 100  # of one folder along different links: 30 folders with two links each have 2^30 paths
+MOST_VISITS = 100  # of one folder along different links: 30 folders of two links have 2^30 paths
 MOST_NAMED = 5  # folders in a message
 
 # What is left out, and why.
@@ -76,7 +76,7 @@ class Found:
         return part
 
     def say(self, where, count):
-        """Print one line of what is left out and of the notes to standard error, if there are any."""
+        """Print one line of what is left out, and of notes, to standard error, if there are any."""
         said = []
         reasons = Counter(reason for reason, _ in self.left_out)
         for reason, number in reasons.items():
@@ -86,15 +86,16 @@ class Found:
             said[0] = f"left out are {said[0]}"
         said += [f"{number} {note}" if number else note for note, number in self.notes.items()]
         if said:
-            print("; ".join([f"{str(where)!r}: {count} images are read", *said]), file=sys.stderr)
+            images = "1 image is read" if count == 1 else f"{count} images are read"
+            print("; ".join([f"{str(where)!r}: {images}", *said]), file=sys.stderr)
 
 
 def search(folder):
     """Find the images in a folder and its subfolders, by their names -> Found, sorted.
 
     Links to files and folders are followed, as os.walk(followlinks=True) does; a link back to a
-    folder that it lies in is left out. Raises ValueError if the folder cannot be read, or links lead
-    to one of its subfolders more than MOST_VISITS times.
+    folder that it lies in is left out. Raises ValueError if the folder cannot be read, or if links
+    lead to one of its subfolders more than MOST_VISITS times.
     """
     folder, found, visits = Path(folder), Found(), Counter()
     waiting = [(Path(), ())]  # folders to search, and the identities of those that they lie in
@@ -193,18 +194,21 @@ def _check_found(found, folder, skip_unreadable):
 
 
 def read_folder(folder, split="train", image_size=None, domain="", skip_unreadable=False):
-    """A folder of images, searched with its subfolders, sorted -> images, labels or None, classes or None.
+    """A folder of images, with its subfolders -> images, labels or None, classes or None.
 
     Splits: if all its subfolders that hold images are called train, validation (or valid, val) or
-    test, in upper or lower case, `split` chooses among them. If none is, all images are train. If one
-    of several is, and its images lie directly in it, it is a class like the others: a train among
-    cars. Anything else is ambiguous and refused. With a domain, "A", only trainA, testA, ... count.
+    test, in upper or lower case, `split` chooses among them. If none is, all images are train. If
+    one of several is, and its images lie directly in it, it is a class like the others: a train
+    among cars. Anything else is ambiguous and refused. With a domain, "A", only trainA, testA and
+    so on count.
 
-    Labels: if every image then lies in a subfolder, and there are two or more, these are the classes.
+    Labels: if every image then lies in a subfolder, and there are two or more, these are the
+    classes.
 
-    Images are grey if all of them are, otherwise RGB. Hidden files, files that do not have the name
-    of an image, broken links, links to a folder that they lie in, pipes and devices are left out, and
-    one line on standard error says how many. skip_unreadable: files that cannot be read, too.
+    Images are in the order of their paths, and grey if all of them are, otherwise RGB. Hidden files,
+    files without the name of an image, broken links, links to a folder that they lie in, pipes and
+    devices are left out, and one line on standard error says how many. skip_unreadable: files that
+    cannot be read, too.
     Raises ValueError, of which MissingSplit is one.
     """
     root, found = _choose_split(Path(folder), search(folder), split, domain)
@@ -247,8 +251,8 @@ def _choose_split(folder, found, split, domain):
         there = " or ".join(dict.fromkeys(splits[name.lower()] for name in named))
         raise MissingSplit(f"{folder} has no split {split!r}, expected {there}")
     if len(chosen) > 1:
-        raise ValueError(f"{folder} has {len(chosen)} folders of the split {split!r}, expected one: "
-                         f"{_listed(chosen)}")
+        raise ValueError(f"{folder} has {len(chosen)} folders of the split {split!r}, "
+                         f"expected one: {_listed(chosen)}")
     part = found.below(chosen[0])
     for name in found.names:
         if name.parts[0].lower() not in {*SPLIT_FOLDERS, *PAIR_FOLDERS} or len(name.parts) == 1:
@@ -271,19 +275,19 @@ def _has_splits(folder, found, splits):
     if len(of_splits) > 1 or not is_flat or found.beside():
         raise ValueError(
             f"{folder} holds images in {_listed(of_splits)}, which is the name of a split, and in "
-            f"{_listed(others)}, which is none: expected only splits or only classes, or the name of "
-            f"one of these folders")
-    found.notes[f"the folder {of_splits[0]!r} is taken for a class, because {_listed(others)} lies "
+            f"{_listed(others)}, which is none: expected only splits or only classes, or the name "
+            "of one of these folders")
+    found.notes[f"the folder {of_splits[0]!r} is taken for a class, because of {_listed(others)} "
                 "beside it"] = 0
     return False
 
 
 def _classes(found):
-    """Labels int64 (N,) and the classes' names, by the images' folders; or None and None, with a note."""
+    """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a note."""
     classes, beside = found.holding(), found.beside()
     if len(classes) > 1 and beside:
-        found.notes[f"there are no labels, because {len(beside)} of the images lie beside the folders "
-                    f"{_listed(classes)}"] = 0
+        found.notes["there are no labels, because of images beside the folders "
+                    f"{_listed(classes)}: {len(beside)} ({str(beside[0])!r})"] = 0
         return None, None
     if len(classes) < 2:
         inner = {name.parts[1] for name in found.names if len(name.parts) > 2}
@@ -312,9 +316,10 @@ def stack(images, where):
         if images[name].shape[1:] != images[first].shape[1:]:
             sizes = ["{1} x {2}".format(*images[n].shape) for n in (first, name)]
             raise ValueError(
-                f"images differ in size: {where / first} is {sizes[0]} and {where / name} is {sizes[1]} "
-                "(height x width); choose an image_size to resize them to")
-    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in images.values()])
+                f"images differ in size: {where / first} is {sizes[0]} and {where / name} is "
+                f"{sizes[1]} (height x width); choose an image_size to resize them to")
+    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:]))
+                     for image in images.values()])
 
 
 def read_zip(path, folder, image_size):
@@ -323,7 +328,8 @@ def read_zip(path, folder, image_size):
     Nothing is unpacked to disk, and no more is unfolded than `bounded.room` allows for the file's
     size. Raises ValueError; MissingSplit if there is no such folder with images.
     """
-    with reading(f"cannot read {path}"), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+    with reading(f"cannot read {path}"), open_regular(path) as file:
+        archive = zipfile.ZipFile(file)
         most = room(size_of(file))
         found = _search_zip(archive, folder)
         images, total = {}, 0
@@ -334,8 +340,8 @@ def read_zip(path, folder, image_size):
             found.notes.update(picture.notes)
             total += images[name].nbytes
             if total > most:
-                raise ValueError(f"its images have more than {most:,} bytes, which is all that is read "
-                                 "of a file of its size")
+                raise ValueError(f"its images have more than {most:,} bytes, which is all that is "
+                                 "read of a file of its size")
     if not images:
         raise MissingSplit(f"{path} holds no images in a folder {folder}")
     found.say(f"{path}: {folder}", len(images))

@@ -16,7 +16,7 @@ from .files import reading, whole_file
 
 MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
 BAND = 1 << 20  # pixels that are converted at a time
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # and no program is run, as EPS would
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs a program, as EPS
 GREY_MODES = ("1", "L", "LA", "La")
 MANY = "with several pictures, of which the first is read"
 DEEP = "with 16 bits a channel, of which the upper 8 are read"
@@ -74,10 +74,11 @@ class Picture(NamedTuple):
 def read_image(path):
     """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W).
 
-    It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A palette becomes RGB,
-    as CMYK does. Of a file with several pictures, as an animated GIF, the first is read; of colours with 16 bits a
-    channel the upper 8. Raises ValueError for what is no image, is damaged, has more than MOST_PIXELS pixels or grey
-    values of more than 8 bits, for a pipe or a device, and if the file cannot be opened.
+    It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A
+    palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the first
+    is read; of colours with 16 bits a channel the upper 8. Raises ValueError for what is no image, is
+    damaged, has more than MOST_PIXELS pixels or grey values of more than 8 bits, for a pipe or a
+    device, and if the file cannot be opened.
     """
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
         return decode(file).pixels
@@ -92,8 +93,8 @@ def read_picture(path):
 def decode(file):
     """An open image file -> Picture. It is opened by the caller, never by Pillow.
 
-    Because: from a path, Pillow maps an uncompressed TIFF into memory, and scrambles it if it is to be turned.
-    Raises what Pillow raises, and ValueError.
+    From a path, Pillow maps an uncompressed TIFF into memory, and scrambles it if it is to be
+    turned. Raises what Pillow raises, and ValueError.
     """
     _, ImageOps = pillow()
     with _open_picture(file) as image:
@@ -114,7 +115,8 @@ def _open_picture(file):
     except Image.DecompressionBombError as error:
         raise ValueError(f"it has {too_many}") from error
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"it is no image of the kinds {', '.join(FORMATS)}, or its header is damaged") from error
+        raise ValueError(f"it is no image of the kinds {', '.join(FORMATS)}, "
+                         "or its header is damaged") from error
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has {width} x {height}, {too_many}")
@@ -145,7 +147,7 @@ def _has_deep_colour(image):
 
 
 def _pixels(image):
-    """A picture -> uint8 (1, H, W) or (3, H, W), converted in bands of rows, which take little memory."""
+    """A picture -> uint8 (1, H, W) or (3, H, W), converted in bands of rows to save memory."""
     width, height = image.size
     mode, channels = ("L", 1) if image.mode in GREY_MODES else ("RGB", 3)
     pixels = np.empty((height, width, channels), np.uint8)
@@ -159,7 +161,7 @@ def _pixels(image):
 
 
 def _on_white(image):
-    """A picture with transparency, of any mode -> RGBA, opaque: what is seen of it on white paper."""
+    """A picture with transparency, of any mode -> RGBA: what is seen of it on white paper."""
     Image, _ = pillow()
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -256,7 +256,7 @@ def test_a_class_may_be_called_train(tmp_path, capsys):
     write_images(tmp_path, *(f"{kind}/{i}.png" for kind in ("car", "train", "truck") for i in range(2)))
     loaded = data.load(tmp_path)
     assert loaded.classes == ("car", "train", "truck") and loaded.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert "the folder 'train' is taken for a class, because 'car', 'truck' lies beside it" in said(capsys)
+    assert "the folder 'train' is taken for a class, because of 'car', 'truck' beside it" in said(capsys)
     with pytest.raises(data.MissingSplit, match="has no split 'test', expected train"):
         data.load(tmp_path, split="test")
 
@@ -298,7 +298,7 @@ def test_images_beside_folders_and_folders_in_one_folder_have_no_labels_and_that
     write_images(tmp_path, "some/cat/1.png", "some/dog/1.png", "some/stray.png")
     write_images(tmp_path, "one/all/cat/1.png", "one/all/dog/1.png")
     assert data.load(tmp_path / "some").labels is None
-    assert "no labels, because 1 of the images lie beside the folders 'cat', 'dog'" in said(capsys)
+    assert "no labels, because of images beside the folders 'cat', 'dog': 1 ('stray.png')" in said(capsys)
     assert data.load(tmp_path / "one").labels is None
     assert "no labels, because all folders lie in one, 'all'" in said(capsys)
 
