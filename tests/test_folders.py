@@ -39,7 +39,7 @@ def said(capsys):
 
 
 def walked(folder):
-    """The images below a folder, as os.walk(followlinks=True) finds them; folders that link back are not entered."""
+    """The images below a folder, as os.walk(followlinks=True) finds them, without loops."""
     found = []
     for place, names, files in os.walk(folder, followlinks=True):
         above = [os.path.realpath(place)]
@@ -47,7 +47,9 @@ def walked(folder):
         while os.path.abspath(parent) != os.path.abspath(folder):
             parent = os.path.dirname(parent)
             above.append(os.path.realpath(parent))
-        names[:] = [name for name in names if os.path.realpath(os.path.join(place, name)) not in above]
+        names[:] = [
+            name for name in names if os.path.realpath(os.path.join(place, name)) not in above
+        ]
         found += [os.path.relpath(os.path.join(place, file), folder) for file in files]
     return sorted(found)
 
@@ -85,7 +87,10 @@ def test_folders_and_images_behind_links_are_read(tmp_path, capsys):
     (tmp_path / "splits").mkdir()
     os.symlink(tmp_path / "store", tmp_path / "splits" / "train")
     os.symlink(tmp_path / "far", tmp_path / "splits" / "test")
-    assert [len(data.load(tmp_path / "splits", split=split)) for split in ("train", "test")] == [2, 1]
+    assert [len(data.load(tmp_path / "splits", split=split)) for split in ("train", "test")] == [
+        2,
+        1,
+    ]
     capsys.readouterr()
 
 
@@ -95,10 +100,17 @@ def test_loops_of_links_end_and_are_said(tmp_path, capsys):
     os.symlink("..", tmp_path / "x" / "up")
     os.symlink(tmp_path / "x", tmp_path / "y" / "x")
     os.symlink(tmp_path / "y", tmp_path / "x" / "y")
-    assert [str(name) for name in folders.search(tmp_path / "x").names] == ["a.png", "up/y/b.png", "y/b.png"]
+    assert [str(name) for name in folders.search(tmp_path / "x").names] == [
+        "a.png",
+        "up/y/b.png",
+        "y/b.png",
+    ]
     data.load(tmp_path / "x")
     line = said(capsys)
-    assert "3 images are read; left out are links to a folder that they lie in: 4 ('itself', ...)" in line
+    assert (
+        "3 images are read; left out are links to a folder that they lie in: 4 ('itself', ...)"
+        in line
+    )
 
 
 def test_links_that_multiply_are_refused_instead_of_followed_for_ever(tmp_path):
@@ -119,14 +131,24 @@ def test_broken_links_pipes_and_devices_are_left_out_and_said(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.png")
     assert len(data.load(tmp_path)) == 1
     line = said(capsys)
-    assert "broken links: 2 ('gone.png', ...)" in line and "pipes, sockets or devices: 2 ('pipe.png', ...)" in line
+    assert (
+        "broken links: 2 ('gone.png', ...)" in line
+        and "pipes, sockets or devices: 2 ('pipe.png', ...)" in line
+    )
 
 
 # ---- names
 
 
 def test_a_folder_is_no_image_whatever_its_name(tmp_path, capsys):
-    write_images(tmp_path, "x/a.png", "x/photo.png/b.png", "y/a.png", "photos:A/a.png", "deep/cat.jpg/dog.gif/1.png")
+    write_images(
+        tmp_path,
+        "x/a.png",
+        "x/photo.png/b.png",
+        "y/a.png",
+        "photos:A/a.png",
+        "deep/cat.jpg/dog.gif/1.png",
+    )
     (tmp_path / "y" / "cats.jpg").mkdir()
     assert [len(data.load(tmp_path / name)) for name in ("x", "photos:A", "deep")] == [2, 1, 1]
     assert capsys.readouterr().err == ""
@@ -139,11 +161,15 @@ def test_a_name_that_ends_in_a_domain_is_a_folder_s_own_name_or_a_part_of_anothe
     write_images(tmp_path, "both/trainA/1.png", "both:A/1.png")
     assert len(data.load(tmp_path / "own:A")) == 1
     assert len(data.load(tmp_path / "own:B:B")) == len(data.load(tmp_path / "pair:A")) == 1
-    with pytest.raises(ValueError, match="there are a folder .*both:A and a folder .*both, of which"):
+    with pytest.raises(
+        ValueError, match="there are a folder .*both:A and a folder .*both, of which"
+    ):
         data.load(tmp_path / "both:A")
 
 
-@pytest.mark.parametrize("name", ["photos", "photos/", "photos//", "./photos", "photos/../photos", "~/photos"])
+@pytest.mark.parametrize(
+    "name", ["photos", "photos/", "photos//", "./photos", "photos/../photos", "~/photos"]
+)
 def test_a_folder_may_be_named_in_any_way(tmp_path, monkeypatch, name):
     write_images(tmp_path, "photos/1.png")
     monkeypatch.chdir(tmp_path)
@@ -164,14 +190,25 @@ def test_one_image_is_no_folder(tmp_path):
 
 
 def test_odd_names_are_read_and_shown_escaped(tmp_path, capsys):
-    write_images(tmp_path, "two\nlines.png", "tab\t.PNG", "A.png", "a.PnG", "space .png", "日本.png", "-n.png")
+    write_images(
+        tmp_path,
+        "two\nlines.png",
+        "tab\t.PNG",
+        "A.png",
+        "a.PnG",
+        "space .png",
+        "日本.png",
+        "-n.png",
+    )
     write_images(tmp_path, os.fsdecode(b"latin-\xe9.png"))
     (tmp_path / "other\nline.txt").write_text("")
     assert len(data.load(tmp_path)) == 8
     assert r"files of other kinds: 1 ('other\nline.txt')" in said(capsys)
 
 
-@pytest.mark.parametrize("name", ["1.PNG", "1.JpG", "1.jpeg", "1.WEBP", "1.TIFF", "1.bmp", "1.Gif", "1.pgm"])
+@pytest.mark.parametrize(
+    "name", ["1.PNG", "1.JpG", "1.jpeg", "1.WEBP", "1.TIFF", "1.bmp", "1.Gif", "1.pgm"]
+)
 def test_suffixes_are_those_of_images_in_any_case(tmp_path, name):
     write_images(tmp_path, name)  # a PNG: what an image is decides its content
     assert len(data.load(tmp_path)) == 1
@@ -190,8 +227,12 @@ def test_one_line_says_how_many_were_read_and_left_out_and_why(tmp_path, capsys)
     skipped, line = capsys.readouterr().err.splitlines()
     assert skipped.startswith("skipped: cannot read the image")
     assert line.startswith(f"'{tmp_path}': 2 images are read; left out are ")
-    for part in ("hidden files: 2 ('.hidden', ...)", "files of other kinds: 4 ('IMG_0001', ...)",
-                 "unreadable images: 1 ('torn.png')", "folders without images: 1 ('empty')"):
+    for part in (
+        "hidden files: 2 ('.hidden', ...)",
+        "files of other kinds: 4 ('IMG_0001', ...)",
+        "unreadable images: 1 ('torn.png')",
+        "folders without images: 1 ('empty')",
+    ):
         assert part in line
 
 
@@ -221,10 +262,16 @@ def test_files_with_several_pictures_and_deep_colours_are_counted(tmp_path, caps
     images = data.load(tmp_path).images
     assert images[:, 0, 0, 0].tolist() == [0x12, 10, 10]
     line = said(capsys)
-    assert "3 images are read; 1 with 16 bits a channel, of which the upper 8 are read; 2 with several pictures" in line
+    assert (
+        "3 images are read; 1 with 16 bits a channel, of which the upper 8 are read; "
+        "2 with several pictures"
+        in line
+    )
 
 
-def test_a_folder_that_cannot_be_opened_is_refused_and_with_skipping_said(tmp_path, capsys, monkeypatch):
+def test_a_folder_that_cannot_be_opened_is_refused_and_with_skipping_said(
+    tmp_path, capsys, monkeypatch
+):
     write_images(tmp_path, "open/1.png", "closed/1.png")
     scandir = os.scandir
 
@@ -253,21 +300,45 @@ def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
 
 
 def test_a_class_may_be_called_train(tmp_path, capsys):
-    write_images(tmp_path, *(f"{kind}/{i}.png" for kind in ("car", "train", "truck") for i in range(2)))
+    write_images(
+        tmp_path, *(f"{kind}/{i}.png" for kind in ("car", "train", "truck") for i in range(2))
+    )
     loaded = data.load(tmp_path)
-    assert loaded.classes == ("car", "train", "truck") and loaded.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert "the folder 'train' is taken for a class, because of 'car', 'truck' beside it" in said(capsys)
+    assert loaded.classes == ("car", "train", "truck") and loaded.labels.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+    assert "the folder 'train' is taken for a class, because of 'car', 'truck' beside it" in said(
+        capsys
+    )
     with pytest.raises(data.MissingSplit, match="has no split 'test', expected train"):
         data.load(tmp_path, split="test")
 
 
-@pytest.mark.parametrize("names, message", [
-    (["train/1.png", "test/1.png", "masks/1.png"], "'test', 'train', .*'masks'"),
-    (["train/cat/1.png", "train/dog/1.png", "more/1.png"], "'train', .*'more'"),
-    (["train/1.png", "car/1.png", "1.png"], "'train', .*'car'"),
-    (["val/1.png", "valid/1.png", "train/1.png"], "2 folders of the split 'validation', expected one: 'val', 'valid'"),
-    (["Train/1.png", "train/1.png"], "2 folders of the split 'train', expected one: 'Train', 'train'"),
-    (["trainA/1.png", "trainB/1.png"], "of two kinds of images, 'trainA', 'trainB': expected .*:A or .*:B")])
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["train/1.png", "test/1.png", "masks/1.png"], "'test', 'train', .*'masks'"),
+        (["train/cat/1.png", "train/dog/1.png", "more/1.png"], "'train', .*'more'"),
+        (["train/1.png", "car/1.png", "1.png"], "'train', .*'car'"),
+        (
+            ["val/1.png", "valid/1.png", "train/1.png"],
+            "2 folders of the split 'validation', expected one: 'val', 'valid'",
+        ),
+        (
+            ["Train/1.png", "train/1.png"],
+            "2 folders of the split 'train', expected one: 'Train', 'train'",
+        ),
+        (
+            ["trainA/1.png", "trainB/1.png"],
+            "of two kinds of images, 'trainA', 'trainB': expected .*:A or .*:B",
+        ),
+    ],
+)
 def test_folders_that_may_be_splits_or_classes_are_refused_by_name(tmp_path, names, message):
     write_images(tmp_path, *names)
     with pytest.raises(ValueError, match=message):
@@ -275,7 +346,14 @@ def test_folders_that_may_be_splits_or_classes_are_refused_by_name(tmp_path, nam
 
 
 def test_splits_are_known_in_any_case_and_beside_folders_without_images(tmp_path, capsys):
-    write_images(tmp_path, "Train/1.png", "Train/2.png", "TEST/1.png", "pair/TrainA/1.png", "pair/trainB/1.png")
+    write_images(
+        tmp_path,
+        "Train/1.png",
+        "Train/2.png",
+        "TEST/1.png",
+        "pair/TrainA/1.png",
+        "pair/trainB/1.png",
+    )
     (tmp_path / "pair" / "trainB" / "1.png").rename(tmp_path / "pair" / "trainB" / "2.png")
     (tmp_path / "flat").mkdir()
     (tmp_path / "pair").rename(tmp_path.parent / f"{tmp_path.name}-pair")
@@ -294,11 +372,15 @@ def test_an_empty_folder_of_a_split_is_named(tmp_path):
         data.load(tmp_path, split="test")
 
 
-def test_images_beside_folders_and_folders_in_one_folder_have_no_labels_and_that_is_said(tmp_path, capsys):
+def test_images_beside_folders_and_folders_in_one_folder_have_no_labels_and_that_is_said(
+    tmp_path, capsys
+):
     write_images(tmp_path, "some/cat/1.png", "some/dog/1.png", "some/stray.png")
     write_images(tmp_path, "one/all/cat/1.png", "one/all/dog/1.png")
     assert data.load(tmp_path / "some").labels is None
-    assert "no labels, because of images beside the folders 'cat', 'dog': 1 ('stray.png')" in said(capsys)
+    assert "no labels, because of images beside the folders 'cat', 'dog': 1 ('stray.png')" in said(
+        capsys
+    )
     assert data.load(tmp_path / "one").labels is None
     assert "no labels, because all folders lie in one, 'all'" in said(capsys)
 
@@ -321,9 +403,18 @@ def write_zip(path, members):
 
 
 def test_a_zip_may_have_folders_like_images_backslashes_and_deeper_folders(tmp_path, capsys):
-    write_zip(tmp_path / "maps.zip", {
-        "maps/trainA/cat.jpg/": b"", "maps/trainA/1.png": png(1), "maps\\trainA\\2.PNG": png(2),
-        "maps/trainA/deep/3.png": png(3), "maps/trainA/.4.png": b"", "maps/trainA/list.txt": b"", "maps/5.png": png(5)})
+    write_zip(
+        tmp_path / "maps.zip",
+        {
+            "maps/trainA/cat.jpg/": b"",
+            "maps/trainA/1.png": png(1),
+            "maps\\trainA\\2.PNG": png(2),
+            "maps/trainA/deep/3.png": png(3),
+            "maps/trainA/.4.png": b"",
+            "maps/trainA/list.txt": b"",
+            "maps/5.png": png(5),
+        },
+    )
     images = data.load("maps:A", data_dir=tmp_path).images
     assert sorted(images[:, 0, 0, 0]) == [1, 2, 3]
     line = said(capsys)
@@ -334,7 +425,7 @@ def encrypted(content):
     """A .zip whose members say that they are encrypted."""
     for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
         place = content.index(signature) + offset
-        content = content[:place] + bytes([content[place] | 1]) + content[place + 1:]
+        content = content[:place] + bytes([content[place] | 1]) + content[place + 1 :]
     return content
 
 
@@ -345,14 +436,21 @@ def test_a_zip_that_cannot_be_read_is_refused_in_one_sentence_and_closed(tmp_pat
     write_zip(path, {"maps/trainA/1.jpg": png()})
     whole = path.read_bytes()
     write_zip(path, {"maps/trainA/1.jpg": png(), "maps\\trainA\\1.jpg": png()})
-    for content, message in ((torn, "maps/trainA/1.jpg"), (encrypted(whole), "is encrypted"),
-                             (path.read_bytes(), "it holds maps/trainA/1.jpg twice")):
+    for content, message in (
+        (torn, "maps/trainA/1.jpg"),
+        (encrypted(whole), "is encrypted"),
+        (path.read_bytes(), "it holds maps/trainA/1.jpg twice"),
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"cannot read .*maps.zip: .*{message}") as caught:
             data.load("maps:A", data_dir=tmp_path)
         assert "\n" not in str(caught.value)
-        open_files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
-        assert str(path) not in open_files  # while the exception, which keeps its traceback, is still there
+        open_files = [
+            os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
+        ]
+        assert (
+            str(path) not in open_files
+        )  # while the exception, which keeps its traceback, is still there
 
 
 def test_the_images_of_a_folder_are_the_same_as_before(tmp_path):
