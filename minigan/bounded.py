@@ -22,6 +22,7 @@ from .files import reading
 ROOM = 1 << 28  # bytes that any file may unfold to: 256 MiB
 FOLD = 100  # times its own size that a larger file may unfold to; photographs have 1 to 30
 NPY_MAGIC = b"\x93NUMPY"
+MOST_WORDS = 80  # characters of zipfile's own messages, and of names in them
 NPY_HEADER = 10_000  # bytes: NumPy's own limit
 HEADER_READERS = {  # version -> (bytes of the header's length, what reads both)
     1: (2, np.lib.format.read_array_header_1_0),
@@ -196,7 +197,7 @@ class Npz:
             raise ValueError(f"it holds no array {name!r}, only {', '.join(self) or 'nothing'}")
         info = self.members[name]
         check_member(info, self.size)
-        with reading_array(name), self.archive.open(info) as member:
+        with reading_array(name), open_member(self.archive, info) as member:
             header = npy_header(member)
             check_npy_size(header, info.file_size)
         return header
@@ -204,7 +205,7 @@ class Npz:
     def read(self, name):
         """The array itself."""
         self.header(name)
-        with reading_array(name), self.archive.open(self.members[name]) as member:
+        with reading_array(name), open_member(self.archive, self.members[name]) as member:
             return np.lib.format.read_array(member, allow_pickle=False)
 
 
@@ -231,8 +232,20 @@ def check_member(info, size):
                          f"expected at most {most:,}")
 
 
+def open_member(archive, info):
+    """A member of an open .zip file, to read. Raises ValueError in a short sentence if it is damaged.
+
+    zipfile would print both of its headers when they differ, names of up to 65,535 bytes.
+    """
+    try:
+        return archive.open(info)
+    except zipfile.BadZipFile as error:
+        why = str(error)[:MOST_WORDS]
+        raise ValueError(f"{info.filename[:MOST_WORDS]} is damaged: {why}") from error
+
+
 def read_member(archive, info, size):
     """A member of an open .zip file of `size` bytes -> BytesIO; no file stays open."""
     check_member(info, size)
-    with archive.open(info) as member:
+    with open_member(archive, info) as member:
         return io.BytesIO(member.read())

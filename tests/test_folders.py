@@ -453,6 +453,17 @@ def test_a_zip_that_cannot_be_read_is_refused_in_one_sentence_and_closed(tmp_pat
         )  # while the exception, which keeps its traceback, is still there
 
 
+def test_a_damaged_header_in_a_zip_is_not_printed_whole(tmp_path):
+    path = tmp_path / "maps.zip"
+    write_zip(path, {"maps/trainA/1.jpg": png()})
+    content = bytearray(path.read_bytes())
+    content[26:28] = b"\xff\x00"  # the length of the name in the first of its two headers
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="1.jpg is damaged: File name in directory") as caught:
+        data.load("maps:A", data_dir=tmp_path)
+    assert len(str(caught.value)) < len(str(path)) + 250
+
+
 def test_the_images_of_a_folder_are_the_same_as_before(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3), np.uint8)
     for i, value in enumerate(values):
