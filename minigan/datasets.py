@@ -50,10 +50,13 @@ def find(name, data_dir, *filenames):
         first, urls = filenames[0], [mirror + filenames[0] for mirror in mirrors]
         return download(first, urls, sha256[first], cache_folder() / name, contents=first.endswith("ubyte.gz"))
     data_dir = user_path(data_dir)
-    for path in (Path(data_dir, folder, filename) for folder in folders for filename in filenames):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"found none of {', '.join(filenames)} in the folders {', '.join(folders)} of {data_dir}")
+    for folder in folders:
+        for filename in filenames:
+            path = data_dir / folder / filename
+            if path.is_file():
+                return path
+    raise FileNotFoundError(f"found none of {', '.join(filenames)} in the folders {', '.join(folders)} "
+                            f"of {data_dir}")
 
 
 def user_path(text):
@@ -65,14 +68,17 @@ def user_path(text):
 
 
 def _read_mnist(name, split, data_dir):
-    arrays = []
-    for kind, axes in (("images", 3), ("labels", 1)):
-        file = f"{'train' if split == 'train' else 't10k'}-{kind}-idx{axes}-ubyte"
-        arrays.append(_read_idx(find(name, data_dir, f"{file}.gz", file, file.replace("-idx", ".idx")), axes))
-    images, labels = arrays
+    prefix = "train" if split == "train" else "t10k"
+    images = _read_idx(_find_idx(name, data_dir, f"{prefix}-images-idx3-ubyte"), axes=3)
+    labels = _read_idx(_find_idx(name, data_dir, f"{prefix}-labels-idx1-ubyte"), axes=1)
     if len(images) != len(labels):
         raise ValueError(f"{name} has {len(images)} images but {len(labels)} labels")
     return images[:, None], labels
+
+
+def _find_idx(name, data_dir, file):
+    """An IDX file under one of the names that it has in different places -> Path."""
+    return find(name, data_dir, f"{file}.gz", file, file.replace("-idx", ".idx"))
 
 
 def _read_idx(path, axes):
@@ -91,8 +97,10 @@ def _read_idx(path, axes):
 
 
 def _read_cifar10(name, split, data_dir):
-    """Records of 3,073 bytes: a label from 0 to 9, then the red, the green and the blue pixels, 32 x 32 each."""
-    members = ["test_batch.bin"] if split == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
+    """Records of 3,073 bytes: a label from 0 to 9, then the red, green and blue pixels, 32 x 32 each."""
+    members = [f"data_batch_{i}.bin" for i in range(1, 6)]
+    if split == "test":
+        members = ["test_batch.bin"]
     path = find(name, data_dir, CIFAR_ARCHIVE, members[0])
     with reading(f"{path} is damaged"):
         if path.name == CIFAR_ARCHIVE:

@@ -212,6 +212,7 @@ def test_unreadable_training_images_are_skipped_and_named_if_told_so(tmp_path, c
     options = ["--data-a", str(tmp_path / "in"), "--data-b", "digits", "--out", str(tmp_path / "run")]
     train_cyclegan.main([*SMALL, *options, "--skip-unreadable"])
     assert "skipped: cannot read the image" in (said := capsys.readouterr().err) and "torn.png" in said
+    assert "5 images are read; left out are unreadable images: 1 ('torn.png')" in said  # also with --quiet
 
 
 @pytest.mark.parametrize("arrays, message", [
