@@ -9,6 +9,7 @@ names a class, its features, is a better space to measure distances in than pixe
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ import numpy as np
 from minigan import checkpoint, data, devices, nn, no_grad, rng, tensor
 from minigan import functional as F
 from minigan.files import cache_folder
+from minigan.images import to_float
 from minigan.optim import Adam, ConstantThenLinearLR
 
 VERSION = 2  # of architecture and training: raise it when either changes, and old files are no longer found
 BATCH_SIZE, LEAST_STEPS, PASSES = 64, 300, 2  # so many passes over the images, but at least so many steps
 FEATURES = 128  # at most: what the last layer sees of an image
+MOST_CLASSES = 1000  # as many as ImageNet's challenge has
 
 
 class Classifier(nn.Module):
@@ -53,15 +56,52 @@ class Classifier(nn.Module):
             return np.exp(F.log_softmax(logits).numpy().astype(np.float64))
 
 
+def number_classes(*datasets):
+    """Labelled Datasets of one kind -> the same ones, with labels below the number of classes.
+
+    Classes are counted: they are the labels that occur in one of the sets. If these leave out
+    numbers below the greatest, or names of `classes`, they are numbered anew, which is said on
+    standard error. Raises ValueError for more than MOST_CLASSES.
+    """
+    first = datasets[0]
+    values = np.unique(np.concatenate([dataset.labels for dataset in datasets]))
+    if len(values) > MOST_CLASSES:
+        raise ValueError(f"{first.name} has {len(values)} different labels, "
+                         f"expected at most {MOST_CLASSES} classes")
+    names = first.classes
+    known = len(values) if names is None else len(names)
+    if np.array_equal(values, np.arange(known)):
+        return datasets
+    if names is None:
+        names = {value: str(value) for value in values.tolist()}
+    classes = tuple(names[value] for value in values.tolist())
+    print(f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, "
+          f"are counted as {len(values)} classes", file=sys.stderr)
+    return tuple(replace(dataset, labels=np.searchsorted(values, dataset.labels), classes=classes)
+                 for dataset in datasets)
+
+
+def count_classes(dataset):
+    """How many classes a labelled Dataset has. ValueError unless its labels are numbers below that."""
+    count = len(dataset.classes or np.unique(dataset.labels))
+    least, greatest = dataset.labels.min(), dataset.labels.max()
+    if least < 0 or greatest >= count or count > MOST_CLASSES:
+        raise ValueError(f"{dataset.name} has {count} classes and labels from {least} to {greatest}, "
+                         f"expected labels from 0 to {count - 1}, and at most {MOST_CLASSES} classes")
+    return count
+
+
 def trained_classifier(dataset):
     """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or trained.
 
     That takes seconds for the digits, a minute for MNIST.
-    A file that is missing or damaged is written anew. Nothing of this moves minigan's random generator. Raises
-    ValueError for a Dataset without labels.
+    A file that is missing or damaged is written anew. Nothing of this moves minigan's random
+    generator. Raises ValueError for a Dataset without labels, or with others than 0 to the number of
+    classes - 1: see number_classes.
     """
     if dataset.labels is None:
         raise ValueError(f"{dataset.name} has no labels, without which no classifier can be trained")
+    classes = count_classes(dataset)
     shape, before = dataset.images.shape[1:], rng.state_dict()
     digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
     digest.update(np.ascontiguousarray(dataset.labels))
@@ -70,7 +110,7 @@ def trained_classifier(dataset):
     try:
         with devices.device("cpu"):
             rng.manual_seed(0)
-            network = Classifier(*shape, classes=len(dataset.classes or range(dataset.labels.max() + 1)))
+            network = Classifier(*shape, classes=classes)
             try:
                 network.load_state_dict(checkpoint.load(path)["classifier"])
             except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -111,6 +151,25 @@ def translate(images, generator):
         return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(np.float32)  # (N, 1, size, size)
 
     return moving(images.shape[2]) @ (images + 1) @ moving(images.shape[3]).swapaxes(2, 3) - 1
+
+
+def as_images(x, name):
+    """Images, uint8 or floats in [-1, 1] -> float32 (n, C, H, W) in [-1, 1].
+
+    name: what messages call them. Raises ValueError for other types, axes and values, and for fewer
+    than 2 images.
+    """
+    x = np.asarray(x)
+    if x.ndim != 4 or len(x) < 2 or x.size == 0:
+        raise ValueError(f"{name} have shape {x.shape}, expected (n, C, H, W) with n at least 2")
+    if x.dtype == np.uint8:
+        return to_float(x)
+    if x.dtype.kind != "f":
+        raise ValueError(f"{name} are {x.dtype}, expected uint8, or floats in [-1, 1]")
+    if not np.abs(x).max() <= 1.001:  # NaN is not, either
+        raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, "
+                         "expected uint8, or floats in [-1, 1]")
+    return x.astype(np.float32)
 
 
 def area_resize(images, height, width):

@@ -7,11 +7,12 @@ Its test images stay pairs, and measure the translation.
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from minigan import data
+from minigan.bounded import Npz, open_regular
+from minigan.datasets import user_path
 from minigan.files import reading
 from minigan.images import resize
 
@@ -74,13 +75,19 @@ def first_half(names, key, data_dir=None):
 
     The array `key` says which belong together, as tiles of one source; every other one of its values is in this half.
     """
-    files = [re.fullmatch(r"(.+\.npz)(?::.+)?", name) for name in names]
+    files = [re.fullmatch(r"(.+\.npz)(?::.+)?", name, re.S | re.I) for name in names]
     if None in files or files[0][1] != files[1][1]:
         raise ValueError(f"--halves needs two arrays of one .npz file, --data-a is {names[0]} and --data-b {names[1]}")
-    path = Path(data_dir or "") / Path(files[0][1]).expanduser()
-    with reading(f"cannot read {path}"), np.load(path, allow_pickle=False) as archive:
-        groups = archive[key]
-        groups = groups[archive["split"] == data.SPLITS.index("train")] if "split" in archive else groups
+    path = user_path(data_dir or "") / user_path(files[0][1])
+    with open_regular(path) as file, reading(f"cannot read {path}"):
+        arrays = Npz(file)
+        groups = arrays.read(key)
+        if groups.ndim == 1 and "split" in arrays:
+            split = arrays.read("split")
+            if split.shape != groups.shape:
+                raise ValueError(f"{key} has shape {groups.shape} and split {split.shape}, "
+                                 "expected one shape")
+            groups = groups[split == data.SPLITS.index("train")]
     values = np.unique(groups)
     if groups.ndim != 1 or len(values) < 2:
         raise ValueError(f"{path}: {key} has shape {groups.shape} and {len(values)} values, expected one axis and at "

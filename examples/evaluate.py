@@ -7,10 +7,11 @@
 
 import json
 import sys
-from pathlib import Path
 
 import arguments
 from minigan import data, devices
+from minigan.bounded import read_text
+from minigan.files import reading
 from quality import quality
 from sample import draw_latents, generate, load_generator
 
@@ -21,7 +22,7 @@ def measure(pictures, name, data_dir=None, seed=0, thorough=False):
     All are compared at the data's own size, or at the samples' if that is smaller or the data a folder of images.
     """
     size = drawn = pictures.shape[-1]
-    if not (Path(data_dir or "") / name).is_dir():  # the images of a folder may have any sizes
+    if not data.is_folder(name, data_dir):  # the images of a folder may have any sizes
         size = min(size, *data.load(name, data_dir=data_dir).images.shape[2:])
     train, test = load_splits(name, size, data_dir)
     resized = None if size == drawn else data.load(name, drawn, data_dir=data_dir).images
@@ -49,11 +50,12 @@ def data_of(run):
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     if not path.exists():
         raise FileNotFoundError(f"there is no {path} to say what data the checkpoint was trained on: give --data")
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["arguments"]
-        return kept["data"], kept["data_dir"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}): give --data") from error
+    with reading(f"{path} is damaged, give --data"):
+        kept = json.loads(read_text(path))["arguments"]
+        name, data_dir = kept["data"], kept["data_dir"]
+        if not isinstance(name, str) or not isinstance(data_dir, (str, type(None))):
+            raise ValueError(f"its data is {name!r} and its data_dir {data_dir!r}, expected texts")
+    return name, data_dir
 
 
 def main(argv=None):

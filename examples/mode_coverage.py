@@ -32,13 +32,15 @@ from threadpoolctl import threadpool_limits
 import arguments
 import minigan as mg
 from minigan import devices, init, nn
-from minigan.files import whole_file
+from minigan.bounded import read_text
+from minigan.files import reading, whole_file
 from minigan.metrics import mode_coverage
 from minigan.models import gan, wgan
 from minigan.optim import Adam, ConstantThenLinearLR
 from ring import MIXTURES
 
 POINTS, SAMPLES, LATENT_DIM = 100_000, 2_500, 2
+MOST_RESULTS = 1 << 24  # bytes of the results file: some 200,000 rows
 COLUMNS = ("protocol", "data", "method", "seed", "steps", "modes", "share", "seconds")
 
 # method -> (how many samples D judges as one, steps of D to each of G)
@@ -164,12 +166,22 @@ def read_results(path):
     """{(protocol, data, method, seed, steps): (modes, share, seconds)} of a results file; {} if there is none."""
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    if tuple(header) != COLUMNS:
-        raise ValueError(f"{path} has the columns {', '.join(header)}, expected {', '.join(COLUMNS)}")
-    return {(protocol, data, method, int(seed), int(steps)): (int(modes), float(share), float(seconds))
-            for protocol, data, method, seed, steps, modes, share, seconds in rows}
+    with reading(f"cannot read {path}"):
+        rows = list(csv.reader(read_text(path, MOST_RESULTS).splitlines()))
+        header = rows[0] if rows else []
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"it has the columns {', '.join(header)}, "
+                             f"expected {', '.join(COLUMNS)}")
+        return dict(map(_parse_row, rows[1:]))
+
+
+def _parse_row(row):
+    """A line of the results file -> key and value of read_results."""
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"the row {row} has {len(row)} columns, expected {len(COLUMNS)}")
+    protocol, data, method, seed, steps, modes, share, seconds = row
+    key = (protocol, data, method, int(seed), int(steps))
+    return key, (int(modes), float(share), float(seconds))
 
 
 def write_results(path, results):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier import area_resize, trained_classifier
-from minigan.images import to_float
+from classifier import area_resize, as_images, number_classes, trained_classifier
 from minigan.metrics import (
     density_coverage,
     frechet_distance,
@@ -121,7 +120,9 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
     thorough: also train a network to tell them apart, and find the Parzen log-likelihood. Raises ValueError.
     """
     generator = np.random.default_rng(seed)
-    real, unseen, fake = map(_as_images, (train.images, test.images, samples), ("train", "test", "samples"))
+    real = as_images(train.images, "train")
+    unseen = as_images(test.images, "test")
+    fake = as_images(samples, "samples")
     if real.shape[1:] != unseen.shape[1:] or fake.shape[1] != real.shape[1]:
         raise ValueError(f"samples, train and test have shapes {fake.shape}, {real.shape} and {unseen.shape}, "
                          "expected one number of channels, and train and test of one size")
@@ -143,11 +144,13 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
     found = dict(halves=(halves(fake), halves(real)), distance=medians,
                  nearer=tuple(float(np.mean(d < LEAST_DISTANCE * medians[1])) for d in distances))
     if resized is not None:
-        found["resized_halves"] = halves(area_resize(_as_images(resized, "resized"), *real.shape[2:]))
+        back = area_resize(as_images(resized, "resized"), *real.shape[2:])
+        found["resized_halves"] = halves(back)
     points, space, m = lambda images: images, "pixels", min(len(fake), len(unseen), len(real), MOST_POINTS)
     if train.labels is not None and test.labels is not None:
         if train.classes != test.classes:
             raise ValueError(f"the classes of train are {train.classes}, of test {test.classes}, expected the same")
+        train, test = number_classes(train, test)
         network = trained_classifier(train)
         found.update(_judge(network, fake, unseen, test))
         points, space = network.features, "features"
@@ -187,15 +190,3 @@ def _judge(network, fake, unseen, test):
                 confidence=tuple(float(p.max(1).mean()) for p in found),
                 score=tuple(inception_score(p[:equally_many]) for p in found),
                 accuracy=float((found[1].argmax(1) == test.labels).mean()))
-
-
-def _as_images(x, name):
-    """Images as float32 (n, C, H, W) in [-1, 1]."""
-    x = np.asarray(x)
-    if x.ndim != 4 or len(x) < 2 or x.size == 0:
-        raise ValueError(f"{name} have shape {x.shape}, expected (n, C, H, W) with n at least 2")
-    if x.dtype == np.uint8:
-        return to_float(x)
-    if x.dtype.kind != "f" or not np.abs(x).max() <= 1.001:  # NaN is not, either
-        raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, expected uint8, or floats in [-1, 1]")
-    return x.astype(np.float32)

@@ -24,9 +24,16 @@ import numpy as np
 import arguments
 import domains
 from minigan import devices
+from minigan.bounded import read_text
 from minigan.files import reading
 from minigan.images import to_float
 from translate import load_generators, translate
+
+TEXT = (str, type(None))
+NUMBER = (int, type(None))
+KEPT = {  # the arguments that say what the data were
+    "data": TEXT, "data_a": TEXT, "data_b": TEXT, "data_dir": TEXT, "halves": TEXT,
+    "load_size": NUMBER, "image_size": int, "skip_unreadable": bool}
 
 
 def report(images, G, F):
@@ -83,7 +90,11 @@ def arguments_of(run):
     """The arguments that a run was trained with, from its config.json."""
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     with reading(f"cannot read {path}, which says what the checkpoint was trained on"):
-        return argparse.Namespace(**json.loads(path.read_text(encoding="utf-8"))["arguments"])
+        kept = json.loads(read_text(path))["arguments"]
+        for name, types in KEPT.items():
+            if not isinstance(kept[name], types):
+                raise ValueError(f"its {name} is {kept[name]!r}")
+        return argparse.Namespace(**kept)
 
 
 def main(argv=None):

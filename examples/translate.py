@@ -66,7 +66,7 @@ def find_images(folder, out, skip_unreadable):
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"--out {out} lies in --input {folder}: its images would be translated the next time")
     files, unreadable = {}, []
-    for name in data.image_files(folder):
+    for name in data.image_files(folder, skip_unreadable):
         try:
             images.read_image(folder / name)
         except ValueError as error:

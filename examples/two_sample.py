@@ -15,8 +15,11 @@ import math
 import numpy as np
 
 import arguments
-from classifier import Classifier, area_resize, train
+from classifier import Classifier, area_resize, as_images, train
 from minigan import data, devices, rng
+from minigan.bounded import open_npy
+from minigan.datasets import user_path
+from minigan.files import reading
 from minigan.images import to_float, to_uint8
 from minigan.metrics import two_sample_test
 
@@ -48,10 +51,27 @@ def trained_two_sample_test(x, y):
 
 
 def read(name, data_dir=None):
-    """The images of an .npy file, floats in [-1, 1], or of a data set, by name or path, as floats."""
-    if name.endswith(".npy"):
-        return np.load(name)
-    return to_float(data.load(name, data_dir=data_dir).images)
+    """The images of an .npy file or of a data set, by name or path -> (n, C, H, W).
+
+    Those of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
+    data.load raises.
+    """
+    if not name.lower().endswith(".npy"):
+        return data.load(name, data_dir=data_dir).images
+    path = user_path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    with reading(f"cannot read {path}"):
+        x = open_npy(path)
+        if x.ndim != 4 or x.size == 0:
+            raise ValueError(f"its array has shape {x.shape}, expected images (n, C, H, W)")
+    return x
+
+
+def choose(images, n, generator, name):
+    """n of the images at random -> float32 (n, C, H, W) in [-1, 1]. ValueError if they are none."""
+    chosen = generator.permutation(len(images))[:n]
+    return as_images(images[chosen], f"the images of {name}")
 
 
 def main(argv=None):
@@ -65,7 +85,8 @@ def main(argv=None):
         x, y = (read(name, args.data_dir) for name in args.sets)
         n, size = min(args.n, len(x), len(y)), [min(a, b) for a, b in zip(x.shape[2:], y.shape[2:])]
         generator = np.random.default_rng(args.seed)
-        x, y = (area_resize(images[generator.permutation(len(images))[:n]], *size) for images in (x, y))
+        x = area_resize(choose(x, n, generator, args.sets[0]), *size)
+        y = area_resize(choose(y, n, generator, args.sets[1]), *size)
         accuracy, p = trained_two_sample_test(x, y)
         print(f"{n} images of each, {size[0]} x {size[1]}; 50 % is what one distribution gives")
         print(f"trained network:   {accuracy:.1%} right on the {2 * (n - n // 2)} not seen, p = {p:.2g}")
@@ -73,4 +94,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -7,25 +7,23 @@ so that state and a position are all a checkpoint needs to go on with the same b
 
 import os
 import re
-import sys
-import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from . import datasets
+from .bounded import Npz, open_regular
 from .files import reading
-from .images import check_at_least, read_image, resize, to_float
+from .folders import SPLITS, MissingSplit, image_files, read_folder, read_zip
+from .images import check_at_least, resize, to_float
 
-SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .npz
-SPLIT_FOLDERS = {**{name: name for name in SPLITS}, "valid": "validation", "val": "validation"}
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+__all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "image_files", "is_folder", "load",
+           "read_folder", "read_npz"]
 
-
-class MissingSplit(ValueError):
-    """The source has no images of the split that was asked for."""
+MOST_NAMES = 1 << 16  # of classes in an .npz file
+MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -63,132 +61,162 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
     name = os.fspath(name_or_path)
-    known, path = name.lower().replace("_", "-"), Path(data_dir or "") / Path(name).expanduser()
-    folder, domain = re.fullmatch(r"(.+?)(?::([AB]))?", str(path), re.S).groups()
-    if known == "digits":
-        images, labels, _ = read_npz(Path(__file__).parent / "assets" / "digits.npz", split)
-        images, classes = ((images * np.uint16(255) + 8) // 16).astype(np.uint8), datasets.DIGITS  # 0..16 -> 0..255
-    elif known in datasets.PAIRS:
-        raise ValueError(f"{name} has two kinds of images, expected {name}:A or {name}:B")
-    elif known in datasets.SETS:
-        images, labels, classes = datasets.read(known, split, data_dir)
-    elif Path(folder).is_dir():
-        images, labels, classes = read_folder(folder, split, image_size, domain or "", skip_unreadable)
-    elif domain and known[:-2] in datasets.PAIRS:
-        archive = datasets.find(known[:-2], data_dir, f"{known[:-2].replace('-', '_')}.zip")
-        images, labels, classes = _read_zip(archive, f"{split}{domain}", image_size), None, None
-    elif npz := re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path)):
-        images, labels, classes = read_npz(npz[1], split, npz[2] or "images")
-    elif path.exists():
-        raise ValueError(f"{path} is neither a folder of images nor an .npz file")
-    else:
-        raise FileNotFoundError(f"{path} is no data set and no path, expected digits, {', '.join(datasets.SETS)}, a "
-                                "folder of images, or an .npz file")
+    images, labels, classes = _read(name, split, image_size, data_dir, skip_unreadable)
     if images.size == 0:
         raise ValueError(f"{name} holds no images: its array has shape {images.shape}")
     return Dataset(name, resize(images, image_size), labels, classes)
 
 
-def read_npz(path, split="train", key="images"):
-    """An .npz file -> images uint8 (N, C, H, W), labels int64 (N,) or None, classes or None. Nothing is unpickled.
+def _read(name, split, image_size, data_dir, skip_unreadable):
+    """The source that a name or path means -> images, labels or None, classes or None."""
+    known = name.lower().replace("_", "-")
+    if known == "digits":
+        return _read_digits(split)
+    if known in datasets.PAIRS:
+        raise ValueError(f"{name} has two kinds of images, expected {name}:A or {name}:B")
+    if known in datasets.SETS:
+        return datasets.read(known, split, data_dir)
+    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    folder, domain = _folder_and_domain(path)
+    if domain and path.is_dir() and Path(folder).is_dir():
+        raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean "
+                         f"part {domain}: rename one")
+    if path.is_dir():
+        return read_folder(path, split, image_size, "", skip_unreadable)
+    if domain and Path(folder).is_dir():
+        return read_folder(folder, split, image_size, domain, skip_unreadable)
+    if domain and known[:-2] in datasets.PAIRS:
+        archive = datasets.find(known[:-2], data_dir, f"{known[:-2].replace('-', '_')}.zip")
+        return read_zip(archive, f"{split}{domain}", image_size), None, None
+    if npz := re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path), re.S | re.I):
+        return read_npz(npz[1], split, npz[2] or "images")
+    if path.exists():
+        raise ValueError(f"{path} is neither a folder of images nor an .npz file")
+    raise FileNotFoundError(f"{path} is no data set and no path, expected digits, "
+                            f"{', '.join(datasets.SETS)}, a folder of images, or an .npz file")
 
-    Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3; it may have `labels`, integers (N,),
-    `classes`, their names, and `split` (N,), 0 train, 1 validation, 2 test, without which all images are train.
+
+def is_folder(name, data_dir=None):
+    """Whether `load` would read a folder for this name or path, whose images may have any sizes."""
+    known = name.lower().replace("_", "-")
+    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    folder, _ = _folder_and_domain(path)
+    if known == "digits" or known in datasets.SETS:
+        return False
+    return path.is_dir() or Path(folder).is_dir()
+
+
+def _folder_and_domain(path):
+    """FOLDER:A -> (FOLDER, "A"), any other path -> (path, None)."""
+    return re.fullmatch(r"(.+?)(?::([AB]))?", str(path), re.S).groups()
+
+
+def _read_digits(split):
+    """The bundled digits, of 0 to 16 inked pixels a place, as bytes from 0 to 255."""
+    images, labels, _ = read_npz(Path(__file__).parent / "assets" / "digits.npz", split)
+    counts = images.astype(np.uint16)  # before NumPy 2, uint8 times np.uint16(255) stays uint8
+    return ((counts * 255 + 8) // 16).astype(np.uint8), labels, datasets.DIGITS
+
+
+def read_npz(path, split="train", key="images"):
+    """An .npz file -> images uint8 (N, C, H, W), labels int64 (N,) or None, classes or None.
+
+    Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. It may have
+    `labels`, integers (N,) of at least 0, `classes`, the name of each label, and `split` (N,), 0
+    train, 1 validation, 2 test, without which all images are train. Nothing is unpickled. Headers are
+    checked before an array is read: bounded.room says how much a file may unfold to.
+    Raises OSError, ValueError (MissingSplit).
     """
-    with open(path, "rb") as file, reading(f"cannot read {path}"), np.lib.npyio.NpzFile(file) as archive:
-        if key not in archive:
-            raise ValueError(f"it holds no array {key!r}, only {', '.join(archive) or 'nothing'}")
-        arrays = {name: np.asarray(archive[name]) for name in (key, "labels", "classes", "split") if name in archive}
-    images = _to_nchw(arrays[key], f"{path}: {key}")
-    for name in ("labels", "split"):
-        if name in arrays and ((found := arrays[name]).shape != images.shape[:1] or found.dtype.kind not in "iu"):
-            raise ValueError(f"{path}: {name} is {found.dtype} of shape {found.shape}, expected integers of shape "
-                             f"({len(images)},)")
-    chosen = arrays.get("split", np.zeros(len(images), int)) == SPLITS.index(split)
+    with open_regular(path) as file, reading(f"cannot read {path}"):
+        arrays = Npz(file)
+        header = arrays.header(key)
+        layout = _layout(header.shape, header.dtype, key)
+        count = header.shape[0]
+        labels = _read_integers(arrays, "labels", count)
+        splits = _read_integers(arrays, "split", count)
+        classes = _read_names(arrays)
+        _check_labels(labels, classes)
+        if splits is None:
+            splits = np.zeros(count, int)
+        _check_splits(splits)
+        images = _to_nchw(arrays.read(key), layout)
+    chosen = splits == SPLITS.index(split)
     if not chosen.any():
         raise MissingSplit(f"{path} has no images of split {split!r}")
-    return (images[chosen], arrays["labels"][chosen].astype(np.int64) if "labels" in arrays else None,
-            tuple(map(str, arrays["classes"])) if "classes" in arrays else None)
+    if labels is not None:
+        labels = labels[chosen].astype(np.int64)
+    return images[chosen], labels, classes
 
 
-def _to_nchw(images, what):
-    """uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) -> (N, C, H, W)."""
-    if images.dtype != np.uint8:
-        raise ValueError(f"{what} is {images.dtype}, expected uint8 from 0 to 255")
-    if images.ndim == 3:
-        return images[:, None]
-    first, last = [images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (1, -1)]
+def _read_integers(arrays, name, count):
+    """One of an .npz file's arrays, if it is there: an integer for each image -> (N,) or None."""
+    if name not in arrays:
+        return None
+    header = arrays.header(name)
+    if header.shape != (count,) or header.dtype.kind not in "iu":
+        raise ValueError(f"{name} is {header.dtype} of shape {header.shape}, "
+                         f"expected integers of shape ({count},)")
+    return arrays.read(name)
+
+
+def _read_names(arrays):
+    """The array `classes` of an .npz file, if it is there -> tuple of texts, or None."""
+    if "classes" not in arrays:
+        return None
+    header = arrays.header("classes")
+    if len(header.shape) != 1 or header.dtype.kind not in "USiu":
+        raise ValueError(f"classes is {header.dtype} of shape {header.shape}, "
+                         "expected one axis of names")
+    if header.shape[0] > MOST_NAMES or header.nbytes > MOST_NAME_BYTES:
+        raise ValueError(f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, "
+                         f"expected at most {MOST_NAMES:,} in {MOST_NAME_BYTES:,}")
+    names = arrays.read("classes")
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8")
+    return tuple(map(str, names.tolist()))
+
+
+def _check_labels(labels, classes):
+    """Raise ValueError for labels that are no numbers of classes."""
+    if labels is None or len(labels) == 0:
+        return
+    least, greatest = int(labels.min()), int(labels.max())
+    if classes is not None and not 0 <= least <= greatest < len(classes):
+        raise ValueError(f"labels are from {least} to {greatest}, expected 0 to {len(classes) - 1}, "
+                         f"because classes has {len(classes)} names")
+    if least < 0 or greatest > np.iinfo(np.int64).max:
+        raise ValueError(f"labels are from {least} to {greatest}, expected numbers from 0")
+
+
+def _check_splits(splits):
+    """Raise ValueError for images that would be of no split."""
+    unknown = splits[~np.isin(splits, range(len(SPLITS)))]
+    if len(unknown):
+        raise ValueError(f"split holds {unknown[0]}, "
+                         "expected 0 for train, 1 for validation or 2 for test")
+
+
+def _layout(shape, dtype, what):
+    """How the axes of images are laid out -> "NHW", "NCHW" or "NHWC". Raises ValueError."""
+    if dtype != np.uint8:
+        raise ValueError(f"{what} is {dtype}, expected uint8 from 0 to 255")
+    if len(shape) == 3:
+        return "NHW"
+    first, last = [len(shape) == 4 and shape[axis] in (1, 3) for axis in (1, -1)]
     if first == last:
-        raise ValueError(f"{what} has {'the ambiguous ' if first else ''}shape {images.shape}, expected (N, height, "
-                         "width), or with 1 or 3 channels as second or last axis")
-    return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        ambiguous = "the ambiguous " if first else ""
+        raise ValueError(f"{what} has {ambiguous}shape {shape}, expected (N, height, width), or with "
+                         "1 or 3 channels as second or last axis")
+    return "NCHW" if first else "NHWC"
 
 
-def read_folder(folder, split="train", image_size=None, domain="", skip_unreadable=False):
-    """A folder of images, searched with its subfolders, sorted -> images, labels or None, classes or None.
-
-    If it has subfolders train, validation (or valid, val) or test, `split` chooses among them; else all images are
-    train. With a domain, "A", these must be trainA, testA, ... If every image then lies in a subfolder, and there are
-    two or more, these are the classes. Images are grey if all of them are, else RGB. Hidden files and files that do not
-    have the name of an image are passed over.
-    """
-    splits = {name + domain: split for name, split in SPLIT_FOLDERS.items()}
-    folders = {splits[path.name]: path for path in Path(folder).iterdir() if path.name in splits and path.is_dir()}
-    if not folders and domain:
-        raise ValueError(f"{folder} has no folder train{domain}")
-    folders = folders or {"train": Path(folder)}
-    if split not in folders:
-        raise MissingSplit(f"{folder} has no split {split!r}, expected {' or '.join(folders)}")
-    root, read = folders[split], {}
-    for name in image_files(root):
-        try:
-            read[name] = resize(read_image(root / name)[None], image_size)[0]
-        except ValueError as error:
-            if not skip_unreadable:
-                raise
-            print(f"skipped: {error}", file=sys.stderr)
-    if not read:
-        raise ValueError(f"{root} holds no image that can be read")
-    images, names = _stack(read, root), list(read)
-    classes = sorted({name.parts[0] for name in names})
-    if len(classes) < 2 or any(len(name.parts) == 1 for name in names):
-        return images, None, None
-    return images, np.array([classes.index(name.parts[0]) for name in names], np.int64), tuple(classes)
-
-
-def image_files(folder):
-    """The images in a folder and its subfolders -> their relative Paths, sorted. ValueError if there are none."""
-    names = sorted(filter(_is_image, (path.relative_to(folder) for path in Path(folder).rglob("*"))))
-    if not names:
-        raise ValueError(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
-    return names
-
-
-def _is_image(path):
-    return path.suffix.lower() in IMAGE_SUFFIXES and not any(p.startswith((".", "__MACOSX")) for p in path.parts)
-
-
-def _stack(images, where):
-    """{name: uint8 (1 or 3, H, W)} of one size -> (N, C, H, W), grey if all are."""
-    first, *names = images
-    channels = max(map(len, images.values()))
-    for name in names:
-        if images[name].shape[1:] != images[first].shape[1:]:
-            sizes = ["{1} x {2}".format(*images[n].shape) for n in (first, name)]
-            raise ValueError(f"images differ in size: {where / first} is {sizes[0]} and {where / name} is {sizes[1]} "
-                             "(height x width); choose an image_size to resize them to")
-    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in images.values()])
-
-
-def _read_zip(path, folder, image_size):
-    """The images of one folder in a .zip, wherever in it that lies. Nothing is unpacked to disk."""
-    with reading(f"cannot read {path}"), zipfile.ZipFile(path) as archive:
-        names = sorted(filter(_is_image, map(PurePosixPath, archive.namelist())))
-        images = {name: resize(read_image(archive.open(str(name)))[None], image_size)[0]
-                  for name in names if name.parent.name == folder}
-    if not images:
-        raise MissingSplit(f"{path} holds no images in a folder {folder}")
-    return _stack(images, path)
+def _to_nchw(images, layout):
+    """uint8 images of a layout -> (N, C, H, W)."""
+    if layout == "NHW":
+        return images[:, None]
+    if layout == "NHWC":
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return images
 
 
 class Batches:

@@ -5,11 +5,21 @@ The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), i
 """
 
 import math
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from .bounded import open_regular
 from .files import reading, whole_file
+
+MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
+BAND = 1 << 20  # pixels that are converted at a time
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs a program, as EPS
+GREY_MODES = ("1", "L", "LA", "La")
+MANY = "with several pictures, of which the first is read"
+DEEP = "with 16 bits a channel, of which the upper 8 are read"
 
 
 def to_float(images):
@@ -54,17 +64,107 @@ def resize(images, image_size):
     return resized
 
 
+class Picture(NamedTuple):
+    """An image that was read, and what of its file is not in it."""
+
+    pixels: np.ndarray  # uint8 (1, H, W) or (3, H, W)
+    notes: tuple  # of phrases, such as MANY and DEEP
+
+
 def read_image(path):
-    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W); transparency is laid on white."""
-    Image, ImageOps = pillow()
-    with reading(f"cannot read the image {path}"), Image.open(path) as file:
-        if file.mode in ("I", "F") or file.mode.startswith("I;"):
-            raise ValueError(f"its pixels have mode {file.mode}, expected 8 bits a channel")
-        image = ImageOps.exif_transpose(file).convert("RGBA")  # as the camera was held
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        if file.mode in ("1", "L", "LA", "La"):
-            return np.asarray(image.convert("L"))[None]
-        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W).
+
+    It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A
+    palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the first
+    is read; of colours with 16 bits a channel the upper 8. Raises ValueError for what is no image, is
+    damaged, has more than MOST_PIXELS pixels or grey values of more than 8 bits, for a pipe or a
+    device, and if the file cannot be opened.
+    """
+    with reading(f"cannot read the image {path}"), open_regular(path) as file:
+        return decode(file).pixels
+
+
+def read_picture(path):
+    """The same as read_image -> Picture, which also says what was left out."""
+    with reading(f"cannot read the image {path}"), open_regular(path) as file:
+        return decode(file)
+
+
+def decode(file):
+    """An open image file -> Picture. It is opened by the caller, never by Pillow.
+
+    From a path, Pillow maps an uncompressed TIFF into memory, and scrambles it if it is to be
+    turned. Raises what Pillow raises, and ValueError.
+    """
+    _, ImageOps = pillow()
+    with _open_picture(file) as image:
+        notes = _notes(image)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return Picture(_pixels(image), notes)
+
+
+def _open_picture(file):
+    """An open file -> PIL image, of which only the header has been read."""
+    Image, _ = pillow()
+    too_many = f"more than {MOST_PIXELS:,} pixels, which is all that is read of one image"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"it has {too_many}") from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"it is no image of the kinds {', '.join(FORMATS)}, "
+                         "or its header is damaged") from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it has {width} x {height}, {too_many}")
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"its pixels have mode {image.mode}, expected 8 bits a channel")
+    return image
+
+
+def _notes(image):
+    """What of an opened picture its pixels will not have -> tuple of phrases."""
+    notes = []
+    if getattr(image, "is_animated", False):
+        notes.append(MANY)
+    if _has_deep_colour(image):
+        notes.append(DEEP)
+    return tuple(notes)
+
+
+def _has_deep_colour(image):
+    """Whether its colours have 16 bits a channel, of which Pillow's RGB keeps 8."""
+    for codec, _, _, how in image.tile:
+        values = how if isinstance(how, tuple) else (how,)
+        if codec.startswith("ppm"):
+            return values[-1] > 255
+        if any(isinstance(value, str) and ";16" in value for value in values):
+            return True
+    return False
+
+
+def _pixels(image):
+    """A picture -> uint8 (1, H, W) or (3, H, W), converted in bands of rows to save memory."""
+    width, height = image.size
+    mode, channels = ("L", 1) if image.mode in GREY_MODES else ("RGB", 3)
+    pixels = np.empty((height, width, channels), np.uint8)
+    rows = max(1, BAND // width)
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(top + rows, height)))
+        if band.has_transparency_data:
+            band = _on_white(band)
+        pixels[top:top + rows] = np.asarray(band.convert(mode)).reshape(-1, width, channels)
+    return pixels.transpose(2, 0, 1)
+
+
+def _on_white(image):
+    """A picture with transparency, of any mode -> RGBA: what is seen of it on white paper."""
+    Image, _ = pillow()
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def pillow():

@@ -105,6 +105,142 @@ def test_impossible_sizes_are_refused(size):
         images.resize(bytes_of(1, 1, 4, 4), size)
 
 
+# ---- reading
+
+
+def upright(pixels, orientation):
+    """What EXIF's orientation 1 to 8 makes of (H, W, C), as its standard says: where row 0 and column 0 are."""
+    turned = {1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+              5: pixels.swapaxes(0, 1), 6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].swapaxes(0, 1),
+              8: np.rot90(pixels)}
+    return turned[orientation]
+
+
+@pytest.mark.parametrize("name, options", [
+    ("a.png", {}), ("a.webp", {"lossless": True}), ("a.tif", {}), ("a.tiff", {"compression": "tiff_lzw"}),
+    ("a.tif", {"compression": "raw"}), ("a.tif", {"compression": "tiff_deflate"})])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(tmp_path, name, options, mode):
+    pixels = bytes_of(4, 7, 3)
+    if mode == "L":
+        pixels = pixels[:, :, :1].repeat(3, axis=2)
+    picture = Image.fromarray(pixels).convert(mode)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        picture.save(tmp_path / name, exif=exif, **options)
+        found = images.read_image(tmp_path / name).transpose(1, 2, 0)
+        expected = upright(pixels, orientation)
+        assert np.array_equal(found, expected[:, :, :found.shape[2]])
+
+
+def test_an_oriented_jpeg_has_the_size_of_the_picture_turned_upright(tmp_path):
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (9, 4)).save(tmp_path / "a.jpg", exif=exif)
+        size = (4, 9) if orientation < 5 else (9, 4)
+        assert images.read_image(tmp_path / "a.jpg").shape == (3, *size)
+
+
+def on_white(colour, alpha):
+    """A colour from 0 to 255 under an opacity from 0 to 255 on white paper."""
+    return colour * (alpha / 255) + 255 * (1 - alpha / 255)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_transparency_is_laid_on_white_whatever_the_bands(tmp_path_factory, height, width, band, seed):
+    path, pixels = tmp_path_factory.getbasetemp() / "rgba.png", bytes_of(height, width, 4, seed=seed)
+    Image.fromarray(pixels).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "BAND", band)
+        found = images.read_image(path)
+        Image.merge("LA", [Image.fromarray(np.ascontiguousarray(pixels[:, :, i])) for i in (0, 3)]).save(path)
+        grey = images.read_image(path)
+    expected = on_white(pixels[:, :, :3].astype(float), pixels[:, :, 3:])
+    assert abs(found.transpose(1, 2, 0) - expected).max() <= 1
+    assert grey.shape == (1, height, width) and abs(grey[0] - expected[:, :, 0]).max() <= 1
+
+
+def test_one_colour_that_stands_for_transparency_becomes_white(tmp_path):
+    grey, colour = np.array([[5, 6], [7, 5]], np.uint8), bytes_of(2, 2, 3)
+    Image.fromarray(grey).save(tmp_path / "a.png", transparency=5)
+    assert images.read_image(tmp_path / "a.png").tolist() == [[[255, 6], [7, 255]]]
+    Image.fromarray(colour).save(tmp_path / "a.png", transparency=tuple(colour[0, 0].tolist()))
+    found = images.read_image(tmp_path / "a.png").transpose(1, 2, 0)
+    assert found[0, 0].tolist() == [255] * 3 and np.array_equal(found[1], colour[1])
+    palette = Image.fromarray(colour).quantize(4)
+    colours = np.asarray(palette.convert("RGB"))
+    palette.save(tmp_path / "a.png", transparency=bytes([0, 255, 255, 255]))
+    expected = np.where((np.asarray(palette) == 0)[:, :, None], 255, colours)
+    assert np.array_equal(images.read_image(tmp_path / "a.png").transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("name, content, mode", [
+    ("a.png", np.full((3, 3), 5000, np.uint16), "I(;16)?"), ("a.tif", np.full((3, 3), 5000, np.uint16), "I;16"),
+    ("a.tif", np.full((3, 3), 70_000, np.int32), "I"), ("a.tif", np.full((3, 3), 0.5, np.float32), "F")])
+def test_grey_values_of_more_than_8_bits_are_refused_instead_of_clipped(tmp_path, name, content, mode):
+    Image.fromarray(content).save(tmp_path / name)
+    with pytest.raises(ValueError, match=f"its pixels have mode {mode}, expected 8 bits a channel"):
+        images.read_image(tmp_path / name)
+
+
+def test_colours_of_16_bits_keep_their_upper_8_and_fewer_bits_are_scaled(tmp_path):
+    colour = bytes_of(3, 3, 3)
+    (tmp_path / "a.ppm").write_bytes(b"P6 3 3 65535\n" + (colour.astype(">u2") * 257).tobytes())
+    deep = images.read_picture(tmp_path / "a.ppm")
+    assert np.array_equal(deep.pixels.transpose(1, 2, 0), colour) and deep.notes == (images.DEEP,)
+    (tmp_path / "a.ppm").write_bytes(b"P6 3 3 15\n" + (colour // 16).tobytes())
+    flat = images.read_picture(tmp_path / "a.ppm")
+    assert np.array_equal(flat.pixels.transpose(1, 2, 0), colour // 16 * 17) and flat.notes == ()
+    Image.fromarray(colour[:, :, 0] > 99).save(tmp_path / "a.png")
+    assert np.array_equal(images.read_image(tmp_path / "a.png")[0], (colour[:, :, 0] > 99) * 255)
+
+
+@pytest.mark.parametrize("name, options", [("a.gif", {}), ("a.tif", {}), ("a.png", {}), ("a.webp", {"lossless": True})])
+def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, options):
+    first, second = (Image.new("RGB", (4, 4), colour) for colour in ((200, 10, 30), (0, 0, 255)))
+    first.save(tmp_path / name, save_all=True, append_images=[second], **options)
+    found = images.read_picture(tmp_path / name)
+    assert found.pixels[:, 2, 2].tolist() == [200, 10, 30] and found.notes == (images.MANY,)
+    first.save(tmp_path / name, **options)
+    assert images.read_picture(tmp_path / name).notes == ()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA"])
+def test_a_file_of_another_kind_is_no_image_whatever_its_name(tmp_path, kind):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", kind)
+    with pytest.raises(ValueError, match="a.png: it is no image of the kinds PNG, JPEG") as caught:
+        images.read_image(tmp_path / "a.png")
+    assert "0x" not in str(caught.value)
+
+
+def test_images_are_read_from_regular_files_alone(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    for name, target, message in (("zero.png", "/dev/zero", "is a device"), ("folder", "folder.png", "is a folder"),
+                                  ("gone.png", "nowhere", "No such file"), ("loop.png", "loop.png", "symbolic links")):
+        os.symlink(target, tmp_path / name)
+        with pytest.raises(ValueError, match=f"cannot read the image .*{name}: .*{message}"):
+            images.read_image(tmp_path / name)
+
+
+# Above, the expected bits; here, that a damaged file gives its image or one sentence.
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.webp", "a.bmp", "a.ppm"])
+def test_a_damaged_image_gives_pixels_or_a_sentence(tmp_path, name):
+    Image.fromarray(bytes_of(9, 7, 3)).save(tmp_path / name)
+    whole, generator = (tmp_path / name).read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in generator.integers(0, len(whole), 3):
+            content[place] = generator.integers(256)
+        (tmp_path / name).write_bytes(content[:generator.integers(1, len(whole) + 1)])
+        try:
+            assert images.read_image(tmp_path / name).dtype == np.uint8
+        except ValueError as error:
+            assert f"cannot read the image {tmp_path / name}: " in str(error) and "\n" not in str(error)
+
+
 # ---- grids
 
 

@@ -1,6 +1,7 @@
 """Mode coverage: the measure against closed forms and its known traps, the mixtures, and the script that counts."""
 
 import csv
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,30 @@ def test_trials_are_kept_one_by_one_and_those_that_are_there_are_not_run_again(t
     (tmp_path / "results" / "results.csv").write_text("step,loss\n1,2\n")
     with pytest.raises(SystemExit):
         script.main(arguments)
+
+
+HEADER = ",".join(script.COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", "it has the columns , expected protocol"), (b"\xff\xfe", "can't decode byte"),
+    (HEADER + "cpu,ring", "has 2 columns, expected 8"), (HEADER + "cpu,ring,gan,0,10,x,0.5,1\n", "invalid literal"),
+    (HEADER + "cpu,ring,gan,0,10,3,half,1\n", "could not convert"), (HEADER + "\n\n", "has 0 columns, expected 8"),
+    ("a" * 200_000, "field larger than field limit"), (HEADER + "cpu,ring,gan,\0,10,3,1,1\n", "cannot read")])
+def test_results_that_are_torn_or_something_else_are_refused_in_one_sentence(tmp_path, capsys, content, message):
+    path = tmp_path / "results.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SystemExit) as caught:
+        script.main(["--out", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and message in said and "results.csv: " in said and said.count("\n") == 1
+    assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+
+
+def test_results_that_are_no_regular_file_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "results.csv")
+    with pytest.raises(ValueError, match="results.csv is a named pipe, expected a regular file"):
+        script.read_results(tmp_path / "results.csv")
 
 
 def test_the_table_has_mean_and_standard_error():

@@ -131,6 +131,52 @@ def test_images_without_labels_have_no_classifier():
         trained_classifier(part(TRAIN, slice(200), labelled=False))
 
 
+# ---- classes are counted
+
+def relabelled(dataset, labels, classes=None):
+    return data.Dataset(dataset.name, dataset.images, np.asarray(labels), classes)
+
+
+def test_labels_far_apart_are_counted_and_the_report_is_that_of_the_same_classes_numbered(fresh_cache, capsys):
+    spread = np.array([5_000_000, 3, 17, 4_000_000_000, 20, 21, 99, 7, 8, 9])
+    names = tuple(sorted(spread.tolist()))
+    numbered = {label: number for number, label in enumerate(names)}
+    sparse = [relabelled(part, spread[part.labels]) for part in (TRAIN, TEST)]
+    plain = [relabelled(part, [numbered[label] for label in spread[part.labels].tolist()], tuple(map(str, names)))
+             for part in (TRAIN, TEST)]
+    found, expected = (quality(TRAIN.images[:200], *pair) for pair in (sparse, plain))
+    assert "the 10 labels that occur, from 3 to 4000000000, are counted as 10 classes" in capsys.readouterr().err
+    assert str(found) == str(expected) and found.classes == tuple(map(str, names))
+
+
+def test_classes_that_do_not_occur_are_not_counted_and_that_is_said(fresh_cache, capsys):
+    few = [part(dataset, dataset.labels < 3) for dataset in (TRAIN, TEST)]
+    found = quality(few[0].images[:100], *few)
+    assert found.classes == ("0", "1", "2") and "are counted as 3 classes" in capsys.readouterr().err
+    negative = relabelled(few[0], few[0].labels - 1)
+    (again,) = classifier.number_classes(negative)
+    assert again.labels.tolist() == few[0].labels.tolist() and again.classes == ("-1", "0", "1")
+
+
+def test_labels_that_are_numbers_of_classes_stay_as_they_are_and_nothing_is_said(capsys):
+    assert classifier.number_classes(TRAIN, TEST) == (TRAIN, TEST)
+    bare = relabelled(TRAIN, TRAIN.labels)
+    assert classifier.number_classes(bare) == (bare,) and capsys.readouterr().err == ""
+
+
+def test_more_classes_than_a_classifier_is_for_are_refused():
+    each = relabelled(TRAIN, np.arange(len(TRAIN)))
+    with pytest.raises(ValueError, match="digits has 1437 different labels, expected at most 1000 classes"):
+        quality(TRAIN.images[:100], each, relabelled(TEST, np.arange(len(TEST))))
+    for labels in (TRAIN.labels * 500_000, TRAIN.labels - 1, np.arange(len(TRAIN))):
+        with pytest.raises(ValueError, match="digits has .* classes and labels from .* expected labels from 0 to"):
+            trained_classifier(relabelled(TRAIN, labels))
+    with pytest.raises(ValueError, match="digits has 2 classes and labels from 0 to 9, expected labels from 0 to 1"):
+        trained_classifier(relabelled(TRAIN, TRAIN.labels, ("a", "b")))
+
+
+# ---- the classifier's parts
+
 def test_translation_moves_a_dot_a_little_and_keeps_its_ink():
     dots = -np.ones((100, 1, 32, 32), np.float32)
     dots[:, :, 16, 16] = 1
@@ -356,6 +402,61 @@ def test_the_two_sample_script_compares_a_data_set_and_an_array(tmp_path, monkey
     assert "nowhere is no data set and no path" in capsys.readouterr().err
 
 
+def npz_named_npy(path):
+    with open(path, "wb") as file:
+        np.savez(file, images=TRAIN.images[:20])
+
+
+BAD_SAMPLES = {
+    "empty.npy": (lambda path: path.write_bytes(b""), "it begins b''"),
+    "none.npy": (lambda path: np.save(path, REAL[:0]), r"its array has shape (0, 1, 8, 8), expected images"),
+    "npz.npy": (npz_named_npy, "it begins b'PK"),
+    "flat.npy": (lambda path: np.save(path, REAL[:20, 0]), "its array has shape (20, 8, 8), expected images"),
+    "number.npy": (lambda path: np.save(path, 3.0), "its array has shape (), expected images"),
+    "object.npy": (lambda path: np.save(path, np.array([{}, []], object)), "Object arrays cannot be loaded"),
+    "pickle.npy": (lambda path: path.write_bytes(b"\x80\x04]\x94."), "as an .npy file does"),
+    "nan.npy": (lambda path: np.save(path, np.full((20, 1, 8, 8), np.nan)), "float64 from nan to nan"),
+    "infinite.npy": (lambda path: np.save(path, np.full((20, 1, 8, 8), np.inf)), "float64 from inf to inf"),
+    "bytes.npy": (lambda path: np.save(path, REAL[:20] * 255), "expected uint8, or floats in [-1, 1]"),
+    "whole.npy": (lambda path: np.save(path, np.zeros((20, 1, 8, 8), int)), "are int64, expected uint8"),
+    "complex.npy": (lambda path: np.save(path, REAL[:20] * 1j), "are complex64, expected uint8"),
+    "bool.npy": (lambda path: np.save(path, REAL[:20] > 0), "are bool, expected uint8"),
+    "named.npy": (lambda path: np.save(path, np.zeros((20, 1, 8, 8), [("x", "f4")])), "expected uint8"),
+    "colour.npy": (lambda path: np.save(path, REAL[:20].repeat(3, 1)), "expected one shape (n, C, H, W)"),
+    "few.npy": (lambda path: np.save(path, REAL[:3]), "n at least 4"),
+    "one.npy": (lambda path: np.save(path, REAL[:1]), "with n at least 2"),
+    "short.npy": (lambda path: np.save(path, REAL[:20]) or path.write_bytes(path.read_bytes()[:-1]), "bytes follow"),
+    "folder.npy": (lambda path: path.mkdir(), "folder.npy is a folder, expected a regular file"),
+    "pipe.npy": (lambda path: os.mkfifo(path), "pipe.npy is a named pipe, expected a regular file"),
+    "gone.npy": (lambda path: None, "there is no file"),
+    "empty.npz": (lambda path: path.write_bytes(b""), "File is not a zip file"),
+    "pipe.npz": (lambda path: os.mkfifo(path), "pipe.npz is a named pipe, expected a regular file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SAMPLES)
+def test_the_two_sample_script_refuses_what_holds_no_images_in_one_sentence(tmp_path, capsys, name):
+    make, message = BAD_SAMPLES[name]
+    make(tmp_path / name)
+    with pytest.raises(SystemExit) as caught:
+        two_sample.main(["digits", str(tmp_path / name)])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and message in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">f4", "<f8"])
+def test_the_two_sample_script_reads_samples_of_any_type_and_byte_order(tmp_path, monkeypatch, capsys, dtype):
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 5)
+    samples = TRAIN.images[:20] if dtype == "u1" else np.asfortranarray(REAL[:20].astype(dtype))
+    np.save(tmp_path / "a.npy", samples)
+    (tmp_path / "a.npy").rename(tmp_path / "A.NPY")
+    two_sample.main(["digits", str(tmp_path / "A.NPY")])
+    expected = capsys.readouterr().out
+    np.save(tmp_path / "b.npy", REAL[:20])
+    two_sample.main(["digits", str(tmp_path / "b.npy")])
+    assert expected == capsys.readouterr().out
+
+
 # ---- the script
 
 def evaluate(*arguments, cwd):
@@ -401,6 +502,33 @@ def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(tmp_path,
     assert (len(train), len(test)) == (16, 4)
     assert "has no split 'test'" in capsys.readouterr().err
     assert "against 4 test images" in script.measure(REAL[:30], str(folder)).title
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"[]", b"null", b"{", b"\xff\xfe", b'{"arguments": null}', b'{"arguments": {"data": 3, "data_dir": null}}',
+    b'{"arguments": {"data": ["a"], "data_dir": null}}', b'{"arguments": {"data": "a", "data_dir": {}}}',
+    b"[" * 100_000, b" " * (1 << 21)])
+def test_a_config_that_does_not_say_what_the_data_were_is_damaged(tmp_path, content):
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match="config.json is damaged, give --data: ") as caught:
+        script.data_of(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_a_pipe_is_not_opened(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(ValueError, match="config.json is a named pipe, expected a regular file"):
+        script.data_of(tmp_path)
+
+
+def test_images_of_many_sizes_in_one_of_two_kinds_are_compared_at_the_samples_size(tmp_path):
+    (tmp_path / "pair" / "trainA").mkdir(parents=True)
+    for i, image in enumerate(TRAIN.images[:20]):
+        larger = image[0].repeat(1 + i % 2, 0).repeat(1 + i % 2, 1)
+        images.save_png(tmp_path / "pair" / "trainA" / f"{i:02}.png", larger)
+    assert "against 4 test images" in script.measure(REAL[:30], "pair:A", data_dir=tmp_path).title
 
 
 def test_a_checkpoint_alone_does_not_name_its_data(tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -185,7 +186,7 @@ def test_no_digit_is_seen_both_drawn_and_embossed():
     (("--batch-size", "2000"), "batch_size is 2000, expected 1 to 718"),
     (("--steps", "9", "--constant-steps", "3", "--decay-steps", "5"), "--steps 9 is more than --constant-steps 3"),
     (("--data-a", "pairs.npz", "--data-b", "digits", "--halves", "source"), "--halves needs two arrays of one .npz"),
-    (("--data-a", "pairs.npz", "--data-b", "pairs.npz:masks", "--halves", "patient"), "patient is not a file in the"),
+    (("--data-a", "pairs.npz", "--data-b", "pairs.npz:masks", "--halves", "patient"), "holds no array 'patient'"),
     (("--data-a", "pairs.npz", "--data-b", "pairs.npz:masks", "--halves", "same"), "same has shape (16,) and 1 values"),
     (("--data-a", "pairs.npz", "--data-b", "pairs.npz:labels", "--halves", "source"), "labels is int64, expected"),
 ])
@@ -212,6 +213,25 @@ def test_unreadable_training_images_are_skipped_and_named_if_told_so(tmp_path, c
     options = ["--data-a", str(tmp_path / "in"), "--data-b", "digits", "--out", str(tmp_path / "run")]
     train_cyclegan.main([*SMALL, *options, "--skip-unreadable"])
     assert "skipped: cannot read the image" in (said := capsys.readouterr().err) and "torn.png" in said
+    assert "5 images are read; left out are unreadable images: 1 ('torn.png')" in said  # also with --quiet
+
+
+@pytest.mark.parametrize("arrays, message", [
+    ({"split": np.zeros(3, int)}, "source has shape (20,) and split (3,), expected one shape"),
+    ({"source": np.zeros((20, 2)), "split": np.zeros(20, int)}, "source has shape (20, 2) and 1 values"),
+    ({"source": np.array([{}] * 20, object)}, "Object arrays cannot be loaded")])
+def test_an_array_that_does_not_divide_the_pairs_is_refused(tmp_path, arrays, message):
+    kept = {"images": noise(20, 8, 8), "source": np.arange(20) // 2, **arrays}
+    np.savez(tmp_path / "pairs.npz", **kept)
+    with pytest.raises(ValueError) as caught:
+        domains.first_half(("pairs.npz", "pairs.npz:masks"), "source", tmp_path)
+    assert message in str(caught.value)
+
+
+def test_a_pipe_is_not_opened_to_divide_the_pairs(tmp_path):
+    os.mkfifo(tmp_path / "pairs.npz")
+    with pytest.raises(ValueError, match="pairs.npz is a named pipe, expected a regular file"):
+        domains.first_half(("pairs.npz", "pairs.npz:masks"), "source", tmp_path)
 
 
 # ---- translating
@@ -240,6 +260,7 @@ def test_each_direction_has_its_own_generator(trained, tmp_path):
     photos.mkdir()
     Image.fromarray(noise(16, 16, 3)).save(photos / "noise.png")  # instance norm makes nothing of a constant image
     pictures = []
+    Image.fromarray(noise(10, 21, 3)).save(photos / "wide.jpg")  # of a plain picture both make the same plain one
     for direction in translate.DIRECTIONS:
         out = tmp_path / direction
         translate.main([str(trained), "--direction", direction, "--input", str(photos), "--out", str(out)])
@@ -272,6 +293,22 @@ def test_unreadable_files_are_all_named_and_skipped_only_if_told_so(trained, pho
     translate.main([str(trained), "--input", str(photos), "--out", str(tmp_path / "out"), "--skip-unreadable"])
     said = capsys.readouterr().out
     assert said.count("skipped: cannot read the image") == 2 and "3 images translated" in said
+
+
+def test_translating_says_what_of_a_folder_is_left_out_and_follows_links(trained, photos, tmp_path, capsys):
+    write_image(tmp_path / "elsewhere" / "more.png", (9, 9))
+    os.symlink(tmp_path / "elsewhere", photos / "linked")
+    os.symlink("nowhere", photos / "gone.png")
+    os.mkfifo(photos / "pipe.png")
+    (photos / "folder.png").mkdir()
+    (photos / "notes.txt").write_text("")
+    translate.main([str(trained), "--input", str(photos), "--out", str(tmp_path / "out")])
+    found = capsys.readouterr()
+    assert "4 images translated" in found.out and (tmp_path / "out" / "linked" / "more.png").exists()
+    (line,) = found.err.splitlines()
+    for part in ("4 images are read", "broken links: 1 ('gone.png')", "pipes, sockets or devices: 1 ('pipe.png')",
+                 "files of other kinds: 1 ('notes.txt')", "folders without images: 1 ('folder.png')"):
+        assert part in line
 
 
 def test_what_cannot_be_translated_is_refused_in_one_sentence(trained, photos, tmp_path, capsys):
@@ -359,6 +396,20 @@ def test_scoring_a_run_prints_the_translation_beside_what_needs_no_training(trai
     score_translation.main([str(trained)])
     said = capsys.readouterr().out
     assert "step 2, 360 test pairs" in said and "the best recolouring" in said
+
+
+@pytest.mark.parametrize("change", [None, [], {"data": 3}, {"image_size": "16"}, {"load_size": 1.5}, {"halves": []},
+                                    {"skip_unreadable": None}, {"data_dir": {}}])
+def test_a_config_that_does_not_say_what_the_data_were_is_refused_in_one_sentence(trained, tmp_path, capsys, change):
+    shutil.copytree(trained, tmp_path / "copy")
+    config = json.loads((trained / "config.json").read_text())
+    config["arguments"] = {**config["arguments"], **change} if isinstance(change, dict) else change
+    (tmp_path / "copy" / "config.json").write_text(json.dumps(config))
+    said = refused(capsys, score_translation.main, tmp_path / "copy")
+    assert "config.json, which says what the checkpoint was trained on" in said
+    (tmp_path / "copy" / "config.json").unlink()
+    os.mkfifo(tmp_path / "copy" / "config.json")
+    assert "is a named pipe" in refused(capsys, score_translation.main, tmp_path / "copy")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real data sets are not at {SHARED}")
