@@ -4,7 +4,6 @@ Training sees images of both kinds and no pair: where a file holds pairs, one ha
 Its test images stay pairs, and measure the translation.
 """
 
-import re
 import sys
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from minigan import data
 from minigan.bounded import Npz, open_regular
-from minigan.datasets import user_path
 from minigan.files import reading
 from minigan.images import resize
 
@@ -75,10 +73,10 @@ def first_half(names, key, data_dir=None):
 
     The array `key` says which belong together, as tiles of one source; every other one of its values is in this half.
     """
-    files = [re.fullmatch(r"(.+\.npz)(?::.+)?", name, re.S | re.I) for name in names]
-    if None in files or files[0][1] != files[1][1]:
+    first, second = [data.find_npz(name, data_dir) for name in names]
+    if first is None or second is None or first[0] != second[0]:
         raise ValueError(f"--halves needs two arrays of one .npz file, --data-a is {names[0]} and --data-b {names[1]}")
-    path = user_path(data_dir or "") / user_path(files[0][1])
+    path = first[0]
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)
         groups = arrays.read(key)

@@ -19,21 +19,28 @@ from .files import reading
 from .folders import SPLITS, MissingSplit, image_files, read_folder, read_zip
 from .images import check_at_least, resize, to_float
 
-__all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "image_files", "is_folder", "load",
+__all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "find_npz", "image_files", "is_folder", "load",
            "read_folder", "read_npz"]
 
+ASSETS = Path(__file__).parent / "assets"
+BUNDLED = ("digits", "clothes", "nuclei")  # each an .npz file in assets/, the digits not in bytes
 MOST_NAMES = 1 << 16  # of classes in an .npz file
 MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset:
-    """images: uint8 (N, C, H, W), C 1 or 3; labels: int64 (N,) or None; classes: their names or None."""
+    """Images with what is known about them.
+
+    images: uint8 (N, C, H, W), C 1 or 3. labels: int64 (N,) or None. classes: the labels' names or None.
+    masks: uint8 (N, C, H, W), which pixels of each image belong to what was looked for, or None.
+    """
 
     name: str
     images: np.ndarray
     labels: np.ndarray = None
     classes: tuple = None
+    masks: np.ndarray = None
 
     def __len__(self):
         return len(self.images)
@@ -47,9 +54,10 @@ class Dataset:
 def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_unreadable=False):
     """Load images -> Dataset: uint8 (N, C, H, W), and labels where the source has them.
 
-    name_or_path: digits (bundled with minigan), mnist, fashion-mnist, cifar10; a folder of images: see read_folder; an
-        .npz, or FILE.npz:KEY for another of its arrays than `images`: see read_npz; one of two kinds of images:
-        horse2zebra:A or :B and the other sets of the CycleGAN paper, or FOLDER:A with trainA, testA in the folder.
+    name_or_path: digits, clothes, nuclei, which come with minigan; mnist, fashion-mnist, cifar10; a folder of images:
+        see read_folder; an .npz file: see read_npz; FILE.npz:KEY or nuclei:KEY for another of its arrays than `images`,
+        as nuclei:masks; one of two kinds of images: horse2zebra:A or :B and the other sets of the CycleGAN paper, or
+        FOLDER:A with trainA, testA in the folder.
     image_size: the largest centred square of each image is resized to so many pixels; None keeps the size.
     split: train, validation or test.
     data_dir: where relative paths start, and named sets lie, which are else downloaded once into the cache folder.
@@ -64,7 +72,10 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
     images, labels, classes = _read(name, split, image_size, data_dir, skip_unreadable)
     if images.size == 0:
         raise ValueError(f"{name} holds no images: its array has shape {images.shape}")
-    return Dataset(name, resize(images, image_size), labels, classes)
+    masks = _read_masks(name, split, data_dir)
+    if masks is not None:
+        masks = resize(masks, image_size, nearest=True)
+    return Dataset(name, resize(images, image_size), labels, classes, masks)
 
 
 def _read(name, split, image_size, data_dir, skip_unreadable):
@@ -72,6 +83,9 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     known = name.lower().replace("_", "-")
     if known == "digits":
         return _read_digits(split)
+    if known.partition(":")[0] in BUNDLED[1:]:
+        path, key = find_npz(name, data_dir)
+        return read_npz(path, split, key)
     if known in datasets.PAIRS:
         raise ValueError(f"{name} has two kinds of images, expected {name}:A or {name}:B")
     if known in datasets.SETS:
@@ -88,11 +102,12 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     if domain and known[:-2] in datasets.PAIRS:
         archive = datasets.find(known[:-2], data_dir, f"{known[:-2].replace('-', '_')}.zip")
         return read_zip(archive, f"{split}{domain}", image_size), None, None
-    if npz := re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path), re.S | re.I):
-        return read_npz(npz[1], split, npz[2] or "images")
+    npz = find_npz(name, data_dir)
+    if npz is not None:
+        return read_npz(npz[0], split, npz[1])
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
-    raise FileNotFoundError(f"{path} is no data set and no path, expected digits, "
+    raise FileNotFoundError(f"{path} is no data set and no path, expected {', '.join(BUNDLED)}, "
                             f"{', '.join(datasets.SETS)}, a folder of images, or an .npz file")
 
 
@@ -101,7 +116,7 @@ def is_folder(name, data_dir=None):
     known = name.lower().replace("_", "-")
     path = datasets.user_path(data_dir or "") / datasets.user_path(name)
     folder, _ = _folder_and_domain(path)
-    if known == "digits" or known in datasets.SETS:
+    if known.partition(":")[0] in BUNDLED or known in datasets.SETS:
         return False
     return path.is_dir() or Path(folder).is_dir()
 
@@ -111,9 +126,34 @@ def _folder_and_domain(path):
     return re.fullmatch(r"(.+?)(?::([AB]))?", str(path), re.S).groups()
 
 
+def find_npz(name, data_dir):
+    """The .npz file that a name or path means -> (its path, the name of the array of images), or None."""
+    bundled, _, key = name.partition(":")
+    if bundled.lower() in BUNDLED[1:]:
+        return str(ASSETS / f"{bundled.lower()}.npz"), key or "images"
+    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    found = re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path), re.S | re.I)
+    if found is None or path.is_dir():
+        return None
+    return found[1], found[2] or "images"
+
+
+def _read_masks(name, split, data_dir):
+    """The array `masks` beside the array `images` of an .npz file -> (N, C, H, W), or None."""
+    npz = find_npz(name, data_dir)
+    if npz is None or npz[1] != "images":
+        return None
+    path = npz[0]
+    with open_regular(path) as file, reading(f"cannot read {path}"):
+        if "masks" not in Npz(file):
+            return None
+    masks, _, _ = read_npz(path, split, "masks")
+    return masks
+
+
 def _read_digits(split):
     """The bundled digits, of 0 to 16 inked pixels a place, as bytes from 0 to 255."""
-    images, labels, _ = read_npz(Path(__file__).parent / "assets" / "digits.npz", split)
+    images, labels, _ = read_npz(ASSETS / "digits.npz", split)
     counts = images.astype(np.uint16)  # before NumPy 2, uint8 times np.uint16(255) stays uint8
     return ((counts * 255 + 8) // 16).astype(np.uint8), labels, datasets.DIGITS
 

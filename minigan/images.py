@@ -46,18 +46,24 @@ def check_at_least(least, **numbers):
             raise ValueError(f"{name} is {value!r}, expected a whole number, at least {least}")
 
 
-def resize(images, image_size):
+def resize(images, image_size, *, nearest=False):
     """uint8 (N, C, H, W) -> (N, C, image_size, image_size): the largest centred square, resampled by Pillow.
 
     Lanczos where it shrinks (Pillow widens the filter by the factor, so nothing aliases). Hamming where it grows: no
-    overshoot, and averaged back to its size an enlarged image is nearly itself. image_size None keeps the images.
+    overshoot, and averaged back to its size an enlarged image is nearly itself. nearest: take the nearest pixel
+    instead, for masks and labels, between which there is no mean. image_size None keeps the images.
     """
     height, width = images.shape[2:]
     if image_size is None or height == width == image_size:
         return images
     check_at_least(1, image_size=image_size)
     Image, ImageOps = pillow()
-    kernel = Image.Resampling.LANCZOS if image_size < min(height, width) else Image.Resampling.HAMMING
+    if nearest:
+        kernel = Image.Resampling.NEAREST
+    elif image_size < min(height, width):
+        kernel = Image.Resampling.LANCZOS
+    else:
+        kernel = Image.Resampling.HAMMING
     resized = np.empty((*images.shape[:2], image_size, image_size), np.uint8)
     for i in np.ndindex(images.shape[:2]):  # one channel of one image at a time: any number of channels
         resized[i] = ImageOps.fit(Image.fromarray(images[i]), (image_size, image_size), kernel)

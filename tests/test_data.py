@@ -610,7 +610,7 @@ def write_bad(folder):
 
 
 @pytest.mark.parametrize("name, options, error, message", [
-    ("mnits", {}, FileNotFoundError, "mnits.*digits, mnist, fashion-mnist, cifar10"),
+    ("mnits", {}, FileNotFoundError, "mnits.*digits, clothes, nuclei, mnist, fashion-mnist, cifar10"),
     ("nowhere/at/all", {}, FileNotFoundError, "nowhere/at/all"),
     ("nowhere.npz", {}, FileNotFoundError, "nowhere.npz"),
     ("nowhere.npz:masks", {}, FileNotFoundError, "nowhere.npz"),
