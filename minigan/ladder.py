@@ -42,9 +42,14 @@ def _known(name, why):
     return name
 
 
-everywhere = _known(os.environ.get("MINIGAN_RUNG") or None, "MINIGAN_RUNG says so")
+everywhere = os.environ.get("MINIGAN_RUNG") or None  # of the whole process, see check_environment
 forced = ContextVar("forced", default=None)
 tf32 = True
+
+
+def check_environment():
+    """Raise ValueError if MINIGAN_RUNG names no rung; asked when a device is chosen, because imports never fail."""
+    _known(everywhere, "MINIGAN_RUNG says so")
 
 
 @contextlib.contextmanager
