@@ -40,18 +40,18 @@ def say(text):
     _write(text, sys.stdout)
 
 
-def warn(text):
-    """Print a line on stderr, its control characters escaped; where it cannot be written, it is dropped."""
-    _write(printable(text), sys.stderr)
+def warn(text, end="\n"):
+    """Say a line on stderr, its control characters escaped; where it cannot be written, it is dropped."""
+    _write(printable(text), sys.stderr, end)
 
 
-def _write(text, stream):
+def _write(text, stream, end="\n"):
     if stream is None:  # the process was started without it
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     line = text.encode(encoding, "backslashreplace").decode(encoding)
     with contextlib.suppress(OSError, ValueError):  # ValueError: the stream was closed
-        print(line, file=stream, flush=True)
+        print(line, file=stream, end=end, flush=True)
 
 
 class Unbreakable(io.RawIOBase):
