@@ -86,6 +86,18 @@ class Unbreakable(io.RawIOBase):
             return len(data)
 
 
+class Nowhere(io.RawIOBase):
+    """A raw stream that drops everything."""
+
+    def writable(self):
+        """True: it is made for writing."""
+        return True
+
+    def write(self, data):
+        """Drop the bytes -> how many."""
+        return len(data)
+
+
 @contextlib.contextmanager
 def steady_streams():
     """``with steady_streams() as lost:`` stdout and stderr take every text, and no print inside the block can raise.
@@ -115,8 +127,8 @@ def steady_streams():
 
 def _steady(stream):
     """(a text stream that writes where `stream` does, or nowhere for None, and never raises; its Unbreakable)."""
-    if stream is None:
-        null = Unbreakable(open(os.devnull, "wb", buffering=0))
+    if stream is None or stream.closed:
+        null = Unbreakable(Nowhere())
         return io.TextIOWrapper(io.BufferedWriter(null), encoding="utf-8", errors="backslashreplace"), null
     if not hasattr(stream, "buffer"):  # io.StringIO, or a notebook's: it takes every text as it is
         return stream, None

@@ -163,7 +163,9 @@ def _run(command, text=""):
                            f"({error.strerror}): install g++ 12 or newer, or name the compiler in CXX") from None
     if done.returncode:
         said = done.stderr.strip()
-        why = f":\n{said}" if said else f" with exit status {done.returncode}, and did not say why"
+        why = f" with exit status {done.returncode}, and did not say why"
+        if said:
+            why = f":\n{said}" if "\n" in said else f": {said}"
         raise RuntimeError(f"{command[0]} failed{why}")
     return done.stdout
 

@@ -63,8 +63,6 @@ class Run:
         self.saved = -1  # the step of the newest checkpoint
 
     def __iter__(self):
-        from tqdm import tqdm
-
         args = self.args
         with contextlib.ExitStack() as at_end:
             self.interrupts = at_end.enter_context(Interrupts())
@@ -75,9 +73,7 @@ class Run:
                 self._refuse(error)
             if step == 0:
                 self._draw_first_samples()
-            quiet = args.quiet or sys.stdout is None or not sys.stdout.isatty()
-            self.bar = at_end.enter_context(tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True,
-                                                 file=sys.stdout, disable=quiet))
+            self.bar = at_end.enter_context(self._progress_bar(step))
             self.logged = step, time.perf_counter()
             while step < args.steps and not self.interrupts.signal:
                 step += 1
@@ -102,6 +98,17 @@ class Run:
         """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and before each checkpoint."""
         for name, loss in losses.items():
             self.losses[name] = loss.detach() if hasattr(loss, "detach") else loss  # let go of its graph
+
+    def _progress_bar(self, step):
+        """A bar on a terminal, and nothing elsewhere."""
+        from tqdm import tqdm
+
+        class Bar(tqdm):
+            monitor_interval = 0  # no thread of its own, which would only redraw a bar that stands still
+
+        shown = not self.args.quiet and sys.stdout is not None and sys.stdout.isatty()
+        return Bar(total=self.args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
+                   disable=not shown)
 
     # ---- between two steps
 
