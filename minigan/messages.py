@@ -35,6 +35,11 @@ def reason(error):
     return printable(str(error) or type(error).__name__)
 
 
+def is_terminal(stream):
+    """Whether somebody sees at once what is written to the stream."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 def say(text):
     """Print a line on stdout; where it cannot be written, it is dropped."""
     _write(text, sys.stdout)

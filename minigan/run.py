@@ -106,7 +106,7 @@ class Run:
         class Bar(tqdm):
             monitor_interval = 0  # no thread of its own, which would only redraw a bar that stands still
 
-        shown = not self.args.quiet and sys.stdout is not None and sys.stdout.isatty()
+        shown = not self.args.quiet and messages.is_terminal(sys.stdout)
         return Bar(total=self.args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
                    disable=not shown)
 

@@ -140,7 +140,7 @@ def _server_errors():
 
 def _show(url, transfer):
     """Progress, on a terminal only."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not messages.is_terminal(sys.stderr):
         return
     end = "\n" if transfer.received == transfer.size else "\r"
     messages.warn(f"{url}: {transfer.received / 1e6:.1f} of {transfer.size / 1e6:.1f} MB", end=end)

@@ -1,6 +1,5 @@
 """What a program says comes out in one line, in any encoding, and never ends the program."""
 
-import contextlib
 import errno
 import io
 import os
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arguments
+from dead_streams import DEAD, full_device, text_stream
 from minigan import messages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,48 +48,6 @@ def test_an_exception_has_its_reason_in_one_line(error, said):
 
 
 # ---- streams that take nothing
-
-
-def text_stream(descriptor, encoding="utf-8", errors="strict"):
-    return open(descriptor, "w", encoding=encoding, errors=errors)
-
-
-def dead_pipe():
-    read, write = os.pipe()
-    os.close(read)
-    return write
-
-
-def full_device():
-    return os.open("/dev/full", os.O_WRONLY)
-
-
-def closed_stream():
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    stream.close()
-    return stream
-
-
-DEAD = {"a pipe without a reader": lambda: text_stream(dead_pipe()), "a full disk": lambda: text_stream(full_device()),
-        "closed later": closed_stream, "closed at the start": lambda: None}
-
-
-@pytest.fixture
-def streams(monkeypatch):
-    """streams(stream) puts it in the place of stdout and stderr; whatever it holds back is dropped in the end."""
-    opened = []
-
-    def use(stream):
-        opened.append(stream)
-        monkeypatch.setattr(sys, "stdout", stream)
-        monkeypatch.setattr(sys, "stderr", stream)
-
-    yield use
-    monkeypatch.undo()
-    for stream in opened:
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
 
 
 @pytest.mark.parametrize("kind", DEAD)

@@ -163,7 +163,8 @@ def test_redirects_that_lead_ever_further_end(serve, tmp_path):
     ("8.8.8.8", True), ("2606:4700::1111", True), ("64:ff9b::808:808", True), ("::ffff:8.8.8.8", True),
     ("127.0.0.1", False), ("10.1.2.3", False), ("172.31.0.1", False), ("192.168.0.1", False),
     ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("::1", False), ("::", False),
-    ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False), ("64:ff9b::a00:1", False), ("2002:a00:1::", False), ("255.255.255.255", False)])
+    ("fe80::1%eth0", False), ("fc00::1", False),
+    ("::ffff:127.0.0.1", False), ("64:ff9b::a00:1", False), ("2002:a00:1::", False), ("255.255.255.255", False)])
 def test_which_addresses_are_public(address, public):
     assert really_public(address) is public
 
@@ -193,8 +194,8 @@ ANSWERS = {  # kind: (what the server answers, what is said of it)
     "gzip unasked": (lines(b"Content-Encoding: gzip", body=gzip.compress(CONTENT)), "has SHA-256"),
     "a negative length": (lines(b"Content-Length: -5"), "its Content-Length is '-5'"),
     "a length in words": (lines(b"Content-Length: a\tlot"), "its Content-Length is 'a\\\\tlot'"),
-    "an enormous length": (lines(b"Content-Length: 99999999999"), "its Content-Length is 99999999999, expected at most"),
-    "a length of 5,000 digits": (lines(b"Content-Length: " + b"9" * 5000), "its Content-Length is 99999999999999999999,"),
+    "an enormous length": (lines(b"Content-Length: 99999999999"), "its Content-Length is 99999999999, expected"),
+    "a length of 5,000 digits": (lines(b"Content-Length: " + b"9" * 5000), "is 99999999999999999999, expected"),
     "too short": (lines(b"Content-Length: 20000"), "ended after 10240 of 20000 bytes"),
     "too long": (lines(b"Content-Length: 100"), "has SHA-256"),
     "broken chunks": (lines(b"Transfer-Encoding: chunked", body=b"zz\r\nx"), ""),
@@ -312,7 +313,8 @@ def test_the_parts_of_killed_downloads_are_cleared_at_the_next(serve, tmp_path):
 
 
 def test_what_is_no_part_of_this_file_stays(tmp_path):
-    kept = [part(tmp_path, "0", "other"), part(tmp_path, "g"), part(tmp_path, "0", "file.x"), tmp_path / ".file.mine.part"]
+    kept = [part(tmp_path, "0", "other"), part(tmp_path, "g"), part(tmp_path, "0", "file.x")]
+    kept.append(tmp_path / ".file.mine.part")
     kept[-1].write_bytes(b"mine")
     folder, fifo = (tmp_path / f".file.{digit * 32}.part" for digit in "12")
     folder.mkdir()
