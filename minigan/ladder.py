@@ -76,6 +76,7 @@ def choose(operation, dtype):
     """The rung that was forced, else the highest that serves this dtype on this GPU."""
     rungs, name = RUNGS[operation], forced.get() or everywhere
     if name not in rungs:
+        check_environment()
         tensor = rungs == ALL and dtype == np.float32 and tf32 and device.generation() >= 80
         return "tensor" if tensor else "tiled"
     if name == "tensor" and dtype != np.float32:
