@@ -17,7 +17,8 @@ import sys
 import types
 from pathlib import Path
 
-from minigan import devices, rng
+from minigan import devices, messages, rng
+from minigan.devices import DeviceError
 from minigan.files import reading
 from minigan.run import CHECKPOINT, CONFIG, LOG
 
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (--help lists the arguments)\n")
+        self.exit(2, messages.printable(f"{self.prog}: {message} (--help lists the arguments)") + "\n")
 
 
 @contextlib.contextmanager
@@ -42,18 +43,55 @@ def one_sentence():
     try:
         yield
     except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError) as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        complain(messages.reason(error))
         sys.exit(2)
 
 
-def program(main):
-    """Run a script: Ctrl-C ends it with the status that shells know, 130, and no traceback."""
+def complain(text):
+    """Say on stderr, in one line, what is wrong, behind the script's name."""
+    messages.warn(f"{Path(sys.argv[0]).name}: {text}")
+
+
+def program(main, output="results"):
+    """Run a script, and end it as shells expect, with a line on stderr and no traceback, whatever the system answers.
+
+    main: takes no arguments. Exit status: 130 after Ctrl-C; 2 where the environment asks for a device that is not
+    here; 1 for want of memory, or where the system refuses a file. Nothing that is printed can end the script: what
+    nobody reads is dropped, and letters that the terminal lacks are shown as escape sequences. output: "results", then
+    the status is 1 if not all of them could be written to stdout, or "progress", as of a training, whose files are its
+    results.
+    """
+    with messages.steady_streams() as lost:
+        status = _run(main)
+        if error := lost():
+            complain(f"not all that it printed could be written to stdout: {messages.reason(error)}")
+            if output == "results":
+                status = status or 1
+    if status:
+        sys.exit(status)
+
+
+def _run(main):
+    """Call main() -> the exit status."""
     try:
         main()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            messages.warn(stop.code)
+            return 1
+        return stop.code
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except DeviceError as error:
+        complain(messages.reason(error))
+        return 2
     except MemoryError as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: not enough memory: {error}")
+        complain(f"not enough memory: {error}")
+        return 1
+    except OSError as error:
+        complain(messages.reason(error))
+        return 1
+    return 0
 
 
 def number(convert, expected, holds):
@@ -133,13 +171,13 @@ def parse(parser, argv=None):
                                  "leave it out to go on, or start anew with another --out")
         if args.device is not None:
             devices.set_device(args.device, f"{CONFIG if 'device' in kept else '--device'} says so")
+        args.device = devices.name
         rng.manual_seed(args.seed)
         networks = load_networks(args.networks) if args.networks else (None, None)
-    args.device = devices.name
     args.config = _describe(args)
     args.networks_module, args.networks_sha256 = networks
     if not args.quiet:
-        print(devices.describe(), flush=True)
+        messages.say(devices.describe())
     return args
 
 

@@ -217,9 +217,10 @@ def main(argv=None):
     parser.add_argument("--seeds", type=arguments.at_least(1), default=10, help="how many (default: %(default)s)")
     parser.add_argument("--steps", type=arguments.at_least(1), help="of the generator (default: the protocol's)")
     parser.add_argument("--jobs", type=arguments.at_least(1), default=2, help="trials at a time (default: %(default)s)")
-    parser.add_argument("--device", default=devices.name, choices=devices.DEVICES)
+    parser.add_argument("--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)")
     parser.add_argument("--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)")
     args = parser.parse_args(argv)
+    device = args.device or devices.name
     protocol, path = FULL if args.full else CPU, Path(args.out, "results.csv")
     with arguments.one_sentence():
         results = read_results(path)
@@ -227,7 +228,7 @@ def main(argv=None):
               for seed in range(args.seeds) for data in args.data for method in args.method]
     todo = [(protocol, *work) for work in wanted if (protocol.name, *work) not in results]
     print(f"{len(todo)} of {len(wanted)} trials are to do, {args.jobs} at a time; results in {path}", flush=True)
-    with (multiprocessing.get_context("spawn").Pool(args.jobs, begin, (args.device,)) as pool,
+    with (multiprocessing.get_context("spawn").Pool(args.jobs, begin, (device,)) as pool,
           contextlib.suppress(KeyboardInterrupt)):
         for *key, modes, share, seconds in pool.imap_unordered(trial, todo):
             results[tuple(key)] = modes, share, seconds

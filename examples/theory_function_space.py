@@ -17,6 +17,7 @@ Densities are columns over bins here, and minigan takes the gradient. No network
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from claims import normal_density
@@ -89,4 +90,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -11,6 +11,7 @@ the optimum W, v, c are 0, D is 1/2 everywhere, and the game's value is -log 4.
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from minigan import nn
@@ -100,4 +101,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -19,6 +19,7 @@ would score there is known too: a share 1 - exp(-9 / 2) of a plane's normal dist
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from minigan import images, nn
@@ -112,4 +113,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -14,6 +14,7 @@ a fine grid: the network never sees the densities that it must find the ratio of
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from claims import normal_density
@@ -90,4 +91,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -17,6 +17,7 @@ the slope of KL(p_g || p_data) = theta^2 / 2 (Arjovsky and Bottou 2017, Theorem 
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from claims import normal_density
@@ -90,4 +91,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

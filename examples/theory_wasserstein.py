@@ -24,6 +24,7 @@ go down. A critic w . x, clipped to |w_i| <= c, says c |theta|: W1, but in a uni
 
 import numpy as np
 
+import arguments
 import claims
 import minigan as mg
 from claims import normal_density
@@ -164,4 +165,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    arguments.program(main)

@@ -96,4 +96,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main)
+    arguments.program(main, output="progress")

@@ -113,4 +113,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main)
+    arguments.program(main, output="progress")

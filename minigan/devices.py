@@ -4,6 +4,10 @@ Two module variables are all that the rest of minigan sees: ``devices.xp``, the 
 ``devices.kernels``, a namespace of array functions (conv2d, batch_norm_forward, adam, ...): array in, array out, no
 autograd. An operation calls ``devices.kernels.conv2d(x, w, ...)`` and never asks where it runs; a new device is a new
 row in the table below and touches no operation.
+
+The device is chosen when one of the two is first read, not when minigan is imported: an environment that asks for what
+this machine does not have is no reason why an import should fail, or why set_device should not put it right. Until
+then the variables are not there, and Python calls this module's ``__getattr__``; afterwards it costs nothing.
 """
 
 import contextlib
@@ -13,15 +17,31 @@ import os
 
 import numpy as np
 
-from . import cpu, cuda, launch, native, threads
+from . import cpu, cuda, host, ladder, launch, native, threads
 
-xp, kernels = np, cpu
-name, reason = "cpu", "it is the default"
+CHOSEN = ("xp", "kernels", "name", "reason")  # module variables that set_device sets; reason: why it was chosen
+
+
+class DeviceError(RuntimeError):
+    """The environment asks for a device or a rung that this machine or version does not have."""
+
+
+def __getattr__(attribute):
+    """Choose the device when one of the CHOSEN is read for the first time. Raises DeviceError as `choose` does."""
+    if attribute not in CHOSEN:
+        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+    choose()
+    return globals()[attribute]
+
+
+def _is_chosen():
+    return "name" in globals()
 
 
 # ---- the devices ---------------------------------------------------------------------------------------------------
 
 def _cuda():
+    ladder.check_environment()
     if importlib.util.find_spec("cupy") is None:
         raise RuntimeError("device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]")
     import cupy
@@ -36,9 +56,12 @@ def _cuda():
 
 
 def _host():
+    ladder.check_environment()
+    host.check_environment()
     native.runtime()  # what is missing for it is said now, not at the first kernel
     if launch.backend != "host":
         launch.use("host", np)
+    launch.architecture()  # a wrong MINIGAN_ARCH is said now, too
     return np, cuda
 
 
@@ -75,16 +98,27 @@ def set_device(device, why="set_device"):
 @contextlib.contextmanager
 def device(device):
     """``with device("cpu"):`` works on that device inside the block and returns to the one before."""
-    before = name, reason
+    before = (name, reason) if _is_chosen() else None
     set_device(device, "with device")
     try:
         yield
     finally:
-        set_device(*before)
+        if before:
+            set_device(*before)
+        else:
+            _forget()
+
+
+def _forget():
+    """Be as after the import: the device is chosen when it is next needed."""
+    for variable in CHOSEN:
+        del globals()[variable]
 
 
 def describe():
     """One line for the top of a script's output: the device, what it is, and why it was chosen."""
+    if not _is_chosen():
+        choose()
     return f"device {name}: {DEVICES[name][1]()}; chosen because {reason}"
 
 
@@ -108,17 +142,22 @@ def gpu_count():
 
 
 def choose():
-    """The device of MINIGAN_DEVICE; else cuda where CuPy sees a GPU, and otherwise cpu with the reason why."""
-    global reason
-    if os.environ.get("MINIGAN_DEVICE"):
-        set_device(os.environ["MINIGAN_DEVICE"], "MINIGAN_DEVICE says so")
-    elif gpu_count() == 0:
-        reason = "there is no NVIDIA GPU"
-    else:
-        try:
-            set_device("cuda", "there is an NVIDIA GPU")
-        except RuntimeError as error:
-            reason = f"the NVIDIA GPU here cannot be used: {error}"
+    """Work on the device of MINIGAN_DEVICE; else on cuda where CuPy sees a GPU, and otherwise on cpu.
 
-
-choose()
+    Raises DeviceError where MINIGAN_DEVICE or MINIGAN_RUNG name what this version or machine does not have.
+    """
+    wanted = os.environ.get("MINIGAN_DEVICE")
+    try:
+        ladder.check_environment()
+        if wanted:
+            set_device(wanted, "MINIGAN_DEVICE says so")
+            return
+    except (ValueError, RuntimeError) as error:
+        raise DeviceError(str(error)) from None
+    if gpu_count() == 0:
+        set_device("cpu", "there is no NVIDIA GPU")
+        return
+    try:
+        set_device("cuda", "there is an NVIDIA GPU")
+    except RuntimeError as error:
+        set_device("cpu", f"the NVIDIA GPU here cannot be used: {error}")

@@ -6,20 +6,27 @@ file or the new one, whether the writer was killed, the disk filled up, or anoth
 """
 
 import contextlib
+import errno
+import glob
 import gzip
 import hashlib
 import os
-import sys
-import threading
-import time
+import re
+import stat
 import uuid
 import zlib
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
-CHUNK, SLOWEST = 1 << 16, 1000  # bytes; bytes a second: a mirror below this is as good as silent
-LARGEST = 1 << 30  # bytes of a file, several times those of any that has a name here
+from . import messages, web
+
+if os.name == "posix":
+    import fcntl
+
+CHUNK = 1 << 16  # bytes
+NAME_KEPT = 40  # characters of a file's name in that of its temporary file, which may have 255 bytes in all
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a fifo", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+         stat.S_IFSOCK: "a socket"}
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # how a file system says that it cannot do this
 
 
 def cache_folder():
@@ -27,28 +34,17 @@ def cache_folder():
     return Path(os.environ.get("MINIGAN_CACHE") or "~/.cache/minigan").expanduser()
 
 
-@contextlib.contextmanager
-def whole_file(path, *, fsync=False):
-    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises.
+def regular_file(path):
+    """The path of a file whose reading ends -> Path; links are followed.
 
-    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes.
+    Raises FileNotFoundError where there is none, ValueError for a folder, a fifo, a device or a socket: reading these
+    fails, waits for ever, or never ends.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.part"
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            if fsync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if fsync and os.name == "posix":
-        with contextlib.ExitStack() as at_end:
-            at_end.callback(os.close, folder := os.open(path.parent, os.O_RDONLY))
-            os.fsync(folder)  # the rename itself
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
+        raise ValueError(f"{path} is {kind}, expected a regular file")
+    return Path(path)
 
 
 @contextlib.contextmanager
@@ -60,81 +56,137 @@ def reading(what):
         raise ValueError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def whole_file(path, *, fsync=False):
+    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises.
+
+    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes. What the system refuses
+    is an OSError that names `path`, and the old file, if any, is as it was; only where the folder cannot be
+    synchronised, after the rename, it is the new one already.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _naming(path), contextlib.ExitStack() as at_end:
+        folder = _open_folder(path.parent, at_end) if fsync else None
+        file = _new_part(path)
+        at_end.callback(Path(file.name).unlink, missing_ok=True)
+        with file:
+            yield file
+            file.flush()
+            if fsync:
+                os.fsync(file.fileno())
+        os.replace(file.name, path)
+        if folder is not None:
+            _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Let an OSError in the writing of `path` name it, and not the temporary file or nothing."""
+    try:
+        yield
+    except OSError as error:
+        ours = error.filename is None or str(error.filename).endswith(".part")
+        if error.errno is not None and ours:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def _new_part(path):
+    """A new temporary file beside `path`, locked while it is open: `clear_parts` leaves a locked one alone."""
+    while True:
+        file = open(path.parent / f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex}.part", "xb")
+        _try_lock(file)
+        if os.path.exists(file.name):
+            return file
+        file.close()  # another process cleared it away before it was locked
+
+
+def _try_lock(file):
+    """Lock an open file without waiting -> whether it is locked now; some file systems, and Windows, have no locks."""
+    if os.name != "posix":
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _open_folder(folder, at_end):
+    """A descriptor of the folder, to be synchronised; closed by the ExitStack. None where folders are not opened."""
+    if os.name != "posix":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    at_end.callback(os.close, descriptor)
+    return descriptor
+
+
+def _sync_folder(descriptor):
+    """Wait until a rename in the folder is on the disk."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
+
+
+def clear_parts(path):
+    """Delete the temporary files of `path` that killed processes left, and none that a living one writes."""
+    path = Path(path)
+    name = path.name[:NAME_KEPT]
+    for part in path.parent.glob(f".{glob.escape(name)}.*.part"):
+        if re.fullmatch(r"[0-9a-f]{32}", part.name[len(name) + 2:-len(".part")]) and part.is_file():
+            with contextlib.suppress(OSError), open(part, "rb") as file:  # not ours to read or to delete: it stays
+                if os.name != "posix" or _try_lock(file):  # Windows itself refuses to delete an open file
+                    part.unlink()
+
+
+# ---- downloading -----------------------------------------------------------------------------------------------------
+
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
     """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its Path.
 
     sha256: hex digest of the file or, with contents=True, of what the gzip file holds; a file that is there and has it
-    is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s.
-    Raises OSError, which names every mirror with its reason, when none gives the right bytes.
+    is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s; web.py has the other bounds.
+    Raises OSError, which names every mirror with its reason, when none gives the right bytes, or when the file cannot
+    be written.
     """
     target, reasons = Path(folder) / filename, []
+    clear_parts(target)
     if target.exists():
-        if not (wrong := _mismatch(target, sha256, contents)):
+        wrong = _mismatch(regular_file(target), sha256, contents)
+        if not wrong:
             return target
-        print(f"{target} {wrong}: downloading it again", file=sys.stderr)
+        messages.warn(f"{target} {wrong}: downloading it again")
     for url in urls:
         try:
             with whole_file(target) as file:
-                _receive(url, file, timeout)
+                web.fetch(url, file, timeout)
                 file.flush()
-                if wrong := _mismatch(file.name, sha256, contents):
-                    raise OSError(wrong)
+                wrong = _mismatch(file.name, sha256, contents)
+                if wrong:
+                    raise web.ServerError(wrong)
             return target
-        except (OSError, HTTPException, ValueError) as error:
-            reasons.append(f"{url}: {str(error) or type(error).__name__}")
+        except web.ServerError as error:
+            reasons.append(f"{url}: {error}")
     raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and name that "
                   "folder with --data-dir (data_dir= in Python)")
-
-
-def _receive(url, file, timeout):
-    """Write what `url` serves into `file`; OSError if it ends early, falls silent, trickles or does not end.
-
-    A thread of its own reads, for whoever waits for a server's next line waits as long as that server likes.
-    """
-    failed, given_up, began = [], threading.Event(), time.monotonic()
-
-    def read():
-        try:
-            _copy(url, file, timeout)
-        except Exception as error:
-            if not given_up.is_set():
-                failed.append(error)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    while reader.is_alive():
-        reader.join(0.1)
-        received, seconds = file.tell(), time.monotonic() - began
-        if seconds > timeout + received / SLOWEST and reader.is_alive():
-            given_up.set()
-            raise TimeoutError(f"{received} bytes in {seconds:.0f} s")
-    if failed:
-        raise failed.pop()  # kept, it would keep its traceback, and that the open socket
-
-
-def _copy(url, file, timeout):
-    """The same, for as long as the server says something within each `timeout`."""
-    with urlopen(Request(url, headers={"User-Agent": "minigan"}), timeout=timeout) as response:
-        total, received = int(response.headers.get("Content-Length", -1)), 0
-        while received != total and (chunk := response.read1(CHUNK)):  # what is there: read() waits for a full chunk
-            file.write(chunk)
-            received += len(chunk)
-            if received > LARGEST:
-                raise OSError(f"went on after {received} bytes, expected at most {LARGEST}")
-            if sys.stderr.isatty():
-                end = "\n" if received == total else "\r"
-                print(f"{url}: {received / 1e6:.1f} of {total / 1e6:.1f} MB", end=end, file=sys.stderr)
-        if received < total:
-            raise OSError(f"ended after {received} of {total} bytes")
 
 
 def _mismatch(path, sha256, contents):
     """What is wrong with the bytes of `path`, or None."""
     digest = hashlib.sha256()
+    size = 0
     try:
         with (gzip.open if contents else open)(path, "rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
+                size += len(chunk)
+                if size > web.LARGEST:
+                    return f"holds more than {web.LARGEST} bytes"
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         return f"is no whole gzip file ({error})"
     found = digest.hexdigest()

@@ -72,6 +72,21 @@ _REQUEST = np.dtype([("offset", "u8"), ("interval", "u4"), ("pc", "u4"), ("threa
 _REPORT = np.dtype([("kind", "S32"), ("message", "S512"), ("requests", "u8"), ("request_count", "u8")])
 
 
+def check_environment():
+    """Raise ValueError if MINIGAN_HOST_SEED is no seed of a schedule."""
+    _checked_seed(None)
+
+
+def _checked_seed(seed):
+    """A schedule's seed as an int; None: that of MINIGAN_HOST_SEED, or a fresh one."""
+    if seed is None:
+        seed = os.environ.get("MINIGAN_HOST_SEED") or secrets.randbits(32)
+    text = str(seed)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < 2 ** 64):
+        raise ValueError(f"MINIGAN_HOST_SEED or seed is {text!r}, expected an integer from 0 to 2^64 - 1")
+    return int(text)
+
+
 def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 << 10, touches=(), seed=None,
         counting=False, sanitize=None):
     """Run one kernel and wait for it -> Report.
@@ -83,9 +98,7 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
     Raises KernelError for what the kernel does wrong, ValueError or TypeError for what cannot be launched.
     """
     made = native.loaded.get((file, expression, sanitize)) or native.library(file, (expression,), sanitize=sanitize)
-    seed = str(os.environ.get("MINIGAN_HOST_SEED") or secrets.randbits(32) if seed is None else seed)
-    if not seed.isdecimal() or int(seed) >= 2 ** 64:
-        raise ValueError(f"MINIGAN_HOST_SEED or seed is {seed!r}, expected an integer from 0 to 2^64 - 1")
+    seed = _checked_seed(seed)
     grid, block = ((*extent, 1, 1)[:3] for extent in (grid, block))
     if not 1 <= np.prod(block) <= 1024 or not 1 <= np.prod(grid) < 2 ** 31 or not 0 <= shared <= 256 << 10:
         raise ValueError(f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's")
@@ -98,7 +111,7 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
         raise TypeError(f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
                         "to so many")
     arrays = np.array([*arrays, *((begin, size, -1, False) for begin, size in made.shared)], _ARRAY)
-    launch = np.array((grid, block, shared, shared_most, counting, 0, int(seed), arrays.ctypes.data, len(arrays)),
+    launch = np.array((grid, block, shared, shared_most, counting, 0, seed, arrays.ctypes.data, len(arrays)),
                       _LAUNCH)
     pointers, report = np.array([value.ctypes.data for value, _ in values], np.uintp), np.zeros((), _REPORT)
     with _one_at_a_time:
@@ -106,8 +119,8 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
         size = int(report["request_count"]) * _REQUEST.itemsize
         requests = np.frombuffer(ctypes.string_at(int(report["requests"]), size), _REQUEST)
     if failed:
-        raise _error(made, expression, report, grid, block, int(seed))
-    return Report(int(seed), _lines(made, requests))
+        raise _error(made, expression, report, grid, block, seed)
+    return Report(seed, _lines(made, requests))
 
 
 def _marshal(arguments, touches):

@@ -4,6 +4,7 @@ The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), i
 255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole or not at all.
 """
 
+import contextlib
 import math
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import gif
 from .bounded import open_regular
 from .files import reading, whole_file
 
@@ -209,21 +211,37 @@ def make_grid(images, columns=None, padding=2, scale=None):
 
 def save_png(path, images):
     """Write a batch (see make_grid) or a grid, uint8 (H, W) or (H, W, 3), as a PNG -> Path."""
-    return _save(path, "PNG", _to_picture(images), optimize=True)
+    picture = _to_picture(images)
+    with _picture_file(path, ".png") as file:
+        picture.save(file, "PNG", optimize=True)
+    return Path(path)
 
 
 def save_gif(path, frames):
     """Write a GIF that repeats endlessly, ten frames a second -> Path.
 
-    frames: batches or grids, as for save_png, or paths of pictures; ValueError unless they are of one size.
+    frames: batches or grids, as for save_png, or paths of pictures; ValueError unless they are of one size. They are
+    read and written one by one, so any number of them needs the memory of one.
     """
-    pictures = [_to_picture(frame) for frame in frames]
-    if len(sizes := {picture.size for picture in pictures}) != 1:
-        raise ValueError(f"the frames of {path} have the sizes {sorted(sizes)}, expected one size")
-    # A GIF has 256 colours; an octree finds them 20 times faster than Pillow's default, and looks the same.
+    with _picture_file(path, ".gif") as file:
+        gif.write(file, _frames(path, frames), milliseconds=100)
+    return Path(path)
+
+
+def _frames(path, frames):
+    """The frames as PIL images with at most 256 colours, all of the first one's size."""
+    # An octree finds the 256 colours 20 times faster than Pillow's default, and looks the same.
     palette = pillow()[0].Quantize.FASTOCTREE
-    first, *rest = [picture if picture.mode == "L" else picture.quantize(method=palette) for picture in pictures]
-    return _save(path, "GIF", first, save_all=True, append_images=rest, duration=100, loop=0)
+    size = None
+    for frame in frames:
+        picture = _to_picture(frame)
+        size = size or picture.size
+        if picture.size != size:
+            sizes = sorted([size, picture.size])
+            raise ValueError(f"the frames of {path} have the sizes {sizes}, expected one size")
+        yield picture if picture.mode == "L" else picture.quantize(method=palette)
+    if size is None:
+        raise ValueError(f"the frames of {path} have the sizes [], expected one size")
 
 
 def _to_picture(x):
@@ -237,10 +255,10 @@ def _to_picture(x):
     return pillow()[0].fromarray(x)
 
 
-def _save(path, format, picture, **options):
-    path = Path(path)
-    if path.suffix.lower() != f".{format.lower()}":
-        raise ValueError(f"the picture's file is {path}, expected a name that ends in .{format.lower()}")
+@contextlib.contextmanager
+def _picture_file(path, suffix):
+    """The file of a picture, to be written whole; ValueError unless its name ends in `suffix`."""
+    if Path(path).suffix.lower() != suffix:
+        raise ValueError(f"the picture's file is {path}, expected a name that ends in {suffix}")
     with whole_file(path) as file:
-        picture.save(file, format, **options)
-    return path
+        yield file

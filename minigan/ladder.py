@@ -44,9 +44,14 @@ def _known(name, why):
     return name
 
 
-everywhere = _known(os.environ.get("MINIGAN_RUNG") or None, "MINIGAN_RUNG says so")
+everywhere = os.environ.get("MINIGAN_RUNG") or None  # of the whole process, see check_environment
 forced = ContextVar("forced", default=None)
 tf32 = True
+
+
+def check_environment():
+    """Raise ValueError if MINIGAN_RUNG names no rung; asked when a device is chosen, because imports never fail."""
+    _known(everywhere, "MINIGAN_RUNG says so")
 
 
 @contextlib.contextmanager
@@ -76,6 +81,8 @@ def choose(operation, dtype):
     if name is None:
         has_tensor_cores = dtype == np.float32 and tf32 and device.generation() >= 80
         return "tensor" if "tensor" in rungs and has_tensor_cores else "tiled"
+    if name not in ALL:
+        check_environment()
     if name == "tensor" and name in rungs and dtype != np.float32:
         raise ValueError(f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}")
     not_above = ALL[:ALL.index(name) + 1]

@@ -123,7 +123,7 @@ def _built(name, sources, command, first=(), text=""):
 
     first: a command that turns `text` into assembly, for the other to go on with.
     """
-    compiler = shlex.split(os.environ.get("CXX") or "g++")
+    compiler = _compiler()
     key = "\0".join([_run((*compiler, "--version")), *compiler, *map(str, [*first, *command]), _GAP, text, *sources])
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     target = cache_folder() / "kernels" / f"{Path(name).stem}-{digest}{Path(name).suffix}"
@@ -132,10 +132,25 @@ def _built(name, sources, command, first=(), text=""):
         try:
             with whole_file(target) as file:
                 _run.__wrapped__((*compiler, *map(str, command), "-o", file.name), assembly)
+                if os.path.getsize(file.name) == 0:
+                    raise RuntimeError(f"device host compiles kernels with a C++ compiler, and {compiler[0]} made an "
+                                       "empty file: install g++ 12 or newer, or name the compiler in CXX")
         except OSError as error:
             raise RuntimeError(f"device host keeps compiled kernels in {target.parent}, which cannot be written "
                                f"({error.strerror}): name another folder in MINIGAN_CACHE") from None
     return target
+
+
+def _compiler():
+    """The command of the C++ compiler, as a list: CXX, which may hold options too, or g++."""
+    command = os.environ.get("CXX") or "g++"
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise RuntimeError(f"CXX is {command!r}, expected a command ({error})") from None
+    if not words:
+        raise RuntimeError(f"CXX is {command!r}, expected a command")
+    return words
 
 
 @functools.cache
@@ -147,7 +162,11 @@ def _run(command, text=""):
         raise RuntimeError(f"device host compiles kernels with a C++ compiler, and {command[0]} does not run "
                            f"({error.strerror}): install g++ 12 or newer, or name the compiler in CXX") from None
     if done.returncode:
-        raise RuntimeError(f"{command[0]} failed:\n{done.stderr.strip()}")
+        said = done.stderr.strip()
+        why = f" with exit status {done.returncode}, and did not say why"
+        if said:
+            why = f":\n{said}" if "\n" in said else f": {said}"
+        raise RuntimeError(f"{command[0]} failed{why}")
     return done.stdout
 
 

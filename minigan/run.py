@@ -16,11 +16,10 @@ the newest, checkpoint.npz and, when training ends, training.gif and losses.png.
 """
 
 import contextlib
+import errno
 import json
 import os
-import re
 import shlex
-import signal
 import sys
 import time
 import zlib
@@ -28,8 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, engine, images, rng
-from .files import whole_file
+from . import checkpoint, engine, images, messages, rng, run_log
+from .files import regular_file, whole_file
+from .interrupts import Interrupts
 
 CONFIG, CHECKPOINT, LOG = "config.json", "checkpoint.npz", "log.csv"
 
@@ -49,8 +49,9 @@ class Run:
     changes nothing. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew, and
     sampling, how sample draws, as {"batch_statistics": "running"}.
 
-    Ctrl-C or SIGTERM ends the loop after the current step with a checkpoint and SystemExit 128 + the signal's number; a
-    loss, weight or sample that is not finite ends it with SystemExit 1 and leaves the checkpoint before.
+    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and SystemExit 128 + the signal's
+    number; a loss, weight or sample that is not finite ends it with SystemExit 1 and leaves the checkpoint before. So
+    does a file that the system refuses, with a checkpoint of that step where it takes one.
     """
 
     def __init__(self, args, *, state, architecture, sample, sampling=None):
@@ -60,47 +61,54 @@ class Run:
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
         self.header = None  # of log.csv, once it has a row
         self.saved = -1  # the step of the newest checkpoint
-        self.signal = None
 
     def __iter__(self):
-        from tqdm import tqdm
-
         args = self.args
         with contextlib.ExitStack() as at_end:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                at_end.callback(signal.signal, number, signal.signal(number, self._note_signal))
+            self.interrupts = at_end.enter_context(Interrupts())
             try:
                 self._lock(at_end)
                 step = self._open()
-            except OSError as error:
-                sys.exit(f"cannot keep a run in --out {self.out}: {error.strerror} ({error.filename})")
+            except (OSError, ValueError) as error:
+                self._refuse(error)
             if step == 0:
-                self._draw_samples(step)
-            self.bar = at_end.enter_context(tqdm(total=args.steps, initial=step, unit="step", dynamic_ncols=True,
-                                                 file=sys.stdout, disable=args.quiet or not sys.stdout.isatty()))
+                self._draw_first_samples()
+            self.bar = at_end.enter_context(self._progress_bar(step))
             self.logged = step, time.perf_counter()
-            while step < args.steps and not self.signal:
+            while step < args.steps and not self.interrupts.signal:
                 step += 1
                 yield step
                 self._keep(step)
             if step != self.saved:  # stopped by a signal
                 self._read_losses(step)
-                self._save(step)
+                self._save_or_fail(step)
             if step == args.steps:
                 self._draw_training()
+        stopped_by = self.interrupts.signal
         if step == args.steps:
-            print(f"all {step} steps are done; see {self.out / 'samples.png'}")
-            if self.signal:  # in the last step: a script's evaluation would keep whoever wants an end waiting
-                sys.exit(128 + self.signal)
+            messages.say(f"all {step} steps are done; see {self.out / 'samples.png'}")
+            if stopped_by:  # in the last step: a script's evaluation would keep whoever wants an end waiting
+                sys.exit(128 + stopped_by)
             return
         resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out])
-        print(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
-        sys.exit(128 + self.signal)
+        messages.say(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
+        sys.exit(128 + stopped_by)
 
     def log(self, **losses):
         """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and before each checkpoint."""
         for name, loss in losses.items():
             self.losses[name] = loss.detach() if hasattr(loss, "detach") else loss  # let go of its graph
+
+    def _progress_bar(self, step):
+        """A bar on a terminal, and nothing elsewhere."""
+        from tqdm import tqdm
+
+        class Bar(tqdm):
+            monitor_interval = 0  # no thread of its own, which would only redraw a bar that stands still
+
+        shown = not self.args.quiet and messages.is_terminal(sys.stdout)
+        return Bar(total=self.args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
+                   disable=not shown)
 
     # ---- between two steps
 
@@ -111,13 +119,29 @@ class Run:
                            for every in (args.log_every, args.sample_every, args.checkpoint_every))
         if log or draw or save:
             losses = self._read_losses(step)
-        if log:
-            self._write_row(step, losses)
-        self.bar.update()
-        if draw:
-            self._draw_samples(step)
+        try:
+            if log:
+                self._write_row(step, losses)
+            self.bar.update()
+            if draw:
+                self._draw_samples(step)
+        except OSError as error:
+            self._end_with_checkpoint(step, error)
         if save:
+            self._save_or_fail(step)
+
+    def _end_with_checkpoint(self, step, error):
+        """The system refused a row or a picture: keep this step, if it takes at least that, and end."""
+        if self.saved != step:
+            with contextlib.suppress(OSError):  # the reason is the same, and is said
+                self._save(step)
+        self._fail(step, f"cannot write: {messages.reason(error)}")
+
+    def _save_or_fail(self, step):
+        try:
             self._save(step)
+        except OSError as error:
+            self._fail(step, f"cannot write: {messages.reason(error)}")
 
     def _read_losses(self, step):
         losses = {name: loss.item() if hasattr(loss, "item") else loss for name, loss in self.losses.items()}
@@ -135,15 +159,14 @@ class Run:
         header = ",".join(["step", *losses, "images_per_second"])
         if self.header not in (None, header):
             raise ValueError(f"{self.out / LOG} has the columns {self.header}, but step {step} logged {header}")
-        with open(self.out / LOG, "a", encoding="utf-8", newline="\n") as file:
-            if self.header is None:
-                print(header, file=file)
-            print(step, *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}", sep=",", file=file)
+        numbers = [str(step), *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}"]
+        row = ",".join(numbers) + "\n"
+        run_log.append(self.out / LOG, row if self.header else f"{header}\n{row}")
         self.header = header
         shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items()) + f"  {rate:.0f} images/s"
         self.bar.set_postfix_str(shown)
         if self.bar.disable and not self.args.quiet:
-            print(f"step {step}/{self.args.steps}  {shown}", flush=True)
+            messages.say(f"step {step}/{self.args.steps}  {shown}")
 
     def _draw_samples(self, step):
         """Draw, and put the random generator back: noise that sample() draws must not shift the training's."""
@@ -171,10 +194,28 @@ class Run:
         self.saved = step
 
     def _fail(self, step, what):
-        kept = f"the last good checkpoint is {self.out / CHECKPOINT}, of step {self.saved}"
-        sys.exit(f"step {step}: {what}; training stops; {kept if self.saved >= 0 else 'there is no checkpoint'}")
+        kept = "there is no checkpoint"
+        if self.saved >= 0:
+            kept = f"the last good checkpoint is {self.out / CHECKPOINT}, of step {self.saved}"
+        sys.exit(messages.printable(f"step {step}: {what}; training stops; {kept}"))
 
     # ---- before the first step and after the last
+
+    def _refuse(self, error):
+        sys.exit(messages.printable(f"cannot keep a run in --out {self.out}: {messages.reason(error)}"))
+
+    def _draw_first_samples(self):
+        try:
+            self._draw_samples(0)
+        except OSError as error:
+            self._refuse(error)
+
+    def _check_places(self):
+        """Raise OSError where a folder or the like has a name that a picture or the folder of pictures will need."""
+        (self.out / "samples").mkdir(exist_ok=True)
+        for path in (self.out / "samples.png", *(path for step, path in self._pictures() if step > self.saved)):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
     def _lock(self, at_end):
         """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
@@ -189,12 +230,6 @@ class Run:
             except BlockingIOError:
                 sys.exit(f"another process is training in {self.out}: stop it, or choose another --out")
 
-    def _note_signal(self, number, frame):
-        """The first SIGINT or SIGTERM asks for an end after the current step; the second ends the process at once."""
-        self.signal = number
-        signal.signal(number, signal.SIG_DFL)
-        os.write(2, b"\nstopping after this step; once more stops at once\n")  # print() is not reentrant
-
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
         args = self.args
@@ -203,22 +238,24 @@ class Run:
             if self.saved >= args.steps:
                 self._finish()
             if not args.quiet:
-                print(f"going on from step {self.saved} of {args.steps}", flush=True)
+                messages.say(f"going on from step {self.saved} of {args.steps}")
         elif args.resume:
-            print(f"there is no checkpoint in {args.out}: starting from step 0", flush=True)
+            messages.say(f"there is no checkpoint in {args.out}: starting from step 0")
+        self._check_places()
+        header, rows, others = run_log.read(self.out / LOG)
         self._clear_parts()
         for step, picture in self._pictures():
             if step > self.saved:
                 picture.unlink()
         log = self.out / LOG
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
-        # A row that a kill tore has no end of line.
-        rows = [line for line in lines if (row := re.match(r"(\d+),.*\n", line)) and int(row[1]) <= self.saved]
-        self.header = lines[0].strip() if rows else None
-        for path, text in ((self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"),
-                           (log, "".join(lines[:1] + rows) if rows else "")):
+        if others:
+            messages.warn(f"{log}: {others} lines that are no rows are left out")
+        rows = [line for step, line in rows if step <= self.saved]
+        self.header = header if rows else None
+        text = "".join([f"{header}\n", *rows]) if rows else ""
+        for path, content in ((self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"), (log, text)):
             with whole_file(path) as file:
-                file.write(text.encode())
+                file.write(content.encode())
         return max(self.saved, 0)
 
     def _finish(self):
@@ -227,10 +264,12 @@ class Run:
         pictures = self.out / "training.gif", self.out / "losses.png"
         if not all(path.exists() and path.stat().st_mtime_ns >= made for path in pictures):
             self._clear_parts()
-            self._draw_training()
+            drawn = self._draw_training()
             what = "training.gif and losses.png were still to be drawn"
-        print(f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}")
-        sys.exit(0)
+            if not drawn:
+                what = "training.gif and losses.png could not all be drawn"
+        messages.say(f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}")
+        sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
 
     def _clear_parts(self):
         """Delete what a killed process was writing."""
@@ -262,16 +301,29 @@ class Run:
         return sorted((int(path.stem[5:]), path) for path in paths)
 
     def _draw_training(self):
-        """training.gif from the samples, losses.png from the log."""
-        from matplotlib.figure import Figure  # a second to import, so not before it is needed
+        """training.gif from the samples, losses.png from the log -> whether both could be drawn.
 
-        images.save_gif(self.out / "training.gif", [path for _, path in self._pictures()])
-        log = np.genfromtxt(self.out / LOG, delimiter=",", names=True, ndmin=1)
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        axes = figure.subplots()
-        for name in log.dtype.names[1:-1]:
-            axes.plot(log["step"], log[name], label=name, linewidth=1)
-        axes.set(xlabel="step", ylabel="loss", title=self.args.model)
-        axes.legend()
-        with whole_file(self.out / "losses.png") as file:
-            figure.savefig(file, format="png", dpi=120)
+        The training is complete and kept before this begins, so nothing here may make it fail.
+        """
+        gif = self._draw("training.gif", lambda path: images.save_gif(path, self._readable_pictures()))
+        plot = self._draw("losses.png", lambda path: run_log.draw(self.out / LOG, path, self.args.model))
+        return gif and plot
+
+    def _draw(self, name, draw):
+        """Call draw(path) -> True, or False after a line on why it did not work."""
+        try:
+            draw(self.out / name)
+            return True
+        except Exception as error:  # whatever Matplotlib, its cache or a damaged picture may raise
+            messages.warn(f"{name} could not be drawn: {messages.reason(error)}")
+            return False
+
+    def _readable_pictures(self):
+        """The pictures of samples/ as grids, one at a time, without those that cannot be read, which are named."""
+        for _, path in self._pictures():
+            try:
+                grid = images.make_grid(images.read_image(regular_file(path))[None], padding=0, scale=1)
+            except (ValueError, OSError) as error:
+                messages.warn(f"training.gif goes on without a picture: {messages.reason(error)}")
+                continue
+            yield grid

@@ -16,6 +16,8 @@ import threading
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from . import messages
+
 _KEPT_LIMIT = 64 << 20          # bytes; memory of a larger array or workspace is not kept
 _SMALL = 1 << 16                # bytes; for a smaller array alignment is not worth a microsecond
 _SIZES = 32                     # of this many sizes, those used last, the memory is kept
@@ -31,6 +33,7 @@ _local = threading.local()      # .busy: inside a task; .scratch: this thread's 
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
 _workers = 0
+_refused = False                # the system has refused to start another thread
 _regions = 0                    # parallel regions now open, in all threads of the program
 _blas = ThreadpoolController().select(user_api="blas").lib_controllers
 _blas_threads = None            # BLAS's own setting, while a region holds it at one
@@ -58,8 +61,10 @@ def parallel(task, items):
     todo = collections.deque(items)
     _enter()
     try:
-        helpers = 0 if len(todo) < 2 or getattr(_local, "busy", False) else min(thread_count(), len(todo)) - 1
-        done = _share_out(helpers, task, todo) if helpers else None
+        helpers = 0
+        if len(todo) > 1 and not getattr(_local, "busy", False):
+            helpers = _workers_for(min(thread_count(), len(todo)) - 1)
+        done = _share_out(helpers, task, todo)
         errors = [_drain(task, todo)] + [done.get() for _ in range(helpers)]
     finally:
         _leave()
@@ -68,13 +73,27 @@ def parallel(task, items):
             raise error
 
 
+def _workers_for(helpers):
+    """Start the threads that are missing -> how many of `helpers` there are.
+
+    Where the system starts no more, those that run do all of the work: the items are the same, and so are the results.
+    """
+    global _workers, _refused
+    with _lock:
+        while _workers < helpers and not _refused:
+            worker = threading.Thread(target=_work, args=(_jobs,), name="minigan", daemon=True)
+            try:
+                worker.start()
+            except RuntimeError:
+                _refused = True
+                messages.warn(f"the system starts no more threads: minigan goes on with {_workers + 1}")
+                break
+            _workers += 1
+        return min(helpers, _workers)
+
+
 def _share_out(helpers, task, todo):
     """Wake the helpers; each puts one answer into the queue returned: None, or the exception that ended it."""
-    global _workers
-    with _lock:
-        while _workers < helpers:
-            threading.Thread(target=_work, args=(_jobs,), name="minigan", daemon=True).start()
-            _workers += 1
     done = queue.SimpleQueue()
     for _ in range(helpers):
         _jobs.put((task, todo, done))
@@ -127,10 +146,15 @@ def _leave():
 
 def _forget():
     """A forked child has none of its parent's threads: it starts its own when it needs them."""
-    global _lock, _jobs, _workers, _regions, _blas_threads
+    global _lock, _jobs, _workers, _refused, _regions, _blas_threads
     for library, count in zip(_blas, _blas_threads or []):
         library.set_num_threads(count)
-    _lock, _jobs, _workers, _regions, _blas_threads = threading.Lock(), queue.SimpleQueue(), 0, 0, None
+    _lock = threading.Lock()
+    _jobs = queue.SimpleQueue()
+    _workers = 0
+    _refused = False
+    _regions = 0
+    _blas_threads = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,7 +3,9 @@
 float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance serves every device.
 Hypothesis has no deadline (shared machines stall), and in CI takes the same examples every time.
 """
+import contextlib
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -22,3 +24,21 @@ def full_float32():
     import minigan
 
     minigan.set_tf32(False)
+
+
+@pytest.fixture
+def streams(monkeypatch):
+    """streams(stream) puts it in the place of stdout and stderr; whatever it holds back is dropped in the end."""
+    opened = []
+
+    def use(stream):
+        opened.append(stream)
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+
+    yield use
+    monkeypatch.undo()
+    for stream in opened:
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()

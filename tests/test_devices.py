@@ -97,8 +97,65 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence():
     with pytest.raises(RuntimeError, match=r"^device cuda needs an NVIDIA GPU and its driver, CuPy [\d.]+ sees none$"):
         mg.set_device("cuda")
     assert devices.name == before
-    last = python("import minigan", MINIGAN_DEVICE="cuda").splitlines()[-1]
-    assert last.startswith("RuntimeError: device cuda needs")
+    last = python("import minigan; minigan.tensor(1.0)", MINIGAN_DEVICE="cuda").splitlines()[-1]
+    assert last.startswith("minigan.devices.DeviceError: device cuda needs")
+
+
+# What the environment may get wrong -> what is said of it.
+WRONG = {
+    "an unknown device": ({"MINIGAN_DEVICE": "tpu"}, "unknown device 'tpu' (MINIGAN_DEVICE says so)"),
+    "an unknown rung": ({"MINIGAN_RUNG": "top"}, "unknown rung 'top' (MINIGAN_RUNG says so)"),
+    "no compiler": ({"MINIGAN_DEVICE": "host", "CXX": "no-such-compiler"}, "no-such-compiler does not run"),
+    "a compiler that is none": ({"MINIGAN_DEVICE": "host", "CXX": __file__}, "test_devices.py does not run"),
+    "a compiler that fails": ({"MINIGAN_DEVICE": "host", "CXX": "false"}, "false failed with exit status 1"),
+    "a compiler that makes nothing": ({"MINIGAN_DEVICE": "host", "CXX": "true"}, "true made an empty file"),
+    "half a quotation": ({"MINIGAN_DEVICE": "host", "CXX": "'g++"}, "CXX is \"'g++\", expected a command"),
+    "blanks for a compiler": ({"MINIGAN_DEVICE": "host", "CXX": " "}, "CXX is ' ', expected a command"),
+    "a cache that is a file": ({"MINIGAN_DEVICE": "host", "MINIGAN_CACHE": __file__}, "which cannot be written"),
+    "an unknown architecture": ({"MINIGAN_DEVICE": "host", "MINIGAN_ARCH": "sm_1"}, "MINIGAN_ARCH is 'sm_1'"),
+    "a seed that is none": ({"MINIGAN_DEVICE": "host", "MINIGAN_HOST_SEED": "x"}, "MINIGAN_HOST_SEED or seed is 'x'"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_an_import_never_raises_because_of_the_environment_and_the_first_use_does(kind):
+    environment, sentence = WRONG[kind]
+    script = """
+import minigan as mg
+for use in (lambda: mg.tensor([1.0]), lambda: mg.devices.xp, mg.devices.describe, lambda: mg.nn.Linear(2, 3)):
+    try:
+        use()
+    except mg.devices.DeviceError as error:
+        print(error)
+mg.set_device("cpu")
+print((mg.tensor([1.0]) + 1).numpy(), mg.devices.name, mg.devices.reason)
+"""
+    *said, last = python(script, **environment).splitlines()
+    assert last == "[2.] cpu set_device"
+    assert len(said) == 4 and len(set(said)) == 1 and sentence in said[0]
+
+
+def test_a_device_inside_a_block_does_not_ask_the_environment_for_another():
+    script = """
+import minigan as mg
+with mg.device("cpu"):
+    print(mg.zeros(2).shape)
+try:
+    mg.zeros(2)
+except mg.devices.DeviceError as error:
+    print(error)
+"""
+    said = python(script, MINIGAN_DEVICE="tpu").splitlines()
+    assert said[0] == "(2,)" and said[1].startswith("unknown device 'tpu'") and len(said) == 2
+
+
+def test_the_device_is_chosen_once_and_then_is_an_ordinary_variable():
+    script = """
+import minigan.devices as devices
+print("xp" in vars(devices), devices.xp.__name__, "xp" in vars(devices), devices.kernels.__name__)
+print(hasattr(devices, "nonsense"))
+"""
+    assert python(script, MINIGAN_DEVICE="cpu").splitlines() == ["False numpy True minigan.cpu", "False"]
 
 
 # ---- the same results on every device -------------------------------------------------------------------------------

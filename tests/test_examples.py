@@ -124,6 +124,29 @@ def test_a_walk_between_latents_on_one_line_is_straight():
     np.testing.assert_allclose(walk(np.float32([[1], [3], [-1], [1]]), 3), [[1], [2], [3], [-1], [0], [1]])
 
 
+@pytest.mark.parametrize("script", ["train_gan.py", "draw_graph.py", "theory_saturation.py", "mode_coverage.py"])
+def test_a_device_of_the_environment_that_is_not_here_is_one_sentence(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGAN_DEVICE", "tpu")
+    said = run(script, folder=tmp_path, expect=2)
+    assert said == (f"{script}: unknown device 'tpu' (MINIGAN_DEVICE says so); this version has "
+                    f"{', '.join(sorted(mg.devices.DEVICES))}\n")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_device_of_the_command_line_is_taken_before_the_environments(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGAN_DEVICE", "tpu")
+    assert "device cpu" in run("train_gan.py", "--device", "cpu", "--steps", 1, folder=tmp_path)
+
+
+def test_every_script_is_run_as_a_program_that_ends_in_a_sentence():
+    scripts = [path for path in sorted((ROOT / "examples").glob("*.py")) if "__main__" in path.read_text()]
+    assert len(scripts) > 15
+    for path in scripts:
+        options = 'main, output="progress"' if path.name.startswith("train_") else "main"
+        end = f"arguments.program({options})"
+        assert path.read_text().endswith(f'\nif __name__ == "__main__":\n    {end}\n'), path.name
+
+
 def test_ctrl_c_ends_a_script_without_a_traceback():
     import arguments
 

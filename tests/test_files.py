@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigan import data, datasets, files
+from minigan import data, datasets, files, web
 from test_data import bytes_of, cifar_members, idx, write_cifar_archive
 
 CONTENT = os.urandom(300_000)
@@ -74,6 +74,7 @@ def mirror(monkeypatch):
     """A local server; mirror("good") is the address of its good folder."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(web, "is_public", lambda address: True)  # it is on this machine
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
     server.closing, server.requests, server.content, server.hung_up = threading.Event(), [], {}, 0
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -91,8 +92,9 @@ def mirror(monkeypatch):
 
 
 @pytest.fixture
-def down():
+def down(monkeypatch):
     """The address of a port where nobody listens."""
+    monkeypatch.setattr(web, "is_public", lambda address: True)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/file"
@@ -105,7 +107,7 @@ FAILINGS = [("missing", "404"), ("wrong", "SHA-256"), ("truncating", "ended afte
 
 @pytest.mark.parametrize("behaviour, reason", FAILINGS)
 def test_a_bad_mirror_is_named_and_leaves_nothing_behind(tmp_path, mirror, monkeypatch, behaviour, reason):
-    monkeypatch.setattr(files, "LARGEST", 400_000)
+    monkeypatch.setattr(web, "LARGEST", 400_000)
     timeout = 0.5 if behaviour in ("stalling", "trickling", "dripping") else PATIENT
     started = time.monotonic()
     with pytest.raises(OSError, match=rf"cannot download file \({mirror(behaviour)}: .*{reason}.*--data-dir"):
@@ -119,7 +121,8 @@ def test_a_mirror_that_is_down_is_named_and_leaves_nothing_behind(tmp_path, down
     assert os.listdir(tmp_path) == []
 
 
-def test_the_first_good_mirror_serves_after_all_the_bad_ones(tmp_path, mirror, down):
+def test_the_first_good_mirror_serves_after_all_the_bad_ones(tmp_path, mirror, down, monkeypatch):
+    monkeypatch.setattr(web, "LARGEST", 400_000)
     bad = [down, *(mirror(behaviour) for behaviour, _ in FAILINGS)]
     urls = [*bad, mirror("good"), mirror("good", "unasked")]
     path = files.download("file", urls, SHA256, tmp_path / "new" / "folder", timeout=1)
@@ -176,7 +179,7 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path, mirror, capsys, monkeypa
 
 
 def test_processes_that_download_at_once_all_get_the_whole_file(tmp_path, mirror):
-    script = ("import sys; from minigan import files; "
+    script = ("import sys; from minigan import files, web; web.is_public = lambda address: True; "
               "print(files.download('file', [sys.argv[1]], sys.argv[2], sys.argv[3]))")
     environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])}
     command = [sys.executable, "-c", script, mirror("good"), SHA256, str(tmp_path)]
