@@ -1,0 +1,144 @@
+"""What comes from somebody else: how to open such a file, and how to check and show the values in it.
+
+A checkpoint or a config.json may be damaged or hostile. So a file is opened only if it is a regular one, is never read
+beyond a limit, and a value is believed only when its type and range have been checked. An error shows the value in one
+short line, however large it is.
+"""
+
+import json
+import math
+import os
+import reprlib
+import stat
+
+DIGITS = 1000  # of an integer: the largest that minigan writes, a generator's state, has 39
+LARGEST_COUNT = 2**53  # counts beyond this are none: a float64 cannot tell them from their neighbours
+
+
+# ---- files
+
+
+def check_regular(path):
+    """Raise ValueError unless `path` is a regular file; FileNotFoundError if there is none.
+
+    A fifo would wait for ever for somebody to write into it, and a device such as /dev/zero never ends.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "device")
+    raise ValueError(f"{path} is a {kind}, expected a regular file")
+
+
+def read_regular(path, largest):
+    """The bytes of a regular file of at most `largest` bytes. Raises ValueError, or FileNotFoundError."""
+    check_regular(path)
+    with open(path, "rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"{path} is too large: it has more than {largest} bytes")
+    return content
+
+
+def parse_json(text):
+    """What a JSON text says. Raises ValueError for a name given twice, a number that is too large, deep nesting."""
+    options = {"object_pairs_hook": _as_dict, "parse_int": _as_integer, "parse_float": _as_float}
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _as_dict(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"it has the name {shown(twice)} twice")
+    return found
+
+
+def _as_integer(digits):
+    if len(digits) > DIGITS:
+        raise ValueError(f"it has an integer of {len(digits)} digits, expected at most {DIGITS}")
+    return int(digits)
+
+
+def _as_float(text):
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"it has the number {text[:20]}, which is too large")
+    return value
+
+
+# ---- values
+
+
+class _Short(reprlib.Repr):
+    """repr of a value's first parts: its cost does not grow with the value."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 60, 60
+
+    def repr_ndarray(self, array, level):
+        return f"an array of {array.dtype} {array.shape}"
+
+    def repr_int(self, value, level):
+        bits = value.bit_length()
+        return repr(value) if bits <= 200 else f"an integer of {bits} bits"
+
+
+def shown(value, longest=100):
+    """The value as one short line for an error message."""
+    text = _Short().repr(value)
+    return text if len(text) <= longest else text[:longest - 3] + "..."
+
+
+def in_one_line(error):
+    """What an exception says, in one line of at most 300 characters; its kind if it says nothing."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 300 else words[:297] + "..."
+
+
+def check_names(what, state, names):
+    """Raise ValueError unless `state` is a dict with just these names."""
+    if not isinstance(state, dict):
+        raise ValueError(f"{what} is {shown(state)}, expected a dict of {', '.join(sorted(names))}")
+    if state.keys() != set(names):
+        found = sorted(map(str, state))
+        raise ValueError(f"{what} has {shown(found)}, expected {', '.join(sorted(names))}")
+
+
+def is_whole(value, low=0, high=LARGEST_COUNT):
+    """Is it an int, and no bool, from low to high?"""
+    return type(value) is int and low <= value <= high
+
+
+def check_whole(what, value, low=0, high=LARGEST_COUNT):
+    """The value, if it is a whole number from low to high. Raises ValueError otherwise."""
+    if not is_whole(value, low, high):
+        raise ValueError(f"{what} is {shown(value)}, expected a whole number from {low} to {high}")
+    return value
+
+
+def check_finite(what, value, low=0.0):
+    """The value, if it is a finite number of at least low. Raises ValueError otherwise."""
+    if type(value) not in (int, float) or not low <= value < math.inf:
+        raise ValueError(f"{what} is {shown(value)}, expected a finite number of at least {low:g}")
+    return value
+
+
+def check_pcg64(what, state):
+    """Raise ValueError unless `state` is that of NumPy's PCG64, as its bit_generator.state gives it."""
+    if not isinstance(state, dict) or state.get("bit_generator") != "PCG64":
+        raise ValueError(f"{what} is {shown(state)}, expected the state of a PCG64")
+    check_names(f"{what}, of PCG64,", state, {"bit_generator", "state", "has_uint32", "uinteger"})
+    check_names(f"{what}, of PCG64,", state["state"], {"state", "inc"})
+    check_whole(f"{what}, of PCG64: state", state["state"]["state"], 0, 2**128 - 1)
+    check_whole(f"{what}, of PCG64: inc", state["state"]["inc"], 0, 2**128 - 1)
+    check_whole(f"{what}, of PCG64: has_uint32", state["has_uint32"], 0, 1)
+    check_whole(f"{what}, of PCG64: uinteger", state["uinteger"], 0, 2**32 - 1)
+    if state["state"]["inc"] % 2 == 0:
+        raise ValueError(f"{what}, of PCG64: inc is {state['state']['inc']}, expected an odd number")
