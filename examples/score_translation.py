@@ -17,7 +17,6 @@ found for each image, and of calling everything foreground; all are means over t
 """
 
 import argparse
-import json
 
 import numpy as np
 
@@ -25,7 +24,9 @@ import arguments
 import domains
 from minigan import devices
 from minigan.files import reading
+from minigan.foreign import check_whole, shown
 from minigan.images import to_float
+from run_config import option, read_config
 from translate import load_generators, translate
 
 
@@ -80,22 +81,32 @@ def otsu(image):
 
 
 def arguments_of(run):
-    """The arguments that a run was trained with, from its config.json."""
+    """The arguments that a run was trained with, from its config.json: those that say which images."""
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     with reading(f"cannot read {path}, which says what the checkpoint was trained on"):
-        return argparse.Namespace(**json.loads(path.read_text(encoding="utf-8"))["arguments"])
+        kept = read_config(path)["arguments"]
+        for name in ("data", "data_a", "data_b", "data_dir", "halves"):
+            if not isinstance(kept[name], (str, type(None))):
+                raise ValueError(f"{option(name)} is {shown(kept[name])}, expected a name")
+        for name in ("image_size", "load_size"):
+            if name == "image_size" or kept[name] is not None:
+                check_whole(option(name), kept[name], 1)
+        if not isinstance(kept["skip_unreadable"], bool):
+            raise ValueError(f"--skip-unreadable is {shown(kept['skip_unreadable'])}, expected true or false")
+        return argparse.Namespace(**kept)
 
 
 def main(argv=None):
     parser = arguments.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory")
-    run = parser.parse_args(argv).run
+    arguments.add_networks(parser)
+    args = parser.parse_args(argv)
     with arguments.one_sentence():
-        G, F, about = load_generators(run)
-        images = domains.load(arguments_of(run))
+        G, F, about = load_generators(args.run, args.networks)
+        images = domains.load(arguments_of(args.run))
         if not images.paired:
-            raise ValueError(f"{run} was trained on images whose true translation is not known, expected the digits or "
-                             "--halves of pairs")
+            raise ValueError(f"{args.run} was trained on images whose true translation is not known, expected the "
+                             "digits or --halves of pairs")
     print(f"{devices.describe()}\nstep {about['step']}, {len(images.test_a)} test pairs\n{report(images, G, F)}")
 
 

@@ -10,6 +10,7 @@ loaded, what is cut, changed, missing, added or of absurd size is refused, and t
 """
 
 import json
+import math
 import os
 import zipfile
 from urllib.parse import quote
@@ -169,6 +170,45 @@ def _from_library(value, path):
     except (TypeError, RuntimeError) as error:
         raise _refused(path, f"a {type(value).__name__} that is no NumPy array: {in_one_line(error)}") from error
     raise _refused(path, f"a {type(value).__name__}")
+
+
+# ---- a state looked at
+
+
+def leaves(state, path=()):
+    """(path, leaf) of all numbers, strings, booleans, Nones and arrays in a state; a path is a tuple of keys.
+
+    NumPy's scalars are Python's numbers already, as they are when they are saved.
+    """
+    if isinstance(state, dict):
+        inside = state.items()
+    elif isinstance(state, (list, tuple)):
+        inside = enumerate(state)
+    else:
+        yield path, state.item() if isinstance(state, np.generic) else state
+        return
+    for key, value in inside:
+        yield from leaves(value, (*path, key))
+
+
+def same_leaf(a, b):
+    """Have two leaves one type, or one dtype and shape, and one value?"""
+    if type(a) in PLAIN or type(b) in PLAIN:
+        return type(a) is type(b) and a == b
+    a, b = _as_numpy(a, ()), _as_numpy(b, ())
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
+
+
+def first_not_finite(state):
+    """The name of a state's first array or number that holds NaN or infinity, or None."""
+    for path, value in leaves(state):
+        if type(value) in PLAIN:
+            finite = type(value) is not float or math.isfinite(value)
+        else:
+            finite = np.isfinite(_as_numpy(value, path)).all()
+        if not finite:
+            return _short(path)
+    return None
 
 
 # ---- a file read
