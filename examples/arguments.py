@@ -21,7 +21,7 @@ import numpy as np
 
 from minigan import devices, models, rng
 from minigan import load as load_state
-from minigan.checkpoint import first_not_finite
+from minigan.checkpoint import first_not_finite, leaves
 from minigan.foreign import in_one_line, read_regular, shown
 from minigan.run import CHECKPOINT, CONFIG, WRITTEN, networks_digest, read_checkpoint
 from run_config import check_arguments, is_run, option, read_config
@@ -223,16 +223,8 @@ def _look_at_checkpoint(args, kept):
         if type(size) is int and name in kept and kept[name] != size:
             raise ValueError(f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the checkpoint was "
                              f"trained with {shown(size)}")
-    return _count(state), networks_digest(about) if args.networks else None
-
-
-def _count(state):
-    """How many numbers the arrays in a state hold."""
-    if isinstance(state, np.ndarray):
-        return state.size
-    if isinstance(state, (list, tuple)):
-        return sum(map(_count, state))
-    return sum(map(_count, state.values())) if isinstance(state, dict) else 0
+    room = sum(leaf.size for _, leaf in leaves(state) if isinstance(leaf, np.ndarray))
+    return room, networks_digest(about) if args.networks else None
 
 
 def _describe(args):

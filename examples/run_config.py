@@ -22,7 +22,7 @@ def option(name):
 def read_config(path):
     """The content of a run's config.json -> dict. Raises ValueError, or FileNotFoundError."""
     with reading(f"{path} is damaged"):
-        config = parse_json(read_regular(path, LARGEST_FILE).decode("utf-8"))
+        config = parse_json(read_regular(path, LARGEST_FILE))
         if not isinstance(config, dict):
             raise ValueError(f"it is {shown(config)}, expected a dict")
         if not isinstance(config.get("arguments"), dict):

@@ -178,8 +178,11 @@ def _from_library(value, path):
 def leaves(state, path=()):
     """(path, leaf) of all numbers, strings, booleans, Nones and arrays in a state; a path is a tuple of keys.
 
-    NumPy's scalars are Python's numbers already, as they are when they are saved.
+    NumPy's scalars are Python's numbers already, as they are when they are saved. Raises ValueError for a state that is
+    too deep to have been saved.
     """
+    if len(path) > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
     if isinstance(state, dict):
         inside = state.items()
     elif isinstance(state, (list, tuple)):
@@ -283,55 +286,45 @@ def _plainly(name):
 
 def _parse_tree(text, arrays):
     """The state that `flatten` took apart; each of its arrays is taken out of `arrays`: {name of its entry: array}."""
+    def decode(node):  # called for each object, the innermost first, so that the cost is that of the text
+        if any(key.startswith("$") for key in node):
+            return _decode_mark(node, arrays)
+        return node
+
     with reading(f"its {TREE} cannot be read"):
-        header = parse_json(text)
+        header = parse_json(text, decode)
         if not isinstance(header, dict):
             raise ValueError(f"it is {shown(header)}, expected a dict")
-        found = header.get("format"), header.get("version")
         missing = [name for name in ("format", "version") if name not in header]
         if missing:
             raise ValueError(f"{', '.join(map(repr, missing))} missing")
+        found = header["format"], header["version"]
         if type(found[1]) is not int or found != (FORMAT, VERSION):
             raise ValueError(f"it is of {shown(found)}, expected {(FORMAT, VERSION)}")
         check_names("it", header, {"format", "version", "state"})
-        return _decode(header["state"], arrays, DEEPEST)
+        return header["state"]
 
 
-def _decode(node, arrays, levels):
-    """What `_encode` made of a value, back to that value; `levels` is how deep it may still be nested."""
-    if type(node) in PLAIN:
-        return node
-    if levels == 0:
-        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
-    if type(node) is list:
-        return [item if type(item) in PLAIN else _decode(item, arrays, levels - 1) for item in node]
-    if not any(key.startswith("$") for key in node):
-        return {key: _decode(item, arrays, levels - 1) for key, item in node.items()}
+def _decode_mark(node, arrays):
+    """What an object such as {"$array": name} stands for. What is inside it has been decoded already."""
     if len(node) > 1 or not node.keys() <= MARKS:
         raise _unknown(node)
     [(mark, content)] = node.items()
-    if mark == "$array":
-        return _take_array(node, content, arrays)
+    if mark == "$array" and type(content) is str and content + ".npy" in arrays:
+        return arrays.pop(content + ".npy")
     if mark == "$tuple" and type(content) is list:
-        return tuple(_decode(content, arrays, levels))
+        return tuple(content)
     if mark == "$pairs" and type(content) is list:
-        return _decode_pairs(node, content, arrays, levels)
+        return _as_dict(node, content)
     raise _unknown(node)
 
 
-def _take_array(node, name, arrays):
-    if type(name) is not str or name + ".npy" not in arrays:
-        raise _unknown(node)
-    return arrays.pop(name + ".npy")
-
-
-def _decode_pairs(node, pairs, arrays, levels):
+def _as_dict(node, pairs):
     decoded = {}
     for pair in pairs:
         if type(pair) is not list or len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in decoded:
             raise _unknown(node)
-        key, item = pair
-        decoded[key] = _decode(item, arrays, levels - 1)
+        decoded[pair[0]] = pair[1]
     return decoded
 
 

@@ -8,9 +8,15 @@ short line, however large it is.
 import json
 import math
 import os
+import re
 import reprlib
 import stat
 
+import numpy as np
+
+DEEPEST = 650  # levels of JSON: Python's own limit for all that stands on its stack is 1,000
+STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)  # one without an end goes to the end
+STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256))  # 255: -1
 DIGITS = 1000  # of an integer: the largest that minigan writes, a generator's state, has 39
 LARGEST_COUNT = 2**53  # counts beyond this are none: a float64 cannot tell them from their neighbours
 
@@ -41,22 +47,34 @@ def read_regular(path, largest):
     return content
 
 
-def parse_json(text):
-    """What a JSON text says. Raises ValueError for a name given twice, a number that is too large, deep nesting."""
-    options = {"object_pairs_hook": _as_dict, "parse_int": _as_integer, "parse_float": _as_float}
+def parse_json(content, decode=None):
+    """What a JSON text in UTF-8 says; bytes -> dicts, lists, strings, numbers, booleans and None.
+
+    decode: makes something of each dict, the innermost first. Raises ValueError for what is no JSON, for a name given
+    twice, for a number that is too large, and for what is nested too deeply.
+    """
+    text = content.decode("utf-8")
+    check_depth(content)
+
+    def as_dict(pairs):
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError(f"it has a name twice among {shown([name for name, _ in pairs])}")
+        return decode(found) if decode else found
+
     try:
-        return json.loads(text, **options)
-    except RecursionError:
+        return json.loads(text, object_pairs_hook=as_dict, parse_int=_as_integer, parse_float=_as_float)
+    except RecursionError:  # where the caller stood deep already
         raise ValueError("it is nested too deeply") from None
 
 
-def _as_dict(pairs):
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
-        raise ValueError(f"it has the name {shown(twice)} twice")
-    return found
+def check_depth(content):
+    """Raise ValueError where brackets and braces of a JSON text, bytes, are nested too deeply to be read."""
+    bare = STRINGS.sub(b"", content)
+    steps = np.frombuffer(bare.translate(STEPS), np.int8)
+    depth = int(steps.cumsum(dtype=np.int32).max(initial=0))
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested {depth} levels deep, expected at most {DEEPEST}")
 
 
 def _as_integer(digits):
