@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.util
 import math
+import os
 import platform
 import shlex
 import sys
@@ -160,7 +161,7 @@ def parse(parser, argv=None, optional=()):
 def _kept_arguments(args):
     """The arguments of the run to go on with; {} if there is none, or --resume was not given."""
     folder, path = Path(args.out), Path(args.out, CONFIG)
-    begun = (folder / CHECKPOINT).exists()
+    begun = os.path.lexists(folder / CHECKPOINT)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file, expected a folder or a name for a new one")
     if begun and not args.resume:
@@ -214,7 +215,7 @@ def _look_at_checkpoint(args, kept):
 
     The sizes in config.json are compared with the checkpoint's here, before anything is loaded or built from them.
     """
-    if not args.resume or not Path(args.out, CHECKPOINT).exists():
+    if not args.resume or not os.path.lexists(Path(args.out, CHECKPOINT)):
         return None, None
     state = read_checkpoint(args.out)
     about = about_of(state) or {}

@@ -23,6 +23,7 @@ from .foreign import DIGITS, check_names, check_regular, in_one_line, parse_json
 FORMAT, VERSION, TREE = "minigan checkpoint", 1, "tree.json"
 NUMERIC = "biufc"  # dtype kinds: bool, int, unsigned, float, complex
 PLAIN = {type(None), bool, int, float, str}  # what JSON holds as it is
+CONTAINERS = (dict, list, tuple)
 MARKS = {"$array", "$tuple", "$pairs"}
 DEEPEST = 100  # levels of dicts, lists and tuples
 LONGEST_NAME = 60_000  # bytes of an array's path: a zip's limit is 65,535
@@ -77,7 +78,7 @@ def _encode(value, path, arrays):
         return _check_digits(value, path)
     if kind in PLAIN:
         return value
-    if kind in (dict, list, tuple) and len(path) >= DEEPEST:
+    if kind in CONTAINERS and len(path) >= DEEPEST:
         raise ValueError(f"checkpoint state at {_short(path)}: nested more than {DEEPEST} levels deep")
     if kind is list:
         return [_encode(item, (*path, i), arrays) for i, item in enumerate(value)]
@@ -178,25 +179,24 @@ def _from_library(value, path):
 def leaves(state, path=()):
     """(path, leaf) of all numbers, strings, booleans, Nones and arrays in a state; a path is a tuple of keys.
 
+    A dict, list or tuple with nothing in it is a leaf, too.
     NumPy's scalars are Python's numbers already, as they are when they are saved. Raises ValueError for a state that is
     too deep to have been saved.
     """
     if len(path) > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
-    if isinstance(state, dict):
-        inside = state.items()
-    elif isinstance(state, (list, tuple)):
-        inside = enumerate(state)
-    else:
-        yield path, state.item() if isinstance(state, np.generic) else state
+    if isinstance(state, np.generic):
+        state = state.item()
+    if not isinstance(state, CONTAINERS) or not state:
+        yield path, state
         return
-    for key, value in inside:
+    for key, value in state.items() if isinstance(state, dict) else enumerate(state):
         yield from leaves(value, (*path, key))
 
 
 def same_leaf(a, b):
     """Have two leaves one type, or one dtype and shape, and one value?"""
-    if type(a) in PLAIN or type(b) in PLAIN:
+    if any(type(leaf) in PLAIN or isinstance(leaf, CONTAINERS) for leaf in (a, b)):
         return type(a) is type(b) and a == b
     a, b = _as_numpy(a, ()), _as_numpy(b, ())
     return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
@@ -205,8 +205,10 @@ def same_leaf(a, b):
 def first_not_finite(state):
     """The name of a state's first array or number that holds NaN or infinity, or None."""
     for path, value in leaves(state):
-        if type(value) in PLAIN:
-            finite = type(value) is not float or math.isfinite(value)
+        if type(value) is float:
+            finite = math.isfinite(value)
+        elif type(value) in PLAIN or isinstance(value, CONTAINERS):
+            finite = True
         else:
             finite = np.isfinite(_as_numpy(value, path)).all()
         if not finite:
@@ -233,17 +235,15 @@ def _check_entries(archive, file):
     size = os.fstat(file.fileno()).st_size
     if claimed > size:
         raise ValueError(f"its entries claim {claimed} bytes, but the file has {size}")
-    _check_ends(file)
+    _check_ends(entries, file)
     return [name for name in names if name != TREE]
 
 
-def _check_ends(file):
-    """A zip of ours begins with its first entry and ends with the 22 bytes that close its table of contents."""
-    file.seek(0)
-    start = file.read(4)
+def _check_ends(entries, file):
+    """A zip of ours begins with an entry and ends with the 22 bytes that close its table of contents."""
     file.seek(-22, os.SEEK_END)
     end = file.read(4)
-    if (start, end) != (b"PK\x03\x04", b"PK\x05\x06"):
+    if end != b"PK\x05\x06" or min(entry.header_offset for entry in entries) > 0:
         raise ValueError("it has something before or after its archive")
 
 

@@ -46,10 +46,14 @@ class Optimizer:
 
     def _set(self, settings):
         """self.lr, which schedules write, and the rest."""
-        for key, value in settings.items():
-            self._check_setting(key, value)
+        self._check_settings(settings)
         for key, value in settings.items():
             setattr(self, key, tuple(value) if key == "betas" else value)
+
+    def _check_settings(self, settings):
+        """Raise ValueError unless the constructor would take them."""
+        for key, value in settings.items():
+            self._check_setting(key, value)
 
     def _check_setting(self, key, value):
         name = type(self).__name__
@@ -114,14 +118,16 @@ class Optimizer:
 
     def _check_group(self, group):
         for key in self.absent:
-            if group.get(key):
-                raise ValueError(f"the state has {key}={shown(group[key])}, which {type(self).__name__} cannot do")
+            value = group.get(key, False)
+            if type(value) not in (bool, int, float) or value != 0:
+                raise ValueError(f"the state has {key}={shown(value)}, which {type(self).__name__} cannot do")
         count = len(group["params"])
         if count != len(self.params) or not set(self.settings) <= set(group):
             raise ValueError(f"the state is of {count} parameters and settings {shown(sorted(map(str, group)), 300)}, "
                              f"this {type(self).__name__} has {len(self.params)} parameters and {sorted(self.settings)}")
-        for key in self.settings:
-            self._check_setting(key, group[key])
+        if list(group["params"]) != list(range(count)):
+            raise ValueError(f"the state has the params {shown(group['params'])}, expected 0 to {count - 1}")
+        self._check_settings({key: group[key] for key in self.settings})
 
     def _check_entry(self, i, entry):
         """Is this what an optimiser keeps of its parameter number i?"""
@@ -192,9 +198,12 @@ class SGD(Optimizer):
     flags = {"nesterov"}
 
     def __init__(self, params, lr=1e-3, *, momentum=0.0, weight_decay=0.0, nesterov=False):
-        if nesterov and momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+    def _check_settings(self, settings):
+        super()._check_settings(settings)
+        if settings["nesterov"] and settings["momentum"] == 0:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def _update(self, rows):
         for p, g, state in rows:

@@ -59,6 +59,11 @@ def _check_restored(name, state, restored):
             raise ValueError(f"its {where[:100]} is {shown(value)}, which was taken up as {shown(leaves[path])}")
 
 
+def _kinds(state):
+    """{path: type} of a state's leaves, in which True is not 1."""
+    return {path: type(leaf) for path, leaf in checkpoint.leaves(state)}
+
+
 def networks_digest(about):
     """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None for minigan's.
 
@@ -245,7 +250,7 @@ class Run:
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
         args = self.args
-        if (self.out / CHECKPOINT).exists():
+        if os.path.lexists(self.out / CHECKPOINT):  # a broken link too: what it should lead to is not replaced
             self._restore()
             if self.saved >= args.steps:
                 self._finish()
@@ -309,7 +314,7 @@ class Run:
         if networks_digest(about) != networks_digest(self.about):
             raise ValueError(f"its networks is {shown(about['networks'])}, expected {self.about['networks']}")
         for name in ("model", "architecture", "sampling"):
-            if about[name] != self.about[name]:
+            if about[name] != self.about[name] or _kinds(about[name]) != _kinds(self.about[name]):
                 text = about[name] if isinstance(about[name], str) else shown(about[name])
                 raise ValueError(f"its {name} is {text[:100]}, expected {self.about[name]}")
         check_whole("its step", about["step"])
