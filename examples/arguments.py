@@ -23,7 +23,7 @@ import numpy as np
 from minigan import devices, models, rng
 from minigan import load as load_state
 from minigan.checkpoint import first_not_finite, leaves
-from minigan.foreign import in_one_line, read_regular, shown
+from minigan.foreign import in_one_line, printable, read_regular, shown
 from minigan.run import CHECKPOINT, CONFIG, WRITTEN, networks_digest, read_checkpoint
 from run_config import check_arguments, is_run, option, read_config
 
@@ -49,7 +49,7 @@ def one_sentence():
     try:
         yield
     except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, OverflowError) as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

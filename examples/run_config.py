@@ -7,7 +7,7 @@ move the run to another folder, and nothing that it names is run. A folder is a 
 import argparse
 
 from minigan.files import reading
-from minigan.foreign import parse_json, read_regular, shown
+from minigan.foreign import in_one_line, parse_json, read_regular, shown
 from minigan.run import CONFIG
 
 LARGEST_FILE = 1 << 20  # bytes of a config.json, of which a script writes some 2,000
@@ -58,7 +58,7 @@ def check_arguments(parser, kept, path, not_kept, optional=()):
         try:
             _check_values(action, value)
         except (argparse.ArgumentTypeError, ValueError, TypeError) as error:
-            raise ValueError(f"{path}: {option(name)}: {error}") from None
+            raise ValueError(f"{path}: {option(name)}: {in_one_line(error)}") from None
 
 
 def _check_values(action, value):

@@ -115,9 +115,16 @@ def shown(value, longest=100):
 
 
 def in_one_line(error):
-    """What an exception says, in one line of at most 300 characters; its kind if it says nothing."""
+    """What an exception says, in one line of some 300 printable characters; its kind if it says nothing."""
     words = " ".join(str(error).split()) or type(error).__name__
-    return words if len(words) <= 300 else words[:297] + "..."
+    if len(words) > 300:
+        words = words[:297] + "..."
+    return printable(words)
+
+
+def printable(text):
+    """The text with line breaks and other control characters escaped, so that it stays in one line."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def check_names(what, state, names):
