@@ -37,7 +37,11 @@ def is_run(folder):
     except (OSError, ValueError):
         return False
     versions = config.get("versions")
-    return isinstance(config.get("model"), str) and isinstance(versions, dict) and "minigan" in versions
+    return (
+        isinstance(config.get("model"), str)
+        and isinstance(versions, dict)
+        and "minigan" in versions
+    )
 
 
 def check_arguments(parser, kept, path, not_kept, optional=()):
@@ -46,7 +50,9 @@ def check_arguments(parser, kept, path, not_kept, optional=()):
     kept: {name: value} of the config.json at `path`. not_kept: arguments that do not stand there. optional: those that
     may be None, beside all whose default is.
     """
-    actions = {action.dest: action for action in parser._actions if action.dest not in ("help", *not_kept)}
+    actions = {
+        action.dest: action for action in parser._actions if action.dest not in ("help", *not_kept)
+    }
     unknown = sorted(set(kept) - set(actions))
     if unknown:
         names = shown(", ".join(unknown)).strip("'\"")
@@ -83,9 +89,13 @@ def _check_value(action, value):
         raise ValueError(f"{shown(value)} is neither a number nor a text")
     text = value if isinstance(value, str) else repr(value)
     if len(text) > LONGEST_TEXT:
-        raise ValueError(f"{shown(value)} has {len(text)} characters, expected at most {LONGEST_TEXT}")
+        raise ValueError(
+            f"{shown(value)} has {len(text)} characters, expected at most {LONGEST_TEXT}"
+        )
     converted = action.type(text) if action.type else text
     if isinstance(converted, str) != isinstance(value, str) or converted != value:
-        raise ValueError(f"{shown(value)} is not {shown(converted)}, which it would be on a command line")
+        raise ValueError(
+            f"{shown(value)} is not {shown(converted)}, which it would be on a command line"
+        )
     if action.choices is not None and converted not in action.choices:
         raise ValueError(f"{shown(value)} is none of {', '.join(map(str, action.choices))}")

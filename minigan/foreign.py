@@ -15,10 +15,16 @@ import stat
 import numpy as np
 
 DEEPEST = 650  # levels of JSON: Python's own limit for all that stands on its stack is 1,000
-STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)  # one without an end goes to the end
-STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256))  # 255: -1
+STRINGS = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL
+)  # one without an end goes to the end
+STEPS = bytes(
+    {ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256)
+)  # 255: -1
 DIGITS = 1000  # of an integer: the largest that minigan writes, a generator's state, has 39
-LARGEST_COUNT = 2**53  # counts beyond this are none: a float64 cannot tell them from their neighbours
+LARGEST_COUNT = (
+    2**53
+)  # counts beyond this are none: a float64 cannot tell them from their neighbours
 
 
 # ---- files
@@ -63,7 +69,9 @@ def parse_json(content, decode=None):
         return decode(found) if decode else found
 
     try:
-        return json.loads(text, object_pairs_hook=as_dict, parse_int=_as_integer, parse_float=_as_float)
+        return json.loads(
+            text, object_pairs_hook=as_dict, parse_int=_as_integer, parse_float=_as_float
+        )
     except RecursionError:  # where the caller stood deep already
         raise ValueError("it is nested too deeply") from None
 
@@ -111,7 +119,7 @@ class _Short(reprlib.Repr):
 def shown(value, longest=100):
     """The value as one short line for an error message."""
     text = _Short().repr(value)
-    return text if len(text) <= longest else text[:longest - 3] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def in_one_line(error):
@@ -166,4 +174,6 @@ def check_pcg64(what, state):
     check_whole(f"{what}, of PCG64: has_uint32", state["has_uint32"], 0, 1)
     check_whole(f"{what}, of PCG64: uinteger", state["uinteger"], 0, 2**32 - 1)
     if state["state"]["inc"] % 2 == 0:
-        raise ValueError(f"{what}, of PCG64: inc is {state['state']['inc']}, expected an odd number")
+        raise ValueError(
+            f"{what}, of PCG64: inc is {state['state']['inc']}, expected an odd number"
+        )
