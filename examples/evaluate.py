@@ -5,14 +5,14 @@
     python examples/evaluate.py checkpoint.npz --data photos/      # a checkpoint alone does not name its data
 """
 
-import json
 import sys
 
 import arguments
 from minigan import data, devices
-from minigan.bounded import read_text
 from minigan.files import reading
+from minigan.foreign import shown
 from quality import quality
+from run_config import read_config
 from sample import draw_latents, generate, load_generator
 
 
@@ -50,11 +50,11 @@ def data_of(run):
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     if not path.exists():
         raise FileNotFoundError(f"there is no {path} to say what data the checkpoint was trained on: give --data")
-    with reading(f"{path} is damaged, give --data"):
-        kept = json.loads(read_text(path))["arguments"]
+    with reading(f"cannot read what data the checkpoint was trained on, give --data: {path}"):
+        kept = read_config(path)["arguments"]
         name, data_dir = kept["data"], kept["data_dir"]
         if not isinstance(name, str) or not isinstance(data_dir, (str, type(None))):
-            raise ValueError(f"its data is {name!r} and its data_dir {data_dir!r}, expected texts")
+            raise ValueError(f"data is {shown(name)} and data_dir {shown(data_dir)}, expected names")
     return name, data_dir
 
 
@@ -65,9 +65,10 @@ def main(argv=None):
     parser.add_argument("--seed", type=arguments.at_least(0), default=0, help="of latents and random parts")
     parser.add_argument("--data", help="what to compare with (default: what the run was trained on)")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
+    arguments.add_networks(parser)
     args = parser.parse_args(argv)
     with arguments.one_sentence():
-        generator, about = load_generator(args.run)
+        generator, about = load_generator(args.run, args.networks)
         name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
         print(devices.describe(), flush=True)
         pictures = generate(generator, draw_latents(args.n, about, args.seed))

@@ -36,9 +36,10 @@ def main(argv=None):
     parser.add_argument("--mean-of", type=arguments.at_least(1), default=20, help="samples in each mean (the paper: 3)")
     parser.add_argument("--seed", type=arguments.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
+    arguments.add_networks(parser)
     args = parser.parse_args(argv)
     with arguments.one_sentence():
-        generator, about = load_generator(args.run)
+        generator, about = load_generator(args.run, args.networks)
         z = draw_latents(args.n, about, args.seed)
         pictures = generate(generator, z)
         if pictures.shape[1] != 1:

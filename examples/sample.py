@@ -10,39 +10,45 @@ import numpy as np
 
 import arguments
 import minigan as mg
-from minigan import files, images, models
+from minigan import images, models
+from minigan.files import reading, whole_file
+from minigan.foreign import check_whole, shown
+from minigan.models import check_arguments
 
 PRIORS = {"uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
           "normal": lambda generator, shape: generator.standard_normal(shape)}
 
 
-def load_generator(path):
-    """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of itself: "run")."""
+def load_generator(path, networks=None):
+    """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of itself: "run").
+
+    networks: the file of networks of one's own, where it was trained with such. Raises FileNotFoundError, ValueError.
+    """
     path = arguments.find_checkpoint(path)
-    state = mg.load(path)
-    with files.reading(f"checkpoint {path}"):
-        return _build(state)
+    state = arguments.load_checkpoint(path)
+    with reading(f"checkpoint {path}"):
+        return _build(state, networks)
 
 
-def _build(state):
-    about = state.get("run") if isinstance(state, dict) else None
-    if not isinstance(about, dict) or "generator" not in state or "latent" not in (about.get("sampling") or {}):
+def _build(state, networks):
+    about = arguments.about_of(state)
+    sampling = about.get("sampling") if about else None
+    if not isinstance(sampling, dict) or "generator" not in state or "latent" not in sampling:
         raise ValueError("it holds no generator of images from latents")
-    if about["networks"]:
-        module, _ = arguments.load_networks(about["networks"]["file"], about["networks"]["sha256"])
+    architecture = about["architecture"]
+    check_arguments(architecture)
+    if sampling["latent"] not in PRIORS or "latent_dim" not in architecture:
+        raise ValueError(f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}")
+    check_whole("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
+    check_whole("its step", about["step"])
+    module = arguments.own_networks(about, networks)
+    if module is None:  # some models have several
+        network = models.find_network(about["model"], architecture.get("generator", "Generator"))
     else:
-        module = getattr(models, about["model"], None)
-    name = about["architecture"].get("generator", "Generator")  # some models have several
-    if not hasattr(module, name):
-        raise ValueError(f"it is of {about['model']} with a {name}, which this version does not have")
-    if about["sampling"]["latent"] not in PRIORS or not {"latent_dim"} <= set(about["architecture"]):
-        raise ValueError(f"its latents are {about['sampling']['latent']!r}, its networks {about['architecture']}")
-    if type(about["step"]) is not int:
-        raise ValueError(f"its step is {about['step']!r}")
-    generator = models.build(getattr(module, name), about["architecture"])
-    average = about["sampling"]["network"] == "average"
-    generator.load_state_dict(state["average"]["module"] if average else state["generator"])
-    return generator.train(about["sampling"]["batch_statistics"] == "batch"), about
+        network = module.Generator
+    kept = state["average"]["module"] if sampling["network"] == "average" else state["generator"]
+    generator = arguments.build_network(network, architecture, kept)
+    return generator.train(sampling["batch_statistics"] == "batch"), about
 
 
 def draw_latents(n, about, seed, truncation=1.0):
@@ -93,23 +99,25 @@ def main(argv=None):
     parser.add_argument("--interpolate", type=arguments.at_least(2), metavar="STEPS",
                         help="rows of STEPS images that lead from one latent to another; -n counts the rows")
     parser.add_argument("--truncation", type=arguments.positive, default=1.0, help="above 0, at most 1 (default: 1)")
+    arguments.add_networks(parser)
     args = parser.parse_args(argv)
     if not args.out.endswith((".png", ".npy")):
         parser.error(f"--out {args.out} is neither a .png nor an .npy file")
     if args.truncation > 1:
         parser.error(f"--truncation is {args.truncation}, expected at most 1")
     with arguments.one_sentence():
-        generator, about = load_generator(args.run)
+        generator, about = load_generator(args.run, args.networks)
         rows = 8 if args.interpolate and args.n == parser.get_default("n") else args.n
         z = draw_latents(2 * rows if args.interpolate else args.n, about, args.seed, args.truncation)
         pictures = generate(generator, walk(z, args.interpolate) if args.interpolate else z)
         if args.out.endswith(".npy"):
-            with files.whole_file(args.out) as file:
+            with whole_file(args.out) as file:
                 np.save(file, pictures)
         else:
             images.save_png(args.out, images.make_grid(pictures, args.interpolate))
-    print(f"{len(pictures)} images of step {about['step']}, {about['sampling']['network']} weights, "
-          f"{about['sampling']['batch_statistics']} batch statistics: {args.out}")
+    sampling = about["sampling"]
+    print(f"{len(pictures)} images of step {about['step']}, {sampling['network']} weights, "
+          f"{sampling['batch_statistics']} batch statistics: {args.out}")
 
 
 if __name__ == "__main__":

@@ -17,23 +17,17 @@ found for each image, and of calling everything foreground; all are means over t
 """
 
 import argparse
-import json
 
 import numpy as np
 
 import arguments
 import domains
 from minigan import devices
-from minigan.bounded import read_text
 from minigan.files import reading
+from minigan.foreign import check_whole, shown
 from minigan.images import to_float
+from run_config import option, read_config
 from translate import load_generators, translate
-
-TEXT = (str, type(None))
-NUMBER = (int, type(None))
-KEPT = {  # the arguments that say what the data were
-    "data": TEXT, "data_a": TEXT, "data_b": TEXT, "data_dir": TEXT, "halves": TEXT,
-    "load_size": NUMBER, "image_size": int, "skip_unreadable": bool}
 
 
 def report(images, G, F):
@@ -87,26 +81,32 @@ def otsu(image):
 
 
 def arguments_of(run):
-    """The arguments that a run was trained with, from its config.json."""
+    """The arguments that a run was trained with, from its config.json: those that say which images."""
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     with reading(f"cannot read {path}, which says what the checkpoint was trained on"):
-        kept = json.loads(read_text(path))["arguments"]
-        for name, types in KEPT.items():
-            if not isinstance(kept[name], types):
-                raise ValueError(f"its {name} is {kept[name]!r}")
+        kept = read_config(path)["arguments"]
+        for name in ("data", "data_a", "data_b", "data_dir", "halves"):
+            if not isinstance(kept[name], (str, type(None))):
+                raise ValueError(f"{option(name)} is {shown(kept[name])}, expected a name")
+        for name in ("image_size", "load_size"):
+            if name == "image_size" or kept[name] is not None:
+                check_whole(option(name), kept[name], 1)
+        if not isinstance(kept["skip_unreadable"], bool):
+            raise ValueError(f"--skip-unreadable is {shown(kept['skip_unreadable'])}, expected true or false")
         return argparse.Namespace(**kept)
 
 
 def main(argv=None):
     parser = arguments.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory")
-    run = parser.parse_args(argv).run
+    arguments.add_networks(parser)
+    args = parser.parse_args(argv)
     with arguments.one_sentence():
-        G, F, about = load_generators(run)
-        images = domains.load(arguments_of(run))
+        G, F, about = load_generators(args.run, args.networks)
+        images = domains.load(arguments_of(args.run))
         if not images.paired:
-            raise ValueError(f"{run} was trained on images whose true translation is not known, expected the digits or "
-                             "--halves of pairs")
+            raise ValueError(f"{args.run} was trained on images whose true translation is not known, expected the "
+                             "digits or --halves of pairs")
     print(f"{devices.describe()}\nstep {about['step']}, {len(images.test_a)} test pairs\n{report(images, G, F)}")
 
 

@@ -65,7 +65,7 @@ def parse(argv=None):
     add("--constant-steps", "steps with this learning rate, whatever --steps", arguments.at_least(0))
     add("--decay-steps", "then steps in which it falls to zero", arguments.at_least(1))
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
-    args = arguments.parse(parser, argv)
+    args = arguments.parse(parser, argv, optional=("data", "load_size"))  # of the paper, unlike of the digits
     if args.steps > args.constant_steps + args.decay_steps:
         parser.error(f"--steps {args.steps} is more than --constant-steps {args.constant_steps} + --decay-steps "
                      f"{args.decay_steps}, after which the learning rate is zero")
@@ -85,15 +85,16 @@ def main(argv=None):
         networks = args.networks_module
         Generator = networks.Generator if networks else GENERATORS[args.generator]
         Discriminator = networks.Discriminator if networks else PatchDiscriminator
-        G, F = (models.build(Generator, architecture) for _ in "AB")  # A -> B and B -> A
-        D_A, D_B = (models.build(Discriminator, patches) for _ in "AB")
+        G, F = (models.build(Generator, architecture, args.room) for _ in "AB")  # A -> B and B -> A
+        D_A, D_B = (models.build(Discriminator, patches, args.room) for _ in "AB")
         with mg.no_grad():  # before anything is written: do the networks take images of this size?
-            D_B(G(mg.zeros(1, channels, args.image_size, args.image_size)))
+            fake = G(mg.zeros(1, channels, args.image_size, args.image_size))
+            D_B(fake)
     G_optimizer = Adam(G.parameters() + F.parameters(), args.lr, betas=(args.beta1, 0.999))
     D_optimizer = Adam(D_A.parameters() + D_B.parameters(), args.lr, betas=(args.beta1, 0.999))
     G_schedule, D_schedule = (ConstantThenLinearLR(optimizer, args.constant_steps, args.decay_steps)
                               for optimizer in (G_optimizer, D_optimizer))
-    pool_a, pool_b = ImagePool(args.pool_size), ImagePool(args.pool_size)
+    pool_a, pool_b = (ImagePool(args.pool_size, shape=fake.shape[1:]) for _ in "AB")
     shown = [data.to_float(x[np.linspace(0, len(x) - 1, 6).astype(int)]) for x in (images.test_a, images.test_b)]
 
     def sample():

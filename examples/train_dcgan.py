@@ -50,7 +50,8 @@ def main(argv=None):
         architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
                             width=args.width)
         networks = args.networks_module or models.dcgan
-        G, D = models.build(networks.Generator, architecture), models.build(networks.Discriminator, architecture)
+        G, D = (models.build(network, architecture, args.room)
+                for network in (networks.Generator, networks.Discriminator))
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     G_optimizer = Adam(G.parameters(), args.lr, betas=(args.beta1, 0.999))

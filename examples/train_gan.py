@@ -64,7 +64,8 @@ def main(argv=None):
         architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
                             hidden=args.hidden, units=args.units, pieces=args.pieces, pack=args.pack)
         networks = args.networks_module or models.gan
-        G, D = models.build(networks.Generator, architecture), models.build(networks.Discriminator, architecture)
+        G, D = (models.build(network, architecture, args.room)
+                for network in (networks.Generator, networks.Discriminator))
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     G_optimizer, D_optimizer = SGD(G.parameters(), args.lr), SGD(D.parameters(), args.lr)

@@ -77,7 +77,7 @@ def main(argv=None):
         if networks is None:
             networks, G_name, f_name = models.wgan, GENERATORS[args.generator], CRITICS[args.critic]
         architecture["generator"] = G_name
-        G, f = (models.build(getattr(networks, name), architecture) for name in (G_name, f_name))
+        G, f = (models.build(getattr(networks, name), architecture, args.room) for name in (G_name, f_name))
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     clipped = args.penalty == "clip"

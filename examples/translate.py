@@ -13,32 +13,43 @@ import numpy as np
 import arguments
 import minigan as mg
 from minigan import data, devices, images, models
+from minigan.files import reading
+from minigan.foreign import check_whole, shown
+from minigan.models import check_arguments
 from minigan.models.cyclegan import ResnetGenerator, UnetGenerator
 
 GENERATORS = {"resnet": ResnetGenerator, "unet": UnetGenerator}
 DIRECTIONS = ("AtoB", "BtoA")
 
 
-def load_generators(run_or_checkpoint):
+def load_generators(run_or_checkpoint, networks=None):
     """A run directory or checkpoint -> (generator A to B, generator B to A, what the checkpoint says of itself: "run").
 
-    Raises FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
+    networks: the file of networks of one's own, where it was trained with such. Raises FileNotFoundError, or ValueError
+    for a checkpoint that is damaged or another model's.
     """
     path = arguments.find_checkpoint(run_or_checkpoint)
-    state = mg.load(path)
-    about = state.get("run") if isinstance(state, dict) else None
-    if not isinstance(about, dict) or not {*DIRECTIONS} <= state.keys():
-        model = about.get("model") if isinstance(about, dict) else "another kind"
+    state = arguments.load_checkpoint(path)
+    about = arguments.about_of(state)
+    if about is None or not {*DIRECTIONS} <= state.keys():
+        model = shown(about.get("model")).strip("'") if about else "another kind"
         raise ValueError(f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that translate")
-    if about["networks"]:
-        module, _ = arguments.load_networks(about["networks"]["file"], about["networks"]["sha256"])
-        Generator = module.Generator
-    else:
-        Generator = GENERATORS[about["architecture"]["generator"]]
-    generators = [models.build(Generator, about["architecture"]) for _ in DIRECTIONS]
-    for generator, direction in zip(generators, DIRECTIONS):
-        generator.load_state_dict(state[direction])
-    return *(generator.eval() for generator in generators), about
+    with reading(f"checkpoint {path}"):
+        return *_build(state, about, networks), about
+
+
+def _build(state, about, networks):
+    """The two generators of a checkpoint."""
+    architecture = about["architecture"]
+    check_arguments(architecture)
+    check_whole("its step", about["step"])
+    check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
+    module = arguments.own_networks(about, networks)
+    kind = architecture.get("generator")
+    if module is None and kind not in GENERATORS:
+        raise ValueError(f"its generator is {shown(kind)}, expected one of {', '.join(GENERATORS)}")
+    network = GENERATORS[kind] if module is None else module.Generator
+    return [arguments.build_network(network, architecture, state[direction]).eval() for direction in DIRECTIONS]
 
 
 def translate(generator, x, batch_size=20):
@@ -92,9 +103,10 @@ def main(argv=None):
     parser.add_argument("--input", required=True, type=Path, metavar="DIR", help="the images, with those in subfolders")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where to write the translations")
     parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
+    arguments.add_networks(parser)
     args = parser.parse_args(argv)
     with arguments.one_sentence():
-        *generators, about = load_generators(args.run)
+        *generators, about = load_generators(args.run, args.networks)
         files = find_images(args.input, args.out, args.skip_unreadable)
     print(devices.describe(), flush=True)
     generator = generators[DIRECTIONS.index(args.direction)]

@@ -11,13 +11,12 @@ import gzip
 import io
 import math
 import os
-import stat
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
-from .files import reading
+from .files import reading, regular_file
 
 ROOM = 1 << 28  # bytes that any file may unfold to: 256 MiB
 FOLD = 100  # times its own size that a larger file may unfold to; photographs have 1 to 30
@@ -29,7 +28,6 @@ HEADER_READERS = {  # version -> (bytes of the header's length, what reads both)
     2: (4, np.lib.format.read_array_header_2_0),
 }
 GZIP_MAGIC = b"\x1f\x8b"
-KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 def room(size):
@@ -38,16 +36,8 @@ def room(size):
 
 
 def open_regular(path):
-    """Open a file for reading in binary, if it is a regular file or a link to one.
-
-    A pipe could let its reader wait for ever, a device could go on for ever: neither is opened.
-    Raises OSError if there is no such file, ValueError if it is none that can be read to its end.
-    """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in KINDS if is_kind(mode)), "a device")
-        raise ValueError(f"{path} is {kind}, expected a regular file")
-    return open(path, "rb")
+    """Open a file for reading in binary, if it is a regular file or a link to one: see regular_file."""
+    return open(regular_file(path), "rb")
 
 
 def read_bytes(path, most):

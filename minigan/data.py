@@ -17,6 +17,7 @@ from . import datasets
 from .bounded import Npz, open_regular
 from .files import reading
 from .folders import SPLITS, MissingSplit, image_files, read_folder, read_zip
+from .foreign import check_names, check_pcg64, is_whole, shown
 from .images import check_at_least, resize, to_float
 
 __all__ = ["SPLITS", "Batches", "Dataset", "MissingSplit", "find_npz", "image_files", "is_folder", "load",
@@ -312,15 +313,18 @@ class Batches:
 
     def load_state_dict(self, state):
         """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or damaged."""
+        own = self.state_dict()
+        check_names("the data order", state, own)
         for name in ("images", "checksum", "batch_size"):
-            if state.get(name) != (expected := self.state_dict()[name]):
-                raise ValueError(f"the data order is that of {name} {state.get(name)}, expected {expected}")
-        epoch, position = state.get("epoch"), state.get("position")
-        if not isinstance(epoch, int) or epoch < 0 or position not in range(0, len(self.images) + 1, self.batch_size):
-            raise ValueError(f"the data order has epoch {epoch!r} and position {position!r}, expected an integer and a "
-                             f"multiple of {self.batch_size} up to {len(self.images)}")
+            if not is_whole(state[name]) or state[name] != own[name]:
+                raise ValueError(f"the data order is that of {name} {shown(state[name])}, expected {own[name]}")
+        epoch, position = state["epoch"], state["position"]
+        places = range(0, len(self.images) + 1, self.batch_size)
+        if not is_whole(epoch) or type(position) is not int or position not in places:
+            raise ValueError(f"the data order has epoch {shown(epoch)} and position {shown(position)}, expected an "
+                             f"integer and a multiple of {self.batch_size} up to {len(self.images)}")
+        check_pcg64("the data order", state["generator"])
         generator = np.random.Generator(np.random.PCG64(0))
-        with reading("the data order has no PCG64 state"):
-            generator.bit_generator.state = state["generator"]
+        generator.bit_generator.state = state["generator"]
         self._begin_epoch(generator)
         self.epoch, self.position = epoch, position

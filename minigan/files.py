@@ -24,7 +24,7 @@ if os.name == "posix":
 
 CHUNK = 1 << 16  # bytes
 NAME_KEPT = 40  # characters of a file's name in that of its temporary file, which may have 255 bytes in all
-KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a fifo", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
          stat.S_IFSOCK: "a socket"}
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # how a file system says that it cannot do this
 

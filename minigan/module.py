@@ -7,6 +7,7 @@ The one idea: it finds them by looking at itself, so there is nothing to registe
 import numpy as np
 
 from .engine import Tensor, no_grad
+from .foreign import shown
 from .tensors import tensor
 
 
@@ -86,11 +87,14 @@ class Module:
         Raises ValueError that names what is missing, unexpected or of another shape; then nothing is changed.
         ``num_batches_tracked`` may be missing or extra.
         """
+        if not hasattr(state, "keys"):
+            raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
         own = dict(self.named_tensors())
         missing, extra = ([name for name in a if name not in b and not name.endswith("num_batches_tracked")]
                           for a, b in ((own, state), (state, own)))
         if missing or extra:
-            raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {missing}, unexpected {extra}")
+            raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
+                             f"unexpected {shown(extra, 300)}")
         values = {}
         for name, t in own.items():
             try:

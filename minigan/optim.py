@@ -11,17 +11,23 @@ import numpy as np
 
 from . import devices
 from .engine import Tensor
+from .foreign import check_finite, check_names, check_whole, is_whole, shown
 from .module import Buffer
+
+SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares
 
 
 class Optimizer:
     """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout).
 
-    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state), and
-    names in ``needs`` what a parameter's state cannot do without.
+    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state). It
+    names in ``needs`` what a parameter's state cannot do without, in ``may_have`` what else may be there, and in
+    ``flags`` the settings that are True or False. "step" is a count; all else are arrays of the parameter's shape.
     """
 
     needs = set()
+    may_have = set()
+    flags = set()
     absent = {"amsgrad": False, "maximize": False, "centered": False, "dampening": 0,
               "decoupled_weight_decay": False}  # what PyTorch's can also do
 
@@ -40,13 +46,26 @@ class Optimizer:
 
     def _set(self, settings):
         """self.lr, which schedules write, and the rest."""
+        self._check_settings(settings)
         for key, value in settings.items():
-            if key == "betas" and not (isinstance(value, (tuple, list)) and len(value) == 2
-                                       and all(isinstance(b, numbers.Real) and 0 <= b < 1 for b in value)):
-                raise ValueError(f"{type(self).__name__}: betas are {value}, expected two numbers in [0, 1)")
-            if key != "betas" and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
-                raise ValueError(f"{type(self).__name__}: {key} is {value!r}, expected a finite number of at least 0")
-        vars(self).update((key, tuple(value) if key == "betas" else value) for key, value in settings.items())
+            setattr(self, key, tuple(value) if key == "betas" else value)
+
+    def _check_settings(self, settings):
+        """Raise ValueError unless the constructor would take them."""
+        for key, value in settings.items():
+            self._check_setting(key, value)
+
+    def _check_setting(self, key, value):
+        name = type(self).__name__
+        if key == "betas":
+            two = isinstance(value, (tuple, list)) and len(value) == 2
+            if not two or not all(_is_number(b) and 0 <= b < 1 for b in value):
+                raise ValueError(f"{name}: betas are {shown(value)}, expected two numbers in [0, 1)")
+        elif key in self.flags:
+            if not isinstance(value, (bool, np.bool_)):
+                raise ValueError(f"{name}: {key} is {shown(value)}, expected True or False")
+        elif not _is_number(value) or not 0 <= value < np.inf:
+            raise ValueError(f"{name}: {key} is {shown(value)}, expected a finite number of at least 0")
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -73,28 +92,89 @@ class Optimizer:
 
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
-        if not {"state", "param_groups"} <= set(state):
-            raise ValueError(f"expected an optimiser's state with state and param_groups, got {sorted(state)}")
-        if len(state["param_groups"]) != 1:
-            raise ValueError(f"the state has {len(state['param_groups'])} param_groups, expected one")
-        group, entries = state["param_groups"][0], {int(i): s for i, s in state["state"].items()}
-        if odd := [key for key in self.absent if group.get(key)]:
-            raise ValueError(f"the state has {odd[0]}={group[odd[0]]}, which {type(self).__name__} cannot do")
-        if odd := [i for i, s in entries.items() if int(s.get("step", 0)) < 0]:
-            raise ValueError(f"the state of parameter {odd[0]} has step {entries[odd[0]]['step']}, expected at least 0")
-        if odd := [i for i, s in entries.items() if i not in range(len(self.params)) or s and not self.needs <= set(s)]:
-            raise ValueError(f"the state of parameter {odd[0]} does not fit: {type(self).__name__} has "
-                             f"{len(self.params)} parameters, each with {', '.join(sorted(self.needs)) or 'anything'}")
-        if len(group["params"]) != len(self.params) or not set(self.settings) <= set(group):
-            raise ValueError(f"the state is of {len(group['params'])} parameters and settings {sorted(group)}, this "
-                             f"{type(self).__name__} has {len(self.params)} parameters and {sorted(self.settings)}")
-        for i, name, shape in ((i, k, np.shape(v)) for i, entry in entries.items() for k, v in entry.items()):
-            if shape not in ((), self.params[i].shape):
-                raise ValueError(f"state {name} of parameter {i} has shape {shape}, expected {self.params[i].shape}")
-        loaded = [{k: int(v) if k == "step" else _like(p.data, v) for k, v in entries.get(i, {}).items()}
-                  for i, p in enumerate(self.params)]
+        group, entries = self._parts_of(state)
+        self._check_group(group)
+        for i, entry in entries.items():
+            self._check_entry(i, entry)
+        loaded = [self._own(p, entries.get(i, {})) for i, p in enumerate(self.params)]
         self._set({key: group[key] for key in self.settings})
         self.state = loaded
+
+    def _parts_of(self, state):
+        """-> settings and indices, {index: what is kept of this parameter}."""
+        if not isinstance(state, dict) or not {"state", "param_groups"} <= set(state):
+            found = sorted(map(str, state)) if isinstance(state, dict) else state
+            raise ValueError(f"expected an optimiser's state with state and param_groups, got {shown(found)}")
+        groups, entries = state["param_groups"], state["state"]
+        if not isinstance(groups, (list, tuple)) or len(groups) != 1:
+            found = len(groups) if isinstance(groups, (list, tuple)) else shown(groups)
+            raise ValueError(f"the state has {found} param_groups, expected one")
+        group = groups[0]
+        if not isinstance(group, dict) or not isinstance(group.get("params"), (list, tuple)):
+            raise ValueError(f"the state has the param_group {shown(group)}, expected settings and params")
+        if not isinstance(entries, dict):
+            raise ValueError(f"the state has the state {shown(entries)}, expected {{index: what is kept}}")
+        return group, entries
+
+    def _check_group(self, group):
+        for key in self.absent:
+            value = group.get(key, False)
+            if type(value) not in (bool, int, float) or value != 0:
+                raise ValueError(f"the state has {key}={shown(value)}, which {type(self).__name__} cannot do")
+        count = len(group["params"])
+        if count != len(self.params) or not set(self.settings) <= set(group):
+            raise ValueError(f"the state is of {count} parameters and settings {shown(sorted(map(str, group)), 300)}, "
+                             f"this {type(self).__name__} has {len(self.params)} parameters and "
+                             f"{sorted(self.settings)}")
+        if list(group["params"]) != list(range(count)):
+            raise ValueError(f"the state has the params {shown(group['params'])}, expected 0 to {count - 1}")
+        self._check_settings({key: group[key] for key in self.settings})
+
+    def _check_entry(self, i, entry):
+        """Is this what an optimiser keeps of its parameter number i?"""
+        known = self.needs | self.may_have
+        fits = is_whole(i, 0, len(self.params) - 1) and isinstance(entry, dict)
+        if not fits or entry and not self.needs <= set(entry) or not set(entry) <= known:
+            raise ValueError(f"the state of parameter {shown(i)} does not fit: {type(self).__name__} has "
+                             f"{len(self.params)} parameters, each with {', '.join(sorted(known)) or 'nothing'}")
+        for name, value in entry.items():
+            what = f"the state's {name} of parameter {i} is"
+            if name == "step":
+                _whole(what, value)
+            else:
+                _check_like(what, value, self.params[i], signed=name not in SQUARES)
+
+    def _own(self, p, entry):
+        """What is kept of the parameter p, as this optimiser has it."""
+        return {key: _whole(key, value) if key == "step" else _like(p.data, value) for key, value in entry.items()}
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _whole(what, value):
+    """A count, as a number or as an array or tensor without axes, such as PyTorch's -> int. Raises ValueError."""
+    number = value
+    if hasattr(value, "dtype") and np.shape(value) == ():
+        number = value.item()
+    if type(number) is float and number.is_integer():
+        number = int(number)
+    if type(value) is float or not is_whole(number):
+        raise ValueError(f"{what} {shown(value)}, expected at least 0 and a whole number")
+    return number
+
+
+def _check_like(what, value, p, signed):
+    """Raise ValueError unless the value is an array for the parameter p: floats of its shape, all finite."""
+    shape, dtype = np.shape(value), getattr(value, "dtype", None)
+    if shape != p.shape:
+        raise ValueError(f"{what} of shape {shape}, expected shape {p.shape}")
+    array = None if dtype is None else devices.to_numpy(value)
+    if array is None or array.dtype.kind != "f":
+        raise ValueError(f"{what} {shown(value)}, expected an array of floats")
+    if not np.isfinite(array).all() or not signed and (array < 0).any():
+        raise ValueError(f"{what} an array with a number that is not finite{'' if signed else ' or below 0'}")
 
 
 def _like(p, values):
@@ -115,10 +195,16 @@ def _remember(state, name, decay, value):
 class SGD(Optimizer):
     """buf = momentum buf + grad; p -= lr buf (nesterov: p -= lr (grad + momentum buf))."""
 
+    may_have = {"momentum_buffer"}
+    flags = {"nesterov"}
+
     def __init__(self, params, lr=1e-3, *, momentum=0.0, weight_decay=0.0, nesterov=False):
-        if nesterov and momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+    def _check_settings(self, settings):
+        super()._check_settings(settings)
+        if settings["nesterov"] and settings["momentum"] == 0:
+            raise ValueError("nesterov needs a momentum above 0")
 
     def _update(self, rows):
         for p, g, state in rows:
@@ -133,6 +219,7 @@ class RMSprop(Optimizer):
     """v = alpha v + (1 - alpha) grad^2; p -= lr grad / (sqrt(v) + eps) (Tieleman and Hinton 2012)."""
 
     needs = {"square_avg"}
+    may_have = {"step", "momentum_buffer"}
 
     def __init__(self, params, lr=1e-2, *, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
@@ -180,8 +267,18 @@ class LambdaLR:
         return {"count": self.count, "base": self.base}
 
     def load_state_dict(self, state):
-        self.count, self.base = state["count"], state["base"]
-        self.optimizer.lr = self.base * self.factor(self.count)
+        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        check_names("the schedule's state", state, {"count", "base"})
+        count = check_whole("the schedule's count", state["count"])
+        base = check_finite("the schedule's base", state["base"])
+        try:
+            lr = base * self.factor(count)
+        except OverflowError:
+            lr = np.inf
+        if not 0 <= lr < np.inf:
+            raise ValueError(f"the schedule's learning rate at count {count} is {lr}, expected a finite number of at "
+                             "least 0")
+        self.count, self.base, self.optimizer.lr = count, base, lr
 
 
 def ExponentialLR(optimizer, gamma):
@@ -228,5 +325,8 @@ class ExponentialMovingAverage:
         return {"module": self.module.state_dict(), "count": self.count}
 
     def load_state_dict(self, state):
+        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        check_names("the average's state", state, {"module", "count"})
+        count = check_whole("the average's count", state["count"])
         self.module.load_state_dict(state["module"])
-        self.count = state["count"]
+        self.count = count

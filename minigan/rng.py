@@ -7,7 +7,8 @@ everywhere, and the whole state fits in a checkpoint.
 import numpy as np
 
 from .engine import Tensor
-from .tensors import flat
+from .foreign import check_pcg64
+from .tensors import flat, take_room
 
 generator = np.random.Generator(np.random.PCG64(0))
 
@@ -21,12 +22,12 @@ def manual_seed(seed):
 
 def randn(*shape, dtype=np.float32, requires_grad=False):
     """Standard normal numbers of the given shape, ``randn(2, 3)`` or ``randn((2, 3))``."""
-    return Tensor(generator.standard_normal(flat(shape), dtype), requires_grad)
+    return Tensor(generator.standard_normal(take_room(flat(shape)), dtype), requires_grad)
 
 
 def rand(*shape, dtype=np.float32, requires_grad=False):
     """Uniform numbers in [0, 1) of the given shape."""
-    return Tensor(generator.random(flat(shape), dtype), requires_grad)
+    return Tensor(generator.random(take_room(flat(shape)), dtype), requires_grad)
 
 
 def state_dict():
@@ -35,5 +36,6 @@ def state_dict():
 
 
 def load_state_dict(state):
-    """Continue from a state that ``state_dict`` gave. Raises ValueError for another kind of generator."""
+    """Continue from a state that ``state_dict`` gave. Raises ValueError for anything else."""
+    check_pcg64("the random generator's state", state)
     generator.bit_generator.state = state

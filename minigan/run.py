@@ -19,6 +19,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -28,16 +29,68 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, engine, images, messages, rng, run_log
-from .files import regular_file, whole_file
+from .files import clear_parts, regular_file, whole_file
+from .foreign import check_names, check_whole, in_one_line, shown
 from .interrupts import Interrupts
 
 CONFIG, CHECKPOINT, LOG = "config.json", "checkpoint.npz", "log.csv"
+WRITTEN = (CONFIG, LOG, "samples.png", "samples", "training.gif", "losses.png")  # what a run writes beside
+PART = re.compile(  # the name of a file that a killed run was writing: see files.whole_file
+    r"\.(config\.json|checkpoint\.npz|log\.csv|samples\.png|step-[0-9]+\.png|training\.gif|losses\.png)"
+    r"\.[-0-9a-z]+\.part")
 
 
 def fingerprint(thing):
     """What tells whether a network, an optimiser or the like was changed, or left in another mode, as by eval()."""
     tree, arrays = checkpoint.flatten(thing.state_dict())
     return str(tree), [zlib.crc32(array.tobytes()) for array in arrays.values()], getattr(thing, "training", None)
+
+
+def _check_restored(name, state, restored):
+    """Raise ValueError unless what was taken up, saved again, would be what the checkpoint holds.
+
+    So no value is converted, dropped or replaced in silence, whatever kind of thing takes it up.
+    """
+    leaves = dict(checkpoint.leaves(restored))
+    for path, value in checkpoint.leaves(state):
+        where = "/".join(map(str, (name, *path)))
+        if path not in leaves:
+            raise ValueError(f"its {where[:100]} has no place in this training")
+        if not checkpoint.same_leaf(value, leaves[path]):
+            raise ValueError(f"its {where[:100]} is {shown(value)}, which was taken up as {shown(leaves[path])}")
+
+
+def _kinds(state):
+    """{path: type} of a state's leaves, in which True is not 1."""
+    return {path: type(leaf) for path, leaf in checkpoint.leaves(state)}
+
+
+def networks_digest(about):
+    """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None for minigan's.
+
+    about: what the checkpoint says of itself, its "run". A hash is all that it may say of a file: no path in it is ever
+    opened, and no code that it names is run. Raises ValueError.
+    """
+    networks = about.get("networks")
+    if networks is None:
+        return None
+    digest = networks.get("sha256") if isinstance(networks, dict) else None
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(f"its networks is {shown(networks)}, expected None or the SHA-256 of their file")
+    return digest
+
+
+def read_checkpoint(folder):
+    """The state in a run's checkpoint. Exits with one sentence where the file is damaged."""
+    try:
+        return checkpoint.load(Path(folder, CHECKPOINT))
+    except (ValueError, OSError, MemoryError) as error:
+        refuse_checkpoint(folder, error)
+
+
+def refuse_checkpoint(folder, error):
+    """Exit with one sentence: nothing of the run was touched."""
+    sys.exit(f"cannot go on from the checkpoint in {folder}: {in_one_line(error)}")
 
 
 class Run:
@@ -56,7 +109,7 @@ class Run:
 
     def __init__(self, args, *, state, architecture, sample, sampling=None):
         self.args, self.state, self.sample, self.out = args, state, sample, Path(args.out)
-        networks = {"file": args.networks, "sha256": args.networks_sha256} if args.networks else None
+        networks = {"sha256": args.networks_sha256} if args.networks else None
         self.about = {"model": args.model, "architecture": architecture, "sampling": sampling, "networks": networks}
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
         self.header = None  # of log.csv, once it has a row
@@ -90,7 +143,8 @@ class Run:
             if stopped_by:  # in the last step: a script's evaluation would keep whoever wants an end waiting
                 sys.exit(128 + stopped_by)
             return
-        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out])
+        networks = ["--networks", args.networks] if args.networks else []
+        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out, *networks])
         messages.say(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
         sys.exit(128 + stopped_by)
 
@@ -187,9 +241,8 @@ class Run:
     def _save(self, step):
         state = {"run": {**self.about, "step": step, "rng": rng.state_dict()},
                  **{name: thing.state_dict() for name, thing in self.state.items()}}
-        for name, array in checkpoint.flatten(state)[1].items():  # a loss may be finite and its gradient not
-            if not np.isfinite(array).all():
-                self._fail(step, f"{name} is not finite")
+        if name := checkpoint.first_not_finite(state):  # a loss may be finite and its gradient not
+            self._fail(step, f"{name} is not finite")
         checkpoint.save(self.out / CHECKPOINT, state)
         self.saved = step
 
@@ -233,8 +286,8 @@ class Run:
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
         args = self.args
-        if (self.out / CHECKPOINT).exists():
-            self._restore(self.out / CHECKPOINT)
+        if os.path.lexists(self.out / CHECKPOINT):  # a broken link too: what it should lead to is not replaced
+            self._restore()
             if self.saved >= args.steps:
                 self._finish()
             if not args.quiet:
@@ -272,28 +325,42 @@ class Run:
         sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
 
     def _clear_parts(self):
-        """Delete what a killed process was writing."""
+        """Delete what a killed process was writing, by names that only a run's files have."""
         for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:
-            leftover.unlink()
+            name = PART.fullmatch(leftover.name)
+            if name:
+                clear_parts(leftover.with_name(name[1]))
 
-    def _restore(self, path):
+    def _restore(self):
+        """Take up the checkpoint; exits with one sentence where it is damaged or of another training."""
+        resumed = read_checkpoint(self.out)
         try:
-            resumed = checkpoint.load(path)
-            found, names = sorted(resumed) if isinstance(resumed, dict) else resumed, sorted(["run", *self.state])
-            if found != names:
-                raise ValueError(f"it holds {found}, expected {names}")
-            about = resumed["run"]
-            for name, expected in self.about.items():
-                if about[name] != expected:
-                    raise ValueError(f"its {name} is {about[name]}, expected {expected}")
+            self._compare_with(resumed)
             for name, thing in self.state.items():
                 thing.load_state_dict(resumed[name])
-            rng.load_state_dict(about["rng"])
-            if type(about["step"]) is not int or about["step"] < 0:
-                raise ValueError(f"its step is {about['step']!r}")
-            self.saved = about["step"]
+                _check_restored(name, resumed[name], thing.state_dict())
+            rng.load_state_dict(resumed["run"]["rng"])
         except Exception as error:  # whatever the values of a foreign or hostile file may raise
-            sys.exit(f"cannot go on from the checkpoint in {self.out}: {error}")
+            refuse_checkpoint(self.out, error)
+        self.saved = resumed["run"]["step"]
+
+    def _compare_with(self, resumed):
+        """Raise ValueError where a checkpoint is of another training, or holds what no training writes."""
+        expected = sorted(["run", *self.state])
+        found = sorted(map(str, resumed)) if isinstance(resumed, dict) else resumed
+        if found != expected:
+            raise ValueError(f"it holds {shown(found)}, expected {expected}")
+        about = resumed["run"]
+        check_names("its run", about, {*self.about, "step", "rng"})
+        if networks_digest(about) != networks_digest(self.about):
+            raise ValueError(f"its networks is {shown(about['networks'])}, expected {self.about['networks']}")
+        for name in ("model", "architecture", "sampling"):
+            if about[name] != self.about[name] or _kinds(about[name]) != _kinds(self.about[name]):
+                text = about[name] if isinstance(about[name], str) else shown(about[name])
+                raise ValueError(f"its {name} is {text[:100]}, expected {self.about[name]}")
+        check_whole("its step", about["step"])
+        if name := checkpoint.first_not_finite(resumed):
+            raise ValueError(f"its {name} is not finite")
 
     def _pictures(self):
         """[(step, path)] of samples/step-*.png, in order of the steps."""

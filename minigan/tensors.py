@@ -3,12 +3,41 @@
 Nothing here is differentiable. The operations are in ops.py, which also binds the methods below to Tensor.
 """
 
+import contextlib
+import math
+from contextvars import ContextVar
+
 import numpy as np
 
 from . import devices
 from .engine import Tensor, recording
 
 GPU = 2  # DLPack's number for CUDA memory
+room = ContextVar("room", default=None)  # how many more numbers may be made: [count], or None for any
+
+
+@contextlib.contextmanager
+def at_most(numbers):
+    """``with at_most(numbers):`` zeros, ones, rand and randn make no more than so many numbers in all.
+
+    So a network whose sizes were written by somebody else is built at a known cost, or not at all: what goes beyond
+    raises ValueError before there is memory for it. None: as many as they like.
+    """
+    before = room.set(None if numbers is None else [numbers])
+    try:
+        yield
+    finally:
+        room.reset(before)
+
+
+def take_room(shape):
+    """Count the numbers of an array of this shape, which is about to be made -> the shape."""
+    left = room.get()
+    if left is not None:
+        left[0] -= math.prod(shape)
+        if left[0] < 0:
+            raise ValueError(f"an array of shape {tuple(shape)} is more than there is room for")
+    return shape
 
 
 def tensor(a, requires_grad=False, dtype=None):
@@ -35,12 +64,12 @@ def tensor(a, requires_grad=False, dtype=None):
 
 def zeros(*shape, dtype=np.float32, requires_grad=False):
     """Zeros of the given shape, ``zeros(2, 3)`` or ``zeros((2, 3))``."""
-    return Tensor(devices.xp.zeros(flat(shape), dtype), requires_grad)
+    return Tensor(devices.xp.zeros(take_room(flat(shape)), dtype), requires_grad)
 
 
 def ones(*shape, dtype=np.float32, requires_grad=False):
     """Ones of the given shape."""
-    return Tensor(devices.xp.ones(flat(shape), dtype), requires_grad)
+    return Tensor(devices.xp.ones(take_room(flat(shape)), dtype), requires_grad)
 
 
 def flat(shape):

@@ -197,10 +197,13 @@ def Discriminator(image_size, channels):
 def test_networks_of_ones_own_train_and_sample(tmp_path):
     (tmp_path / "mine.py").write_text(MY_NETWORKS)
     run("train_dcgan.py", "--steps", 2, "--networks", "mine.py", folder=tmp_path)
-    run("sample.py", "runs/dcgan", "-n", 3, "--out", "x.npy", folder=tmp_path)
+    said = run("sample.py", "runs/dcgan", folder=tmp_path, expect=2)
+    assert "of which it holds only the hash: give their file, --networks FILE.py" in said
+    run("sample.py", "runs/dcgan", "-n", 3, "--out", "x.npy", "--networks", "mine.py", folder=tmp_path)
     assert np.load(tmp_path / "x.npy").shape == (3, 1, 16, 16)
-    (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "# changed\n")
-    assert "SHA-256" in run("sample.py", "runs/dcgan", folder=tmp_path, expect=2)
+    (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "open('trap', 'w')\n")
+    assert "SHA-256" in run("sample.py", "runs/dcgan", "--networks", "mine.py", folder=tmp_path, expect=2)
+    assert not (tmp_path / "trap").exists()
 
 
 def test_evaluation_prints_its_figures_beside_the_real_ones(trained):
@@ -299,7 +302,7 @@ def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(nam
 def test_networks_of_ones_own_play_every_game(tmp_path, call, script, options):
     (tmp_path / "mine.py").write_text(MY_NETWORKS)
     call(script, "--networks", "mine.py", *options, "--steps", 1, "--quiet", "--out", "run")
-    call("sample.py", "run", "-n", 3, "--out", "x.npy")
+    call("sample.py", "run", "-n", 3, "--out", "x.npy", "--networks", "mine.py")
     assert np.load(tmp_path / "x.npy").shape[:2] == (3, 1)
     assert set(mg.load(tmp_path / "run" / "checkpoint.npz")["generator"]) == {"0.weight", "0.bias"}
 

@@ -194,7 +194,7 @@ def test_only_a_regular_file_is_one(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     assert files.regular_file(tmp_path / "file") == tmp_path / "file"
     assert files.regular_file(str(tmp_path / "link")) == tmp_path / "link"
-    for path, kind in ((tmp_path, "a folder"), (tmp_path / "fifo", "a fifo"), ("/dev/zero", "a device")):
+    for path, kind in ((tmp_path, "a folder"), (tmp_path / "fifo", "a named pipe"), ("/dev/zero", "a device")):
         with pytest.raises(ValueError, match=f"^{path} is {kind}, expected a regular file$"):
             files.regular_file(path)
     for path in (tmp_path / "broken", tmp_path / "absent"):

@@ -478,7 +478,7 @@ def test_a_checkpoint_of_something_else_is_refused_and_left_alone(train, copy, s
     *((lambda state, step=step: state["run"].update(step=step), "its step is") for step in (None, -5, 2.5, True)),
     (lambda state: state.update(mean=[1]), ""),
     (lambda state: state.update(batches=[1]), ""),
-    (lambda state: state.update(run=[]), "list indices"),
+    (lambda state: state.update(run=[]), "its run is \\[\\], expected a dict of architecture, "),
     (lambda state: state["run"].update(architecture={"pixels": 65}), "its architecture is {'pixels': 65}, expected"),
     (lambda state: state["batches"].update(images=9), "of images 9, expected 1437"),
     (lambda state: state["mean"].pop("velocity"), "'velocity'"),
@@ -701,7 +701,7 @@ def test_a_terminal_gets_a_progress_bar_with_losses_and_speed(script, tmp_path):
 NETWORKS = "class Generator: pass\nclass Discriminator: pass\n"
 
 
-def test_networks_of_ones_own_are_named_in_the_checkpoint_and_may_not_change(tmp_path):
+def test_of_networks_of_ones_own_the_checkpoint_has_the_hash_and_they_may_not_change(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text(NETWORKS)
     out = tmp_path / "out"
@@ -709,13 +709,73 @@ def test_networks_of_ones_own_are_named_in_the_checkpoint_and_may_not_change(tmp
     assert these.args.networks_module.Generator.__name__ == "Generator"
     for _ in these:
         these.log(loss=0)
-    networks = mg.load(out / "checkpoint.npz")["run"]["networks"]
-    assert networks == {"file": str(path), "sha256": these.args.networks_sha256}
-    assert arguments.load_networks(path, networks["sha256"])[1] == networks["sha256"]
-    path.write_text(NETWORKS + "# better\n")
+    assert mg.load(out / "checkpoint.npz")["run"]["networks"] == {"sha256": these.args.networks_sha256}
+    assert b"mine.py" not in bits(out)
+    assert arguments.load_networks(path, these.args.networks_sha256)[1] == these.args.networks_sha256
+    path.write_text(NETWORKS + "open('trap', 'w')\n")
     with pytest.raises(ValueError, match="it was changed since the training"):
-        arguments.load_networks(path, networks["sha256"])
-    assert "its networks is {" in exit_of(session(out, "--resume", "--steps", 9))
+        arguments.load_networks(path, these.args.networks_sha256)
+    assert exit_of_parsing(session, out, "--resume", "--steps", 9, "--networks", path) == 2
+    assert "it was changed since the training" in capsys.readouterr().err
+
+
+def exit_of_parsing(call, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        call(*arguments)
+    return stop.value.code
+
+
+def test_networks_of_ones_own_are_given_again_to_go_on_wherever_they_lie_now(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mine.py").write_text(NETWORKS)
+    for _ in (these := session(tmp_path / "out", "--networks", tmp_path / "mine.py")):
+        these.log(loss=0)
+    (tmp_path / "mine.py").rename(tmp_path / "moved.py")
+    (tmp_path / "mine.py").write_text("open('trap', 'w')")  # what config.json names
+    monkeypatch.chdir(tmp_path)
+    before = files(tmp_path)
+    assert exit_of_parsing(session, tmp_path / "out", "--resume", "--steps", 9) == 2
+    said = capsys.readouterr().err
+    assert "give their file again, --networks FILE.py" in said and said.count("\n") == 1
+    assert files(tmp_path) == before
+    for _ in (these := session(tmp_path / "out", "--resume", "--steps", 9, "--networks", tmp_path / "moved.py")):
+        these.log(loss=0)
+    assert mg.load(tmp_path / "out/checkpoint.npz")["run"]["step"] == these.args.steps == 9
+
+
+def test_a_run_of_an_earlier_version_whose_checkpoint_names_the_file_goes_on(tmp_path):
+    (tmp_path / "mine.py").write_text(NETWORKS)
+    for _ in (these := session(tmp_path / "out", "--networks", tmp_path / "mine.py")):
+        these.log(loss=0)
+    state = mg.load(tmp_path / "out/checkpoint.npz")
+    state["run"]["networks"]["file"] = "gone.py"
+    mg.save(tmp_path / "out/checkpoint.npz", state)
+    for _ in (these := session(tmp_path / "out", "--resume", "--steps", 9, "--networks", tmp_path / "mine.py")):
+        these.log(loss=0)
+    assert mg.load(tmp_path / "out/checkpoint.npz")["run"]["networks"] == {"sha256": these.args.networks_sha256}
+
+
+def test_the_command_that_goes_on_names_the_networks_of_ones_own(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(NETWORKS)
+    these = session(tmp_path / "out", "--networks", tmp_path / "mine.py")
+    with pytest.raises(SystemExit):
+        for step in these:
+            these.log(loss=0)
+            if step == 2:
+                signal.raise_signal(signal.SIGTERM)
+    assert capsys.readouterr().out.endswith(f"--resume --out {tmp_path / 'out'} --networks {tmp_path / 'mine.py'}\n")
+
+
+@pytest.mark.parametrize("what", ["device", "fifo", "folder", "large", "absent"])
+def test_networks_are_read_from_a_regular_file_of_bounded_size(tmp_path, what):
+    path = {"device": Path("/dev/zero")}.get(what, tmp_path / "mine.py")
+    if what == "fifo":
+        os.mkfifo(path)
+    if what == "folder":
+        path.mkdir()
+    if what == "large":
+        path.write_text(NETWORKS + "#" * (1 << 20))
+    with pytest.raises((ValueError, FileNotFoundError), match="expected a regular file|too large|No such file"):
+        arguments.load_networks(path)
 
 
 @pytest.mark.parametrize("source, sentence", [

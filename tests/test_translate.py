@@ -108,7 +108,8 @@ def test_networks_of_ones_own_train_and_translate(tmp_path, photos):
         "def Discriminator(in_channels):\n"
         "    return nn.Conv2d(in_channels, 1, 3)\n")
     train_cyclegan.main([*SMALL, "--networks", str(tmp_path / "mine.py"), "--out", str(tmp_path / "run")])
-    translate.main([str(tmp_path / "run"), "--input", str(photos), "--out", str(tmp_path / "out")])
+    translate.main([str(tmp_path / "run"), "--input", str(photos), "--out", str(tmp_path / "out"), "--networks",
+                    str(tmp_path / "mine.py")])
     assert len(list((tmp_path / "out").rglob("*.png"))) == 3
 
 

@@ -356,5 +356,5 @@ def test_a_full_disk_is_not_the_mirrors_fault(serve, tmp_path):
 
 def test_a_fifo_in_the_cache_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "file")
-    with pytest.raises(ValueError, match="file is a fifo, expected a regular file"):
+    with pytest.raises(ValueError, match="file is a named pipe, expected a regular file"):
         files.download("file", ["http://example.org"], SHA256, tmp_path)

@@ -6,11 +6,16 @@ counts are those of the authors' code: a residual generator with reflection padd
 discriminator that judges overlapping patches instead of whole images. All weights begin as N(0, 0.02^2).
 """
 
+import numpy as np
+
 from .. import devices, nn, rng
 from ..engine import Tensor
+from ..foreign import check_names, shown
 from ..functional import mse_loss
 from ..init import dcgan_
 from ..ops import cat
+
+DEEPEST = 16  # an image that can be halved more often has a side of more than 65,536 pixels
 
 
 def _check_images(network, x, unit, least, why):
@@ -66,8 +71,8 @@ class UnetGenerator(nn.Module):
     """The same by a U-Net (Isola et al. 2017): ``depth`` halvings, a way around each; H and W multiples of 2^depth."""
 
     def __init__(self, in_channels=3, out_channels=3, width=64, depth=7):
-        if depth < 2:
-            raise ValueError(f"UnetGenerator: depth is {depth}, expected at least 2")
+        if not 2 <= depth <= DEEPEST:
+            raise ValueError(f"UnetGenerator: depth is {depth}, expected at least 2 and at most {DEEPEST}")
         self.in_channels, self.unit = in_channels, 2 ** depth
         channels = [in_channels] + [width * min(2 ** i, 8) for i in range(depth)]
         level = None
@@ -103,8 +108,8 @@ class PatchDiscriminator(nn.Module):
     """
 
     def __init__(self, in_channels=3, width=64, n_layers=3):
-        if n_layers < 1:
-            raise ValueError(f"PatchDiscriminator: n_layers is {n_layers}, expected at least 1")
+        if not 1 <= n_layers <= DEEPEST:
+            raise ValueError(f"PatchDiscriminator: n_layers is {n_layers}, expected at least 1 and at most {DEEPEST}")
         self.in_channels, self.n_layers = in_channels, n_layers
         maps = [width * min(2 ** i, 8) for i in range(n_layers + 1)]
         layers = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -133,10 +138,11 @@ class ImagePool:
     """Shows the discriminator fakes of earlier steps too (Shrivastava et al. 2017), so that it unlearns none.
 
     Once it holds ``size`` images, it answers every other one, by chance, with an older image, which it then replaces.
+    shape: (C, H, W) of an image, to which a state is held; None where it is not known.
     """
 
-    def __init__(self, size=50):
-        self.size, self.images = size, []
+    def __init__(self, size=50, shape=None):
+        self.size, self.shape, self.images = size, shape, []
 
     def __call__(self, images):
         """A batch (N, C, H, W) of fakes -> as many new and older ones, outside the graph."""
@@ -154,6 +160,17 @@ class ImagePool:
         return {"images": list(self.images)}
 
     def load_state_dict(self, state):
-        if len(state["images"]) > self.size:
-            raise ValueError(f"the image pool's state has {len(state['images'])} images, expected at most {self.size}")
-        self.images = [devices.xp.asarray(image) for image in state["images"]]
+        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        check_names("the image pool's state", state, {"images"})
+        images = state["images"]
+        if not isinstance(images, list) or len(images) > self.size:
+            raise ValueError(f"the image pool's state has {_count(images)} images, expected at most {self.size}")
+        for image in images:
+            if getattr(image, "dtype", None) != np.float32 or image.shape != (self.shape or images[0].shape):
+                raise ValueError(f"the image pool's state has {shown(image)}, expected images float32 "
+                                 f"{self.shape or 'of one shape'}")
+        self.images = [devices.xp.asarray(image) for image in images]
+
+
+def _count(images):
+    return len(images) if isinstance(images, list) else shown(images)
