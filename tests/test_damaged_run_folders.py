@@ -150,7 +150,7 @@ def test_a_log_that_is_none_is_begun_anew_or_refused(tmp_path, capfd, damage):
     damage(tmp_path / "log.csv")
     if damage in (as_folder, as_fifo, as_device):
         before = content(tmp_path / "samples")
-        kind = {as_folder: "folder", as_fifo: "fifo", as_device: "device"}[damage]
+        kind = {as_folder: "folder", as_fifo: "named pipe", as_device: "device"}[damage]
         assert exit_of(session(tmp_path, "--resume", "--steps", 4)) == (
             f"cannot keep a run in --out {tmp_path}: {tmp_path / 'log.csv'} is a {kind}, expected a regular file")
         assert content(tmp_path / "samples") == before

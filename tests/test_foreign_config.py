@@ -188,7 +188,8 @@ def test_a_config_json_that_is_no_regular_file_is_refused_at_once(trained, tmp_p
         path.symlink_to("/dev/zero")
     for script, *options in (("train_gan", "--resume", "--out", out), ("evaluate", out, "-n", 5)):
         assert call(script, *options) == 2
-        assert f"{path} is a {kind}, expected a regular file" in capsys.readouterr().err
+        said = {"fifo": "named pipe"}.get(kind, kind)
+        assert f"{path} is a {said}, expected a regular file" in capsys.readouterr().err
 
 
 def test_networks_named_in_config_json_are_not_run(trained, resume, tmp_path_factory):
@@ -330,7 +331,7 @@ def test_only_unfinished_files_of_a_run_are_cleared_away(tmp_path, resume):
     tag = "0123456789abcdef" * 2
     fill(
         folder,
-        [f".checkpoint.npz.{tag}.part", f".config.json.{tag}.part", f".log.csv.minigan-{tag}.part"],
+        [f".checkpoint.npz.{tag}.part", f".config.json.{tag}.part", f".log.csv.{tag}.part"],
     )
     assert call("train_gan", "--hidden", 3, "--units", 2, *SMALL, *resume, "--out", folder) == 0
     left = {
