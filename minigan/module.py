@@ -2,6 +2,10 @@
 
 The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted names are PyTorch's, and
 ``state_dict`` and ``load_state_dict`` move weights both ways.
+
+It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not found: no optimiser
+would train it and no checkpoint keep it. Put layers into a Sequential, or give each an attribute. And as in PyTorch, an
+attribute that holds a Parameter, a Buffer or a Module takes another of its kind or None, and refuses all else.
 """
 
 import numpy as np
@@ -16,7 +20,13 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data):
-        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad=True)
+        if not isinstance(data, Tensor):
+            super().__init__(data, requires_grad=True)
+            return
+        super().__init__(data.array)
+        self._version = data._version  # one memory, one count of its changes
+        self._rewrites = None  # and no history that could be wrong
+        self.requires_grad = True
 
 
 class Buffer(Tensor):
@@ -32,7 +42,7 @@ class Count(Buffer):
 
     def __init__(self):
         super().__init__(0)
-        self.data = np.zeros((), np.int64)
+        self.array = np.zeros((), np.int64)
 
 
 class Module:
@@ -45,6 +55,31 @@ class Module:
 
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
+
+    def __setattr__(self, name, value):
+        kind = self._kind(name)
+        if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
+            raise TypeError(f"cannot assign a {type(value).__name__} as {kind.__name__.lower()} {name!r} of "
+                            f"{type(self).__name__}: expected a {kind.__name__} or None")
+        object.__setattr__(self, name, value)
+        if kind is not None and value is None:
+            vars(self).setdefault("_kinds", {})[name] = kind
+
+    def _kind(self, name):
+        """What an attribute holds, or held before it was None: Parameter, Buffer, Module, or None for all else."""
+        held = vars(self).get(name)
+        if held is None:
+            return vars(self).get("_kinds", {}).get(name)
+        for kind in (Parameter, Buffer, Module):
+            if isinstance(held, kind):
+                return kind
+        return None
+
+    def register_parameter(self, name, parameter):
+        """Assign a Parameter, or None for a layer that goes without: then nothing but a Parameter can take its place."""
+        setattr(self, name, parameter)
+        if parameter is None:
+            vars(self).setdefault("_kinds", {})[name] = Parameter
 
     def named_children(self):
         """(name, module) of the modules directly inside this one."""
@@ -117,8 +152,8 @@ class Module:
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
-                t.data, t.grad = t.data.astype(dtype), None
-                t._version[0] += 1  # a graph of the old values is of no use any more
+                t.data = t.array.astype(dtype)  # which counts as a change: a graph of the old values is of no use
+                t.grad = None
         return self
 
     def double(self):
