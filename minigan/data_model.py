@@ -156,6 +156,7 @@ def _as_arrays(things):
 
 
 METHODS = {
+    "__pos__": lambda x: x,
     "__bool__": truth, "__float__": lambda x: float(x.item()), "__int__": lambda x: int(x.item()), "__index__": as_index,
     "__len__": length, "__iter__": entries, "__contains__": contains, "__format__": formatted,
     "__copy__": shallow, "__deepcopy__": duplicate, "__reduce_ex__": reduced,

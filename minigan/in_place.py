@@ -10,7 +10,7 @@ requires grad is refused there, because its history is to have none.
 import numpy as np
 
 from . import devices
-from .engine import VERSION, Tensor, bind, recording, rewrite, snapshot
+from .engine import VERSION, Tensor, _memory, bind, recording, rewrite, snapshot
 from .indexing import pick, select
 from .logic import logical_and, logical_or, logical_xor
 from .ops import add, astype, check_bounds, div, matmul, mul, pow, sub
@@ -69,15 +69,29 @@ def clamp_(x, min=None, max=None):
 def setitem(x, index, values):
     """x[index] = values, in place; the values broadcast to the shape of x[index]. Not while gradients are recorded.
 
-    ``x[i], x[j] = x[j], x[i]`` does not swap, because x[i] is a view, here as in PyTorch: copy one of the two first.
+    A view of other entries of x is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap: both would hold x[j].
     """
-    values = _numbers_for("x[index] = values", x, values)
+    array = _numbers_for("x[index] = values", x, values)
     chosen = select(x.shape, index)
     view = x.array[chosen.view]
     if chosen.arrays:
         pick(view, chosen.arrays)  # raises what reading would raise
+    if isinstance(values, Tensor) and _memory(values) == _memory(x) and _place(values.array) != _place(view):
+        raise RuntimeError("x[index] = values got a view of other entries of x itself: make a copy with "
+                           "minigan.tensor(values) first")
     _writable(x)
-    view[chosen.arrays or ...] = values
+    view[chosen.arrays or ...] = array
+
+
+def delitem(x, index):
+    """del x[index] is refused: a tensor keeps its shape."""
+    raise TypeError(f"del x[{index!r:.40}]: the entries of a tensor cannot be deleted, only left out by an index")
+
+
+def _place(array):
+    """Which entries of its memory an array is a view of."""
+    address = array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+    return address, array.shape, array.strides
 
 
 # ---- operators -----------------------------------------------------------------------------------------------------
@@ -102,7 +116,7 @@ def in_place(operation, symbol):
 
 
 METHODS = {
-    "copy_": copy_, "clamp_": clamp_, "__setitem__": setitem,
+    "copy_": copy_, "clamp_": clamp_, "__setitem__": setitem, "__delitem__": delitem,
     "__iadd__": in_place(add, "+="), "__isub__": in_place(sub, "-="), "__imul__": in_place(mul, "*="),
     "__itruediv__": in_place(div, "/="), "__ipow__": in_place(pow, "**="), "__imatmul__": in_place(matmul, "@="),
     "__iand__": in_place(logical_and, "&="), "__ior__": in_place(logical_or, "|="),

@@ -16,6 +16,8 @@ from .tensors import raw
 
 def _other(x, y):
     """The arrays of x and y, to be compared: of one dtype, as in x + y; None where y is nothing that holds numbers."""
+    if isinstance(y, (complex, np.complexfloating)):
+        raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
     if isinstance(y, Tensor):
         y = y.array
     elif isinstance(y, (list, tuple)):
@@ -38,28 +40,28 @@ def comparison(name):
     return compare
 
 
-def _logical(name, x, y):
+def _logical(symbol, name, x, y):
     if isinstance(y, (str, bytes, type(None))):
         return NotImplemented
     x, y, _, _ = _pair(x, y)
     if x.array.dtype.kind == "f":
-        raise TypeError(f"{name} takes tensors of truth values or integers, got {x.dtype}")
+        raise TypeError(f"{symbol} takes tensors of truth values or integers, got {x.dtype}")
     return Tensor(getattr(devices.xp, name)(x.array, y.array))
 
 
 def logical_and(x, y):
     """x & y: of truth values, or bit by bit of integers."""
-    return _logical("bitwise_and", x, y)
+    return _logical("&", "bitwise_and", x, y)
 
 
 def logical_or(x, y):
     """x | y."""
-    return _logical("bitwise_or", x, y)
+    return _logical("|", "bitwise_or", x, y)
 
 
 def logical_xor(x, y):
     """x ^ y."""
-    return _logical("bitwise_xor", x, y)
+    return _logical("^", "bitwise_xor", x, y)
 
 
 def logical_not(x):

@@ -48,6 +48,11 @@ def _pair(x, y):
     return x, y, x.array.shape, y.array.shape
 
 
+def _like(a, value):
+    """The value in the dtype of a: before NumPy 2, an array without axes and a number make float64 of float32."""
+    return value if value.dtype == a.dtype else value.astype(a.dtype)
+
+
 # ---- elementwise ---------------------------------------------------------------------------------------------------
 
 def add(x, y):
@@ -76,7 +81,7 @@ def pow(x, p):
     if isinstance(p, SCALARS):
         p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
         x = floating(x) if isinstance(p, float) else x
-        return record(x.array ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
+        return record(_like(x.array, x.array ** p), (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
     x, p, xs, ps = _pair(x, p)
     zero = x.array == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
     return record(x.array ** p.array, (x, lambda g: sum_to(g * p * (x + (zero & (p.array == 0))) ** (p - 1), xs)),
@@ -120,14 +125,16 @@ def sigmoid(x):
     """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
     xp, x = devices.xp, floating(x)
     a = x.array
-    return record(xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a))), (x, lambda g, y: g * (y * (1 - y))))
+    y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
+    return record(_like(a, y), (x, lambda g, y: g * (y * (1 - y))))
 
 
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
     xp, x = devices.xp, floating(x)
     a = x.array
-    return record(xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a))), (x, lambda g: g * sigmoid(x)))
+    y = xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))
+    return record(_like(a, y), (x, lambda g: g * sigmoid(x)))
 
 
 def clamp(x, min=None, max=None):
