@@ -43,6 +43,8 @@ def comparison(name):
 def _logical(symbol, name, x, y):
     if isinstance(y, (str, bytes, type(None))):
         return NotImplemented
+    if isinstance(y, (list, tuple)):
+        y = devices.xp.asarray(y)
     x, y, _, _ = _pair(x, y)
     if x.array.dtype.kind == "f":
         raise TypeError(f"{symbol} takes tensors of truth values or integers, got {x.dtype}")
