@@ -1,14 +1,18 @@
-"""What Python and NumPy do to a Tensor without asking minigan: conversions, copies, and NumPy's own functions.
+"""What Python and NumPy do to a Tensor unasked: conversions, copies, NumPy's own functions.
 
-Each works as in PyTorch or is refused in a sentence; none may drop a gradient silently. ``np.asarray(x)``, ``x.numpy()``,
-``float(x)`` and ``x.item()`` say themselves that they want plain numbers, so they take any tensor. Of NumPy's other
-functions,
+Each works as in PyTorch or is refused in a sentence; none may drop a gradient silently.
+``np.asarray(x)``, ``x.numpy()``, ``float(x)`` and ``x.item()`` say themselves that they want plain
+numbers, so they take any tensor. Of NumPy's other functions,
 
-- those that compute with numbers (``np.concatenate``, ``np.clip``, ``np.linalg.norm``) refuse a tensor that requires
-  grad while gradients are recorded, and otherwise treat it as the array that it holds, read-only;
+- those that compute with numbers (``np.concatenate``, ``np.clip``, ``np.linalg.norm``) refuse a
+  tensor that requires grad while gradients are recorded, and otherwise treat it as the array that
+  it holds, read-only;
 - those that only look (``np.shape``, ``np.allclose``, ``np.save``) take every tensor;
-- ufuncs (``np.exp``, ``np.add.reduce``, ``array += tensor``) refuse every tensor, because minigan has those that
-  are operators and most of the others as its own. ``array + tensor`` and the other operators are minigan's.
+- those that call ``np.asarray`` themselves and do not ask (``np.full``, ``np.random``,
+  ``np.transpose`` of a list of tensors) are no different from ``np.asarray``;
+- ufuncs (``np.exp``, ``np.add.reduce``, ``array += tensor``) refuse every tensor, because minigan
+  has those that are operators and most of the others as its own. ``array + tensor`` and the other
+  operators are minigan's.
 """
 
 import operator
@@ -22,20 +26,25 @@ from .tensors import inside
 SCALARS = (int, float, np.number, np.bool_)
 
 
-# ---- Python --------------------------------------------------------------------------------------------------------
+# ---- Python --------------------------------------------------------------------------------------
+
 
 def truth(x):
     """bool(x), of a tensor with one entry."""
     if x.array.size != 1:
-        raise ValueError(f"the truth value of a tensor of shape {x.shape} is ambiguous, expected an array of size 1: use "
-                         "any() or all()")
+        raise ValueError(
+            f"the truth value of a tensor of shape {x.shape} is ambiguous, expected an array of "
+            "size 1: use any() or all()"
+        )
     return bool(x.item())
 
 
 def as_index(x):
     """What a tensor is where Python wants a whole number: ``a_list[x]``, ``range(x)``."""
     if x.ndim or x.dtype.kind not in "iu":
-        raise TypeError(f"only an integer tensor without axes can be an index, not {x.dtype} of shape {x.shape}")
+        raise TypeError(
+            f"only an integer tensor without axes can be an index, not {x.dtype} of shape {x.shape}"
+        )
     return operator.index(x.item())
 
 
@@ -49,14 +58,16 @@ def length(x):
 def entries(x):
     """iter(x): x[0], x[1], ..., each with its gradient."""
     if not x.ndim:
-        raise TypeError("iteration over a tensor without axes, which has no len() because it is unsized")
+        raise TypeError("iteration over an unsized tensor, without axes and so without len()")
     return (x[i] for i in range(len(x)))
 
 
 def contains(x, value):
     """value in x: is some entry equal to it?"""
     if not isinstance(value, (Tensor, *SCALARS)):
-        raise TypeError(f"`in` asks a tensor for a {type(value).__name__}, expected a number or a Tensor")
+        raise TypeError(
+            f"`in` asks a tensor for a {type(value).__name__}, expected a number or a Tensor"
+        )
     return bool((x == value).any())
 
 
@@ -65,17 +76,21 @@ def formatted(x, spec):
     if not spec:
         return repr(x)
     if x.array.size != 1:
-        raise TypeError(f"the format {spec!r} is for one number, not for a tensor of shape {x.shape}")
+        raise TypeError(
+            f"the format {spec!r} is for one number, not for a tensor of shape {x.shape}"
+        )
     return format(x.item(), spec)
 
 
 def _check_leaf(x, what):
     if x.node is not None and x.node.leaf is None:
-        raise RuntimeError(f"the output of {x.node.name} cannot be {what}, only leaves can; use detach()")
+        raise RuntimeError(
+            f"the output of {x.node.name} cannot be {what}, only leaves can; use detach()"
+        )
 
 
 def duplicate(x, memo=None):
-    """copy.deepcopy of a leaf: the values, the class and requires_grad; the gradient and the graph stay behind."""
+    """copy.deepcopy of a leaf: its values, class and requires_grad, but not its gradient."""
     _check_leaf(x, "deep-copied")
     y = object.__new__(type(x))
     Tensor.__init__(y, x.array, x.requires_grad)
@@ -106,25 +121,29 @@ def rebuild(kind, array, requires_grad):
     return y
 
 
-# ---- NumPy ---------------------------------------------------------------------------------------------------------
+# ---- NumPy ---------------------------------------------------------------------------------------
 
 # Functions that only look at their arguments: no number that they give has a gradient to lose.
 LOOKING = {
-    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory, np.may_share_memory, np.iscomplexobj,
-    np.isrealobj, np.allclose, np.isclose, np.array_equal, np.array_equiv, np.array2string, np.array_repr, np.array_str,
-    np.save, np.savez, np.savez_compressed, np.savetxt, np.zeros_like, np.ones_like, np.empty_like, np.full_like,
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
+    np.shares_memory, np.may_share_memory, np.allclose, np.isclose, np.array_equal, np.array_equiv,
+    np.array2string, np.array_repr, np.array_str, np.zeros_like, np.ones_like, np.empty_like,
+    np.full_like, np.save, np.savez, np.savez_compressed, np.savetxt,
 }
 # Functions that write into their first argument.
 WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
 
 
 def as_array(x, dtype=None, copy=None):
-    """np.asarray(x) and np.array(x): the memory itself where that is possible and no copy is asked for."""
+    """np.asarray(x) and np.array(x): the memory itself, unless it has to be a copy."""
     array = x.numpy()
     dtype = array.dtype if dtype is None else np.dtype(dtype)
     same = array.dtype == dtype and isinstance(x.array, np.ndarray)
     if copy is False and not same:
-        raise ValueError(f"a tensor of {x.dtype} on device {devices.name} cannot be an array of {dtype} without a copy")
+        raise ValueError(
+            f"a tensor of {x.dtype} on device {devices.name} cannot be an array of {dtype} without "
+            "a copy"
+        )
     return array.astype(dtype, copy=bool(copy))
 
 
@@ -136,9 +155,12 @@ def array_function(x, function, types, args, kwargs):
     target = args[0] if function in WRITING and args else kwargs.get("out")
     if list(inside(target)):
         raise TypeError(f"{name} would write into a Tensor, unnoticed by minigan: use copy_()")
-    if function not in LOOKING and recording.get() and any(t._requires_grad for t in inside((args, kwargs))):
-        raise TypeError(f"{name} got a Tensor that requires grad, and would lose the gradient: use an operation of "
-                        "minigan, or say detach() or numpy()")
+    computes = function not in LOOKING and recording.get()
+    if computes and any(t._requires_grad for t in inside((args, kwargs))):
+        raise TypeError(
+            f"{name} got a Tensor that requires grad, and would lose the gradient: use an "
+            "operation of minigan, or say detach() or numpy()"
+        )
     return function(*_as_arrays(args), **_as_arrays(kwargs))
 
 
@@ -157,11 +179,21 @@ def _as_arrays(things):
 
 METHODS = {
     "__pos__": lambda x: x,
-    "__bool__": truth, "__float__": lambda x: float(x.item()), "__int__": lambda x: int(x.item()), "__index__": as_index,
-    "__len__": length, "__iter__": entries, "__contains__": contains, "__format__": formatted,
-    "__copy__": shallow, "__deepcopy__": duplicate, "__reduce_ex__": reduced,
-    "__array__": as_array, "__array_function__": array_function,
-    "__array_ufunc__": None,  # NumPy and CuPy leave ``array * tensor`` to Tensor.__rmul__, and refuse ``np.exp(tensor)``
+    "__bool__": truth,
+    "__float__": lambda x: float(x.item()),
+    "__int__": lambda x: int(x.item()),
+    "__index__": as_index,
+    "__len__": length,
+    "__iter__": entries,
+    "__contains__": contains,
+    "__format__": formatted,
+    "__copy__": shallow,
+    "__deepcopy__": duplicate,
+    "__reduce_ex__": reduced,
+    "__array__": as_array,
+    "__array_function__": array_function,
+    # NumPy and CuPy leave ``array * tensor`` to Tensor.__rmul__, and refuse ``np.exp(tensor)``
+    "__array_ufunc__": None,
     "__dlpack__": lambda x, **how: x.array.__dlpack__(**how),
     "__dlpack_device__": lambda x: x.array.__dlpack_device__(),
 }

@@ -68,16 +68,17 @@ class Node:
 
 # What all Tensors on the same memory share is one list, their ``_version``:
 VERSION = 0   # how often the memory was changed in place,
-REWRITES = 1  # how many of these changes were recorded, so that another history explains the values now,
+REWRITES = 1  # how many of these changes were recorded, so that the values have another history,
 OWNER = 2     # the Node of the leaf that the memory belongs to, or None.
 
 
 class Tensor:
     """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
 
-    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph. Operators and methods are
-    bound by the tables at the end of ops.py and data_model.py. A Tensor is hashed by identity, though ``==`` compares
-    the values: a dictionary may have Tensors as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
+    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph. Operators
+    and methods are bound by the tables at the end of ops.py, logic.py, in_place.py and data_model.py.
+    A Tensor is hashed by identity, though ``==`` compares the values: a dictionary may have Tensors
+    as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
     """
 
     __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
@@ -85,7 +86,7 @@ class Tensor:
     def __init__(self, data, requires_grad=False):
         self.array = data if isinstance(data, devices.xp.ndarray) else devices.xp.asarray(data)
         self._version = [0, 0, None]
-        self._rewrites = 0  # what REWRITES was when this Tensor got its history; None for what detach() gives
+        self._rewrites = 0  # REWRITES when this Tensor got its history; None if it has none
         self.grad = self.node = None
         self._requires_grad = False
         if requires_grad:
@@ -93,7 +94,7 @@ class Tensor:
 
     @property
     def data(self):
-        """The array. ``x.data = values`` puts another array, or a copy of a Tensor's, in its place, outside the graph."""
+        """The array. ``x.data = values``, an array or a Tensor, replaces it outside the graph."""
         return self.array
 
     @data.setter
@@ -104,9 +105,11 @@ class Tensor:
         elif isinstance(values, np.generic):
             array = devices.xp.asarray(values)
         if not isinstance(array, (np.ndarray, devices.xp.ndarray)):
-            raise TypeError(f"data is set to a {type(values).__name__}, expected an array or a Tensor")
+            kind = type(values).__name__
+            raise TypeError(f"data is set to a {kind}, expected an array or a Tensor")
         if self._requires_grad and array.dtype.kind != "f":
-            raise TypeError(f"data is set to {array.dtype}, but a tensor that requires grad holds floating-point numbers")
+            raise TypeError(f"data is set to {array.dtype}, but a tensor that requires grad holds "
+                            "floating-point numbers")
         self.array = array
         self._version[VERSION] += 1
 
@@ -174,16 +177,18 @@ def record(value, *edges):
 
 
 def _check_history(x):
-    """Refuse a Tensor whose memory was given other values by an operation on a view of it, or on what it is a view of."""
+    """Refuse a Tensor whose memory got its values from a recorded ``+=`` on another view of it."""
     if x._rewrites not in (None, x._version[REWRITES]):
-        raise RuntimeError(f"a tensor of shape {x.array.shape} shares memory with one that was changed in place while "
-                           "gradients were recorded, which its own history does not tell: use that one, or change a copy")
+        raise RuntimeError(f"a tensor of shape {x.array.shape} shares memory with one that was changed "
+                           "in place while gradients were recorded, which its own history does not "
+                           "tell: use that one, or change a copy")
 
 
 def _takes_output(vjp):
     """Is this a VJP of g and y, rather than of g alone?"""
     if type(vjp) is not type(record):
-        raise TypeError(f"record got a {type(vjp).__name__} as a VJP, expected a plain function: def or lambda")
+        kind = type(vjp).__name__
+        raise TypeError(f"record got a {kind} as a VJP, expected a plain function: def or lambda")
     return vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2
 
 
@@ -204,7 +209,7 @@ def _attach(y, edges):
 
 
 def snapshot(x):
-    """What x is now, as a Tensor of its own: the input of an operation whose result x itself will hold."""
+    """What x is now, as a Tensor of its own: the input of an operation whose result x will hold."""
     _check_history(x)
     old = Tensor(x.array.copy("K"))
     old.node = x.node
@@ -213,12 +218,14 @@ def snapshot(x):
 
 
 def rewrite(x, z):
-    """Give x the values of z in place, and z's history if there is one: ``x += y`` is z = x + y, then this. Returns x.
+    """Give x the values of z in place, and z's history if there is one; returns x.
 
-    Views of x see the values, but their own histories do not tell where these came from: ``record`` refuses such views.
+    ``x += y`` is z = x + y, then this. Views of x see the values, but their own histories do not
+    tell where these came from: ``record`` refuses them from now on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
-        raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in place inside no_grad()")
+        raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in "
+                           "place inside no_grad()")
     x.array[...] = z.array
     version = x._version
     version[VERSION] += 1

@@ -1,7 +1,8 @@
-"""Comparisons and truth values: == != < <= > >=, & | ^ ~, any and all. Entry by entry, and without a gradient.
+"""Comparisons and truth values, entry by entry: == != < <= > >=, & | ^ ~, any and all.
 
-What they give is piecewise constant, so nothing is recorded. As in PyTorch, ``a == b`` is a tensor of truth values and
-not one answer: ``(a == b).all()`` asks about all entries, ``a is b`` whether both are one object.
+What they give is piecewise constant, so nothing is recorded and nothing has a gradient. As in
+PyTorch, ``a == b`` is a tensor of truth values and not one answer: ``(a == b).all()`` asks about
+all entries, ``a is b`` whether both are one object.
 """
 
 import numbers
@@ -15,7 +16,7 @@ from .tensors import raw
 
 
 def _other(x, y):
-    """The arrays of x and y, to be compared: of one dtype, as in x + y; None where y is nothing that holds numbers."""
+    """The arrays of x and y in one dtype, as in x + y; None where y holds no numbers."""
     if isinstance(y, (complex, np.complexfloating)):
         raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
     if isinstance(y, Tensor):
@@ -33,10 +34,12 @@ def _other(x, y):
 
 
 def comparison(name):
-    """The operator of NumPy's function of this name, as a function of a Tensor and a number, array, list or Tensor."""
+    """NumPy's function of this name, of a Tensor and a number, array, list or Tensor."""
+
     def compare(x, y):
         arrays = _other(x.array, y)
         return NotImplemented if arrays is None else Tensor(getattr(devices.xp, name)(*arrays))
+
     return compare
 
 
@@ -84,11 +87,21 @@ def all_true(x, dim=None, *, keepdim=False):
 
 
 METHODS = {
-    "__eq__": comparison("equal"), "__ne__": comparison("not_equal"), "__lt__": comparison("less"),
-    "__le__": comparison("less_equal"), "__gt__": comparison("greater"), "__ge__": comparison("greater_equal"),
+    "__eq__": comparison("equal"),
+    "__ne__": comparison("not_equal"),
+    "__lt__": comparison("less"),
+    "__le__": comparison("less_equal"),
+    "__gt__": comparison("greater"),
+    "__ge__": comparison("greater_equal"),
     "__hash__": object.__hash__,  # by identity: == is no test of being the same
-    "__and__": logical_and, "__rand__": logical_and, "__or__": logical_or, "__ror__": logical_or,
-    "__xor__": logical_xor, "__rxor__": logical_xor, "__invert__": logical_not,
-    "any": any_true, "all": all_true,
+    "__and__": logical_and,
+    "__rand__": logical_and,
+    "__or__": logical_or,
+    "__ror__": logical_or,
+    "__xor__": logical_xor,
+    "__rxor__": logical_xor,
+    "__invert__": logical_not,
+    "any": any_true,
+    "all": all_true,
 }
 bind(METHODS)

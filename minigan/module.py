@@ -3,9 +3,10 @@
 The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted names are PyTorch's, and
 ``state_dict`` and ``load_state_dict`` move weights both ways.
 
-It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not found: no optimiser
-would train it and no checkpoint keep it. Put layers into a Sequential, or give each an attribute. And as in PyTorch, an
-attribute that holds a Parameter, a Buffer or a Module takes another of its kind or None, and refuses all else.
+It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not
+found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or give
+each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a Module takes
+another of its kind, a Parameter or None, and refuses all else.
 """
 
 import numpy as np
@@ -59,14 +60,15 @@ class Module:
     def __setattr__(self, name, value):
         kind = self._kind(name)
         if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
-            raise TypeError(f"cannot assign a {type(value).__name__} as {kind.__name__.lower()} {name!r} of "
-                            f"{type(self).__name__}: expected a {kind.__name__} or None")
+            what = f"{kind.__name__.lower()} {name!r} of {type(self).__name__}"
+            raise TypeError(f"cannot assign a {type(value).__name__} as {what}: expected a "
+                            f"{kind.__name__} or None")
         object.__setattr__(self, name, value)
         if kind is not None and value is None:
             vars(self).setdefault("_kinds", {})[name] = kind
 
     def _kind(self, name):
-        """What an attribute holds, or held before it was None: Parameter, Buffer, Module, or None for all else."""
+        """Parameter, Buffer or Module, if the attribute holds one or held one before it was None."""
         held = vars(self).get(name)
         if held is None:
             return vars(self).get("_kinds", {}).get(name)
@@ -76,7 +78,7 @@ class Module:
         return None
 
     def register_parameter(self, name, parameter):
-        """Assign a Parameter, or None for a layer that goes without: then nothing but a Parameter can take its place."""
+        """Assign a Parameter, or None, whose place then only a Parameter can take."""
         setattr(self, name, parameter)
         if parameter is None:
             vars(self).setdefault("_kinds", {})[name] = Parameter
@@ -152,7 +154,7 @@ class Module:
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
-                t.data = t.array.astype(dtype)  # which counts as a change: a graph of the old values is of no use
+                t.data = t.array.astype(dtype)  # a change in place: no graph of the old values holds
                 t.grad = None
         return self
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import devices, tensors, threads
 from .engine import Tensor, bind, record, recording
-from .indexing import getitem, put
+from .indexing import getitem
 from .tensors import raw
 
 SCALARS = (numbers.Number, np.generic)
@@ -49,7 +49,7 @@ def _pair(x, y):
 
 
 def _like(a, value):
-    """The value in the dtype of a: before NumPy 2, an array without axes and a number make float64 of float32."""
+    """The value in a's dtype: before NumPy 2, a float32 without axes and a number make a float64."""
     return value if value.dtype == a.dtype else value.astype(a.dtype)
 
 

@@ -18,8 +18,8 @@ def tensor(a, requires_grad=False, dtype=None):
         a = a.array
     elif not hasattr(a, "dtype"):
         if recording.get() and any(t._requires_grad for t in inside(a)):
-            raise TypeError("tensor() got a list with a Tensor in it that requires grad, whose gradient would be lost: "
-                            "minigan.stack(list) keeps it")
+            raise TypeError("tensor() got a list with a Tensor in it that requires grad, whose gradient "
+                            "would be lost: minigan.stack(list) keeps it")
         a, dtype = np.asarray(a), dtype or np.float32
     elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(a, "__dlpack__"):
         a, (kind, _) = a.detach() if hasattr(a, "detach") else a, a.__dlpack_device__()

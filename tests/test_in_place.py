@@ -9,7 +9,11 @@ import minigan as mg
 from minigan import nn
 
 OPERATORS = {
-    "+=": operator.iadd, "-=": operator.isub, "*=": operator.imul, "/=": operator.itruediv, "**=": operator.ipow,
+    "+=": operator.iadd,
+    "-=": operator.isub,
+    "*=": operator.imul,
+    "/=": operator.itruediv,
+    "**=": operator.ipow,
 }
 
 
@@ -17,7 +21,8 @@ def leaf(*shape, seed=0):
     return mg.tensor(np.random.default_rng(seed).uniform(0.5, 2.0, shape), requires_grad=True)
 
 
-# ---- where nothing is recorded -------------------------------------------------------------------------------------
+# ---- where nothing is recorded -------------------------------------------------------------------
+
 
 def test_gradient_descent_by_hand_moves_the_weights():
     layer = nn.Linear(2, 1)
@@ -65,7 +70,9 @@ def test_a_change_in_no_grad_is_seen_by_the_backward_pass(symbol):
     y = (x * w).sum()
     with mg.no_grad():
         OPERATORS[symbol](x, 2.0)
-    with pytest.raises(RuntimeError, match=r"gradient of mul needs a tensor of shape \(3,\) .* changed in place"):
+    with pytest.raises(
+        RuntimeError, match=r"gradient of mul needs a tensor of shape \(3,\) .* changed in place"
+    ):
         y.backward()
 
 
@@ -74,14 +81,17 @@ def test_a_leaf_that_requires_grad_and_its_views_are_refused_while_gradients_are
     x = leaf(2, 3)
     before = x.numpy().copy()
     for target in (x, x[0], x.reshape(3, 2), x[:, 1:][0]):
-        with pytest.raises(RuntimeError, match=r"requires grad, and any view of it.* inside no_grad\(\)"):
+        with pytest.raises(
+            RuntimeError, match=r"requires grad, and any view of it.* inside no_grad\(\)"
+        ):
             OPERATORS[symbol](target, 2.0)
     assert np.array_equal(x.numpy(), before)
     (x * x).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), 2 * before)
 
 
-# ---- while gradients are recorded ----------------------------------------------------------------------------------
+# ---- while gradients are recorded ----------------------------------------------------------------
+
 
 @pytest.mark.parametrize("symbol", OPERATORS)
 def test_the_history_changes_with_the_values(symbol):
@@ -99,7 +109,7 @@ def test_a_sum_of_losses_may_be_collected_in_place():
     total = mg.zeros(dtype=np.float64)
     kept = total
     for power in (1, 2, 3):
-        total += (x ** power).sum()
+        total += (x**power).sum()
     assert total is kept and total.requires_grad
     total.backward()
     np.testing.assert_allclose(x.grad.numpy(), 1 + 2 * x.numpy() + 3 * x.numpy() ** 2)
@@ -110,7 +120,9 @@ def test_what_read_the_old_values_before_is_told():
     h = x * 2
     y = (h * h).sum()
     h += 1
-    with pytest.raises(RuntimeError, match=r"gradient of mul needs a tensor of shape \(3,\) .* changed in place"):
+    with pytest.raises(
+        RuntimeError, match=r"gradient of mul needs a tensor of shape \(3,\) .* changed in place"
+    ):
         y.backward()
 
 
@@ -121,9 +133,16 @@ def test_a_view_changed_in_place_has_a_history_and_its_base_is_refused():
     row *= 3
     np.testing.assert_allclose(mg.grad(row.sum(), x)[0].numpy(), [[6, 6, 6], [0, 0, 0]])
     np.testing.assert_allclose(h.numpy()[0], 6 * x.numpy()[0])
-    for use in (lambda: h + 1, lambda: h[1], lambda: h.sum(), lambda: mg.grad(h, x, mg.ones(2, 3, dtype=np.float64)),
-                lambda: h.__iadd__(1)):
-        with pytest.raises(RuntimeError, match=r"shape \(2, 3\) shares memory with one that was changed in place"):
+    for use in (
+        lambda: h + 1,
+        lambda: h[1],
+        lambda: h.sum(),
+        lambda: mg.grad(h, x, mg.ones(2, 3, dtype=np.float64)),
+        lambda: h.__iadd__(1),
+    ):
+        with pytest.raises(
+            RuntimeError, match=r"shape \(2, 3\) shares memory with one that was changed in place"
+        ):
             use()
     with mg.no_grad():
         assert (h + 0).numpy().tolist() == h.numpy().tolist()
@@ -139,7 +158,9 @@ def test_a_base_changed_in_place_has_a_history_and_its_views_are_refused():
     for view in (row, first):
         with pytest.raises(RuntimeError, match="shares memory with one that was changed in place"):
             view * 2
-    np.testing.assert_array_equal((outside * w).numpy(), h.numpy() * w.numpy())  # has no history that could be wrong
+    np.testing.assert_array_equal(
+        (outside * w).numpy(), h.numpy() * w.numpy()
+    )  # has no history that could be wrong
 
 
 def test_a_recorded_change_makes_no_cycle_and_keeps_no_old_values_without_need(tmp_path):
@@ -160,7 +181,8 @@ def test_a_recorded_change_makes_no_cycle_and_keeps_no_old_values_without_need(t
         gc.enable()
 
 
-# ---- what does not fit ---------------------------------------------------------------------------------------------
+# ---- what does not fit ---------------------------------------------------------------------------
+
 
 def expanded():
     return mg.zeros(1, 3).expand(2, 3)
@@ -170,16 +192,28 @@ def sliding():
     return mg.Tensor(np.lib.stride_tricks.as_strided(np.zeros(4), (3, 2), (8, 8)))
 
 
-@pytest.mark.parametrize("make, words", [
-    (expanded, r"shape \(2, 3\) was expanded, several of its entries are one number"),
-    (lambda: expanded()[:, 1:], r"shape \(2, 2\) was expanded"),
-    (lambda: mg.zeros(1, 3).expand(1, 3), r"memory of a tensor of shape \(1, 3\) is read-only"),
-    (sliding, r"shape \(3, 2\) was expanded"),
-    (lambda: mg.Tensor(np.broadcast_to(np.zeros(3), (2, 3))), "was expanded"),
-], ids=["expanded", "a part", "expanded by nothing", "sliding", "broadcast"])
-@pytest.mark.parametrize("change", [
-    lambda x: x.copy_(1), lambda x: x.clamp_(1, 2), lambda x: x.__setitem__(0, 1), lambda x: operator.iadd(x, 1),
-    lambda x: operator.isub(x, 2)], ids=["copy_", "clamp_", "[0] =", "+=", "-="])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (expanded, r"shape \(2, 3\) was expanded, several of its entries are one number"),
+        (lambda: expanded()[:, 1:], r"shape \(2, 2\) was expanded"),
+        (lambda: mg.zeros(1, 3).expand(1, 3), r"memory of a tensor of shape \(1, 3\) is read-only"),
+        (sliding, r"shape \(3, 2\) was expanded"),
+        (lambda: mg.Tensor(np.broadcast_to(np.zeros(3), (2, 3))), "was expanded"),
+    ],
+    ids=["expanded", "a part", "expanded by nothing", "sliding", "broadcast"],
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.copy_(1),
+        lambda x: x.clamp_(1, 2),
+        lambda x: x.__setitem__(0, 1),
+        lambda x: operator.iadd(x, 1),
+        lambda x: operator.isub(x, 2),
+    ],
+    ids=["copy_", "clamp_", "[0] =", "+=", "-="],
+)
 def test_memory_that_several_entries_share_is_refused_in_one_sentence(make, words, change):
     x = make()
     with pytest.raises(RuntimeError, match=words) as refusal:
@@ -190,21 +224,60 @@ def test_memory_that_several_entries_share_is_refused_in_one_sentence(make, word
     assert y.numpy().any()
 
 
-@pytest.mark.parametrize("change, kind, words", [
-    (lambda: operator.iadd(mg.zeros(3), mg.ones(2, 3)), ValueError, r"x \+= y: the result has shape \(2, 3\).* \(3,\)"),
-    (lambda: operator.iadd(mg.tensor(np.arange(2)), 0.5), TypeError, r"x \+= y: the result is float32.* int64"),
-    (lambda: operator.itruediv(mg.tensor(np.arange(2)), 2), TypeError, "x /= y: the result is float32.* int64"),
-    (lambda: operator.iadd(mg.tensor(np.ones(2, bool)), 1), TypeError, r"x \+= y: the result is int64.* bool"),
-    (lambda: operator.imatmul(mg.ones(2), mg.ones(2)), ValueError, r"x @= y: the result has shape \(\).* \(2,\)"),
-    (lambda: operator.iadd(mg.ones(2), "a"), TypeError, "takes numbers .* got 'a'"),
-    (lambda: operator.iand(mg.ones(2), True), TypeError, "& takes tensors of truth values or integers, got float32"),
-    (lambda: operator.ifloordiv(mg.ones(2), 2), TypeError, "//="),
-    (lambda: operator.imod(mg.ones(2), 2), TypeError, "%="),
-    (lambda: operator.ilshift(mg.ones(2), 2), TypeError, "<<="),
-    (lambda: mg.ones(2).copy_(leaf(2)), RuntimeError, "copy_ would lose the gradient of what it writes"),
-    (lambda: mg.ones(2).clamp_(mg.zeros(2), 1), TypeError, "clamp got a Tensor as a bound, expected numbers"),
-    (lambda: mg.ones(2).clamp(0, leaf()), TypeError, "clamp got a Tensor as a bound, expected numbers"),
-])
+@pytest.mark.parametrize(
+    "change, kind, words",
+    [
+        (
+            lambda: operator.iadd(mg.zeros(3), mg.ones(2, 3)),
+            ValueError,
+            r"x \+= y: the result has shape \(2, 3\).* \(3,\)",
+        ),
+        (
+            lambda: operator.iadd(mg.tensor(np.arange(2)), 0.5),
+            TypeError,
+            r"x \+= y: the result is float32.* int64",
+        ),
+        (
+            lambda: operator.itruediv(mg.tensor(np.arange(2)), 2),
+            TypeError,
+            "x /= y: the result is float32.* int64",
+        ),
+        (
+            lambda: operator.iadd(mg.tensor(np.ones(2, bool)), 1),
+            TypeError,
+            r"x \+= y: the result is int64.* bool",
+        ),
+        (
+            lambda: operator.imatmul(mg.ones(2), mg.ones(2)),
+            ValueError,
+            r"x @= y: the result has shape \(\).* \(2,\)",
+        ),
+        (lambda: operator.iadd(mg.ones(2), "a"), TypeError, "takes numbers .* got 'a'"),
+        (
+            lambda: operator.iand(mg.ones(2), True),
+            TypeError,
+            "& takes tensors of truth values or integers, got float32",
+        ),
+        (lambda: operator.ifloordiv(mg.ones(2), 2), TypeError, "//="),
+        (lambda: operator.imod(mg.ones(2), 2), TypeError, "%="),
+        (lambda: operator.ilshift(mg.ones(2), 2), TypeError, "<<="),
+        (
+            lambda: mg.ones(2).copy_(leaf(2)),
+            RuntimeError,
+            "copy_ would lose the gradient of what it writes",
+        ),
+        (
+            lambda: mg.ones(2).clamp_(mg.zeros(2), 1),
+            TypeError,
+            "clamp got a Tensor as a bound, expected numbers",
+        ),
+        (
+            lambda: mg.ones(2).clamp(0, leaf()),
+            TypeError,
+            "clamp got a Tensor as a bound, expected numbers",
+        ),
+    ],
+)
 def test_what_does_not_fit_in_place_is_refused(change, kind, words):
     with pytest.raises(kind, match=words) as refusal:
         change()
@@ -219,7 +292,8 @@ def test_a_narrower_float_or_integer_takes_the_result_as_in_pytorch():
     assert n.dtype == np.uint8 and n.numpy().tolist() == [251, 5]
 
 
-# ---- data = --------------------------------------------------------------------------------------------------------
+# ---- data = --------------------------------------------------------------------------------------
+
 
 def test_other_data_may_take_the_place_outside_the_graph():
     x = leaf(3)
@@ -235,10 +309,15 @@ def test_other_data_may_take_the_place_outside_the_graph():
     assert x.numpy().tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("value, words", [
-    ("q", "data is set to a str, expected an array or a Tensor"), (None, "data is set to a NoneType"),
-    ([1.0], "data is set to a list"), (np.arange(3), "data is set to int64, but a tensor that requires grad"),
-])
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        ("q", "data is set to a str, expected an array or a Tensor"),
+        (None, "data is set to a NoneType"),
+        ([1.0], "data is set to a list"),
+        (np.arange(3), "data is set to int64, but a tensor that requires grad"),
+    ],
+)
 def test_data_that_is_no_array_of_floats_is_refused(value, words):
     x = leaf(3)
     with pytest.raises(TypeError, match=words):
@@ -254,20 +333,30 @@ def test_a_parameter_counts_the_changes_of_the_tensor_that_it_was_made_of():
         y.backward()
 
 
-# ---- random programs -----------------------------------------------------------------------------------------------
+# ---- random programs -----------------------------------------------------------------------------
 
 STEPS = {
-    "add": lambda x, y: x + y, "multiply": lambda x, y: x * y, "exp": lambda x, y: (x * 0.1).exp(),
-    "tanh": lambda x, y: x.tanh(), "detach": lambda x, y: x.detach(), "row": lambda x, y: x[0],
-    "reshape": lambda x, y: x.reshape(-1), "all": lambda x, y: x[...],
+    "add": lambda x, y: x + y,
+    "multiply": lambda x, y: x * y,
+    "exp": lambda x, y: (x * 0.1).exp(),
+    "tanh": lambda x, y: x.tanh(),
+    "detach": lambda x, y: x.detach(),
+    "row": lambda x, y: x[0],
+    "reshape": lambda x, y: x.reshape(-1),
+    "all": lambda x, y: x[...],
     **{f"{symbol} y": change for symbol, change in OPERATORS.items() if symbol != "**="},
-    **{f"{symbol} 2": lambda x, y, change=change: change(x, 2) for symbol, change in OPERATORS.items()},
+    **{
+        f"{symbol} 2": lambda x, y, change=change: change(x, 2)
+        for symbol, change in OPERATORS.items()
+    },
 }
 
 
 def run(lib, program, values):
-    """The tensors after each step of a program of (step, number of x, number of y, with no_grad), or an exception."""
-    live = [lib.tensor(v, requires_grad=grad) for v, grad in zip(values, (True, True, False, False))]
+    """The tensors after a program of steps: (name, number of x, number of y, in no_grad)."""
+    live = [
+        lib.tensor(v, requires_grad=grad) for v, grad in zip(values, (True, True, False, False))
+    ]
     for name, i, j, frozen in program:
         x, y = live[i % len(live)], live[j % len(live)]
         if frozen:
@@ -292,28 +381,38 @@ def gradients(live, chosen, grad):
     return [np.zeros((2, 2)) if g is None else g.numpy() for g in grad((y * y).sum(), live[:2])]
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a division by 0 is a number like any other here
+@pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # a division by 0 is a number like any other here
 @pytest.mark.parametrize("seed", range(10))
 def test_random_programs_agree_with_pytorch_or_are_refused(seed):
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
     rng, agreed = np.random.default_rng(seed), 0
     for _ in range(150):
-        program = [(rng.choice(list(STEPS)), *rng.integers(2, 12, 2).tolist(), rng.random() < 0.15)
-                   for _ in range(rng.integers(2, 7))]
+        program = [
+            (rng.choice(list(STEPS)), *rng.integers(2, 12, 2).tolist(), rng.random() < 0.15)
+            for _ in range(rng.integers(2, 7))
+        ]
         values = rng.uniform(0.5, 1.5, (4, 2, 2))
-        (ours, refusal), (theirs, their_refusal) = attempt(run, mg, program, values), attempt(run, torch, program, values)
+        (ours, refusal), (theirs, their_refusal) = (
+            attempt(run, mg, program, values),
+            attempt(run, torch, program, values),
+        )
         if refusal is not None or their_refusal is not None:
-            # PyTorch alone refuses x += x[0], whose values it would overwrite while it reads them, and a change of a
-            # view that was made in no_grad(), which counts as a detach() here
+            # PyTorch alone refuses x += x[0], whose values it would overwrite while it reads them,
+            # and a change of a view that was made in no_grad(), which counts as a detach() here
             known = "refer to" in str(their_refusal) or "no_grad mode" in str(their_refusal)
             assert refusal is not None or known, (program, their_refusal)
             continue
         for x, t in zip(ours, theirs):
             assert np.allclose(x.numpy(), t.detach().numpy(), equal_nan=True), program
-        both = [i for i, (x, t) in enumerate(zip(ours, theirs)) if x.requires_grad and t.requires_grad]
+        both = [
+            i for i, (x, t) in enumerate(zip(ours, theirs)) if x.requires_grad and t.requires_grad
+        ]
         found, refusal = attempt(gradients, ours, both[-1], mg.grad)
         expected, their_refusal = attempt(
-            gradients, theirs, both[-1], lambda y, xs: torch.autograd.grad(y, xs, allow_unused=True))
+            gradients, theirs, both[-1], lambda y, xs: torch.autograd.grad(y, xs, allow_unused=True)
+        )
         if refusal is None:
             assert their_refusal is None, (program, their_refusal)
             for a, b in zip(found, expected):

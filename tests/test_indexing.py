@@ -1,7 +1,9 @@
-"""x[index] against PyTorch: random index tuples of all kinds, their values, shapes, gradients and refusals.
+"""x[index] against PyTorch: random index tuples of all kinds, their values, shapes, gradients and
+refusals.
 
-A part of an index is drawn once and written down twice, for minigan and for PyTorch: the same number, slice, list,
-array or tensor. What PyTorch has no form for (NumPy's truth values, int16) is given to it in another.
+A part of an index is drawn once and written down twice, for minigan and for PyTorch: the same
+number, slice, list, array or tensor. What PyTorch has no form for (NumPy's truth values, int16) is
+given to it in another.
 """
 
 import numpy as np
@@ -87,7 +89,7 @@ class Draw:
         n = self.shape[self.axis]
         self.axis += 1
         ndim = self.rng.integers(1, len(self.together) + 1)
-        sizes = [1 if self.chance(0.2) else k for k in self.together[len(self.together) - ndim:]]
+        sizes = [1 if self.chance(0.2) else k for k in self.together[len(self.together) - ndim :]]
         if self.chance(0.04):
             sizes[-1] = self.one_of(0, 5)  # seldom a fit
         high = n + self.chance(0.02)  # seldom out of bounds
@@ -99,14 +101,14 @@ class Draw:
 
     def mask(self):
         ndim = min(self.rng.integers(1, 4), len(self.shape) - self.axis)
-        sizes = self.shape[self.axis:self.axis + ndim]
+        sizes = self.shape[self.axis : self.axis + ndim]
         if self.chance(0.03):
             sizes = (*sizes[:-1], sizes[-1] + 1)
         self.axis += ndim
         array = self.rng.random(sizes) < 0.5
         if self.chance(0.5):  # as many True as fit the other arrays
             array[...] = False
-            array.ravel()[self.rng.permutation(array.size)[:self.together[-1]]] = True
+            array.ravel()[self.rng.permutation(array.size)[: self.together[-1]]] = True
         self.parts.append(self.array_forms(array, bool))
 
     def array_forms(self, array, dtype):
@@ -117,7 +119,8 @@ class Draw:
         if array.size and array.ndim == 1:
             forms += [(kind(array.tolist()), kind(array.tolist())) for kind in (list, tuple)]
         elif array.size:
-            # PyTorch takes a mask that is a list of lists for one axis: beside ... it is wrong there
+            # PyTorch takes a mask that is a list of lists for one axis: beside ... it is wrong
+            # there
             forms += [(array.tolist(), tensor if dtype is bool else array.tolist())]
         return self.one_of(*forms)
 
@@ -142,7 +145,9 @@ def compare(torch, seed, count):
         what = f"seed {seed}: x of shape {draw.shape}, index {ours!r}"
         if u is not None and u.numel() == 0 and "out of bounds" in str(refusal):
             continue  # where nothing is picked in the end, PyTorch does not look at the positions
-        assert (refusal is None) == (their_refusal is None), f"{what}: {refusal!r}, PyTorch {their_refusal!r}"
+        assert (refusal is None) == (their_refusal is None), (
+            f"{what}: {refusal!r}, PyTorch {their_refusal!r}"
+        )
         if refusal is not None:
             assert isinstance(refusal, IndexError) and "\n" not in str(refusal), what
             continue
@@ -172,7 +177,8 @@ def test_twenty_thousand_random_indices_pick_what_pytorch_picks(seed, torch):
     assert compare(torch, seed, COUNT) > 0.6 * COUNT
 
 
-# ---- writing -------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_assigned_arrives_where_pytorch_puts_it(seed, torch):
@@ -186,7 +192,9 @@ def test_what_is_assigned_arrives_where_pytorch_puts_it(seed, torch):
         if refusal is not None or picked.numel() == 0:
             continue
         values = rng.standard_normal(picked.shape)
-        if picked.unique().numel() < picked.numel():  # an entry that is written twice keeps some one of the values
+        if (
+            picked.unique().numel() < picked.numel()
+        ):  # an entry that is written twice keeps some one of the values
             values = rng.standard_normal()
         x[ours] = values
         t[theirs] = torch.tensor(values, dtype=torch.float64)
@@ -229,7 +237,7 @@ def test_a_swap_that_would_copy_one_of_the_two_is_refused():
     assert x.numpy().tolist() == [[2, 3], [0, 1], [4, 5]]
 
 
-# ---- the rule, row by row ------------------------------------------------------------------------------------------
+# ---- the rule, row by row ------------------------------------------------------------------------
 
 A = np.array([0, 1, 1, 0, 1, 0, 1])
 B = np.array([2, 0, 1, 1, 2, 0, 0])
@@ -250,7 +258,10 @@ ROWS = {
     "dots for no axis": ((A, ..., B, ALL, ALL), (7, 4, 5)),
     "dots for one axis": ((A, ..., B, ALL), (7, 3, 5)),
     "dots for no axis, then a number": ((ALL, A, ..., B, 1), (2, 7)),
-    "a mask, then a number": ((ALL, None, [True, False, True], ALL, mg.tensor(np.array(-2))), (2, 1, 2, 4)),
+    "a mask, then a number": (
+        (ALL, None, [True, False, True], ALL, mg.tensor(np.array(-2))),
+        (2, 1, 2, 4),
+    ),
     "True in front of a number": ((True, 0), (1, 3, 4, 5)),
     "False behind a number": ((0, False), (0, 3, 4, 5)),
     "True apart from an array": ((True, ALL, A), (7, 2, 4, 5)),
@@ -269,7 +280,9 @@ def test_the_order_of_axes_is_the_written_one(index, shape):
     assert mg.grad(y.sum(), x)[0].numpy().sum() == y.size
 
 
-@pytest.mark.parametrize("index", [0, (1, 2), slice(1, 3), (..., None, 0), (0, 1, 2), slice(None, None, -1)], ids=str)
+@pytest.mark.parametrize(
+    "index", [0, (1, 2), slice(1, 3), (..., None, 0), (0, 1, 2), slice(None, None, -1)], ids=str
+)
 def test_numbers_and_slices_give_a_view_of_the_memory(index):
     x = mg.tensor(np.arange(60.0).reshape(3, 4, 5))
     y = x[index]
@@ -283,14 +296,23 @@ def test_a_selection_may_be_used_again_by_its_gradient():
     assert put(mg.ones(2), [1, 1], (3,)).numpy().tolist() == [0, 2, 0]
 
 
-# ---- refusals ------------------------------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------
 
 REFUSALS = {
     "a number out of bounds": (3, "index 3 is out of bounds for axis 0 with size 3"),
-    "a number out of bounds behind": ((..., -5), "index -5 is out of bounds for axis 1 with size 4"),
+    "a number out of bounds behind": (
+        (..., -5),
+        "index -5 is out of bounds for axis 1 with size 4",
+    ),
     "a position out of bounds": ((0, [0, 4]), "position 4, out of bounds for an axis with size 4"),
-    "a negative position out of bounds": ([0, -4], "position -4, out of bounds for an axis with size 3"),
-    "a position beyond 64 bits": (np.array([2 ** 64 - 1], np.uint64), "position 18446744073709551615"),
+    "a negative position out of bounds": (
+        [0, -4],
+        "position -4, out of bounds for an axis with size 3",
+    ),
+    "a position beyond 64 bits": (
+        np.array([2**64 - 1], np.uint64),
+        "position 18446744073709551615",
+    ),
     "too many": ((0, 0, 0), "names 3 axes, but the tensor of shape (3, 4) has 2"),
     "a mask of too many axes": (np.ones((3, 4, 1), bool), "names 3 axes"),
     "two dots": ((..., 0, ...), "more than one ..."),
@@ -305,11 +327,20 @@ REFUSALS = {
     "a list of fractions": ((0, [0.0, 1.0]), "an array of float64, expected integers"),
     "a list of fractions alone": ([0.0, 1.0], "a list with a float in it, expected numbers"),
     "a list of words": ((0, ["a"]), "expected integers or truth values"),
-    "a ragged list": ((0, [[0], [1, 2]]), "the list [[0], [1, 2]], expected numbers or rows of one length"),
-    "a list of lists alone": ([[0, 1], [1, 2]], "a list with a list in it, expected numbers: write a tuple"),
+    "a ragged list": (
+        (0, [[0], [1, 2]]),
+        "the list [[0], [1, 2]], expected numbers or rows of one length",
+    ),
+    "a list of lists alone": (
+        [[0, 1], [1, 2]],
+        "a list with a list in it, expected numbers: write a tuple",
+    ),
     "a list with None": ([None, 0], "a list with a NoneType in it"),
     "a list of tensors": ([mg.tensor(np.array(0))], "a list with a Tensor in it"),
-    "bytes": (np.array([1, 0, 1], np.uint8), "uint8, which is a mask in PyTorch and holds positions in NumPy"),
+    "bytes": (
+        np.array([1, 0, 1], np.uint8),
+        "uint8, which is a mask in PyTorch and holds positions in NumPy",
+    ),
     "a byte": (mg.tensor(np.array(1, np.uint8)), "an array of uint8"),
     "a dictionary": ({}, "holds {}, expected only integers"),
 }
