@@ -14,7 +14,7 @@ import numpy as np
 
 from . import devices, tensors, threads
 from .engine import Tensor, bind, record, recording
-from .indexing import getitem
+from .indexing import getitem, put  # noqa: F401
 from .tensors import raw
 
 SCALARS = (numbers.Number, np.generic)
