@@ -1,7 +1,7 @@
 """minigan: generative adversarial networks on a small autograd engine."""
 
 from . import checkpoint, data, devices, engine, functional, images, init, metrics, models  # isort: skip
-from . import nn, ops, optim, rng, run, tensors  # isort: skip
+from . import data_model, in_place, indexing, logic, nn, ops, optim, rng, run, tensors  # isort: skip
 from .check import gradcheck
 from .checkpoint import load, save
 from .devices import device, set_device

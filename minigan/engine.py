@@ -12,6 +12,8 @@ import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+
 from . import devices
 
 recording = ContextVar("recording", default=True)  # does record() build the graph?
@@ -29,6 +31,12 @@ def no_grad(*, record_anyway=False):
         recording.reset(before)
 
 
+def bind(methods):
+    """Make functions methods of Tensor: {name: function}."""
+    for name, function in methods.items():
+        setattr(Tensor, name, function)
+
+
 class Node:
     """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no edges. Nodes point at
     Nodes, never at the Tensors that came out of them, so an activation that no VJP uses is freed at once. ``needed``
@@ -43,8 +51,12 @@ class Node:
         self.parents = [node for nodes, _, _ in edges for node in nodes if node is not None]
 
     def output_tensor(self):  # fresh, so nothing points at itself; attached, so it can be differentiated
-        y = Tensor(self.output[0])
-        y._version, y.node, y._requires_grad = self.output[1], self, True
+        array, version = self.output
+        y = Tensor(array)
+        y._version = version
+        y._rewrites = version[REWRITES]
+        y.node = self
+        y._requires_grad = True
         return y
 
     def check_unchanged(self):
@@ -54,19 +66,52 @@ class Node:
                                    f"place after its use (version {version[0]}, expected {expected}): change a copy")
 
 
+# What all Tensors on the same memory share is one list, their ``_version``:
+VERSION = 0   # how often the memory was changed in place,
+REWRITES = 1  # how many of these changes were recorded, so that the values have another history,
+OWNER = 2     # the Node of the leaf that the memory belongs to, or None.
+
+
 class Tensor:
-    """An array that remembers how it was computed; ``minigan.tensor`` makes one from data. data is the NumPy or CuPy
-    array, grad a Tensor or None. The table at the end of ops.py binds operators and methods.
+    """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
+
+    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph. Operators
+    and methods are bound by the tables at the end of ops.py, logic.py, in_place.py and data_model.py.
+    A Tensor is hashed by identity, though ``==`` compares the values: a dictionary may have Tensors
+    as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
     """
 
-    __slots__ = ("data", "grad", "node", "_requires_grad", "_version", "__weakref__")
+    __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
 
     def __init__(self, data, requires_grad=False):
-        self.data = data if isinstance(data, devices.xp.ndarray) else devices.xp.asarray(data)
-        self._version = [0]  # one cell, shared by all views of the same memory
-        self.grad, self.node, self._requires_grad = None, None, False
+        self.array = data if isinstance(data, devices.xp.ndarray) else devices.xp.asarray(data)
+        self._version = [0, 0, None]
+        self._rewrites = 0  # REWRITES when this Tensor got its history; None if it has none
+        self.grad = self.node = None
+        self._requires_grad = False
         if requires_grad:
             self.requires_grad = True
+
+    @property
+    def data(self):
+        """The array. ``x.data = values``, an array or a Tensor, replaces it outside the graph."""
+        return self.array
+
+    @data.setter
+    def data(self, values):
+        array = values
+        if isinstance(values, Tensor):
+            array = values.array.copy("K")
+        elif isinstance(values, np.generic):
+            array = devices.xp.asarray(values)
+        if not isinstance(array, (np.ndarray, devices.xp.ndarray)):
+            kind = type(values).__name__
+            raise TypeError(f"data is set to a {kind}, expected an array or a Tensor")
+        if self._requires_grad and array.dtype.kind != "f":
+            raise TypeError(f"data is set to {array.dtype}, but a tensor that requires grad holds "
+                            "floating-point numbers")
+        self.array = array
+        self._version[VERSION] += 1
 
     @property
     def requires_grad(self):
@@ -74,12 +119,13 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, flag):
-        if flag and self.data.dtype.kind != "f":
-            raise TypeError(f"only floating-point tensors can require grad, not {self.data.dtype}")
+        if flag and self.array.dtype.kind != "f":
+            raise TypeError(f"only floating-point tensors can require grad, not {self.array.dtype}")
         if not flag and self.node is not None and self.node.leaf is None:
             raise RuntimeError(f"the output of {self.node.name} always requires grad; use detach()")
         if flag and self.node is None:
             self.node = Node("leaf", leaf=weakref.ref(self))
+            self._version[OWNER] = self._version[OWNER] or self.node
         self._requires_grad = bool(flag)
 
     def backward(self, g=None, create_graph=False):
@@ -87,7 +133,7 @@ class Tensor:
         taken = {_memory(g := _cotangent(self, g))}
         for node, d in _walk([self], [g], None, create_graph).items():
             if (leaf := node.leaf()) is not None and leaf._requires_grad:
-                if _memory(d) in taken or 0 in d.data.strides:
+                if _memory(d) in taken or 0 in d.array.strides:
                     d = d * 1  # a gradient is memory of its own: nobody else's, no broadcast view
                 taken.add(_memory(d))
                 leaf.grad = d if leaf.grad is None else leaf.grad + d
@@ -100,26 +146,104 @@ def record(value, *edges):
     takes it as a second argument, ``vjp(g, y)``: captured, it would be a cycle. One VJP for several inputs,
     ``((x, w), vjp)``, returns a tuple. Inputs that require no gradient let go of their VJPs and what these hold.
     """
-    y, kept, keeping = Tensor(value), [], recording.get()
+    y = Tensor(value)
     memory = _memory(y)
+    keeping = recording.get()
+    kept = []
     for inputs, vjp in edges:
-        inputs = inputs if type(inputs) is tuple else (inputs,)
-        if _memory(inputs[0]) == memory:
-            y._version = inputs[0]._version  # a view
-        if keeping and any(nodes := [x.node if x is not None and x._requires_grad else None for x in inputs]):
-            if type(vjp) is not type(record):
-                raise TypeError(f"record got a {type(vjp).__name__} as a VJP, expected a plain function: def or lambda")
-            kept.append((nodes, vjp, vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2))
+        if type(inputs) is not tuple:
+            inputs = (inputs,)
+        first = inputs[0]
+        if _memory(first) == memory:  # y is a view of it
+            y._version = first._version
+            y._rewrites = first._rewrites
+        if keeping:
+            nodes, wanted = [], False
+            for x in inputs:
+                node = None
+                if x is not None:
+                    if x._rewrites != x._version[REWRITES]:
+                        _check_history(x)
+                    if x._requires_grad:
+                        node, wanted = x.node, True
+                nodes.append(node)
+            if wanted:
+                kept.append((nodes, vjp, _takes_output(vjp)))
     if kept:
-        y.node, y._requires_grad = Node(kept[0][1].__qualname__.split(".", 1)[0], kept), True
-        captured = [cell.cell_contents for _, vjp, _ in kept for cell in vjp.__closure__ or ()]
-        if any(takes_output for _, _, takes_output in kept):
-            y.node.output = y.data, y._version
-            captured.append(y)
-        y.node.needed = [(x._version, x._version[0], x.data.shape) for x in captured if isinstance(x, Tensor)]
+        _attach(y, kept)
     if trace.get() is not None:
         trace.get().append((y, edges))
     return y
+
+
+def _check_history(x):
+    """Refuse a Tensor whose memory got its values from a recorded ``+=`` on another view of it."""
+    if x._rewrites not in (None, x._version[REWRITES]):
+        raise RuntimeError(f"a tensor of shape {x.array.shape} shares memory with one that was changed "
+                           "in place while gradients were recorded, which its own history does not "
+                           "tell: use that one, or change a copy")
+
+
+def _takes_output(vjp):
+    """Is this a VJP of g and y, rather than of g alone?"""
+    if type(vjp) is not type(record):
+        kind = type(vjp).__name__
+        raise TypeError(f"record got a {kind} as a VJP, expected a plain function: def or lambda")
+    return vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2
+
+
+def _attach(y, edges):
+    """Give y its Node, and note the versions of all Tensors that the VJPs will read."""
+    name = edges[0][1].__qualname__.split(".", 1)[0]
+    y.node = node = Node(name, edges)
+    y._requires_grad = True
+    read = []
+    for _, vjp, takes_output in edges:
+        for cell in vjp.__closure__ or ():
+            if isinstance(cell.cell_contents, Tensor):
+                read.append(cell.cell_contents)
+        if takes_output and node.output is None:
+            node.output = y.array, y._version
+            read.append(y)
+    node.needed = [(x._version, x._version[VERSION], x.array.shape) for x in read]
+
+
+def snapshot(x):
+    """What x is now, as a Tensor of its own: the input of an operation whose result x will hold."""
+    _check_history(x)
+    old = Tensor(x.array.copy("K"))
+    old.node = x.node
+    old._requires_grad = x._requires_grad
+    return old
+
+
+def rewrite(x, z):
+    """Give x the values of z in place, and z's history if there is one; returns x.
+
+    ``x += y`` is z = x + y, then this. Views of x see the values, but their own histories do not
+    tell where these came from: ``record`` refuses them from now on.
+    """
+    if z._requires_grad and _lies_in_a_leaf(x):
+        raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in "
+                           "place inside no_grad()")
+    x.array[...] = z.array
+    version = x._version
+    version[VERSION] += 1
+    if z._requires_grad:
+        version[REWRITES] += 1
+        x._rewrites = version[REWRITES]
+        x.node = z.node
+        x._requires_grad = True
+    return x
+
+
+def _lies_in_a_leaf(x):
+    """Does x share memory with a leaf that requires grad, or is it one?"""
+    for node in (x.node, x._version[OWNER]):
+        leaf = node.leaf() if node is not None and node.leaf is not None else None
+        if leaf is not None and leaf._requires_grad:
+            return True
+    return False
 
 
 def grad(outputs, inputs, grad_outputs=None, create_graph=False):
@@ -185,16 +309,17 @@ def _oldest_first(roots, oldest):
 
 def _cotangent(y, g):
     """What enters the walk at output y: g, checked, or 1 for a scalar."""
+    _check_history(y)
     if not y._requires_grad:
-        raise RuntimeError(f"an output of shape {y.data.shape} does not require grad: nothing it came from does")
-    if g is None and y.data.size != 1:
-        raise RuntimeError(f"an output of shape {y.data.shape} is no scalar: its gradient needs g of that shape")
+        raise RuntimeError(f"an output of shape {y.array.shape} does not require grad: nothing it came from does")
+    if g is None and y.array.size != 1:
+        raise RuntimeError(f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that shape")
     if not isinstance(g, Tensor):
-        g = Tensor(devices.xp.ones_like(y.data) if g is None else devices.xp.asarray(g, y.data.dtype))
-    if (g.data.shape, g.data.dtype) != (y.data.shape, y.data.dtype):
-        raise ValueError(f"g is {g.data.shape} {g.data.dtype}, but the output is {y.data.shape} {y.data.dtype}")
+        g = Tensor(devices.xp.ones_like(y.array) if g is None else devices.xp.asarray(g, y.array.dtype))
+    if (g.array.shape, g.array.dtype) != (y.array.shape, y.array.dtype):
+        raise ValueError(f"g is {g.array.shape} {g.array.dtype}, but the output is {y.array.shape} {y.array.dtype}")
     return g
 
 
 def _memory(x):  # what owns the memory of a Tensor: the same for all views of it
-    return id(x.data if x.data.base is None else x.data.base)
+    return id(x.array if x.array.base is None else x.array.base)

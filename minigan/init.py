@@ -6,7 +6,7 @@ import numpy as np
 
 from . import rng
 from .engine import no_grad
-from .tensors import copy_
+from .in_place import copy_
 
 
 @no_grad()

@@ -2,6 +2,11 @@
 
 The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted names are PyTorch's, and
 ``state_dict`` and ``load_state_dict`` move weights both ways.
+
+It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not
+found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or give
+each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a Module takes
+another of its kind, a Parameter or None, and refuses all else.
 """
 
 import numpy as np
@@ -17,7 +22,13 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data):
-        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad=True)
+        if not isinstance(data, Tensor):
+            super().__init__(data, requires_grad=True)
+            return
+        super().__init__(data.array)
+        self._version = data._version  # one memory, one count of its changes
+        self._rewrites = None  # and no history that could be wrong
+        self.requires_grad = True
 
 
 class Buffer(Tensor):
@@ -33,7 +44,7 @@ class Count(Buffer):
 
     def __init__(self):
         super().__init__(0)
-        self.data = np.zeros((), np.int64)
+        self.array = np.zeros((), np.int64)
 
 
 class Module:
@@ -46,6 +57,32 @@ class Module:
 
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
+
+    def __setattr__(self, name, value):
+        kind = self._kind(name)
+        if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
+            what = f"{kind.__name__.lower()} {name!r} of {type(self).__name__}"
+            raise TypeError(f"cannot assign a {type(value).__name__} as {what}: expected a "
+                            f"{kind.__name__} or None")
+        object.__setattr__(self, name, value)
+        if kind is not None and value is None:
+            vars(self).setdefault("_kinds", {})[name] = kind
+
+    def _kind(self, name):
+        """Parameter, Buffer or Module, if the attribute holds one or held one before it was None."""
+        held = vars(self).get(name)
+        if held is None:
+            return vars(self).get("_kinds", {}).get(name)
+        for kind in (Parameter, Buffer, Module):
+            if isinstance(held, kind):
+                return kind
+        return None
+
+    def register_parameter(self, name, parameter):
+        """Assign a Parameter, or None, whose place then only a Parameter can take."""
+        setattr(self, name, parameter)
+        if parameter is None:
+            vars(self).setdefault("_kinds", {})[name] = Parameter
 
     def named_children(self):
         """(name, module) of the modules directly inside this one."""
@@ -121,8 +158,8 @@ class Module:
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
-                t.data, t.grad = t.data.astype(dtype), None
-                t._version[0] += 1  # a graph of the old values is of no use any more
+                t.data = t.array.astype(dtype)  # a change in place: no graph of the old values holds
+                t.grad = None
         return self
 
     def double(self):

@@ -63,7 +63,9 @@ class Linear(Module):
     """x weight^T + bias; weight (out_features, in_features)."""
 
     def __init__(self, in_features, out_features, *, bias=True):
-        self.weight, self.bias = _weights((out_features, in_features), out_features, bias)
+        weight, bias = _weights((out_features, in_features), out_features, bias)
+        self.weight = weight
+        self.register_parameter("bias", bias)
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
@@ -75,7 +77,9 @@ class Conv2d(Module):
     def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, dilation=1, groups=1, bias=True):
         check_undilated("Conv2d", dilation, groups)
         shape = out_channels, in_channels, *pair("kernel_size", kernel_size, 1)
-        self.weight, self.bias = _weights(shape, out_channels, bias)
+        weight, bias = _weights(shape, out_channels, bias)
+        self.weight = weight
+        self.register_parameter("bias", bias)
         self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
 
     def forward(self, x):
@@ -89,7 +93,9 @@ class ConvTranspose2d(Module):
                  bias=True, dilation=1):
         check_undilated("ConvTranspose2d", dilation, groups)
         shape = in_channels, out_channels, *pair("kernel_size", kernel_size, 1)
-        self.weight, self.bias = _weights(shape, out_channels, bias)
+        weight, bias = _weights(shape, out_channels, bias)
+        self.weight = weight
+        self.register_parameter("bias", bias)
         self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
         self.output_padding = pair("output_padding", output_padding, 0)
 
@@ -104,8 +110,8 @@ class _Norm(Module):
     def __init__(self, num_features, eps, affine):
         self.num_features = _number("num_features", num_features, 1, kind=numbers.Integral)
         self.eps = _number("eps", eps, 0)
-        self.weight = Parameter(ones(num_features)) if affine else None
-        self.bias = Parameter(zeros(num_features)) if affine else None
+        self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
 
     def check(self, x):
         if x.ndim not in self.ndims or x.shape[1] != self.num_features:

@@ -13,7 +13,8 @@ import numbers
 import numpy as np
 
 from . import devices, tensors, threads
-from .engine import Tensor, record, recording
+from .engine import Tensor, bind, record, recording
+from .indexing import getitem, put  # noqa: F401
 from .tensors import raw
 
 SCALARS = (numbers.Number, np.generic)
@@ -33,7 +34,7 @@ def _pair(x, y):
     if isinstance(y, SCALARS):
         if isinstance(y, (complex, np.complexfloating)):
             raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
-        dtype = x.data.dtype
+        dtype = x.array.dtype
         if dtype.kind != "f" and isinstance(y, (float, np.floating)):
             dtype = np.float32
         elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
@@ -41,33 +42,38 @@ def _pair(x, y):
         y = Tensor(devices.xp.asarray(y, dtype))
     elif not isinstance(y, Tensor):
         y = Tensor(y.copy() if recording.get() else y) if hasattr(y, "dtype") else tensors.tensor(y)  # it may change
-    if x.data.dtype != y.data.dtype:
-        dtype = _common(x.data, y.data)
+    if x.array.dtype != y.array.dtype:
+        dtype = _common(x.array, y.array)
         x, y = astype(x, dtype), astype(y, dtype)
-    return x, y, x.data.shape, y.data.shape
+    return x, y, x.array.shape, y.array.shape
+
+
+def _like(a, value):
+    """The value in a's dtype: before NumPy 2, a float32 without axes and a number make a float64."""
+    return value if value.dtype == a.dtype else value.astype(a.dtype)
 
 
 # ---- elementwise ---------------------------------------------------------------------------------------------------
 
 def add(x, y):
     x, y, xs, ys = _pair(x, y)
-    return record(x.data + y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(g, ys)))
+    return record(x.array + y.array, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(g, ys)))
 
 
 def sub(x, y):
     x, y, xs, ys = _pair(x, y)
-    return record(x.data - y.data, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(-g, ys)))
+    return record(x.array - y.array, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(-g, ys)))
 
 
 def mul(x, y):
     x, y, xs, ys = _pair(x, y)
-    return record(x.data * y.data, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys)))
+    return record(x.array * y.array, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys)))
 
 
 def div(x, y):
     x, y, xs, ys = _pair(x, y)
     x, y = floating(x), floating(y)
-    return record(x.data / y.data, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
+    return record(x.array / y.array, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
 
 
 def pow(x, p):
@@ -75,66 +81,75 @@ def pow(x, p):
     if isinstance(p, SCALARS):
         p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
         x = floating(x) if isinstance(p, float) else x
-        return record(x.data ** p, (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
+        return record(_like(x.array, x.array ** p), (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
     x, p, xs, ps = _pair(x, p)
-    zero = x.data == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
-    return record(x.data ** p.data, (x, lambda g: sum_to(g * p * (x + (zero & (p.data == 0))) ** (p - 1), xs)),
-                  (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.data >= 0))), ps)))
+    zero = x.array == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
+    return record(x.array ** p.array, (x, lambda g: sum_to(g * p * (x + (zero & (p.array == 0))) ** (p - 1), xs)),
+                  (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.array >= 0))), ps)))
 
 
 def neg(x):
-    return record(-x.data, (x, lambda g: -g))
+    return record(-x.array, (x, lambda g: -g))
 
 
 def exp(x):
     """e^x."""
     x = floating(x)
-    return record(devices.xp.exp(x.data), (x, lambda g, y: g * y))
+    return record(devices.xp.exp(x.array), (x, lambda g, y: g * y))
 
 
 def log(x):
     """The natural logarithm of x > 0."""
     x = floating(x)
-    return record(devices.xp.log(x.data), (x, lambda g: g / x))
+    return record(devices.xp.log(x.array), (x, lambda g: g / x))
 
 
 def sqrt(x):
     """The square root of x >= 0; its derivative at 0 is infinite."""
     x = floating(x)
-    return record(devices.xp.sqrt(x.data), (x, lambda g, y: g / (2 * y)))
+    return record(devices.xp.sqrt(x.array), (x, lambda g, y: g / (2 * y)))
 
 
 def abs(x):
     """|x|; its derivative is the sign, 0 at 0."""
-    return record(devices.xp.abs(raw(x)), (x, lambda g: g * devices.xp.sign(x.data)))
+    return record(devices.xp.abs(raw(x)), (x, lambda g: g * devices.xp.sign(x.array)))
 
 
 def tanh(x):
     """The hyperbolic tangent, between -1 and 1."""
     x = floating(x)
-    return record(devices.xp.tanh(x.data), (x, lambda g, y: g * (1 - y * y)))
+    return record(devices.xp.tanh(x.array), (x, lambda g, y: g * (1 - y * y)))
 
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
     xp, x = devices.xp, floating(x)
-    a = x.data
-    return record(xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a))), (x, lambda g, y: g * (y * (1 - y))))
+    a = x.array
+    y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
+    return record(_like(a, y), (x, lambda g, y: g * (y * (1 - y))))
 
 
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
     xp, x = devices.xp, floating(x)
-    a = x.data
-    return record(xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a))), (x, lambda g: g * sigmoid(x)))
+    a = x.array
+    y = xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))
+    return record(_like(a, y), (x, lambda g: g * sigmoid(x)))
 
 
 def clamp(x, min=None, max=None):
     """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
+    check_bounds(min, max)
     x = floating(x) if any(isinstance(bound, (float, np.floating)) for bound in (min, max)) else x
     low, high = -np.inf if min is None else min, np.inf if max is None else max
-    bounds = (bound if bound is None else x.data.dtype.type(bound) for bound in (min, max))
-    return record(devices.xp.clip(x.data, *bounds), (x, lambda g: g * ((x.data >= low) & (x.data <= high))))
+    bounds = (bound if bound is None else x.array.dtype.type(bound) for bound in (min, max))
+    return record(devices.xp.clip(x.array, *bounds), (x, lambda g: g * ((x.array >= low) & (x.array <= high))))
+
+
+def check_bounds(*bounds):
+    """Refuse a Tensor as a bound of clamp, because its gradient would be lost."""
+    if any(isinstance(bound, Tensor) for bound in bounds):
+        raise TypeError("clamp got a Tensor as a bound, expected numbers: item() makes one")
 
 
 def floating(x):
@@ -144,8 +159,8 @@ def floating(x):
 
 def astype(x, dtype):
     """x in another dtype; the gradient comes back in x's own."""
-    own = x.data.dtype
-    return x if own == dtype else record(x.data.astype(dtype), (x, lambda g: astype(g, own)))
+    own = x.array.dtype
+    return x if own == dtype else record(x.array.astype(dtype), (x, lambda g: astype(g, own)))
 
 
 # ---- reductions ----------------------------------------------------------------------------------------------------
@@ -160,7 +175,7 @@ def _axes(dim, ndim):
 
 
 def _count(x, dim):
-    return math.prod(x.data.shape[i] for i in _axes(dim, x.data.ndim))
+    return math.prod(x.array.shape[i] for i in _axes(dim, x.array.ndim))
 
 
 def _kept(shape, axes):
@@ -207,9 +222,9 @@ def amax(x, dim=None, *, keepdim=False):
     kept = _kept(raw(x).shape, axes)
 
     def vjp(g, y):
-        ties = x.data == y.data.reshape(kept)
-        return reshape(g, kept) * (ties / ties.sum(axes, keepdims=True)).astype(x.data.dtype)
-    return record(x.data.max(axes, keepdims=keepdim), (x, vjp))
+        ties = x.array == y.array.reshape(kept)
+        return reshape(g, kept) * (ties / ties.sum(axes, keepdims=True)).astype(x.array.dtype)
+    return record(x.array.max(axes, keepdims=keepdim), (x, vjp))
 
 
 # ---- shapes --------------------------------------------------------------------------------------------------------
@@ -218,7 +233,7 @@ def reshape(x, *shape):
     xs, shape = raw(x).shape, tensors.flat(shape)
     if min(shape, default=0) < -1:
         raise ValueError(f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest")
-    return record(x.data.reshape(shape), (x, lambda g: reshape(g, xs)))
+    return record(x.array.reshape(shape), (x, lambda g: reshape(g, xs)))
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -236,12 +251,12 @@ def permute(x, *dims):
     if len(_axes(dims, x.ndim)) != x.ndim:
         raise ValueError(f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}")
     inverse = np.argsort([d % x.ndim for d in dims]).tolist()
-    return record(x.data.transpose(dims), (x, lambda g: permute(g, inverse)))
+    return record(x.array.transpose(dims), (x, lambda g: permute(g, inverse)))
 
 
 def transpose(x, dim0, dim1):
     """Swap two axes; PyTorch's transpose."""
-    return record(x.data.swapaxes(dim0, dim1), (x, lambda g: transpose(g, dim0, dim1)))
+    return record(x.array.swapaxes(dim0, dim1), (x, lambda g: transpose(g, dim0, dim1)))
 
 
 def expand(x, *shape):
@@ -249,54 +264,7 @@ def expand(x, *shape):
     xs, shape = x.shape, tensors.flat(shape)
     lead = len(shape) - x.ndim
     shape = tuple(xs[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
-    return record(devices.xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, xs)))
-
-
-def _arrays(index):
-    """An index with what is in it as arrays of the device: copies, so that later changes to them change no gradient."""
-    def array(i):
-        if isinstance(i, (list, tuple)):
-            return devices.xp.array(i, None if len(i) else np.intp)
-        i = i.data if isinstance(i, Tensor) else i
-        return devices.xp.array(i) if isinstance(i, (np.ndarray, devices.xp.ndarray)) else i
-    return tuple(map(array, index)) if isinstance(index, tuple) else array(index)
-
-
-def _numbers_first(index):
-    """A tuple of numbers beside arrays in two: all but the arrays, then these alone; None if it is no such tuple.
-
-    In PyTorch a number takes its axis away; in NumPy it counts as an array, and x[0, :, [1, 2]] has the axes turned.
-    """
-    parts, array = index if isinstance(index, tuple) else (), devices.xp.ndarray
-    kinds = [array if isinstance(i, array) else numbers.Integral if isinstance(i, numbers.Integral) else None
-             for i in parts]
-    if not {array, numbers.Integral} <= set(kinds) or bool in map(type, parts):
-        return None
-    first, then = (), ()
-    for i, kind in zip(parts, kinds):
-        axes = (slice(None),) * (i.ndim if kind is array and i.dtype == bool else 1)
-        first += axes if kind is array else (i,)
-        then += () if kind is numbers.Integral else (i,) if kind is array or i is ... else axes
-    return first, then
-
-
-def getitem(x, index):
-    """x[index], with basic and advanced indexing as in PyTorch, and slices of negative step as in NumPy."""
-    xs, index = raw(x).shape, _arrays(index)
-    if two := _numbers_first(index):
-        return getitem(getitem(x, two[0]), two[1])
-    return record(x.data[index], (x, lambda g: put(g, index, xs)))
-
-
-def put(x, index, shape):
-    """Zeros of ``shape`` with x added at ``index``: the adjoint of indexing."""
-    y = devices.xp.zeros(shape, x.data.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(i, devices.xp.ndarray) and i.dtype != bool for i in parts):
-        devices.xp.add.at(y, index, x.data)  # an index may occur twice
-    else:
-        y[index] = x.data
-    return record(y, (x, lambda g: getitem(g, index)))
+    return record(devices.xp.broadcast_to(x.array, shape), (x, lambda g: sum_to(g, xs)))
 
 
 def cat(tensors, dim=0):
@@ -332,8 +300,8 @@ def matmul(x, y):
     """Matrix product over the last two axes; leading axes broadcast; a vector is a row on the left, else a column."""
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         x, y, _, _ = _pair(x, y)
-    xs, ys = x.data.shape, y.data.shape
-    if x.data.dtype != y.data.dtype:
+    xs, ys = x.array.shape, y.array.shape
+    if x.array.dtype != y.array.dtype:
         raise TypeError(f"matmul needs one dtype, got {x.dtype} and {y.dtype}")
     if not xs or not ys or xs[-1] != ys[-2 if len(ys) > 1 else 0]:
         raise ValueError(f"matmul cannot multiply shapes {xs} and {ys}")
@@ -341,7 +309,7 @@ def matmul(x, y):
         return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
     if len(xs) == 1:
         return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
-    return record(threads.product(x.data, y.data), (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
+    return record(threads.product(x.array, y.array), (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
                   (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)))
 
 
@@ -357,5 +325,4 @@ METHODS = {
     "permute": permute, "expand": expand, "float": lambda x: astype(x, np.float32),
     "double": lambda x: astype(x, np.float64), **tensors.METHODS,
 }
-for _name, _function in METHODS.items():
-    setattr(Tensor, _name, _function)
+bind(METHODS)

@@ -39,7 +39,7 @@ class Optimizer:
             if not isinstance(p, Tensor) or not p.requires_grad or p.node.leaf is None:
                 what = f"is the output of {p.node.name}" if getattr(p, "requires_grad", False) else "requires none"
                 raise TypeError(f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}")
-            if self.params.index(p) != i:
+            if any(p is other for other in self.params[:i]):
                 raise ValueError(f"{name} got parameter {i} of {len(self.params)} twice, expected once")
         self.settings, self.state = tuple(settings), [{} for _ in self.params]
         self._set(settings)

@@ -1,4 +1,4 @@
-"""Tensors and the world outside: making them from data, looking into them, changing them in place.
+"""Tensors and the world outside: making them from data and looking into them.
 
 Nothing here is differentiable. The operations are in ops.py, which also binds the methods below to Tensor.
 """
@@ -44,8 +44,11 @@ def tensor(a, requires_grad=False, dtype=None):
     """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists become float32."""
     given = a
     if isinstance(a, Tensor):
-        a = a.data
+        a = a.array
     elif not hasattr(a, "dtype"):
+        if recording.get() and any(t._requires_grad for t in inside(a)):
+            raise TypeError("tensor() got a list with a Tensor in it that requires grad, whose gradient "
+                            "would be lost: minigan.stack(list) keeps it")
         a, dtype = np.asarray(a), dtype or np.float32
     elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(a, "__dlpack__"):
         a, (kind, _) = a.detach() if hasattr(a, "detach") else a, a.__dlpack_device__()
@@ -82,8 +85,20 @@ def flat(shape):
 def raw(x):
     """The array of a Tensor; refuses, at the entry of an operation, an array where a Tensor belongs."""
     if isinstance(x, Tensor):
-        return x.data
+        return x.array
     raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")
+
+
+def inside(things):
+    """All Tensors in nested lists, tuples and dicts, or the Tensor itself."""
+    if isinstance(things, Tensor):
+        yield things
+    elif isinstance(things, dict):
+        yield from inside(list(things.values()))
+    elif isinstance(things, (list, tuple)):
+        for thing in things:
+            if isinstance(thing, (Tensor, list, tuple, dict)):
+                yield from inside(thing)
 
 
 def describe(x):
@@ -96,47 +111,11 @@ def describe(x):
     return f"tensor({body}{notes})"
 
 
-def duplicate(x, memo=None):
-    """copy.deepcopy of a leaf: the values, the class and requires_grad; the gradient and the graph stay behind."""
-    if x.node is not None and x.node.leaf is None:
-        raise RuntimeError(f"the output of {x.node.name} cannot be deep-copied, only leaves can; use detach()")
-    y = object.__new__(type(x))
-    Tensor.__init__(y, x.data, x.requires_grad)
-    y.data = x.data.copy("K")  # where x lies, which need not be the device: see module.Count
-    return y
-
-
-# ---- changing them in place ----------------------------------------------------------------------------------------
-
-def _writable(x):
-    if x.requires_grad and recording.get():
-        raise RuntimeError("a tensor that requires grad can only be changed in place inside no_grad()")
-    x._version[0] += 1
-    return x.data
-
-
-def copy_(x, source):
-    """Overwrite x with the values of source (same shape, or one that broadcasts to it); returns x."""
-    values = source.data if isinstance(source, Tensor) else source
-    values = devices.to_numpy(values) if isinstance(x.data, np.ndarray) else devices.xp.asarray(values)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"copy_ takes numbers, got {source!r}"[:200])
-    if values.ndim > x.ndim or any(n not in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1])):
-        raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
-    _writable(x)[...] = values
-    return x
-
-
-def clamp_(x, min=None, max=None):
-    """Limit x to [min, max] in place; returns x."""
-    devices.xp.clip(_writable(x), min, max, out=x.data)
-    return x
-
-
 def detach(x):
     """The same memory outside the graph: no gradient flows through it."""
-    y = Tensor(x.data)
+    y = Tensor(x.array)
     y._version = x._version
+    y._rewrites = None  # it has no history that could be wrong
     return y
 
 
@@ -147,14 +126,8 @@ def requires_grad_(x, flag=True):
 
 
 METHODS = {
-    "shape": property(lambda x: x.data.shape), "ndim": property(lambda x: x.data.ndim),
-    "dtype": property(lambda x: x.data.dtype), "size": property(lambda x: x.data.size),
-    "numpy": lambda x: devices.to_numpy(x.data), "item": lambda x: x.data.item(), "__repr__": describe,
-    "__float__": lambda x: float(x.item()), "__int__": lambda x: int(x.item()), "__bool__": lambda x: bool(x.item()),
-    "__format__": lambda x, spec: format(x.item(), spec) if spec else repr(x), "__deepcopy__": duplicate,
-    "__len__": lambda x: len(x.data), "__iter__": lambda x: (x[i] for i in range(len(x))),
-    "__array__": lambda x, dtype=None, copy=None: np.array(x.numpy(), dtype, copy=copy),
-    "__dlpack__": lambda x, **how: x.data.__dlpack__(**how), "__dlpack_device__": lambda x: x.data.__dlpack_device__(),
-    "__array_ufunc__": None,  # NumPy leaves ``array * tensor`` to Tensor.__rmul__
-    "copy_": copy_, "clamp_": clamp_, "detach": detach, "requires_grad_": requires_grad_,
+    "shape": property(lambda x: x.array.shape), "ndim": property(lambda x: x.array.ndim),
+    "dtype": property(lambda x: x.array.dtype), "size": property(lambda x: x.array.size),
+    "numpy": lambda x: devices.to_numpy(x.array), "item": lambda x: x.array.item(), "__repr__": describe,
+    "detach": detach, "requires_grad_": requires_grad_,
 }

@@ -24,7 +24,7 @@ FLOORS = [
     | {"threads", "im2col", "winograd", "cpu", "reference", "native", "host", "launch", "ladder", "cuda"},
     {"devices"},
     {"engine"},
-    {"tensors", "rng", "ops"},
+    {"tensors", "rng", "indexing", "ops", "logic", "in_place", "data_model"},
     {"conv", "activation", "norm", "loss"},
     {"functional"},
     {"module", "nn", "init"},

