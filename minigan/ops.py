@@ -12,7 +12,7 @@ import numbers
 
 import numpy as np
 
-from . import devices, tensors, threads
+from . import devices, summation, tensors, threads
 from .engine import Tensor, record, recording
 from .tensors import raw
 
@@ -170,11 +170,10 @@ def _kept(shape, axes):
 def sum(x, dim=None, *, keepdim=False):
     """Sum over dim: an int, a tuple, or None for all."""
     a, axes = raw(x), _axes(dim, x.data.ndim)
-    kept = _kept(xs := a.shape, axes)
-    # NumPy adds whole rows one after the other, not in pairs: over many of them float32 would lose two digits.
-    tall = devices.xp is np and a.dtype == np.float32 and a.ndim - 1 not in axes and a.size > 1000 * math.prod(kept)
-    value = a.sum(axes, np.float64 if tall else np.int64 if a.dtype.kind in "iub" else None, keepdims=keepdim)
-    return record(value.astype(a.dtype) if tall else value, (x, lambda g: expand(reshape(g, kept), xs)))
+    xs = a.shape
+    kept = _kept(xs, axes)
+    value = summation.total(a, axes, keepdims=keepdim)
+    return record(value, (x, lambda g: expand(reshape(g, kept), xs)))
 
 
 def sum_to(x, shape):
@@ -188,17 +187,36 @@ def sum_to(x, shape):
 
 def mean(x, dim=None, *, keepdim=False):
     """Arithmetic mean over dim."""
-    if (n := _count(x, dim)) == 0:
+    return sum(x, dim, keepdim=keepdim) / _count_for_mean(x, dim)
+
+
+def _count_for_mean(x, dim):
+    n = _count(x, dim)
+    if n == 0:
         raise ValueError(f"the mean over an empty batch does not exist: shape {x.shape}, dim={dim}")
-    return sum(x, dim, keepdim=keepdim) / n
+    return n
 
 
 def var(x, dim=None, *, unbiased=True, keepdim=False):
     """Variance over dim; divided by n - 1, or by n with unbiased=False."""
     if (n := _count(x, dim)) <= unbiased:
         raise ValueError(f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}")
-    d = x - mean(x, dim, keepdim=True)
+    d = centred(x, dim)
     return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
+
+
+def centred(x, dim=None):
+    """x minus its mean over dim. A projection that is its own adjoint: the gradient's mean is taken out of it too.
+
+    The mean is rounded, and where it is large beside the spread of x, that rounding is too: so the mean of what is
+    left, which should be 0, is taken out as well.
+    """
+    x = floating(x)
+    a, axes = x.data, _axes(dim, x.ndim)
+    n = a.dtype.type(_count_for_mean(x, dim))
+    d = a - summation.total(a, axes, keepdims=True) / n
+    d -= summation.total(d, axes, keepdims=True) / n
+    return record(d, (x, lambda g: centred(g, axes)))
 
 
 def amax(x, dim=None, *, keepdim=False):
@@ -293,7 +311,9 @@ def put(x, index, shape):
     y = devices.xp.zeros(shape, x.data.dtype)
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(i, devices.xp.ndarray) and i.dtype != bool for i in parts):
-        devices.xp.add.at(y, index, x.data)  # an index may occur twice
+        sums = y.astype(np.float64) if y.dtype == np.float32 else y  # see summation.py
+        devices.xp.add.at(sums, index, x.data.astype(sums.dtype))  # an index may occur twice
+        y = sums.astype(y.dtype)
     else:
         y[index] = x.data
     return record(y, (x, lambda g: getitem(g, index)))
