@@ -16,6 +16,7 @@ from .threads import empty, parallel, product, scratch, split
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
 _FEW = 1 << 21      # numbers that Adam updates no sooner on two threads than on one
+_NEAR = 3           # standard deviations between 0 and a mean that is small enough to stay where it is
 _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding
 
 
@@ -71,19 +72,21 @@ def add_bias(x, bias):
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
     """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,), and the running statistics one step on, in place.
 
-    The mean is the sum of two numbers: its nearest in x's dtype, and what that rounding left over. With the biased
-    variance inv_std = 1 / sqrt(var + eps) and scale = weight inv_std, and (x - mean[0]) scale + shift is the normalised
-    x times weight plus bias. The running ones go by momentum towards the mean and the unbiased variance.
+    The mean is the sum of two numbers, centre and rest: its nearest in x's dtype, and what that rounding left over.
+    With the biased variance inv_std = 1 / sqrt(var + eps) and scale = weight inv_std, and (x - centre) scale + shift is
+    the normalised x times weight plus bias. The running ones go by momentum towards the mean and the unbiased variance.
     weight, bias, running ones: (C,) or None.
     """
     mean, rest, var = _moments(_rows(x))
-    inv_std = 1 / np.sqrt(var + eps)
-    scale = inv_std if weight is None else weight * inv_std
-    shift = -rest * scale if bias is None else bias - rest * scale
     if running_mean is not None:
         n = x.size // x.shape[1]
         running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
         running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
+    if np.all(np.square(mean) <= _NEAR ** 2 * var):     # they cost no digits, and 0 need not be subtracted
+        mean, rest = np.zeros_like(mean), mean + rest
+    inv_std = 1 / np.sqrt(var + eps)
+    scale = inv_std if weight is None else weight * inv_std
+    shift = -rest * scale if bias is None else bias - rest * scale
     pair = np.stack([mean, rest]).astype(x.dtype)
     return pair, inv_std.astype(x.dtype), scale.astype(x.dtype), shift.astype(x.dtype)
 
@@ -91,9 +94,10 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
 def _moments(rows):
     """(rows, C) -> three float64 vectors: the mean as a number of the rows' dtype, the rest of it, the biased variance.
 
-    E[x²] - E[x]² would lose every digit of the variance where the mean is large. So each piece is centred about its own
-    mean, and because that mean was rounded, the sum of what is left, which should be 0, corrects both moments. Then
-    Chan et al. (1979) merge the pieces by the distances between their means.
+    E[x²] - E[x]² would lose every digit of the variance where the mean is large. So each piece is centred first, and the
+    sum of what is left corrects both moments. A centre need not be the piece's mean: that of every eighth line is at
+    most √7 deviations away, which costs no digit. Then Chan et al. (1979) merge the pieces by the distances between
+    their means.
     """
     parts = pieces(rows.shape, _PIECE)
     counts = np.array([[part.stop - part.start] for part in parts])
@@ -102,7 +106,8 @@ def _moments(rows):
     def add(i):
         piece = parts[i]
         lines = piece.lines(rows)
-        centre = (piece.sums(lines) / counts[i]).astype(rows.dtype)
+        some = lines[::8]
+        centre = (piece.sums(some) / (len(some) * piece.many)).astype(rows.dtype)
         centred = np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
         centres[i] = centre
         first[i] = piece.sums(centred)
@@ -125,11 +130,13 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """
     rows = _rows(x)
     y = empty(rows.shape, rows.dtype)
+    is_centred = not centre.any()
 
     def apply(piece):
-        out = piece.lines(y)
-        np.subtract(piece.lines(rows), piece.repeat(centre), out=out)
-        out *= piece.repeat(scale)
+        lines, out = piece.lines(rows), piece.lines(y)
+        if not is_centred:
+            lines = np.subtract(lines, piece.repeat(centre), out=out)
+        np.multiply(lines, piece.repeat(scale), out=out)
         out += piece.repeat(shift)
         if negative_slope is not None:
             _leaky_relu(out, negative_slope, out)
@@ -150,9 +157,12 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     parts = pieces(rows.shape, _PIECE)
     sums = np.empty((2, len(parts), rows.shape[1]), np.float64)
     dx = empty(rows.shape, rows.dtype)
+    is_centred = not centre.any()
 
     def centred(piece):
         lines = piece.lines(rows)
+        if is_centred:
+            return lines
         return np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
 
     def reduce(i):
@@ -167,9 +177,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
         out = piece.lines(dx)
         dz = piece.lines(g) if negative_slope is None else out
         np.multiply(dz, piece.repeat(a), out=out)
-        x_part = centred(piece)
-        x_part *= piece.repeat(b)
-        out += x_part
+        out += np.multiply(centred(piece), piece.repeat(b), out=scratch("centred", out.shape, out.dtype))
         out += piece.repeat(c)
 
     parallel(reduce, range(len(parts)))

@@ -3,8 +3,8 @@
 Added one after the other, n float32 numbers of one sign lose up to n / 2 units of the last place: the mean of a million
 times 0.1 comes out as 0.101. NumPy adds in pairs, which loses only log2(n) of them, but only where the numbers of a sum
 are neighbours in memory, and what is an array's last axis need not be its last in memory. So here no sum depends on the
-order: float32 numbers are added in float64 and the sum is rounded once; where that would be too slow, float32 adds at
-most a few dozen of them before float64 goes on; and float64 numbers are added in pairs.
+order: float32 adds neighbours in memory in pairs, or at most a few dozen numbers one after the other, float64 goes on
+from there, and the sum is rounded once. float64 numbers are added in pairs.
 """
 import math
 from typing import NamedTuple
@@ -14,21 +14,34 @@ import numpy as np
 from .threads import split
 
 _LINE = 1 << 11         # numbers in a line: long enough for NumPy, and a piece has at most 64 lines
-_FEW = 1 << 10          # of so few float64 numbers it does not matter in which order they are added
-_SHORT = 8              # an axis of so few numbers is added as NumPy likes
+_FEW = 1 << 7           # of so few numbers it does not matter in which order they are added
+_SHORT = 2              # an axis of so few numbers is added as NumPy likes
+_RUN = 1 << 5           # neighbours in memory that NumPy adds faster in float32
 
 
 def total(a, axes=None, keepdims=False):
     """The sum over axes (a tuple, or None for all): of integers and truth values as int64, of floats in their dtype."""
     if a.dtype.kind in "iub":
         return a.sum(axes, np.int64, keepdims=keepdims)
-    if a.dtype == np.float32:
-        return a.sum(axes, np.float64, keepdims=keepdims).astype(np.float32)
     axes = tuple(range(a.ndim)) if axes is None else axes
     terms = math.prod(a.shape[axis] for axis in axes)
-    if isinstance(a, np.ndarray) and terms > _FEW:
-        a = _add_in_pairs(a, axes)
+    many = isinstance(a, np.ndarray) and terms > _FEW
+    if a.dtype == np.float32:
+        a = _add_neighbours(a, axes) if many else a
+        return a.sum(axes, np.float64, keepdims=keepdims).astype(np.float32)
+    a = _add_in_pairs(a, axes) if many else a
     return a.sum(axes, keepdims=keepdims)
+
+
+def _add_neighbours(a, axes):
+    """An array with the same sums, and only one number along the axis whose numbers are neighbours in memory.
+
+    NumPy adds those in pairs. Where that axis is short, or none of those to be added, it is a itself.
+    """
+    nearest = min(range(a.ndim), key=lambda axis: (a.shape[axis] == 1, abs(a.strides[axis])))
+    if nearest not in axes or a.shape[nearest] < _RUN or abs(a.strides[nearest]) != a.itemsize:
+        return a
+    return a.sum(nearest, keepdims=True)
 
 
 def _add_in_pairs(a, axes):
@@ -72,7 +85,7 @@ class Piece(NamedTuple):
     def sums(self, lines, times=None):
         """The sum of each column, of the numbers or of their products with `times`: (lines, many C) -> float64 (C,)."""
         if times is None:
-            along = np.matmul(np.ones(len(lines), lines.dtype), lines)      # two to four times as fast as sum(axis=0)
+            along = np.matmul(np.ones(len(lines), lines.dtype), lines)  # two to four times as fast as sum(axis=0)
         else:
             along = np.einsum("ij,ij->j", lines, times)
         return along.reshape(self.many, -1).sum(axis=0, dtype=np.float64)

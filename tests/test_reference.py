@@ -123,6 +123,14 @@ def results(kernels, name, arguments):
     return y if isinstance(y, tuple) else (y,)
 
 
+def comparable(name, arrays):
+    """What implementations must agree on: they may cut a mean in two where they like, and the shift makes up for it."""
+    if name != "batch_norm_statistics":
+        return arrays
+    mean, inv_std, scale, shift = arrays
+    return mean[0] + mean[1], inv_std, scale, shift - mean[0] * scale
+
+
 def compare_with_reference(name, case, dtype=np.float64, layout="contiguous"):
     """Run one kernel on one case; AssertionError where it differs from the loops or writes to its input."""
     draw, terms = KERNELS[name]
@@ -132,9 +140,11 @@ def compare_with_reference(name, case, dtype=np.float64, layout="contiguous"):
     actual = results(cpu, name, arguments)
     kept = [np.array(y) for y in actual]
     results(cpu, name, mapped(np.negative, arguments))
-    for y, before, expected in zip(actual, kept, results(reference, name, exact), strict=True):
-        assert y.dtype == dtype and y.shape == expected.shape
+    for y, before in zip(actual, kept):
         np.testing.assert_array_equal(y, before, "a result lies in memory that the next call uses")
+    exact_results = comparable(name, results(reference, name, exact))
+    for y, expected in zip(comparable(name, actual), exact_results, strict=True):
+        assert y.dtype == dtype and y.shape == expected.shape
         np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
     for a, before in zip(arguments, exact):
         np.testing.assert_array_equal(a, before, "the kernel wrote to its input")
