@@ -24,7 +24,7 @@ _LINE = 64                      # bytes in a cache line, and in an AVX-512 regis
 _BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
 _BLAS_THREADS_FROM_VECTOR = 9216    # the same in a product with a vector
 _THREADS_FROM = 1 << 21         # multiplications that take longer than waking another thread
-_TERMS = 1 << 9                 # of a product with a vector that are added up before float64 goes on
+_TERMS = 1 << 8                 # of a product with a vector that are added up before float64 goes on
 _ROWS = 128                     # rows of a product that are worth dividing even if it has more columns
 
 _buffers = {}                   # size in bytes: buffers and where their first line starts, see `empty`
