@@ -1,86 +1,105 @@
 // Batch normalisation (Ioffe and Szegedy 2015) with the LeakyReLU that follows it, and their gradient.
 //
-//     y = act(x scale[c] + shift[c]),   scale = weight / sqrt(var + eps),   shift = bias - mean scale
+//     y = act((x - mean[c]) scale[c] + bias[c]),   scale = weight / sqrt(var + eps)
 //
 // mean and var are over the rows r = (h, w, n) of a matrix (rows, C). With m rows, z = (x - mean) inv_std and dz the
 // gradient behind the activation,
 //
 //     dbias = sum of dz,   dweight = sum of dz z,   dx = weight inv_std (dz - dbias / m - z dweight / m).
 //
+// Where the mean is large beside the spread of x, its rounding is too. So nothing here is computed about a rounded mean
+// alone. The statistics are those of x - pivot, with one of the channel's own numbers for the pivot: a small difference
+// of neighbours is exact. And the mean they give, of pivot plus the mean of x - pivot, is two numbers: `centre`, their
+// sum as it rounds, and `rest`, what that left over. Then (x - mean) scale + bias = (x - centre) scale + shift, where
+// shift = bias - rest scale, and no digit is lost. In the form x scale + shift the two terms would cancel.
+//
 // The statistics read x once and leave behind all that is per channel: a network has dozens of such short vectors, and a
 // launch for each step of their arithmetic would cost more than the images. The forward pass reads and writes once: 12
-// bytes per float in training, 8 in evaluation, where scale and shift come from the running statistics. The gradient reads g, x and y for its two sums and again for
-// dx: 28 bytes. Instance norm is the same with rows (h, w) and N C columns. Where there is no activation, the slope is
-// 1 and the gradient's y is g once more: then dz = g, and the second read of g comes from the first-level cache.
+// bytes per float in training, 8 in evaluation, where the centre is the running mean and the shift the bias. The
+// gradient reads g, x and y for its two sums and again for dx: 28 bytes. Instance norm is the same with rows (h, w) and
+// N C columns. Where there is no activation, the slope is 1 and the gradient's y is g once more: then dz = g, and the
+// second read of g comes from the first-level cache.
 #include "memory.cuh"
 
-// y[0..3][c] = mean, inv_std = 1 / sqrt(var + eps), scale, shift; and the running statistics go by `momentum` towards
-// mean and the unbiased variance.
+// Where a channel's pivot lies: in the middle of the image, because its corners are often a border of one colour.
+__device__ __forceinline__ int pivot_row(int rows) { return rows / 2; }
+
+// y[0..4][c] = centre, rest, inv_std = 1 / sqrt(var + eps), scale, shift; and the running statistics go by `momentum`
+// towards mean and the unbiased variance. `mean` is that of x - pivot. The rest is what Knuth's sum of two numbers
+// leaves: `back` is the part of the centre that came from the mean, as it is after rounding.
 template <typename T>
-__device__ void finish_channel(int c, T mean, T var, const T* weight, const T* bias, T* running_mean, T* running_var,
-                               T* y, T momentum, T eps, int rows, int channels) {
+__device__ void finish_channel(int c, T pivot, T mean, T var, const T* weight, const T* bias, T* running_mean,
+                               T* running_var, T* y, T momentum, T eps, int rows, int channels) {
+    const T centre = pivot + mean, back = centre - pivot;
+    const T rest = (pivot - (centre - back)) + (mean - back);
     const T inv_std = 1 / sqrt(var + eps), scale = weight ? inv_std * weight[c] : inv_std;
-    y[c] = mean;
-    y[channels + c] = inv_std;
-    y[2 * channels + c] = scale;
-    y[3 * channels + c] = (bias ? bias[c] : T(0)) - mean * scale;
+    y[c] = centre;
+    y[channels + c] = rest;
+    y[2 * channels + c] = inv_std;
+    y[3 * channels + c] = scale;
+    y[4 * channels + c] = (bias ? bias[c] : T(0)) - rest * scale;
     if (running_mean == nullptr) return;
-    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean;
+    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * centre;
     running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * rows / (rows - 1));
 }
 
-// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel.
+// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel. It adds up in double:
+// one after the other, a million floats of one sign would lose three of their seven digits.
 template <typename T>
 __global__ void batch_norm_statistics_naive(const T* __restrict__ x,            // (rows, C)
                                             const T* __restrict__ weight,       // (C), or null: 1
                                             const T* __restrict__ bias,         // (C), or null: 0
                                             T* __restrict__ running_mean,       // (C), or null: none are kept
                                             T* __restrict__ running_var,        // (C), or null
-                                            T* __restrict__ y,                  // (4, C): see finish_channel
+                                            T* __restrict__ y,                  // (5, C): see finish_channel
                                             T momentum, T eps, int rows, int channels) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= channels) return;
-    T total = 0, squares = 0;
-    for (int row = 0; row < rows; row++) total += x[row * channels + c];
-    const T mean = total / rows;
+    const T pivot = x[pivot_row(rows) * channels + c];
+    double total = 0, squares = 0;
+    for (int row = 0; row < rows; row++) total += double(x[row * channels + c]) - pivot;
+    const double mean = total / rows;
     for (int row = 0; row < rows; row++) {
-        const T d = x[row * channels + c] - mean;
+        const double d = double(x[row * channels + c]) - pivot - mean;
         squares += d * d;
     }
-    finish_channel(c, mean, squares / rows, weight, bias, running_mean, running_var, y, momentum, eps, rows, channels);
+    finish_channel(c, pivot, T(mean), T(squares / rows), weight, bias, running_mean, running_var, y, momentum, eps,
+                   rows, channels);
 }
 
-// y[r][c] = act(x[r][c] scale[c] + shift[c]), one thread per number i = r C + c.
+// y[r][c] = act((x[r][c] - centre[c]) scale[c] + shift[c]), one thread per number i = r C + c.
 template <typename T>
 __global__ void batch_norm_forward_naive(const T* __restrict__ x,               // (rows, C)
+                                         const T* __restrict__ centre,          // (C)
                                          const T* __restrict__ scale,           // (C)
                                          const T* __restrict__ shift,           // (C)
                                          T* __restrict__ y,                     // (rows, C)
                                          T slope, int rows, int channels) {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, c = i % channels;
-    if (i < unsigned(rows) * channels) y[i] = leaky(x[i] * scale[c] + shift[c], slope);
+    if (i < unsigned(rows) * channels) y[i] = leaky((x[i] - centre[c]) * scale[c] + shift[c], slope);
 }
 
-// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean[c]) inv_std[c], one thread per channel.
+// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean) inv_std[c], one thread per channel; the
+// mean is the sum of its two parts, and double adds up.
 template <typename T>
 __global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,             // (rows, C)
                                            const T* __restrict__ x,             // (rows, C)
                                            const T* __restrict__ y,             // (rows, C)
-                                           const T* __restrict__ mean,          // (C)
+                                           const T* __restrict__ mean,          // (2, C): centre, rest
                                            const T* __restrict__ inv_std,       // (C)
                                            T* __restrict__ sums,                // (2, C)
                                            T slope, int rows, int channels) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= channels) return;
-    T dbias = 0, dweight = 0;
+    double dbias = 0, dweight = 0;
     for (int row = 0; row < rows; row++) {
         const int i = row * channels + c;
-        const T dz = leaky_grad(g[i], y[i], slope);
+        const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c], dz = leaky_grad(g[i], y[i], slope);
         dbias += dz;
-        dweight += dz * (x[i] - mean[c]) * inv_std[c];
+        dweight += dz * z;
     }
-    sums[c] = dbias;
-    sums[channels + c] = dweight;
+    sums[c] = T(dbias);
+    sums[channels + c] = T(dweight);
 }
 
 // dx = weight inv_std (dz - dbias / rows - z dweight / rows),   z = (x - mean) inv_std, one thread per number.
@@ -88,7 +107,7 @@ template <typename T>
 __global__ void batch_norm_grad_naive(const T* __restrict__ g,                  // (rows, C)
                                       const T* __restrict__ x,                  // (rows, C)
                                       const T* __restrict__ y,                  // (rows, C)
-                                      const T* __restrict__ mean,               // (C)
+                                      const T* __restrict__ mean,               // (2, C): centre, rest
                                       const T* __restrict__ inv_std,            // (C)
                                       const T* __restrict__ weight,             // (C), or null: 1
                                       const T* __restrict__ sums,               // (2, C): dbias, dweight
@@ -96,19 +115,19 @@ __global__ void batch_norm_grad_naive(const T* __restrict__ g,                  
                                       T slope, int rows, int channels) {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, c = i % channels;
     if (i >= unsigned(rows) * channels) return;
-    const T z = (x[i] - mean[c]) * inv_std[c], dz = leaky_grad(g[i], y[i], slope);
+    const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c], dz = leaky_grad(g[i], y[i], slope);
     dx[i] = (weight ? weight[c] : T(1)) * inv_std[c] * (dz - sums[c] / rows - z * sums[channels + c] / rows);
 }
 
 // Rung 2, tiled. The naive statistics run on C threads, which read x twice, 4 bytes at a time, each load waiting for
 // the addition before it. Here bands of rows occupy all multiprocessors, x is read once by loads of 16 bytes, four
 // ahead, and mean and m2 are carried along together (see Moments); a second pass unites the bands in their order. The
-// elementwise kernels keep scale, shift and the like in registers down the rows and lose the division i % C. A second
+// elementwise kernels keep centre, scale and the like in registers down the rows and lose the division i % C. A second
 // pass over a matrix begins where the first ended, in the L2 cache. That should take the sums from a few per cent of
 // the bandwidth, and the elementwise kernels from some 60, to 85 per cent.
 
-// partial[b][0][c] = mean of x[r][c],   partial[b][1][c] = sum of (x[r][c] - that mean)^2, over the rows of band b =
-// blockIdx.x; V divides C.
+// With d[r][c] = x[r][c] - pivot[c], partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d - that mean)^2, over the
+// rows of band b = blockIdx.x; V divides C.
 template <typename T, int V>
 __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            // (rows, C)
                                             T* __restrict__ partial,            // (bands, 2, C)
@@ -116,12 +135,15 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
     const Tile tile = Tile::of<V>(rows, channels, band);
     Moments<T> moments[V] = {};
     T count = 0;                                // the same for all channels: one division serves them
+    T pivot[V] = {};
+    if (tile.row < tile.end) load(pivot, x + pivot_row(rows) * channels + tile.c);
     int row = tile.row;
     for (; row + 3 * tile.step < tile.end; row += 4 * tile.step, count += 4) {
         T four[4][V];                           // rows, loaded together
         for (int i = 0; i < 4; i++) load(four[i], x + (row + i * tile.step) * channels + tile.c);
         const T share = 4 / (count + 4);
         for (int v = 0; v < V; v++) {
+            for (int i = 0; i < 4; i++) four[i][v] -= pivot[v];
             const T centre = (four[0][v] + four[1][v] + four[2][v] + four[3][v]) / 4;
             T squares = 0;
             for (int i = 0; i < 4; i++) squares += (four[i][v] - centre) * (four[i][v] - centre);
@@ -132,7 +154,7 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
     for (; row < tile.end; row += tile.step, count += 1) {
         T pack[V];
         load(pack, x + row * channels + tile.c);
-        for (int v = 0; v < V; v++) moments[v].merge({1, pack[v], 0}, 1 / (count + 1));
+        for (int v = 0; v < V; v++) moments[v].merge({1, pack[v] - pivot[v], 0}, 1 / (count + 1));
     }
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<V>(channels);
@@ -144,7 +166,8 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
 // mean and var = m2 / rows of the union of the bands; each but the last has `band` rows. The same tiles, whose rows are
 // now the bands.
 template <typename T>
-__global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ partial,    // (bands, 2, C)
+__global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,          // (rows, C)
+                                                  const T* __restrict__ partial,    // (bands, 2, C)
                                                   const T* __restrict__ weight,     // (C), or null: 1
                                                   const T* __restrict__ bias,       // (C), or null: 0
                                                   T* __restrict__ running_mean,     // (C), or null: none are kept
@@ -160,26 +183,27 @@ __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ partial,
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<1>(channels);
     if (c >= channels) return;
-    finish_channel(c, total.mean, total.m2 / rows, weight, bias, running_mean, running_var, y, momentum, eps, rows,
-                   channels);
+    finish_channel(c, x[pivot_row(rows) * channels + c], total.mean, total.m2 / rows, weight, bias, running_mean,
+                   running_var, y, momentum, eps, rows, channels);
 }
 
 // As batch_norm_forward_naive; V divides C.
 template <typename T, int V>
 __global__ void batch_norm_forward_tiled(const T* __restrict__ x,               // (rows, C)
+                                         const T* __restrict__ centre,          // (C)
                                          const T* __restrict__ scale,           // (C)
                                          const T* __restrict__ shift,           // (C)
                                          T* __restrict__ y,                     // (rows, C)
                                          T slope, int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
-    T a[V], b[V];
-    load(a, scale + tile.c), load(b, shift + tile.c);
+    T mean[V], a[V], b[V];
+    load(mean, centre + tile.c), load(a, scale + tile.c), load(b, shift + tile.c);
 #pragma unroll 4
     for (int row = tile.row; row < tile.end; row += tile.step) {
         T pack[V];
         load(pack, x + row * channels + tile.c);
-        for (int v = 0; v < V; v++) pack[v] = leaky(pack[v] * a[v] + b[v], slope);
+        for (int v = 0; v < V; v++) pack[v] = leaky((pack[v] - mean[v]) * a[v] + b[v], slope);
         store(y + row * channels + tile.c, pack);
     }
 }
@@ -190,7 +214,7 @@ template <typename T, int V>
 __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             // (rows, C)
                                            const T* __restrict__ x,             // (rows, C)
                                            const T* __restrict__ y,             // (rows, C)
-                                           const T* __restrict__ mean,          // (C)
+                                           const T* __restrict__ mean,          // (2, C): centre, rest
                                            const T* __restrict__ inv_std,       // (C)
                                            T* __restrict__ partial,             // (bands, 2, C)
                                            T slope, int rows, int channels, int band) {
@@ -215,15 +239,15 @@ __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             
     const int c = merged_channel<V>(channels);
     if (c >= channels) return;
     partial[2 * blockIdx.x * channels + c] = total.at[0];
-    partial[(2 * blockIdx.x + 1) * channels + c] = total.at[1] * inv_std[c];
+    partial[(2 * blockIdx.x + 1) * channels + c] = (total.at[1] - mean[channels + c] * total.at[0]) * inv_std[c];
 }
 
-// As batch_norm_grad_naive; V divides C. x - mean is taken first, so that a large mean costs no digits of dx.
+// As batch_norm_grad_naive; V divides C. x - centre is taken first, so that a large mean costs no digits of dx.
 template <typename T, int V>
 __global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  // (rows, C)
                                       const T* __restrict__ x,                  // (rows, C)
                                       const T* __restrict__ y,                  // (rows, C)
-                                      const T* __restrict__ mean,               // (C)
+                                      const T* __restrict__ mean,               // (2, C): centre, rest
                                       const T* __restrict__ inv_std,            // (C)
                                       const T* __restrict__ weight,             // (C), or null: 1
                                       const T* __restrict__ sums,               // (2, C): dbias, dweight
@@ -231,12 +255,13 @@ __global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  
                                       T slope, T inverse_rows, int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
-    T centre[V], std[V], mean_dz[V], per_d[V], factor[V];       // dx = factor (dz - mean_dz - (x - mean) per_d)
-    load(centre, mean + tile.c), load(std, inv_std + tile.c), load(factor, (weight ? weight : inv_std) + tile.c);
-    load(mean_dz, sums + tile.c), load(per_d, sums + channels + tile.c);
+    T centre[V], rest[V], std[V], less[V], per_d[V], factor[V];      // dx = factor (dz - less - (x - centre) per_d)
+    load(centre, mean + tile.c), load(rest, mean + channels + tile.c);
+    load(std, inv_std + tile.c), load(factor, (weight ? weight : inv_std) + tile.c);
+    load(less, sums + tile.c), load(per_d, sums + channels + tile.c);
     for (int v = 0; v < V; v++) {
-        mean_dz[v] *= inverse_rows;
         per_d[v] *= inverse_rows * std[v];
+        less[v] = less[v] * inverse_rows - rest[v] * per_d[v];
         factor[v] *= weight ? std[v] : T(1);
     }
 #pragma unroll 2
@@ -246,7 +271,7 @@ __global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  
         load(outer, g + i), load(output, y + i), load(value, x + i);
         for (int v = 0; v < V; v++) {
             const T dz = leaky_grad(outer[v], output[v], slope);
-            value[v] = factor[v] * (dz - mean_dz[v] - (value[v] - centre[v]) * per_d[v]);
+            value[v] = factor[v] * (dz - less[v] - (value[v] - centre[v]) * per_d[v]);
         }
         store(dx + i, value);
     }

@@ -29,16 +29,16 @@ __global__ void bce_with_logits_naive(const T* __restrict__ x,          // (n)
     if (i < n) loss[i] = cross_entropy(x[i], target ? target[i] : number);
 }
 
-// sum[0] = scale times the sum over i of loss(x[i], t[i]), by one thread; scale is 1, or 1 / n for the mean.
+// sum[0] = scale times the sum over i of loss(x[i], t[i]), by one thread, in double; scale is 1, or 1 / n for the mean.
 template <typename T>
 __global__ void bce_with_logits_sum_naive(const T* __restrict__ x,      // (n)
                                           const T* __restrict__ target, // (n), or null
                                           T number,
                                           T* __restrict__ sum,          // (1)
                                           T scale, int n) {
-    T total = 0;
+    double total = 0;
     for (int i = 0; i < n; i++) total += cross_entropy(x[i], target ? target[i] : number);
-    sum[0] = total * scale;
+    sum[0] = T(total * scale);
 }
 
 // dx[i] = (sigmoid(x[i]) - t[i]) g scale, where g is g[i] if nothing was reduced (each = 1), else g[0] (each = 0).

@@ -2,20 +2,22 @@
 
 Every one works piece by piece: a piece of the arrays that fits a core's cache goes through all the steps of a formula
 before the next piece is touched, and the pieces are shared out between threads. Memory may lie in any order; images
-come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix and the
-channels' sums are matrix products with a row of ones.
+come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix.
 """
 import math
 
 import numpy as np
 
 from . import im2col, winograd
+from .summation import pieces, total
 from .threads import empty, parallel, product, scratch, split
 
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
 _FEW = 1 << 21      # numbers that Adam updates no sooner on two threads than on one
+_NEAR = 3           # standard deviations between 0 and a mean that is small enough to stay where it is
+_FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
@@ -46,73 +48,100 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
-    if g.ndim == 2:                     # of a network of products
+    if g.ndim == 2 and len(g) <= _FEW_ROWS:         # of a network of products
         return product(np.ones((1, len(g)), g.dtype), g)[0]
     rows = _rows(g)
-    pieces = _pieces(rows)
-    sums = np.empty((len(pieces), rows.shape[1]), g.dtype)
-    parallel(lambda i: _column_sums(rows[pieces[i]], sums[i]), range(len(pieces)))
-    return sums.sum(axis=0)
+    parts = pieces(rows.shape, _PIECE)
+    sums = np.zeros((len(parts), rows.shape[1]), np.float64)
+
+    def add(i):
+        sums[i] = parts[i].sums(parts[i].lines(rows))
+
+    parallel(add, range(len(parts)))
+    return sums.sum(axis=0).astype(g.dtype)
 
 
 def add_bias(x, bias):
     """(N, C, ...), (C,) -> x + bias, each channel its own."""
-    return batch_norm_forward(x, None, bias, None)
+    rows = _rows(x)
+    y = empty(rows.shape, rows.dtype)
+    _by_lines(lambda piece: np.add(piece.lines(rows), piece.repeat(bias), out=piece.lines(y)), rows)
+    return _image(y, x)
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean, inv_std, scale, shift (C,), and the running statistics one step on, in place.
+    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,), and the running statistics one step on, in place.
 
-    inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean scale, with the biased variance; the
-    running ones go by momentum towards the mean and the unbiased variance. weight, bias, running ones: (C,) or None.
+    The mean is the sum of two numbers, centre and rest: its nearest in x's dtype, and what that rounding left over.
+    With the biased variance inv_std = 1 / sqrt(var + eps) and scale = weight inv_std, and (x - centre) scale + shift is
+    the normalised x times weight plus bias. The running ones go by momentum towards the mean and the unbiased variance.
+    weight, bias, running ones: (C,) or None.
     """
-    mean, var = _moments(x)
-    inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
-    scale = inv_std if weight is None else weight * inv_std
-    shift = -mean * scale if bias is None else bias - mean * scale
+    mean, rest, var = _moments(_rows(x))
     if running_mean is not None:
         n = x.size // x.shape[1]
-        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+        running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
         running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
-    return mean, inv_std, scale, shift
+    if np.all(np.square(mean) <= _NEAR ** 2 * var):     # they cost no digits, and 0 need not be subtracted
+        mean, rest = np.zeros_like(mean), mean + rest
+    inv_std = 1 / np.sqrt(var + eps)
+    scale = inv_std if weight is None else weight * inv_std
+    shift = -rest * scale if bias is None else bias - rest * scale
+    pair = np.stack([mean, rest]).astype(x.dtype)
+    return pair, inv_std.astype(x.dtype), scale.astype(x.dtype), shift.astype(x.dtype)
 
 
-def _moments(x):
-    """(N, C, ...) -> mean (C,) and biased variance (C,).
+def _moments(rows):
+    """(rows, C) -> three float64 vectors: the mean as a number of the rows' dtype, the rest of it, the biased variance.
 
-    Each piece's sum of squares is taken about the piece's own mean and the pieces are merged by Chan et al. (1979):
-    E[x²] - E[x]² would lose every digit of the variance where the mean is large.
+    E[x²] - E[x]² would lose every digit of the variance where the mean is large. So each piece is centred first, and the
+    sum of what is left corrects both moments. A centre need not be the piece's mean: that of every eighth line is at
+    most √7 deviations away, which costs no digit. Then Chan et al. (1979) merge the pieces by the distances between
+    their means.
     """
-    rows = _rows(x)
-    pieces = _pieces(rows)
-    means = np.empty((len(pieces), rows.shape[1]), np.float64)
-    squares = np.empty_like(means)
+    parts = pieces(rows.shape, _PIECE)
+    counts = np.array([[part.stop - part.start] for part in parts])
+    centres, first, second = (np.empty((len(parts), rows.shape[1]), np.float64) for _ in range(3))
 
     def add(i):
-        piece = rows[pieces[i]]
-        means[i] = mean = _column_sums(piece) / len(piece)
-        centred = np.subtract(piece, mean, out=scratch("centred", piece.shape, piece.dtype))
-        squares[i] = np.einsum("ij,ij->j", centred, centred)
+        piece = parts[i]
+        lines = piece.lines(rows)
+        some = lines[::8]
+        centre = (piece.sums(some) / (len(some) * piece.many)).astype(rows.dtype)
+        centred = np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
+        centres[i] = centre
+        first[i] = piece.sums(centred)
+        second[i] = piece.sums(centred, centred)
 
-    parallel(add, range(len(pieces)))
-    counts = np.array([[piece.stop - piece.start] for piece in pieces])
+    parallel(add, range(len(parts)))
+    origin = centres[0]                 # from which means are measured, so that a large mean costs no digits
+    means = centres - origin + first / counts
     mean = (counts * means).sum(axis=0) / len(rows)
-    variance = (squares + counts * np.square(means - mean)).sum(axis=0) / len(rows)
-    return mean.astype(x.dtype), variance.astype(x.dtype)
+    squares = second - np.square(first) / counts + counts * np.square(means - mean)
+    var = np.maximum(squares.sum(axis=0), 0) / len(rows)
+    rounded = (origin + mean).astype(rows.dtype).astype(np.float64)
+    return rounded, origin - rounded + mean, var
 
 
-def batch_norm_forward(x, scale, shift, negative_slope):
-    """(N, C, ...), (C,), (C,) -> act(x scale[c] + shift[c]); negative_slope None is no activation, 0 is ReLU."""
+def batch_norm_forward(x, centre, scale, shift, negative_slope):
+    """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]).
+
+    A slope of None is no activation, 0 is ReLU. As x scale + shift it would lose the digits that a large mean takes up.
+    """
     rows = _rows(x)
     y = empty(rows.shape, rows.dtype)
+    is_centred = not centre.any()
 
     def apply(piece):
-        scaled = rows[piece] if scale is None else np.multiply(rows[piece], scale, out=y[piece])
-        out = np.add(scaled, shift, out=y[piece])
+        lines, out = piece.lines(rows), piece.lines(y)
+        if not is_centred:
+            lines = np.subtract(lines, piece.repeat(centre), out=out)
+        np.multiply(lines, piece.repeat(scale), out=out)
+        out += piece.repeat(shift)
         if negative_slope is not None:
             _leaky_relu(out, negative_slope, out)
 
-    _by_pieces(apply, rows)
+    _by_lines(apply, rows)
     return _image(y, x)
 
 
@@ -120,35 +149,46 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,).
 
     With z the normalised x, dz = g act'(y) and averages E over the channel,
-    dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
+    dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]). mean (2, C): see batch_norm_statistics.
     """
-    g, rows, y = _rows(g), _rows(x), None if negative_slope is None else _rows(y)
-    pieces = _pieces(rows)
-    sums = np.empty((2, len(pieces), rows.shape[1]), x.dtype)
+    g, rows = _rows(g), _rows(x)
+    y = None if negative_slope is None else _rows(y)
+    centre, rest = mean
+    parts = pieces(rows.shape, _PIECE)
+    sums = np.empty((2, len(parts), rows.shape[1]), np.float64)
     dx = empty(rows.shape, rows.dtype)
+    is_centred = not centre.any()
+
+    def centred(piece):
+        lines = piece.lines(rows)
+        if is_centred:
+            return lines
+        return np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
 
     def reduce(i):
-        piece = pieces[i]
-        dz = g[piece]
+        piece = parts[i]
+        dz = piece.lines(g)
         if negative_slope is not None:
-            dz = _leaky_relu_grad(dz, y[piece], negative_slope, dx[piece])
-        centred = np.subtract(rows[piece], mean, out=scratch("centred", dz.shape, dz.dtype))
-        sums[0, i], sums[1, i] = _column_sums(dz), np.einsum("ij,ij->j", dz, centred)
+            dz = _leaky_relu_grad(dz, piece.lines(y), negative_slope, piece.lines(dx))
+        sums[0, i] = piece.sums(dz)
+        sums[1, i] = piece.sums(dz, centred(piece))
 
     def apply(piece):
-        dz = g[piece] if negative_slope is None else dx[piece]
-        np.multiply(dz, a, out=dx[piece])
-        dx[piece] += np.multiply(rows[piece], b, out=scratch("centred", dz.shape, dz.dtype))
-        dx[piece] += c
+        out = piece.lines(dx)
+        dz = piece.lines(g) if negative_slope is None else out
+        np.multiply(dz, piece.repeat(a), out=out)
+        out += np.multiply(centred(piece), piece.repeat(b), out=scratch("centred", out.shape, out.dtype))
+        out += piece.repeat(c)
 
-    parallel(reduce, range(len(pieces)))
-    dbias, dweight = sums.sum(axis=1)
-    dweight *= inv_std
-    # the last line of the formula as a dz + b x + c, with a, b and c per channel
+    parallel(reduce, range(len(parts)))
+    dbias, products = sums.sum(axis=1)
+    dweight = inv_std * (products - rest * dbias)
+    # the last line of the formula as a dz + b (x - centre) + c, with a, b and c per channel
     a = inv_std if weight is None else inv_std * weight
     b = -a * inv_std * dweight / len(rows)
-    c = -a * dbias / len(rows) - b * mean
-    _by_pieces(apply, rows)
+    c = -a * dbias / len(rows) - b * rest
+    a, b, c, dweight, dbias = (v.astype(x.dtype) for v in (a, b, c, dweight, dbias))
+    _by_lines(apply, rows)
     return _image(dx, x), dweight, dbias
 
 
@@ -162,19 +202,14 @@ def _image(rows, x):
     return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(x.ndim - 2, x.ndim - 1, *range(x.ndim - 2))
 
 
-def _pieces(rows):
-    return split(len(rows), -(-rows.size // _PIECE))
-
-
-def _by_pieces(task, rows):
-    if rows.size <= _PIECE:
-        task(slice(0, len(rows)))       # a small array is not worth setting BLAS's threads
+def _by_lines(task, rows):
+    """Call task(piece) for the Pieces of a matrix."""
+    parts = pieces(rows.shape, _PIECE)
+    if rows.size <= _PIECE:             # a small array is not worth setting BLAS's threads
+        for piece in parts:
+            task(piece)
     else:
-        parallel(task, _pieces(rows))
-
-
-def _column_sums(rows, out=None):
-    return np.matmul(np.ones(len(rows), rows.dtype), rows, out=out)     # two to four times as fast as sum(axis=0)
+        parallel(task, parts)
 
 
 # ---- elementwise ---------------------------------------------------------------------------------------------------
@@ -183,7 +218,7 @@ def leaky_relu(x, negative_slope):
     """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
     (x,), restore = _flatten(x)
     y = empty(x.shape, x.dtype)
-    _by_pieces(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), x)
+    _by_slices(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), x)
     return restore(y)
 
 
@@ -191,7 +226,7 @@ def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
     (y, g), restore = _flatten(y, g)
     dx = empty(y.shape, y.dtype)
-    _by_pieces(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), y)
+    _by_slices(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), y)
     return restore(dx)
 
 
@@ -214,6 +249,18 @@ def _leaky_relu_grad(g, y, slope, out):
     return np.multiply(g, factor, out=out)
 
 
+def _by_slices(task, vector):
+    """Call task(slice) for the slices of a vector."""
+    if vector.size <= _PIECE:
+        task(slice(0, len(vector)))
+    else:
+        parallel(task, _slices(vector))
+
+
+def _slices(vector):
+    return split(len(vector), -(-vector.size // _PIECE))
+
+
 def _flatten(first, *others):
     """All arrays as vectors in the order in which the first lies in memory, and the way back for a result."""
     if first.flags.forc:
@@ -232,7 +279,10 @@ def bce_with_logits(x, target, reduction):
     """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"."""
     value = np.maximum(x, 0) - x * x.dtype.type(target) if np.ndim(target) == 0 else np.maximum(x, 0) - x * target
     value += np.log1p(np.exp(-np.abs(x)))
-    return value if reduction == "none" else np.asarray(getattr(value, reduction)())
+    if reduction == "none":
+        return value
+    summed = total(value)
+    return np.asarray(summed if reduction == "sum" else summed / x.dtype.type(x.size))
 
 
 def bce_with_logits_grad(x, target, g, reduction):
@@ -256,7 +306,7 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
         (p, g, m, v), _ = _flatten(*arrays)
         if all(np.may_share_memory(vector, arrays[i]) for i, vector in ((0, p), (2, m), (3, v))):
-            todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _pieces(p)]
+            todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _slices(p)]
         else:               # a view with gaps, or state in another order: a copy would not be in place
             todo.append(arrays)
     if sum(p.size for p, *_ in todo) < _FEW:

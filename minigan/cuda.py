@@ -82,22 +82,25 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean, inv_std, scale, shift (C,), and the running statistics one step on, in place."""
+    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,), and the running statistics one step on, in place.
+
+    The mean is two numbers: see cpu.batch_norm_statistics.
+    """
     given = weight, bias, running_mean, running_var
     vectors = [a if a is None else device.xp.ascontiguousarray(a) for a in given]
     y = moments(_rows(x), vectors, x.dtype.type(momentum), x.dtype.type(eps))
     for a, copy in zip(given[2:], vectors[2:]):
         if a is not None and address(a) != address(copy):
             a[...] = copy
-    return tuple(y)
+    return y[:2], y[2], y[3], y[4]
 
 
-def batch_norm_forward(x, scale, shift, negative_slope):
-    """(N, C, ...), (C,), (C,) -> act(x scale[c] + shift[c]); negative_slope None is no activation, 0 is ReLU."""
+def batch_norm_forward(x, centre, scale, shift, negative_slope):
+    """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]); a slope of None is no activation, 0 is ReLU."""
     rows, xp = _rows(x), device.xp
     y, slope = xp.empty(rows.shape, rows.dtype), x.dtype.type(1 if negative_slope is None else negative_slope)
-    factors = [xp.ascontiguousarray(scale), xp.ascontiguousarray(shift)]
-    rowwise("batch_norm_forward", [rows, *factors, Out(y), slope], rows)
+    vectors = [xp.ascontiguousarray(v) for v in (centre, scale, shift)]
+    rowwise("batch_norm_forward", [rows, *vectors, Out(y), slope], rows)
     return _image(y, x)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .ops import abs, amax, cat, exp, expand, flatten, getitem, log, matmul, mean, permute  # isort: skip
 from .ops import reshape, sigmoid, softplus, sqrt, sum, tanh, transpose  # isort: skip
-from . import devices, rng, threads
+from . import devices, rng, summation, threads
 from .activation import leaky_relu, relu
 from .conv import channel_sum, conv2d, conv_transpose2d
 from .engine import Tensor, record
@@ -38,7 +38,8 @@ def linear(x, weight, bias=None):
 def log_softmax(x, dim=-1):
     """x - log(sum(exp(x))) along dim, shifted by the maximum so that nothing overflows."""
     shifted = raw(x) - x.data.max(dim, keepdims=True)
-    y = shifted - devices.xp.log(devices.xp.exp(shifted).sum(dim, keepdims=True))
+    axis = dim % max(1, shifted.ndim)
+    y = shifted - devices.xp.log(summation.total(devices.xp.exp(shifted), (axis,), keepdims=True))
     return record(y, (x, lambda g, y: g - exp(y) * sum(g, dim, keepdim=True)))
 
 

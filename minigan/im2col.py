@@ -12,7 +12,7 @@ multiplied first and the products are added shifted, so that the many channels a
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .threads import empty, matmul, parallel, scratch, split, thread_count
+from .threads import empty, is_long_sum, long_sum, matmul, parallel, scratch, split, thread_count
 
 _BAND = 1 << 19         # elements of the gathered matrix per band: 2 MB, one core's second-level cache
 _THIN = 16              # fewer channels than this are gathered pixel by pixel, not channel by channel
@@ -75,7 +75,11 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
             columns = _gather(x, bands[j], q, kernel_size, stride, padding)
             first = j == groups[i].start
             product = sums[i] if first else scratch("product", sums[i].shape, x.dtype)
-            np.matmul(columns.T, g[bands[j]].reshape(-1, k), out=product)
+            pixels = g[bands[j]].reshape(-1, k)
+            if is_long_sum(columns.T, pixels):
+                product[...] = long_sum(columns.T, pixels)
+            else:
+                np.matmul(columns.T, pixels, out=product)
             if not first:
                 sums[i] += product
 

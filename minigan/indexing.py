@@ -69,12 +69,14 @@ def getitem(x, index):
 def put(x, index, shape):
     """Zeros of ``shape`` with x added at ``index``: the adjoint of indexing."""
     chosen = index if type(index) is Selection else select(shape, index)
-    y = devices.xp.zeros(shape, x.array.dtype)
-    view = y[chosen.view]
+    dtype = x.array.dtype
     if chosen.repeats:
-        devices.xp.add.at(view, chosen.arrays, x.array)
+        sums = devices.xp.zeros(shape, np.float64 if dtype == np.float32 else dtype)  # see summation.py
+        devices.xp.add.at(sums[chosen.view], chosen.arrays, x.array.astype(sums.dtype, copy=False))
+        y = sums.astype(dtype, copy=False)
     else:
-        view[chosen.arrays or ...] = x.array
+        y = devices.xp.zeros(shape, dtype)
+        y[chosen.view][chosen.arrays or ...] = x.array
     return record(y, (x, lambda g: getitem(g, chosen)))
 
 

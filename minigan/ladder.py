@@ -190,14 +190,14 @@ def _sum_bands(parts, t):
 
 
 def moments(rows, vectors, *numbers):
-    """batch_norm_statistics of a (rows, C) matrix -> (4, C): mean, inv_std, scale, shift.
+    """batch_norm_statistics of a (rows, C) matrix -> (5, C): the mean's two parts, inv_std, scale, shift.
 
     vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
     """
     (m, c), (rung, t, v) = rows.shape, kind("batch_norm_statistics", [rows, *vectors], rows.shape[1])
     if not rows.size:
         raise ValueError(f"batch_norm_statistics: of {m} numbers in each of {c} channels, expected one at least")
-    y, sizes = device.xp.empty((4, c), rows.dtype), [np.int32(m), np.int32(c)]
+    y, sizes = device.xp.empty((5, c), rows.dtype), [np.int32(m), np.int32(c)]
     rest = [*vectors, Out(y), *numbers, *sizes]
     if rung == "naive":
         run("batch_norm_statistics", rung, (t,), (ceil(c, THREADS),), (THREADS,), [rows, *rest])
@@ -205,7 +205,7 @@ def moments(rows, vectors, *numbers):
     grid, block, band = _tiles(m, c, v, FEW)
     parts, bands = device.xp.empty((grid[0], 2, c), rows.dtype), [np.int32(band), np.int32(grid[0])]
     run("batch_norm_statistics", rung, (t, v), grid, block, [rows, Out(parts), *sizes, bands[0]])
-    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [parts, *rest, *bands])
+    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [rows, parts, *rest, *bands])
     return y
 
 

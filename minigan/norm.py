@@ -12,8 +12,8 @@ from . import devices
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .engine import Tensor, grad, record, recording
-from .ops import expand, mean, reshape, sqrt
-from .tensors import raw
+from .ops import centred, expand, mean, reshape, sqrt
+from .tensors import raw, zeros
 
 
 def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *, training=False, momentum=0.1,
@@ -42,8 +42,8 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
         y = _normalise(image, weight, bias, running_mean, running_var, momentum, eps, negative_slope)
     else:
         scale = 1 / sqrt(running_var + eps) if weight is None else weight / sqrt(running_var + eps)
-        shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        y = channel_affine(image, scale, shift, negative_slope)
+        shift = zeros(x.shape[1], dtype=x.dtype) if bias is None else bias
+        y = channel_affine(image, running_mean, scale, shift, negative_slope)
     return y if image is x else reshape(y, x.shape)
 
 
@@ -61,7 +61,8 @@ def _normalise(x, weight, bias, running_mean, running_var, momentum, eps, negati
             return _composite_vjp(g, x, weight, bias, eps, negative_slope)
         arrays = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std, w, negative_slope)
         return tuple(map(Tensor, arrays))
-    return record(kernels.batch_norm_forward(x.data, scale, shift, negative_slope), ((x, weight, bias), vjp))
+    value = kernels.batch_norm_forward(x.data, batch_mean[0], scale, shift, negative_slope)
+    return record(value, ((x, weight, bias), vjp))
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
@@ -79,17 +80,19 @@ def _composite_vjp(g, x, weight, bias, eps, negative_slope):
 
 
 def _standardise(x, axes, eps):
-    d = x - mean(x, axes, keepdim=True)
+    d = centred(x, axes)
     return d / sqrt(mean(d * d, axes, keepdim=True) + eps)
 
 
-def channel_affine(x, scale, shift, negative_slope=None):
-    """act(x * scale[c] + shift[c]): batch norm at evaluation."""
+def channel_affine(x, centre, scale, shift, negative_slope=None):
+    """act((x - centre[c]) * scale[c] + shift[c]): batch norm at evaluation."""
     def inner(g, y):
         return g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
-    return record(devices.kernels.batch_norm_forward(x.data, scale.data, shift.data, negative_slope),
+    vectors = (centre.data, scale.data, shift.data)
+    return record(devices.kernels.batch_norm_forward(x.data, *vectors, negative_slope),
                   (x, lambda g, y: inner(g, y) * per_channel(scale, g.ndim)),
-                  (scale, lambda g, y: channel_sum(inner(g, y) * x)),
+                  (centre, lambda g, y: -channel_sum(inner(g, y)) * scale),
+                  (scale, lambda g, y: channel_sum(inner(g, y) * (x - per_channel(centre, g.ndim)))),
                   (shift, lambda g, y: channel_sum(inner(g, y))))
 
 

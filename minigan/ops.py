@@ -12,7 +12,7 @@ import numbers
 
 import numpy as np
 
-from . import devices, tensors, threads
+from . import devices, summation, tensors, threads
 from .engine import Tensor, bind, record, recording
 from .indexing import getitem, put  # noqa: F401
 from .tensors import raw
@@ -184,17 +184,16 @@ def _kept(shape, axes):
 
 def sum(x, dim=None, *, keepdim=False):
     """Sum over dim: an int, a tuple, or None for all."""
-    a, axes = raw(x), _axes(dim, x.data.ndim)
-    kept = _kept(xs := a.shape, axes)
-    # NumPy adds whole rows one after the other, not in pairs: over many of them float32 would lose two digits.
-    tall = devices.xp is np and a.dtype == np.float32 and a.ndim - 1 not in axes and a.size > 1000 * math.prod(kept)
-    value = a.sum(axes, np.float64 if tall else np.int64 if a.dtype.kind in "iub" else None, keepdims=keepdim)
-    return record(value.astype(a.dtype) if tall else value, (x, lambda g: expand(reshape(g, kept), xs)))
+    a, axes = raw(x), _axes(dim, x.array.ndim)
+    xs = a.shape
+    kept = _kept(xs, axes)
+    value = summation.total(a, axes, keepdims=keepdim)
+    return record(value, (x, lambda g: expand(reshape(g, kept), xs)))
 
 
 def sum_to(x, shape):
     """Sum x over the axes along which ``shape`` was broadcast: the adjoint of broadcasting."""
-    if x.data.shape == shape:
+    if x.array.shape == shape:
         return x
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
@@ -203,17 +202,36 @@ def sum_to(x, shape):
 
 def mean(x, dim=None, *, keepdim=False):
     """Arithmetic mean over dim."""
-    if (n := _count(x, dim)) == 0:
+    return sum(x, dim, keepdim=keepdim) / _count_for_mean(x, dim)
+
+
+def _count_for_mean(x, dim):
+    n = _count(x, dim)
+    if n == 0:
         raise ValueError(f"the mean over an empty batch does not exist: shape {x.shape}, dim={dim}")
-    return sum(x, dim, keepdim=keepdim) / n
+    return n
 
 
 def var(x, dim=None, *, unbiased=True, keepdim=False):
     """Variance over dim; divided by n - 1, or by n with unbiased=False."""
     if (n := _count(x, dim)) <= unbiased:
         raise ValueError(f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}")
-    d = x - mean(x, dim, keepdim=True)
+    d = centred(x, dim)
     return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
+
+
+def centred(x, dim=None):
+    """x minus its mean over dim. A projection that is its own adjoint: the gradient's mean is taken out of it too.
+
+    The mean is rounded, and where it is large beside the spread of x, that rounding is too: so the mean of what is
+    left, which should be 0, is taken out as well.
+    """
+    x = floating(x)
+    a, axes = x.array, _axes(dim, x.ndim)
+    n = a.dtype.type(_count_for_mean(x, dim))
+    d = a - summation.total(a, axes, keepdims=True) / n
+    d -= summation.total(d, axes, keepdims=True) / n
+    return record(d, (x, lambda g: centred(g, axes)))
 
 
 def amax(x, dim=None, *, keepdim=False):

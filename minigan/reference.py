@@ -68,27 +68,29 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """mean, inv_std = 1 / sqrt(var + eps), scale, shift, where x scale + shift = weight (x - mean) inv_std + bias.
+    """mean, inv_std = 1 / sqrt(var + eps), scale, shift: (x - mean[0]) scale + shift is weight (x - mean) inv_std + bias.
 
-    var[c] = mean((x[n, c, ...] - mean[c])^2) over all axes but c, of m values. In place, running_mean and running_var
-    become (1 - momentum) times themselves plus momentum times mean, and momentum times var m / (m - 1).
+    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. var[c] = mean((x[n, c, ...] - mean[c])^2)
+    over all axes but c, of m values. In place, running_mean and running_var become (1 - momentum) times themselves plus
+    momentum times mean, and momentum times var m / (m - 1).
     """
     m, dtype = x[:, 0].size, x.dtype
     mean = np.array([np.mean(x[:, c].astype(np.float64)) for c in range(x.shape[1])])
     var = np.array([np.mean((x[:, c] - mean[c]) ** 2) for c in range(x.shape[1])])
     inv_std = 1 / np.sqrt(var + eps)
     scale = inv_std * (1 if weight is None else weight.astype(np.float64))
-    shift = (0 if bias is None else bias) - mean * scale
+    rest = mean - mean.astype(dtype)
+    shift = (0 if bias is None else bias) - rest * scale
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
         running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (m - 1)
-    return mean.astype(dtype), inv_std.astype(dtype), scale.astype(dtype), shift.astype(dtype)
+    return np.stack([mean, rest]).astype(dtype), inv_std.astype(dtype), scale.astype(dtype), shift.astype(dtype)
 
 
 @_in_float64
-def batch_norm_forward(x, scale, shift, negative_slope):
-    """y[n, c, ...] = act(x[n, c, ...] scale[c] + shift[c]); act is LeakyReLU, or nothing for a slope of None."""
-    y = np.stack([x[:, c] * scale[c] + shift[c] for c in range(x.shape[1])], axis=1)
+def batch_norm_forward(x, centre, scale, shift, negative_slope):
+    """y[n, c, ...] = act((x[n, c, ...] - centre[c]) scale[c] + shift[c]); act: LeakyReLU, or nothing for slope None."""
+    y = np.stack([(x[:, c] - centre[c]) * scale[c] + shift[c] for c in range(x.shape[1])], axis=1)
     return y if negative_slope is None else leaky_relu(y, negative_slope)
 
 
@@ -96,13 +98,13 @@ def batch_norm_forward(x, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n written out in full.
 
-    Over the m values of a channel, with d = x - mean: dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
+    Over the m values of a channel, with d = x - mean[0] - mean[1]: dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
     dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz, where dz is g behind the activation. g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
-    dx, dweight, dbias = np.zeros(x.shape), np.zeros(len(mean)), np.zeros(len(mean))
-    for c in range(len(mean)):
-        d, dzc = x[:, c].ravel() - mean[c], dz[:, c].ravel()
+    dx, dweight, dbias = np.zeros(x.shape), np.zeros(len(inv_std)), np.zeros(len(inv_std))
+    for c in range(len(inv_std)):
+        d, dzc = x[:, c].ravel() - mean[0, c] - mean[1, c], dz[:, c].ravel()
         m = len(d)
         jacobian = (np.eye(m) - 1 / m) * inv_std[c] - np.outer(d, d) * inv_std[c] ** 3 / m
         dx[:, c] = (jacobian.T @ dzc * (1 if weight is None else weight[c])).reshape(x[:, c].shape)

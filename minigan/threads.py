@@ -26,6 +26,7 @@ _LINE = 64                      # bytes in a cache line, and in an AVX-512 regis
 _BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
 _BLAS_THREADS_FROM_VECTOR = 9216    # the same in a product with a vector
 _THREADS_FROM = 1 << 21         # multiplications that take longer than waking another thread
+_TERMS = 1 << 8                 # of a product with a vector that are added up before float64 goes on
 _ROWS = 128                     # rows of a product that are worth dividing even if it has more columns
 
 _buffers = {}                   # size in bytes: buffers and where their first line starts, see `empty`
@@ -230,7 +231,32 @@ def product(x, y):
     """
     if not isinstance(x, np.ndarray) or x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype:
         return x @ y
+    if is_long_sum(x, y):
+        return long_sum(x, y)
     return np.matmul(x, y, out=empty((len(x), y.shape[1]), x.dtype))
+
+
+def is_long_sum(x, y):
+    """Whether x @ y is a product with a vector, and each of its numbers a sum of so many terms that rounding shows.
+
+    BLAS cuts a product of matrices into blocks, and adds up the terms of a block before it adds up the blocks. The terms
+    of a product with a vector it adds one after the other: a million times 0.1 comes out as 0.6 % too little.
+    """
+    return min(len(x), y.shape[1]) == 1 and x.shape[1] > 2 * _TERMS
+
+
+def long_sum(x, y):
+    """x @ y for matrices, one of them a vector: each number as the float64 sum of blocks of _TERMS terms."""
+    if len(x) > 1:
+        return long_sum(y.T, x.T).T
+    terms, columns = y.shape
+    blocks = terms // _TERMS
+    whole = blocks * _TERMS
+    left = x[:, :whole].reshape(blocks, 1, _TERMS)
+    right = y[:whole].reshape(blocks, _TERMS, columns)
+    sums = np.matmul(left, right).sum(axis=0, dtype=np.float64)
+    sums += x[:, whole:] @ y[whole:]
+    return sums.astype(x.dtype)
 
 
 def matmul(x, y):
@@ -238,6 +264,8 @@ def matmul(x, y):
 
     BLAS's own would spin for a tenth of a second afterwards, and slow down all that our threads do next.
     """
+    if is_long_sum(x, y):
+        return long_sum(x, y)
     (m, k), n = x.shape, y.shape[1]
     z, work = empty((m, n), x.dtype), m * k * n
 

@@ -36,6 +36,12 @@ def reduced(values="normal", least=1):
     return inputs
 
 
+def centred(case):
+    """A tensor of at least two numbers along each axis, and the axes over which its mean is taken out."""
+    shape = case.shape(1, 3, least=2)
+    return [case.normal(*shape)], case.of({}, {"dim": 0}, {"dim": tuple(range(len(shape)))})
+
+
 def indexed(case):
     """x (3 axes) and an index: ints, slices, new axes, an ellipsis, arrays (with repeats), a mask."""
     x = case.normal(*case.shape(3, 3, least=2))
@@ -114,6 +120,17 @@ def batch_norm(negative_slope=None, training=True):
         per_channel = (-1,) + (1,) * (x.ndim - 2)
         normal = (x - mean.reshape(per_channel)) / np.sqrt(var + eps).reshape(per_channel)
         return [x, weight, case.normal(c) if negative_slope is None else kink_free_bias(normal, weight)], options
+    return inputs
+
+
+def affine(negative_slope):
+    """x (N, C, ...), and centre, scale and shift per channel, with no output at the kink of the activation."""
+    def inputs(case):
+        x = case.normal(*case.shape(2, 4, least=2, most=3))
+        c, per_channel = x.shape[1], (-1,) + (1,) * (x.ndim - 2)
+        centre, scale = case.normal(c), case.rng.choice([-1, 1], c) * case.positive(c)
+        shift = kink_free_bias(x - centre.reshape(per_channel), scale)
+        return [x, centre, scale, shift], dict(negative_slope=negative_slope)
     return inputs
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import inputs as draw
 import minigan as mg
-from minigan import activation, conv
+from minigan import activation, conv, norm, ops
 from minigan import functional as F
 from strategies import convolution, transposed_convolution
 
@@ -45,6 +45,12 @@ class Minigan:
             if hasattr(module, name):
                 return getattr(module, name)
         return getattr(activation, name)
+
+    def centred(self, x, dim=None):
+        return ops.centred(x, dim)
+
+    def channel_affine(self, x, centre, scale, shift, negative_slope):
+        return norm.channel_affine(x, centre, scale, shift, negative_slope)
 
     def constant(self, array):
         return array
@@ -103,6 +109,7 @@ def operations():
     yield "mean", draw.reduced(), lambda F, x, **o: x.mean(**o), 1, 2
     yield "var", draw.reduced(least=2), lambda F, x, **o: x.var(**o), 0, 3
     yield "biased var", draw.reduced(), lambda F, x, **o: x.var(unbiased=False, **o), 0, 2
+    yield "centred", draw.centred, lambda F, x, **o: F.centred(x, **o), 1, 2
     yield "amax", distinct, lambda F, x, **o: x.amax(**o), 1, 2
     yield "reshape", shaped(draw.reshaped), lambda F, x, shape: x.reshape(shape), 1, 2
     yield "flatten", shaped(draw.merged), lambda F, x, **o: x.flatten(**o), 1, 2
@@ -127,6 +134,7 @@ def operations():
     yield "batch_norm in evaluation", draw.batch_norm(training=False), batch_norm, 0, 2
     yield "batch_norm in evaluation, ReLU", draw.batch_norm(0.0, training=False), batch_norm, 0, 2
     yield "batch_norm in evaluation, LeakyReLU", draw.batch_norm(0.2, training=False), batch_norm, 0, 2
+    yield ("channel_affine", draw.affine(0.2), lambda F, *xs, **o: F.channel_affine(*xs, **o), 0, 2)
     yield "instance_norm", draw.instance_norm, instance_norm, 0, 2
     yield ("layer_norm", draw.layer_norm,
            lambda F, x, *xs, normalized_shape: F.layer_norm(x, normalized_shape, *xs), 0, 2)

@@ -21,7 +21,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 FLOORS = [
     {"messages", "web"},
     {"files", "foreign"}
-    | {"threads", "im2col", "winograd", "cpu", "reference", "native", "host", "launch", "ladder", "cuda"},
+    | {"threads", "summation", "im2col", "winograd", "cpu", "reference", "native", "host", "launch", "ladder", "cuda"},
     {"devices"},
     {"engine"},
     {"tensors", "rng", "indexing", "ops", "logic", "in_place", "data_model"},

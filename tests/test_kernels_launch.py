@@ -104,15 +104,15 @@ def test_it_is_refused_in_one_sentence_before_the_launch(slip, kind, words, monk
         assert word in message, f"{word!r} is missing in: {message}"
 
 
-LONG, LONG_ROWS, ROW = normal(101), normal(101, 1), normal(1)
+LONG, LONG_ROWS, ROW, MEAN = normal(101), normal(101, 1), normal(1), normal(2, 1)
 
 
 @pytest.mark.parametrize("operation, arguments", [
     ("leaky_relu", (LONG, 0.2)), ("leaky_relu_grad", (LONG, LONG, 0.2)), ("bce_with_logits", (LONG, 1.0, "mean")),
     ("bce_with_logits", (LONG, 1.0, "none")), ("bce_with_logits_grad", (LONG, 1.0, ROW, "mean")),
-    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)), ("batch_norm_forward", (LONG_ROWS, ROW, ROW, None)),
+    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)), ("batch_norm_forward", (LONG_ROWS, ROW, ROW, ROW, None)),
     ("batch_norm_statistics", (LONG_ROWS, *[None] * 4, 0.1, 1e-5)),
-    ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, ROW, ROW, None, None)),
+    ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, MEAN, ROW, None, None)),
     ("adam", (*[[ROW, LONG]] * 4, 1, 0.1, (0.5, 0.9), 1e-8, 0.0))], ids=str)
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_an_array_that_an_int_cannot_count(operation, arguments, rung, monkeypatch):
@@ -160,8 +160,8 @@ def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
     monkeypatch.setattr(ladder, "launch", lambda name, grid, *_, **__: grids.append(grid))
     for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
         grids.clear()
-        x, row = np.empty((rows, c), np.float32), np.empty(c, np.float32)
-        getattr(cuda, operation)(*{"channel_sum": (x,), "batch_norm_grad": (x, x, x, row, row, row, 0.2),
+        x, row, mean = (np.empty(shape, np.float32) for shape in ((rows, c), c, (2, c)))
+        getattr(cuda, operation)(*{"channel_sum": (x,), "batch_norm_grad": (x, x, x, mean, row, row, 0.2),
                                    "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5)}[operation])
         assert 264 <= np.prod(grids[0]) <= 1056 and grids[1][0] == 1
 
@@ -240,7 +240,7 @@ def test_results_lie_in_memory_as_the_next_layer_reads_them():
     x, w = normal(2, 3, 6, 5), normal(4, 3, 3, 3)
     y = cuda.conv2d(x, w, (1, 1), (1, 1))
     for image in (y, cuda.conv_transpose2d(y, w, (1, 1), (1, 1), (0, 0)), cuda.add_bias(x, normal(3)),
-                  cuda.batch_norm_forward(x, normal(3), normal(3), 0.2)):
+                  cuda.batch_norm_forward(x, normal(3), normal(3), normal(3), 0.2)):
         assert image.transpose(2, 3, 0, 1).flags.c_contiguous
     assert cuda.leaky_relu(y, 0.2).strides == cuda.leaky_relu_grad(y, y, 0.2).strides == y.strides
     assert cuda.conv2d_weight_grad(x, y, (3, 3), (1, 1), (1, 1)).transpose(0, 2, 3, 1).flags.c_contiguous

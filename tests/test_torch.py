@@ -38,6 +38,13 @@ class Torch:
         y = torch.nn.functional.batch_norm(*arguments, **options)
         return y if negative_slope is None else torch.nn.functional.leaky_relu(y, negative_slope)
 
+    def centred(self, x, dim=None):
+        return x - x.mean(list(range(x.ndim)) if dim is None else dim, keepdim=True)
+
+    def channel_affine(self, x, *vectors, negative_slope):
+        centre, scale, shift = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in vectors)
+        return torch.nn.functional.leaky_relu((x - centre) * scale + shift, negative_slope)
+
     def leaky_relu_grad(self, g, y, negative_slope):
         return torch.where(y > 0, g, negative_slope * g)
 

@@ -172,12 +172,12 @@ def memory_requests(rungs=ladder.ALL):
     rng = np.random.default_rng(0)
     x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
     g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
-    params = [[rng.random(4096, np.float32)] for _ in range(4)]
+    params, mean = [[rng.random(4096, np.float32)] for _ in range(4)], rng.random((2, 64), np.float32)
     small = {"conv2d": (x, weight, (2, 2), (1, 1)), "conv_transpose2d": (g, weight, (2, 2), (1, 1), (0, 0)),
              "conv2d_weight_grad": (x, g, (4, 4), (2, 2), (1, 1)),
              "leaky_relu": (x, 0.2), "leaky_relu_grad": (x, x, 0.2),
              "add_bias": (x, row), "channel_sum": (x,), "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5),
-             "batch_norm_forward": (x, row, row, 0.2), "batch_norm_grad": (x, x, x, row, row, row, 0.2),
+             "batch_norm_forward": (x, row, row, row, 0.2), "batch_norm_grad": (x, x, x, mean, row, row, 0.2),
              "bce_with_logits": (x, 1.0, "mean"), "bce_with_logits_grad": (x, 1.0, one, "mean"),
              "adam": (*params, 2, 2e-4, (0.5, 0.999), 1e-8, 0.0)}
     for operation, arguments in small.items():
