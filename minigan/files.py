@@ -1,8 +1,9 @@
 """Files that are whole or not there, downloads among them.
 
-The one idea: bytes go to a temporary file in the target's own folder, and take the target's name only when all of them
-have arrived and been checked, by a rename, which file systems do in one step. Whoever reads the target sees the old
-file or the new one, whether the writer was killed, the disk filled up, or another process wrote the same file.
+The one idea: bytes go to a temporary file in the target's own folder, and take the target's name
+only when all of them have arrived and been checked, by a rename, which file systems do in one step.
+Whoever reads the target sees the old file or the new one, whether the writer was killed, the disk
+filled up, or another process wrote the same file.
 """
 
 import contextlib
@@ -23,10 +24,11 @@ if os.name == "posix":
     import fcntl
 
 CHUNK = 1 << 16  # bytes
-NAME_KEPT = 40  # characters of a file's name in that of its temporary file, which may have 255 bytes in all
-KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-         stat.S_IFSOCK: "a socket"}
-NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # how a file system says that it cannot do this
+NAME_KEPT = 40  # characters of a name in that of the temporary file, which may have 255 bytes
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device",
+         stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+# How a file system says that it cannot do this.
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 def cache_folder():
@@ -37,8 +39,8 @@ def cache_folder():
 def regular_file(path):
     """The path of a file whose reading ends -> Path; links are followed.
 
-    Raises FileNotFoundError where there is none, ValueError for a folder, a fifo, a device or a socket: reading these
-    fails, waits for ever, or never ends.
+    Raises FileNotFoundError where there is none, ValueError for a folder, a fifo, a device or a
+    socket: reading these fails, waits for ever, or never ends.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
@@ -49,22 +51,24 @@ def regular_file(path):
 
 @contextlib.contextmanager
 def reading(what):
-    """One ValueError, "{what}: why", for the dozen kinds that hostile bytes make zipfile, json, Pillow, NumPy raise."""
+    """One ValueError, "{what}: why", for the dozen kinds that hostile bytes make zipfile, json,
+    Pillow, NumPy raise."""
     try:
         yield
     except Exception as error:
         raise ValueError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
-# ---- writing ---------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
 def whole_file(path, *, fsync=False):
-    """A binary file to write that becomes `path` when the block ends well, and vanishes when it raises.
+    """A binary file to write that becomes `path` when the block ends well, and vanishes when it
+    raises.
 
-    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes. What the system refuses
-    is an OSError that names `path`, and the old file, if any, is as it was; only where the folder cannot be
-    synchronised, after the rename, it is the new one already.
+    fsync: wait for the disk, so that a power cut cannot keep the new name and lose the bytes. What
+    the system refuses is an OSError that names `path`, and the old file, if any, is as it was; only
+    where the folder cannot be synchronised, after the rename, it is the new one already.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,8 @@ def _naming(path):
 
 
 def _new_part(path):
-    """A new temporary file beside `path`, locked while it is open: `clear_parts` leaves a locked one alone."""
+    """A new temporary file beside `path`, locked while it is open: `clear_parts` leaves a locked
+    one alone."""
     while True:
         file = open(path.parent / f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex}.part", "xb")
         _try_lock(file)
@@ -105,7 +110,8 @@ def _new_part(path):
 
 
 def _try_lock(file):
-    """Lock an open file without waiting -> whether it is locked now; some file systems, and Windows, have no locks."""
+    """Lock an open file without waiting -> whether it is locked now; some file systems, and
+    Windows, have no locks."""
     if os.name != "posix":
         return False
     try:
@@ -116,7 +122,8 @@ def _try_lock(file):
 
 
 def _open_folder(folder, at_end):
-    """A descriptor of the folder, to be synchronised; closed by the ExitStack. None where folders are not opened."""
+    """A descriptor of the folder, to be synchronised; closed by the ExitStack. None where folders
+    are not opened."""
     if os.name != "posix":
         return None
     descriptor = os.open(folder, os.O_RDONLY)
@@ -134,25 +141,35 @@ def _sync_folder(descriptor):
 
 
 def clear_parts(path):
-    """Delete the temporary files of `path` that killed processes left, and none that a living one writes."""
+    """Delete the temporary files of `path` that killed processes left, and none that a living one
+    writes."""
     path = Path(path)
     name = path.name[:NAME_KEPT]
     for part in path.parent.glob(f".{glob.escape(name)}.*.part"):
         if re.fullmatch(r"[0-9a-f]{32}", part.name[len(name) + 2:-len(".part")]) and part.is_file():
-            with contextlib.suppress(OSError), open(part, "rb") as file:  # not ours to read or to delete: it stays
-                if os.name != "posix" or _try_lock(file):  # Windows itself refuses to delete an open file
-                    part.unlink()
+            with contextlib.suppress(OSError):  # one that is not ours to read or to delete stays
+                _unlink_unless_written(part)
 
 
-# ---- downloading -----------------------------------------------------------------------------------------------------
+def _unlink_unless_written(part):
+    if os.name != "posix":  # Windows itself refuses to delete an open file
+        part.unlink()
+        return
+    with open(part, "rb") as file:
+        if _try_lock(file):
+            part.unlink()
+
+
+# ---- downloading ---------------------------------------------------------------------------------
 
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
-    """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its Path.
+    """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its
+    Path.
 
-    sha256: hex digest of the file or, with contents=True, of what the gzip file holds; a file that is there and has it
-    is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s; web.py has the other bounds.
-    Raises OSError, which names every mirror with its reason, when none gives the right bytes, or when the file cannot
-    be written.
+    sha256: hex digest of the file or, with contents=True, of what the gzip file holds; a file that
+    is there and has it is used. timeout: seconds that a mirror may be silent, or lag behind 1 kB/s;
+    web.py has the other bounds. Raises OSError, which names every mirror with its reason, when none
+    gives the right bytes, or when the file cannot be written.
     """
     target, reasons = Path(folder) / filename, []
     clear_parts(target)
@@ -172,8 +189,8 @@ def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
             return target
         except web.ServerError as error:
             reasons.append(f"{url}: {error}")
-    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a folder and name that "
-                  "folder with --data-dir (data_dir= in Python)")
+    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a "
+                  "folder and name that folder with --data-dir (data_dir= in Python)")
 
 
 def _mismatch(path, sha256, contents):

@@ -1,28 +1,32 @@
-"""Animated GIFs, written picture by picture, so that a training of any length needs the memory of one picture.
+"""Animated GIFs, written picture by picture, so that a training of any length needs the memory of
+one picture.
 
-The one idea: a GIF file is a header, then one block after another, and each picture is a block of its own with its own
-colours. Pillow keeps all pictures of an animation until it has the last; here it makes a GIF of each picture alone,
-whose blocks are copied into the animation. (W3C, "Graphics Interchange Format, Version 89a")
+The one idea: a GIF file is a header, then one block after another, and each picture is a block of
+its own with its own colours. Pillow keeps all pictures of an animation until it has the last; here
+it makes a GIF of each picture alone, whose blocks are copied into the animation. (W3C, "Graphics
+Interchange Format, Version 89a")
 """
 
 import io
 import struct
 
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2c, 0x3b  # the first byte of a block
-HAS_COLOURS = 0x80  # in a byte of flags: a table of 2^(n + 1) colours follows, n in the last three bits
+HAS_COLOURS = 0x80  # in a byte of flags: a table of 2^(n + 1) colours follows, n in the last bits
 SIZE_OF_COLOURS = 0x07
 FOREVER = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"  # an extension: repeat without end
 
 
 def write(file, pictures, milliseconds):
-    """Write the pictures, PIL images of mode L or P and of one size, as an animation that repeats for ever.
+    """Write the pictures, PIL images of mode L or P and of one size, as an animation that repeats
+    for ever.
 
-    file: to write bytes to. pictures: at least one; each is read when it is needed and not kept. milliseconds: how long
-    each is shown, a multiple of 10.
+    file: to write bytes to. pictures: at least one; each is read when it is needed and not kept.
+    milliseconds: how long each is shown, a multiple of 10.
     """
     pictures = iter(pictures)
     first = next(pictures)
-    file.write(b"GIF89a" + struct.pack("<HHBBB", *first.size, 0, 0, 0))  # no colours for all pictures, no background
+    # No table of colours for all pictures, no background.
+    file.write(b"GIF89a" + struct.pack("<HHBBB", *first.size, 0, 0, 0))
     file.write(FOREVER)
     _write_picture(file, first, milliseconds)
     for picture in pictures:
@@ -38,11 +42,13 @@ def _write_picture(file, picture, milliseconds):
 
 
 def _single(picture):
-    """What Pillow makes of one picture -> (flags of the image, its table of colours, its compressed pixels)."""
+    """What Pillow makes of one picture -> (flags of the image, its table of colours, its compressed
+    pixels)."""
     buffer = io.BytesIO()
     picture.save(buffer, "GIF")
     content = buffer.getvalue()
-    colour_flags = content[10] & (HAS_COLOURS | SIZE_OF_COLOURS)  # behind the signature and the size
+    # The flags stand behind the signature and the size.
+    colour_flags = content[10] & (HAS_COLOURS | SIZE_OF_COLOURS)
     colours = _colours(content, 13, colour_flags)
     position = 13 + len(colours)
     while content[position] == EXTENSION:
@@ -56,7 +62,8 @@ def _single(picture):
 
 
 def _colours(content, position, flags):
-    """The table of colours at a position, 3 bytes each; empty if the flags say that there is none."""
+    """The table of colours at a position, 3 bytes each; empty if the flags say that there is
+    none."""
     if not flags & HAS_COLOURS:
         return b""
     count = 2 << (flags & SIZE_OF_COLOURS)
@@ -64,7 +71,8 @@ def _colours(content, position, flags):
 
 
 def _end_of_parts(content, position):
-    """The position behind parts that each begin with their number of bytes; a part of 0 bytes is the last."""
+    """The position behind parts that each begin with their number of bytes; a part of 0 bytes is
+    the last."""
     while content[position]:
         position += 1 + content[position]
     return position + 1

@@ -1,8 +1,10 @@
-"""Signals that ask a training to end: Ctrl-C, the end of a terminal, or what a service manager sends.
+"""Signals that ask a training to end: Ctrl-C, the end of a terminal, or what a service manager
+sends.
 
-The one idea: a handler only notes the signal. It may run at any moment, in the midst of a print or of the writing of a
-file, so it prints nothing and saves nothing; the training looks at the note between two steps, and a thread of its own,
-which is woken by a queue that is made for this, says that the signal has come.
+The one idea: a handler only notes the signal. It may run at any moment, in the midst of a print or
+of the writing of a file, so it prints nothing and saves nothing; the training looks at the note
+between two steps, and a thread of its own, which is woken by a queue that is made for this, says
+that the signal has come.
 """
 
 import contextlib
@@ -14,14 +16,16 @@ import time
 from . import messages
 
 ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-AT_ONCE = 0.2  # seconds: signals that come together are one request, as when `timeout` asks a process and its group
+# Signals that come within so many seconds are one request: `timeout` asks a process and its group.
+AT_ONCE = 0.2
 
 
 class Interrupts:
-    """``with Interrupts() as interrupts:`` notes the first signal of ENDS in `interrupts.signal`, else None.
+    """``with Interrupts() as interrupts:`` notes the first signal of ENDS in `interrupts.signal`,
+    else None.
 
-    Another one, a moment later, ends the process at once, as it would have without this. A SIGHUP that is ignored, as
-    under nohup, stays so.
+    Another one, a moment later, ends the process at once, as it would have without this. A SIGHUP
+    that is ignored, as under nohup, stays so.
     """
 
     def __init__(self):
@@ -36,7 +40,8 @@ class Interrupts:
             if not ignored or number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
         self._announcer = threading.Thread(target=self._announce, name="interrupts", daemon=True)
-        with contextlib.suppress(RuntimeError):  # no thread can be started: nothing is said before the step is over
+        # Where no thread can be started, nothing is said before the step is over.
+        with contextlib.suppress(RuntimeError):
             self._announcer.start()
         return self
 
@@ -45,7 +50,7 @@ class Interrupts:
             signal.signal(number, handler)
         self._noted.put(None)
         if self._announcer.is_alive():
-            self._announcer.join(1.0)  # seconds, or a stderr that takes nothing would keep the process
+            self._announcer.join(1.0)  # seconds: a stderr that takes nothing must not keep us
 
     def _note(self, number, frame):
         now = time.monotonic()

@@ -1,10 +1,12 @@
-"""What a program says: in one line, whatever the text holds, and whether or not anybody can read it.
+"""What a program says: in one line, whatever the text holds, and whether or not anybody can read
+it.
 
-The one idea: a message is a courtesy, the work is what counts. Text from outside (a file name, an argument, what a
-server answers) may hold line breaks or letters that the terminal lacks: these are shown as escape sequences. A stream
-may be closed, on a full disk, or a pipe whose reader has gone: then what is said is dropped, and the work goes on.
-Nothing here writes to a descriptor by its number, because the number 2 of a process that was started without stderr
-belongs to the next file that it opens.
+The one idea: a message is a courtesy, the work is what counts. Text from outside (a file name, an
+argument, what a server answers) may hold line breaks or letters that the terminal lacks: these are
+shown as escape sequences. A stream may be closed, on a full disk, or a pipe whose reader has gone:
+then what is said is dropped, and the work goes on. Nothing here writes to a descriptor by its
+number, because the number 2 of a process that was started without stderr belongs to the next file
+that it opens.
 """
 
 import contextlib
@@ -16,7 +18,8 @@ import sys
 
 
 def printable(text):
-    """The text in one line: control characters, line breaks and lone surrogates become escape sequences as in repr."""
+    """The text in one line: control characters, line breaks and lone surrogates become escape
+    sequences as in repr."""
     return "".join(_escaped(character) for character in str(text))
 
 
@@ -27,7 +30,8 @@ def _escaped(character):
 
 
 def reason(error):
-    """What an exception says, in one line: of the system's answers "No space left on device (runs/log.csv)"."""
+    """What an exception says, in one line: of the system's answers "No space left on device
+    (runs/log.csv)"."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return printable(f"{error.strerror} ({os.fsdecode(error.filename)})")
     if isinstance(error, OSError) and error.strerror:
@@ -46,7 +50,8 @@ def say(text):
 
 
 def warn(text, end="\n"):
-    """Say a line on stderr, its control characters escaped; where it cannot be written, it is dropped."""
+    """Say a line on stderr, its control characters escaped; where it cannot be written, it is
+    dropped."""
     _write(printable(text), sys.stderr, end)
 
 
@@ -60,7 +65,8 @@ def _write(text, stream, end="\n"):
 
 
 class Unbreakable(io.RawIOBase):
-    """A raw stream that writes to another, and notes the first error instead of raising it: `failed`, or None."""
+    """A raw stream that writes to another, and notes the first error instead of raising it:
+    `failed`, or None."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -105,11 +111,13 @@ class Nowhere(io.RawIOBase):
 
 @contextlib.contextmanager
 def steady_streams():
-    """``with steady_streams() as lost:`` stdout and stderr take every text, and no print inside the block can raise.
+    """``with steady_streams() as lost:`` stdout and stderr take every text, and no print inside the
+    block can raise.
 
-    Letters that a stream's encoding lacks are shown as escape sequences. Descriptors 0 to 2 that were closed when the
-    process began are opened on the null device, so that no other file gets their numbers. lost() -> the OSError that
-    kept something from stdout, or None; a reader that has read enough, as head has, is no error.
+    Letters that a stream's encoding lacks are shown as escape sequences. Descriptors 0 to 2 that
+    were closed when the process began are opened on the null device, so that no other file gets
+    their numbers. lost() -> the OSError that kept something from stdout, or None; a reader that has
+    read enough, as head has, is no error.
     """
     _fill_descriptors()
     before = sys.stdout, sys.stderr
@@ -131,17 +139,23 @@ def steady_streams():
 
 
 def _steady(stream):
-    """(a text stream that writes where `stream` does, or nowhere for None, and never raises; its Unbreakable)."""
+    """(a text stream that writes where `stream` does, or nowhere for None, and never raises; its
+    Unbreakable)."""
     if stream is None or stream.closed:
         null = Unbreakable(Nowhere())
-        return io.TextIOWrapper(io.BufferedWriter(null), encoding="utf-8", errors="backslashreplace"), null
+        return _text(null, "utf-8", line_buffering=False), null
     if not hasattr(stream, "buffer"):  # io.StringIO, or a notebook's: it takes every text as it is
         return stream, None
     with contextlib.suppress(OSError):
         stream.flush()
-    raw = Unbreakable(getattr(stream.buffer, "raw", stream.buffer))  # with python -u there is no buffer between
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=stream.encoding, errors="backslashreplace",
-                            line_buffering=stream.line_buffering), raw
+    below = getattr(stream.buffer, "raw", stream.buffer)  # python -u has no buffer between
+    raw = Unbreakable(below)
+    return _text(raw, stream.encoding, stream.line_buffering), raw
+
+
+def _text(raw, encoding, line_buffering):
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace",
+                            line_buffering=line_buffering)
 
 
 def _fill_descriptors():
@@ -150,5 +164,6 @@ def _fill_descriptors():
         try:
             os.fstat(number)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free, which is this one
+            # It gets the lowest number that is free, which is this one.
+            opened = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(opened, True)

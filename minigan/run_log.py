@@ -1,7 +1,8 @@
 """log.csv of a run: a row of losses every so many steps, and losses.png, its plot.
 
-The one idea: a row is a line of numbers with an end of line, as many as the header has names. Whatever else stands in
-the file (a row that a kill tore, bytes of a damaged disk) is no row, and is passed over.
+The one idea: a row is a line of numbers with an end of line, as many as the header has names.
+Whatever else stands in the file (a row that a kill tore, bytes of a damaged disk) is no row, and is
+passed over.
 """
 
 import re
@@ -18,8 +19,8 @@ HEADER = re.compile(r"step(?:,\w+)+\n")
 def read(path):
     """The log at `path` -> (header, rows, how many whole lines are no rows).
 
-    header: the line of names, without its end, or None if there is none. rows: [(step, line with its end)]. Raises
-    ValueError if the file is no regular one, OSError if it cannot be read.
+    header: the line of names, without its end, or None if there is none. rows: [(step, line with
+    its end)]. Raises ValueError if the file is no regular one, OSError if it cannot be read.
     """
     try:
         content = regular_file(path).read_bytes()
@@ -27,7 +28,8 @@ def read(path):
         return None, [], 0
     text = content.replace(b"\r\n", b"\n").decode("utf-8", "replace")
     lines = text.split("\n")
-    lines = [line + "\n" for line in lines[:-1]]  # what stands behind the last end of line is a torn row
+    # What stands behind the last end of line is a torn row.
+    lines = [line + "\n" for line in lines[:-1]]
     if not lines or not HEADER.fullmatch(lines[0]):
         return None, [], len(lines)
     header = lines[0]
@@ -51,7 +53,8 @@ def append(path, text):
 def draw(path, picture, title):
     """Plot the losses in the log at `path` against the step, as the PNG `picture`.
 
-    Raises ValueError if the log has no row; OSError or ImportError where Matplotlib or the system refuse.
+    Raises ValueError if the log has no row; OSError or ImportError where Matplotlib or the system
+    refuse.
     """
     header, rows, _ = read(path)
     if not rows:
@@ -59,7 +62,8 @@ def draw(path, picture, title):
     from matplotlib.figure import Figure  # a second to import, so not before it is needed
 
     names = header.split(",")
-    table = np.array([[float(number) for number in line.split(",")] for _, line in rows])  # (rows, columns)
+    numbers = [[float(number) for number in line.split(",")] for _, line in rows]
+    table = np.array(numbers)  # (rows, columns)
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for column, name in enumerate(names[1:-1], start=1):  # the last is no loss but the speed

@@ -1,8 +1,9 @@
 """Fetching a file over HTTP from a server that may be slow, wrong or hostile.
 
-The one idea: whatever a server does, what it can take from this process is bounded: memory by one chunk, disk by
-LARGEST, time by `seconds_allowed`. Of a redirect only the address is read, never the body. And an address inside this
-machine or its network is refused, wherever a name or a redirect led to it: there, a request may set things going.
+The one idea: whatever a server does, what it can take from this process is bounded: memory by one
+chunk, disk by LARGEST, time by `seconds_allowed`. Of a redirect only the address is read, never the
+body. And an address inside this machine or its network is refused, wherever a name or a redirect
+led to it: there, a request may set things going.
 """
 
 import contextlib
@@ -31,7 +32,8 @@ class ServerError(Exception):
 
 @dataclasses.dataclass
 class Transfer:
-    """How far a download has come; the thread that reads writes it, and the one that waits looks at it."""
+    """How far a download has come; the thread that reads writes it, and the one that waits looks at
+    it."""
 
     size: int = -1  # bytes that the server announced, -1: it did not say
     received: int = 0  # bytes
@@ -41,31 +43,34 @@ class Transfer:
 
 
 def seconds_allowed(size):
-    """How long a download of so many bytes may take in all: an hour, and one more for each 100 MB."""
+    """How long a download of so many bytes may take in all: an hour, and one more for each 100
+    MB."""
     return 3600 * (1 + max(size, 0) / 100e6)
 
 
 def is_public(address):
-    """Whether an IP address, a string, belongs to the public internet, not to a machine or network of one's own."""
+    """Whether an IP address, a string, belongs to the public internet, not to a machine or network
+    of one's own."""
     ip = ipaddress.ip_address(address.partition("%")[0])  # fe80::1%eth0: without the interface
     if ip.version == 6:
-        if int(ip) >> 32 == 0x64ff9b << 64:  # 64:ff9b::/96, where translators put the IPv4 address last
+        if int(ip) >> 32 == 0x64ff9b << 64:  # 64:ff9b::/96: behind it stands an IPv4 address
             ip = ipaddress.IPv4Address(int(ip) & 0xffffffff)
         else:
             ip = ip.ipv4_mapped or ip.sixtofour or ip
     return ip.is_global
 
 
-# ---- fetching --------------------------------------------------------------------------------------------------------
+# ---- fetching ------------------------------------------------------------------------------------
 
 def fetch(url, file, timeout):
     """Write what `url` serves into the binary file.
 
-    timeout: seconds that the server may be silent, or lag behind SLOWEST. Raises ServerError if it ends early, falls
-    silent, trickles or does not end; OSError if the file cannot be written.
+    timeout: seconds that the server may be silent, or lag behind SLOWEST. Raises ServerError if it
+    ends early, falls silent, trickles or does not end; OSError if the file cannot be written.
     """
     transfer, began = Transfer(), time.monotonic()
-    # A thread of its own reads, because whoever waits for a server's next line waits as long as that server likes.
+    # A thread of its own reads, because whoever waits for a server's next line waits as long as
+    # that server likes.
     reader = threading.Thread(target=_read, args=(url, file, timeout, transfer), daemon=True)
     try:
         reader.start()
@@ -96,8 +101,8 @@ def _read(url, file, timeout, transfer):
 def _copy(url, file, timeout, transfer):
     with _server_errors():
         check_url(url)
-        response = _opener(transfer).open(urllib.request.Request(url, headers={"User-Agent": "minigan"}),
-                                          timeout=timeout)
+        request = urllib.request.Request(url, headers={"User-Agent": "minigan"})
+        response = _opener(transfer).open(request, timeout=timeout)
     with response:
         transfer.size = _announced_size(response)
         while transfer.received != transfer.size and not transfer.given_up:
@@ -108,7 +113,8 @@ def _copy(url, file, timeout, transfer):
             file.write(chunk)
             transfer.received += len(chunk)
             if transfer.received > LARGEST:
-                raise ServerError(f"went on after {transfer.received} bytes, expected at most {LARGEST}")
+                received = transfer.received
+                raise ServerError(f"went on after {received} bytes, expected at most {LARGEST}")
             _show(url, transfer)
     if transfer.received < transfer.size:
         raise ServerError(f"ended after {transfer.received} of {transfer.size} bytes")
@@ -128,7 +134,8 @@ def _announced_size(response):
 
 @contextlib.contextmanager
 def _server_errors():
-    """What the network and hostile answers make of urllib becomes a ServerError with a short reason in one line."""
+    """What the network and hostile answers make of urllib becomes a ServerError with a short reason
+    in one line."""
     try:
         yield
     except (OSError, HTTPException, ValueError) as error:
@@ -153,10 +160,11 @@ def _hang_up(transfer):
             opened.shutdown(socket.SHUT_RDWR)
 
 
-# ---- public addresses only -------------------------------------------------------------------------------------------
+# ---- public addresses only -----------------------------------------------------------------------
 
 def check_url(url):
-    """Raise ValueError for what is not http(s), or names an address that is not public by its number."""
+    """Raise ValueError for what is not http(s), or names an address that is not public by its
+    number."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url} is refused, expected an http or https address")
@@ -184,7 +192,8 @@ class _Proxies(urllib.request.ProxyHandler):
 
 
 def _connection(base, request, transfer):
-    """A class of connections that hang up on an address that is not public, unless that is the user's own proxy."""
+    """A class of connections that hang up on an address that is not public, unless that is the
+    user's own proxy."""
     by_proxy = getattr(request, "has_gone_to_proxy", False)
 
     class Connection(base):
@@ -194,7 +203,8 @@ def _connection(base, request, transfer):
             address = self.sock.getpeername()[0]
             if not by_proxy and not is_public(address):
                 self.close()
-                raise OSError(f"{self.host} is at {address}, which is refused, because it is no public address")
+                raise OSError(f"{self.host} is at {address}, which is refused, because it is no "
+                              "public address")
 
     return Connection
 

@@ -149,6 +149,19 @@ except mg.devices.DeviceError as error:
     assert said[0] == "(2,)" and said[1].startswith("unknown device 'tpu'") and len(said) == 2
 
 
+def test_a_wrong_rung_is_refused_by_the_devices_that_have_rungs():
+    script = """
+import minigan as mg
+mg.set_device("cpu")
+try:
+    mg.set_device("host")
+except ValueError as error:
+    print(error, mg.devices.name)
+"""
+    said = python(script, MINIGAN_RUNG="top")
+    assert said == "unknown rung 'top' (MINIGAN_RUNG says so), expected naive, tiled, tensor cpu\n"
+
+
 def test_the_device_is_chosen_once_and_then_is_an_ordinary_variable():
     script = """
 import minigan.devices as devices
