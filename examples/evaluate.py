@@ -50,8 +50,8 @@ def data_of(run):
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
     if not path.exists():
         raise FileNotFoundError(f"there is no {path} to say what data the checkpoint was trained on: give --data")
-    with reading(f"cannot read what data the checkpoint was trained on, give --data: {path}"):
-        kept = read_config(path)["arguments"]
+    kept = read_config(path)["arguments"]
+    with reading(f"{path} does not say what the checkpoint was trained on, give --data"):
         name, data_dir = kept["data"], kept["data_dir"]
         if not isinstance(name, str) or not isinstance(data_dir, (str, type(None))):
             raise ValueError(f"data is {shown(name)} and data_dir {shown(data_dir)}, expected names")

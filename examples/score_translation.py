@@ -83,8 +83,8 @@ def otsu(image):
 def arguments_of(run):
     """The arguments that a run was trained with, from its config.json: those that say which images."""
     path = arguments.find_checkpoint(run).parent / arguments.CONFIG
-    with reading(f"cannot read {path}, which says what the checkpoint was trained on"):
-        kept = read_config(path)["arguments"]
+    kept = read_config(path)["arguments"]
+    with reading(f"{path} does not say what the checkpoint was trained on"):
         for name in ("data", "data_a", "data_b", "data_dir", "halves"):
             if not isinstance(kept[name], (str, type(None))):
                 raise ValueError(f"{option(name)} is {shown(kept[name])}, expected a name")

@@ -123,7 +123,8 @@ def is_whole(value, low=0, high=LARGEST_COUNT):
 def check_whole(what, value, low=0, high=LARGEST_COUNT):
     """The value, if it is a whole number from low to high. Raises ValueError otherwise."""
     if not is_whole(value, low, high):
-        raise ValueError(f"{what} is {shown(value)}, expected a whole number from {low} to {high}")
+        bounds = f"of at least {low}" if high == LARGEST_COUNT else f"from {low} to {high}"
+        raise ValueError(f"{what} is {shown(value)}, expected a whole number {bounds}")
     return value
 
 
