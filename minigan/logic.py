@@ -12,7 +12,7 @@ import numpy as np
 from . import devices
 from .engine import Tensor, bind
 from .ops import _axes, _common, _pair
-from .tensors import raw
+from .tensors import raw, tensor
 
 
 def _other(x, y):
@@ -23,6 +23,8 @@ def _other(x, y):
         y = y.array
     elif isinstance(y, (list, tuple)):
         y = devices.xp.asarray(y)
+    elif hasattr(y, "__dlpack__") and not isinstance(y, (np.ndarray, devices.xp.ndarray)):
+        y = tensor(y).array  # another library's
     elif isinstance(y, (numbers.Real, np.generic)):
         # before NumPy 2, a float32 array without axes would meet a number in float64
         y = x.dtype.type(y) if x.dtype.kind == "f" else y

@@ -263,6 +263,25 @@ def test_a_list_of_tensors_keeps_its_gradients_or_is_refused():
         assert mg.tensor([x[2], 5.0]).numpy().tolist() == [3, 5]
 
 
+def test_arrays_of_another_library_meet_a_tensor_or_are_refused():
+    torch = pytest.importorskip("torch", reason="PyTorch is the other library")
+    x, t = row(True), torch.tensor([1.0, 5.0, 3.0])
+    for got, expected in ((x * t, [1, 10, 9]), (t * x, [1, 10, 9]), (t - x, [0, 3, 0]), (x + t, [2, 7, 6])):
+        assert isinstance(got, mg.Tensor) and got.requires_grad and got.numpy().tolist() == expected
+    for got, expected in ((x == t, [True, False, True]), (t > x, [False, True, False])):
+        assert isinstance(got, mg.Tensor) and got.numpy().tolist() == expected
+    for operation in (operator.add, operator.mul, operator.matmul):
+        with pytest.raises(TypeError, match=r"torch.Tensor that requires grad meets a Tensor.*detach\(\)"):
+            operation(x, t.clone().requires_grad_())
+
+
+def test_a_dimension_may_be_a_tensor():
+    x = mg.tensor(np.arange(6.0).reshape(2, 3))
+    assert x.sum(mg.tensor(np.array(1))).numpy().tolist() == [3, 12]
+    with pytest.raises(TypeError, match="only an integer tensor without axes"):
+        x.sum(mg.ones(1))
+
+
 # ---- copies --------------------------------------------------------------------------------------
 
 
