@@ -17,6 +17,7 @@ from .tensors import raw, tensor
 
 def _other(x, y):
     """The arrays of x and y in one dtype, as in x + y; None where y holds no numbers."""
+    x = devices.xp.asarray(x)
     if isinstance(y, (complex, np.complexfloating)):
         raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
     if isinstance(y, Tensor):
@@ -31,6 +32,7 @@ def _other(x, y):
         return x, y
     if not isinstance(y, (np.ndarray, devices.xp.ndarray)) or y.dtype.kind not in "fiub":
         return None
+    y = devices.xp.asarray(y)
     dtype = _common(x, y)
     return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
