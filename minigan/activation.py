@@ -5,12 +5,14 @@ keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
 """
 
 from . import devices
-from .engine import record
+from .engine import Tensor, record
 from .ops import floating
 
 
 def leaky_relu(x, negative_slope=0.01):
     """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope, as in PyTorch."""
+    if isinstance(negative_slope, Tensor):
+        raise TypeError("negative_slope is a Tensor, expected a number: its gradient would be lost")
     if not negative_slope >= 0:
         raise ValueError(f"negative_slope is {negative_slope}, expected at least 0")
     x = floating(x)

@@ -84,7 +84,7 @@ class Tensor:
     __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
 
     def __init__(self, data, requires_grad=False):
-        self.array = data if isinstance(data, devices.xp.ndarray) else devices.xp.asarray(data)
+        self.array = data if isinstance(data, devices.xp.ndarray) else _as_array(data)
         self._version = [0, 0, None]
         self._rewrites = 0  # REWRITES when this Tensor got its history; None if it has none
         self.grad = self.node = None
@@ -174,6 +174,14 @@ def record(value, *edges):
     if trace.get() is not None:
         trace.get().append((y, edges))
     return y
+
+
+def _as_array(data):
+    """Numbers as an array of the device; a Tensor may not lose its gradient where an array is meant."""
+    if isinstance(data, Tensor) and data._requires_grad and recording.get():
+        raise TypeError("a Tensor that requires grad came where numbers were expected, and would lose its "
+                        "gradient: item(), detach() or numpy() makes numbers of it")
+    return devices.xp.asarray(data)
 
 
 def _check_history(x):

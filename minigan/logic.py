@@ -12,23 +12,27 @@ import numpy as np
 from . import devices
 from .engine import Tensor, bind
 from .ops import _axes, _common, _pair
-from .tensors import raw
+from .tensors import raw, tensor
 
 
 def _other(x, y):
     """The arrays of x and y in one dtype, as in x + y; None where y holds no numbers."""
+    x = devices.xp.asarray(x)
     if isinstance(y, (complex, np.complexfloating)):
         raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
     if isinstance(y, Tensor):
         y = y.array
     elif isinstance(y, (list, tuple)):
         y = devices.xp.asarray(y)
+    elif hasattr(y, "__dlpack__") and not isinstance(y, (np.ndarray, devices.xp.ndarray)):
+        y = tensor(y).array  # another library's
     elif isinstance(y, (numbers.Real, np.generic)):
         # before NumPy 2, a float32 array without axes would meet a number in float64
         y = x.dtype.type(y) if x.dtype.kind == "f" else y
         return x, y
     if not isinstance(y, (np.ndarray, devices.xp.ndarray)) or y.dtype.kind not in "fiub":
         return None
+    y = devices.xp.asarray(y)
     dtype = _common(x, y)
     return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 

@@ -9,6 +9,7 @@ inside a VJP is piecewise constant: a mask, a sign, a shape. The table at the en
 import itertools
 import math
 import numbers
+import operator
 
 import numpy as np
 
@@ -31,21 +32,35 @@ def _pair(x, y):
     if not isinstance(x, Tensor):
         y, x, ys, xs = _pair(y, x)
         return x, y, xs, ys
-    if isinstance(y, SCALARS):
+    if isinstance(y, Tensor):
+        pass
+    elif isinstance(y, SCALARS):
         if isinstance(y, (complex, np.complexfloating)):
             raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
         dtype = x.array.dtype
         if dtype.kind != "f" and isinstance(y, (float, np.floating)):
-            dtype = np.float32
+            dtype = np.dtype(np.float32)
         elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
-            dtype = np.int64
+            dtype = np.dtype(np.int64)
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= y <= np.iinfo(dtype).max:
+            raise OverflowError(f"{y} is out of bounds for a tensor of {dtype}")  # NumPy 1 would wrap
         y = Tensor(devices.xp.asarray(y, dtype))
-    elif not isinstance(y, Tensor):
-        y = Tensor(y.copy() if recording.get() else y) if hasattr(y, "dtype") else tensors.tensor(y)  # it may change
+    elif isinstance(y, (np.ndarray, devices.xp.ndarray)):
+        y = Tensor(y.copy() if recording.get() else y)  # it may change
+    else:
+        y = from_elsewhere(y)
     if x.array.dtype != y.array.dtype:
         dtype = _common(x.array, y.array)
         x, y = astype(x, dtype), astype(y, dtype)
     return x, y, x.array.shape, y.array.shape
+
+
+def from_elsewhere(y):
+    """A list or an array of another library as a Tensor, unless that would lose a gradient."""
+    if recording.get() and getattr(y, "requires_grad", False):
+        raise TypeError(f"a {type(y).__module__}.{type(y).__name__} that requires grad meets a Tensor, and would lose "
+                        "its gradient: detach() it")
+    return tensors.tensor(y)
 
 
 def _like(a, value):
@@ -167,6 +182,8 @@ def astype(x, dtype):
 
 def _axes(dim, ndim):
     """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's 0 and -1 are none."""
+    if isinstance(dim, Tensor):
+        dim = operator.index(dim)
     dims = range(ndim) if dim is None or dim == () else dim if isinstance(dim, (tuple, list)) else (dim,)
     n = ndim or 1
     if any(not -n <= d < n for d in dims) or len({d % n for d in dims}) != len(dims):

@@ -64,6 +64,29 @@ def test_two_tensors_meet_in_the_wider_dtype_and_floats_win(a, b, expected):
     np.testing.assert_array_equal(got.numpy(), x.astype(expected) + y.astype(expected))
 
 
+@pytest.mark.parametrize("number", [300, -1, 256, np.int64(1000)])
+def test_a_number_that_an_integer_tensor_cannot_hold_is_refused_and_not_wrapped(number):
+    x = mg.tensor(np.array([1, 2], np.uint8))
+    for operation in (operator.add, operator.mul, operator.iadd):
+        with pytest.raises(OverflowError, match=f"{number} is out of bounds for a tensor of uint8"):
+            operation(x, number)
+    assert (x + 253).numpy().tolist() == [254, 255] and (mg.tensor(np.arange(2)) - 300).numpy().tolist() == [-300, -299]
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+@pytest.mark.parametrize("operation", [
+    lambda x: x ** 2.5, lambda x: x ** -1, lambda x: x ** -0.5, lambda x: 2 ** x, lambda x: x.sigmoid(), ops.softplus,
+    lambda x: x / 3, lambda x: 1.5 - x, lambda x: x.clamp(0, 1.5), lambda x: x.tanh(), lambda x: x.abs(),
+    mg.functional.relu,
+    lambda x: x[None][0], lambda x: x[...], lambda x: (x * x).sqrt()])
+def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gradient(operation, dtype):
+    x = mg.tensor(np.array(0.7, dtype), requires_grad=True)
+    y = operation(x)
+    (g,) = mg.grad(y, x, create_graph=True)
+    for t in (y, g):
+        assert t.dtype == dtype and t.shape == () and isinstance(t.data, devices.xp.ndarray)
+
+
 def test_integers_divide_into_float32():
     assert (mg.tensor(np.arange(3)) / 2).dtype == F32 and (mg.tensor(np.arange(3)) + 0.5).dtype == F32
     assert mg.tensor(np.arange(3)).mean().item() == 1.0
