@@ -19,7 +19,8 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 # From the ground up. A module may import from its own floor and from those below; all that is not named here (data,
 # metrics, checkpoint, run, ...) stands on the floor of the tools.
 FLOORS = [
-    {"files", "threads", "summation", "im2col", "winograd", "cpu", "reference", "native", "host", "launch", "ladder", "cuda"},
+    {"files", "threads", "summation", "im2col", "winograd", "cpu", "reference", "native", "host",
+     "launch", "ladder", "cuda"},
     {"devices"},
     {"engine"},
     {"tensors", "rng", "ops"},
