@@ -1,8 +1,9 @@
 """The kernel-backed operations in NumPy: array in, array out, no autograd.
 
-Every one works piece by piece: a piece of the arrays that fits a core's cache goes through all the steps of a formula
-before the next piece is touched, and the pieces are shared out between threads. Memory may lie in any order; images
-come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix.
+Every one works piece by piece: a piece of the arrays that fits a core's cache goes through all the
+steps of a formula before the next piece is touched, and the pieces are shared out between threads.
+Memory may lie in any order; images come out as NCHW views of (H, W, N, C) memory, in which a
+channel's pixels form a column of one tall matrix.
 """
 import math
 
@@ -12,11 +13,11 @@ from . import im2col, winograd
 from .summation import pieces, total
 from .threads import empty, parallel, product, scratch, split
 
-# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
-# (tens of microseconds) that two threads seldom meet at Python's lock.
+# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call
+# must be long enough (tens of microseconds) that two threads seldom meet at Python's lock.
 _PIECE = 1 << 17
 _FEW = 1 << 21      # numbers that Adam updates no sooner on two threads than on one
-_NEAR = 3           # standard deviations between 0 and a mean that is small enough to stay where it is
+_NEAR = 3           # a mean that is no more standard deviations away from 0 costs no digits
 _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding
 
 
@@ -70,19 +71,23 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,), and the running statistics one step on, in place.
+    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); takes the running ones a step on.
 
-    The mean is the sum of two numbers, centre and rest: its nearest in x's dtype, and what that rounding left over.
-    With the biased variance inv_std = 1 / sqrt(var + eps) and scale = weight inv_std, and (x - centre) scale + shift is
-    the normalised x times weight plus bias. The running ones go by momentum towards the mean and the unbiased variance.
-    weight, bias, running ones: (C,) or None.
+    The mean is the sum of two numbers, centre and rest: mostly its nearest in x's dtype and what
+    that rounding left over; where the means are small, 0 and the mean. With the biased variance
+
+        inv_std = 1 / sqrt(var + eps),  scale = weight inv_std,  shift = bias - rest scale,
+
+    so (x - centre) scale + shift is the normalised x times weight plus bias. The running mean and
+    variance change in place, by momentum towards the mean and the unbiased variance.
+    weight, bias, running_mean, running_var: (C,) or None.
     """
     mean, rest, var = _moments(_rows(x))
     if running_mean is not None:
         n = x.size // x.shape[1]
         running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
         running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
-    if np.all(np.square(mean) <= _NEAR ** 2 * var):     # they cost no digits, and 0 need not be subtracted
+    if np.all(np.square(mean) <= _NEAR ** 2 * var):     # a centre of 0 need not be subtracted
         mean, rest = np.zeros_like(mean), mean + rest
     inv_std = 1 / np.sqrt(var + eps)
     scale = inv_std if weight is None else weight * inv_std
@@ -92,12 +97,12 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
 
 
 def _moments(rows):
-    """(rows, C) -> three float64 vectors: the mean as a number of the rows' dtype, the rest of it, the biased variance.
+    """(rows, C) -> float64 (C,) each: the mean rounded to the rows' dtype, its rest, the variance.
 
-    E[x²] - E[x]² would lose every digit of the variance where the mean is large. So each piece is centred first, and the
-    sum of what is left corrects both moments. A centre need not be the piece's mean: that of every eighth line is at
-    most √7 deviations away, which costs no digit. Then Chan et al. (1979) merge the pieces by the distances between
-    their means.
+    E[x²] - E[x]² would lose every digit of the variance where the mean is large. So each piece is
+    centred first, and the sum of what is left corrects both moments. A centre need not be the
+    piece's mean: that of every eighth line is at most √7 deviations away, which costs no digit.
+    Then Chan et al. (1979) merge the pieces by the distances between their means.
     """
     parts = pieces(rows.shape, _PIECE)
     counts = np.array([[part.stop - part.start] for part in parts])
@@ -108,13 +113,14 @@ def _moments(rows):
         lines = piece.lines(rows)
         some = lines[::8]
         centre = (piece.sums(some) / (len(some) * piece.many)).astype(rows.dtype)
-        centred = np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
+        centred = scratch("centred", lines.shape, lines.dtype)
+        np.subtract(lines, piece.repeat(centre), out=centred)
         centres[i] = centre
         first[i] = piece.sums(centred)
         second[i] = piece.sums(centred, centred)
 
     parallel(add, range(len(parts)))
-    origin = centres[0]                 # from which means are measured, so that a large mean costs no digits
+    origin = centres[0]         # from which means are measured: then a large mean costs no digits
     means = centres - origin + first / counts
     mean = (counts * means).sum(axis=0) / len(rows)
     squares = second - np.square(first) / counts + counts * np.square(means - mean)
@@ -126,7 +132,8 @@ def _moments(rows):
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]).
 
-    A slope of None is no activation, 0 is ReLU. As x scale + shift it would lose the digits that a large mean takes up.
+    A slope of None is no activation, 0 is ReLU. As x scale + shift it would lose the digits that a
+    large mean takes up.
     """
     rows = _rows(x)
     y = empty(rows.shape, rows.dtype)
@@ -146,10 +153,11 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,).
+    """The gradient of batch norm in training and its activation: dx (N, C, ...), dweight, dbias (C,).
 
     With z the normalised x, dz = g act'(y) and averages E over the channel,
-    dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]). mean (2, C): see batch_norm_statistics.
+    dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
+    mean (2, C): see batch_norm_statistics.
     """
     g, rows = _rows(g), _rows(x)
     y = None if negative_slope is None else _rows(y)
@@ -163,7 +171,8 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
         lines = piece.lines(rows)
         if is_centred:
             return lines
-        return np.subtract(lines, piece.repeat(centre), out=scratch("centred", lines.shape, lines.dtype))
+        out = scratch("centred", lines.shape, lines.dtype)
+        return np.subtract(lines, piece.repeat(centre), out=out)
 
     def reduce(i):
         piece = parts[i]
@@ -177,7 +186,9 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
         out = piece.lines(dx)
         dz = piece.lines(g) if negative_slope is None else out
         np.multiply(dz, piece.repeat(a), out=out)
-        out += np.multiply(centred(piece), piece.repeat(b), out=scratch("centred", out.shape, out.dtype))
+        x_part = scratch("centred", out.shape, out.dtype)
+        np.multiply(centred(piece), piece.repeat(b), out=x_part)
+        out += x_part
         out += piece.repeat(c)
 
     parallel(reduce, range(len(parts)))
@@ -242,8 +253,8 @@ def _leaky_relu_grad(g, y, slope, out):
     positive = np.greater(y, 0, out=scratch("positive", y.shape, bool))
     if slope > 1:
         return np.multiply(g, np.where(positive, y.dtype.type(1), y.dtype.type(slope)), out=out)
-    # Arithmetic, which takes a tenth of np.where's time; (1 - slope) + slope rounds to 1 exactly, for no error of
-    # 1 - slope is more than half the distance from 1 to its neighbours.
+    # Arithmetic, which takes a tenth of np.where's time; (1 - slope) + slope rounds to 1 exactly,
+    # for no error of 1 - slope is more than half the distance from 1 to its neighbours.
     factor = np.multiply(positive, y.dtype.type(1) - y.dtype.type(slope), out=scratch("factor", y.shape, y.dtype))
     factor += y.dtype.type(slope)
     return np.multiply(g, factor, out=out)
@@ -277,7 +288,9 @@ def _flatten(first, *others):
 
 def bce_with_logits(x, target, reduction):
     """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"."""
-    value = np.maximum(x, 0) - x * x.dtype.type(target) if np.ndim(target) == 0 else np.maximum(x, 0) - x * target
+    zero = x.dtype.type(0)      # before NumPy 2 a 0-d float32 array and a Python 0 make float64
+    target = _in_dtype_of(x, target)
+    value = np.maximum(x, zero) - x * target
     value += np.log1p(np.exp(-np.abs(x)))
     if reduction == "none":
         return value
@@ -287,18 +300,24 @@ def bce_with_logits(x, target, reduction):
 
 def bce_with_logits_grad(x, target, g, reduction):
     """(sigmoid(x) - t) g, over the number of elements for "mean"."""
+    one = x.dtype.type(1)
     small = np.exp(-np.abs(x))
-    sigmoid = np.where(x >= 0, x.dtype.type(1), small) / (1 + small)
-    sigmoid -= target
+    sigmoid = np.where(x >= 0, one, small) / (one + small)
+    sigmoid -= _in_dtype_of(x, target)
     sigmoid *= g / x.dtype.type(x.size) if reduction == "mean" else g
     return sigmoid
+
+
+def _in_dtype_of(x, target):
+    """The target as it is, or a number in x's dtype."""
+    return x.dtype.type(target) if np.ndim(target) == 0 else target
 
 
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
     """One Adam step (Kingma and Ba 2015) on lists of arrays, in place; step counts from 1.
 
-    m = β1 m + (1 - β1) g, v = β2 v + (1 - β2) g², p -= lr m / (1 - β1ᵗ) / (√v / √(1 - β2ᵗ) + eps), with weight_decay p
-    added to g first.
+    m = β1 m + (1 - β1) g, v = β2 v + (1 - β2) g², p -= lr m / (1 - β1ᵗ) / (√v / √(1 - β2ᵗ) + eps),
+    with weight_decay p added to g first.
     """
     root = math.sqrt(1 - betas[1] ** step)
     rates = 1 - betas[0], betas[1], eps * root, lr * root / (1 - betas[0] ** step), weight_decay

@@ -82,7 +82,7 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,), and the running statistics one step on, in place.
+    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); takes the running ones a step on.
 
     The mean is two numbers: see cpu.batch_norm_statistics.
     """
@@ -96,7 +96,10 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
 
 
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
-    """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]); a slope of None is no activation, 0 is ReLU."""
+    """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]).
+
+    A slope of None is no activation, 0 is ReLU.
+    """
     rows, xp = _rows(x), device.xp
     y, slope = xp.empty(rows.shape, rows.dtype), x.dtype.type(1 if negative_slope is None else negative_slope)
     vectors = [xp.ascontiguousarray(v) for v in (centre, scale, shift)]

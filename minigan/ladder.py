@@ -190,7 +190,7 @@ def _sum_bands(parts, t):
 
 
 def moments(rows, vectors, *numbers):
-    """batch_norm_statistics of a (rows, C) matrix -> (5, C): the mean's two parts, inv_std, scale, shift.
+    """batch_norm_statistics of a matrix -> (5, C): the mean's two parts, inv_std, scale, shift.
 
     vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
     """

@@ -238,10 +238,10 @@ def var(x, dim=None, *, unbiased=True, keepdim=False):
 
 
 def centred(x, dim=None):
-    """x minus its mean over dim. A projection that is its own adjoint: the gradient's mean is taken out of it too.
+    """x minus its mean over dim: a projection, so it is its own adjoint.
 
-    The mean is rounded, and where it is large beside the spread of x, that rounding is too: so the mean of what is
-    left, which should be 0, is taken out as well.
+    The mean is rounded, and where it is large beside the spread of x, so is its rounding error.
+    Therefore the mean of the difference, which should be 0, is subtracted as well.
     """
     x = floating(x)
     a, axes = x.array, _axes(dim, x.ndim)

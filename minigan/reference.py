@@ -68,10 +68,11 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """mean, inv_std = 1 / sqrt(var + eps), scale, shift: (x - mean[0]) scale + shift is weight (x - mean) inv_std + bias.
+    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean[1] scale.
 
-    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. var[c] = mean((x[n, c, ...] - mean[c])^2)
-    over all axes but c, of m values. In place, running_mean and running_var become (1 - momentum) times themselves plus
+    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. So (x - mean[0]) scale + shift
+    is weight (x - mean) inv_std + bias. var[c] = mean((x[n, c, ...] - mean[c])^2) over all axes but c, of
+    m values. In place, running_mean and running_var become (1 - momentum) times themselves plus
     momentum times mean, and momentum times var m / (m - 1).
     """
     m, dtype = x[:, 0].size, x.dtype
@@ -84,12 +85,16 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
         running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (m - 1)
-    return np.stack([mean, rest]).astype(dtype), inv_std.astype(dtype), scale.astype(dtype), shift.astype(dtype)
+    parts = np.stack([mean, rest])
+    return tuple(a.astype(dtype) for a in (parts, inv_std, scale, shift))
 
 
 @_in_float64
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
-    """y[n, c, ...] = act((x[n, c, ...] - centre[c]) scale[c] + shift[c]); act: LeakyReLU, or nothing for slope None."""
+    """y[n, c, ...] = act((x[n, c, ...] - centre[c]) scale[c] + shift[c]).
+
+    act is LeakyReLU, or nothing for a slope of None.
+    """
     y = np.stack([(x[:, c] - centre[c]) * scale[c] + shift[c] for c in range(x.shape[1])], axis=1)
     return y if negative_slope is None else leaky_relu(y, negative_slope)
 
@@ -98,7 +103,8 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n written out in full.
 
-    Over the m values of a channel, with d = x - mean[0] - mean[1]: dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
+    Over the m values of a channel, with d = x - mean[0] - mean[1]:
+    dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
     dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz, where dz is g behind the activation. g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)

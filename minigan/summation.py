@@ -1,10 +1,11 @@
-"""Sums of a million numbers that are right to the last digit, in whatever order the numbers lie in memory.
+"""Sums of a million numbers, right to the last digit in whatever order of memory they lie.
 
-Added one after the other, n float32 numbers of one sign lose up to n / 2 units of the last place: the mean of a million
-times 0.1 comes out as 0.101. NumPy adds in pairs, which loses only log2(n) of them, but only where the numbers of a sum
-are neighbours in memory, and what is an array's last axis need not be its last in memory. So here no sum depends on the
-order: float32 adds neighbours in memory in pairs, or at most a few dozen numbers one after the other, float64 goes on
-from there, and the sum is rounded once. float64 numbers are added in pairs.
+Added one after the other, n float32 numbers of one sign lose up to n / 2 units of the last place:
+the mean of a million times 0.1 comes out as 0.101. NumPy adds in pairs, which loses only log2(n) of
+them, but only where the numbers of a sum are neighbours in memory, and what is an array's last axis
+need not be its last in memory. So here no sum depends on the order: float32 adds neighbours in
+memory in pairs, or at most a few dozen numbers one after the other, float64 goes on from there, and
+the sum is rounded once. float64 numbers are added in pairs.
 """
 import math
 from typing import NamedTuple
@@ -20,7 +21,10 @@ _RUN = 1 << 5           # neighbours in memory that NumPy adds faster in float32
 
 
 def total(a, axes=None, keepdims=False):
-    """The sum over axes (a tuple, or None for all): of integers and truth values as int64, of floats in their dtype."""
+    """The sum over axes: a tuple, or None for all.
+
+    Integers and truth values are added as int64, floats keep their dtype.
+    """
     if a.dtype.kind in "iub":
         return a.sum(axes, np.int64, keepdims=keepdims)
     axes = tuple(range(a.ndim)) if axes is None else axes
@@ -34,9 +38,9 @@ def total(a, axes=None, keepdims=False):
 
 
 def _add_neighbours(a, axes):
-    """An array with the same sums, and only one number along the axis whose numbers are neighbours in memory.
+    """The same sums with one number left along the axis whose numbers are neighbours in memory.
 
-    NumPy adds those in pairs. Where that axis is short, or none of those to be added, it is a itself.
+    NumPy adds those in pairs. If that axis is short or is not to be summed, the result is `a`.
     """
     nearest = min(range(a.ndim), key=lambda axis: (a.shape[axis] == 1, abs(a.strides[axis])))
     if nearest not in axes or a.shape[nearest] < _RUN or abs(a.strides[nearest]) != a.itemsize:
@@ -47,8 +51,8 @@ def _add_neighbours(a, axes):
 def _add_in_pairs(a, axes):
     """An array with the same sums and only a few numbers along each of the axes.
 
-    The second half of an axis is added to the first, until the axis is short. Axes whose neighbours lie far apart in
-    memory come first, because their halves are long runs.
+    The second half of an axis is added to the first, until the axis is short. Axes whose neighbours
+    lie far apart in memory come first, because their halves are long runs.
     """
     for axis in sorted(axes, key=lambda axis: -abs(a.strides[axis])):
         a = np.moveaxis(a, axis, 0)
@@ -62,13 +66,14 @@ def _add_in_pairs(a, axes):
     return a
 
 
-# ---- down the columns of a matrix ------------------------------------------------------------------------------------
+# ---- down the columns of a matrix ----------------------------------------------------------------
 
 class Piece(NamedTuple):
     """Some rows of a (rows, C) matrix, `many` of which are seen as one line of many C numbers.
 
-    NumPy is fast where its innermost loop is long, and a matrix of three columns has short rows. A sum down a column
-    of lines has `many` times fewer terms than one down the rows, so float32 loses few digits.
+    NumPy is fast where its innermost loop is long, and a matrix of three columns has short rows. A
+    sum down a column of lines has `many` times fewer terms than one down the rows, so float32 loses
+    few digits.
     """
     start: int
     stop: int
@@ -83,23 +88,28 @@ class Piece(NamedTuple):
         return np.broadcast_to(vector, (self.many, len(vector))).reshape(-1)
 
     def sums(self, lines, times=None):
-        """The sum of each column, of the numbers or of their products with `times`: (lines, many C) -> float64 (C,)."""
+        """The sum of each column, of the numbers or of their products with `times`: (lines, many C)
+        -> float64 (C,).
+        """
         if times is None:
-            along = np.matmul(np.ones(len(lines), lines.dtype), lines)  # two to four times as fast as sum(axis=0)
+            ones = np.ones(len(lines), lines.dtype)
+            along = np.matmul(ones, lines)      # two to four times as fast as sum(axis=0)
         else:
             along = np.einsum("ij,ij->j", lines, times)
         return along.reshape(self.many, -1).sum(axis=0, dtype=np.float64)
 
 
 def pieces(shape, size):
-    """A matrix (rows, C) as Pieces of at most about `size` numbers; the last one is what fills no line."""
+    """A matrix (rows, C) as Pieces of at most about `size` numbers; the last one is what fills no
+    line.
+    """
     rows, columns = shape
     if rows * columns == 0:
         return []
     many = max(1, min(_LINE, size) // columns)
     lines = rows // many
     parts = split(lines, -(-lines * many * columns // size))
-    found = [Piece(part.start * many, part.stop * many, many) for part in parts if part.stop > part.start]
+    found = [Piece(part.start * many, part.stop * many, many) for part in parts if lines > 0]
     rest = rows - lines * many
     if rest:
         found.append(Piece(rows - rest, rows, rest))

@@ -26,7 +26,7 @@ _LINE = 64                      # bytes in a cache line, and in an AVX-512 regis
 _BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
 _BLAS_THREADS_FROM_VECTOR = 9216    # the same in a product with a vector
 _THREADS_FROM = 1 << 21         # multiplications that take longer than waking another thread
-_TERMS = 1 << 8                 # of a product with a vector that are added up before float64 goes on
+_TERMS = 1 << 8                 # of a product with a vector, that float32 adds up
 _ROWS = 128                     # rows of a product that are worth dividing even if it has more columns
 
 _buffers = {}                   # size in bytes: buffers and where their first line starts, see `empty`
@@ -237,16 +237,17 @@ def product(x, y):
 
 
 def is_long_sum(x, y):
-    """Whether x @ y is a product with a vector, and each of its numbers a sum of so many terms that rounding shows.
+    """Whether x @ y is a product with a vector, and each number a sum of many terms.
 
-    BLAS cuts a product of matrices into blocks, and adds up the terms of a block before it adds up the blocks. The terms
-    of a product with a vector it adds one after the other: a million times 0.1 comes out as 0.6 % too little.
+    BLAS cuts a product of matrices into blocks, adds up the terms of a block and then the blocks.
+    The terms of a product with a vector it adds one after the other, and a sum of a million float32
+    numbers of one sign loses three digits.
     """
     return min(len(x), y.shape[1]) == 1 and x.shape[1] > 2 * _TERMS
 
 
 def long_sum(x, y):
-    """x @ y for matrices, one of them a vector: each number as the float64 sum of blocks of _TERMS terms."""
+    """x @ y for matrices, one of them a vector: float64 adds up the sums of _TERMS terms each."""
     if len(x) > 1:
         return long_sum(y.T, x.T).T
     terms, columns = y.shape

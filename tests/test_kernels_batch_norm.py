@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import minigan as mg
 from minigan import functional as F
 from minigan import host, reference
-from on_device import compare_off_the_grid, compare_with_reference, image, mapped, on_device, results, rungs, seeds
+from on_device import compare_off_the_grid, compare_with_reference, image, on_device, results, rungs, seeds
 from strategies import cases, dtypes, fixed_case, in_layout, layouts
 
 SLOPES = (None, 0.0, 0.2, 1.5)

@@ -110,7 +110,8 @@ LONG, LONG_ROWS, ROW, MEAN = normal(101), normal(101, 1), normal(1), normal(2, 1
 @pytest.mark.parametrize("operation, arguments", [
     ("leaky_relu", (LONG, 0.2)), ("leaky_relu_grad", (LONG, LONG, 0.2)), ("bce_with_logits", (LONG, 1.0, "mean")),
     ("bce_with_logits", (LONG, 1.0, "none")), ("bce_with_logits_grad", (LONG, 1.0, ROW, "mean")),
-    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)), ("batch_norm_forward", (LONG_ROWS, ROW, ROW, ROW, None)),
+    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)),
+    ("batch_norm_forward", (LONG_ROWS, ROW, ROW, ROW, None)),
     ("batch_norm_statistics", (LONG_ROWS, *[None] * 4, 0.1, 1e-5)),
     ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, MEAN, ROW, None, None)),
     ("adam", (*[[ROW, LONG]] * 4, 1, 0.1, (0.5, 0.9), 1e-8, 0.0))], ids=str)

@@ -1,8 +1,9 @@
 """Normalisation keeps its digits where the mean is large beside the spread.
 
-x = offset + spread has lost some digits of the spread already, but from the x that there is, all that follows is exact:
-float32 must give what float64 gives for the same x. The oracle is the formula in float64 on x - offset, in which no
-digit is in danger, and for second derivatives float64's own, which finite differences hold (test_gradients.py).
+x = offset + spread has lost some digits of the spread already, but from the x that there is, all
+that follows is exact: float32 must give what float64 gives for the same x. The oracle is the
+formula in float64 on x - offset, in which no digit is in danger, and for second derivatives
+float64's own, which finite differences hold (test_gradients.py).
 """
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from minigan import cpu
 from minigan import functional as F
 from strategies import Case, cases, dtypes, in_layout, layouts
 
-RATIOS = st.sampled_from((0.0, 1.0, 2.5, 10.0, 50.0, 1e3, 1e6))  # of the mean to the standard deviation
+# of the mean to the standard deviation
+RATIOS = st.sampled_from((0.0, 1.0, 2.5, 10.0, 50.0, 1e3, 1e6))
 EPS = 1e-5
 
 
 def shape_of(case):
-    return case.choose(4, 30), case.choose(1, 5), *case.of((), (case.choose(2, 6), case.choose(2, 6)))
+    size = case.of((), (case.choose(2, 6), case.choose(2, 6)))
+    return case.choose(4, 30), case.choose(1, 5), *size
 
 
 def axes_of(x):
@@ -39,7 +42,9 @@ def tolerance(dtype):
 
 
 class Exact:
-    """Batch norm of x, its statistics and its gradients, in float64, about a point that lies near all of x."""
+    """Batch norm of x, its statistics and its gradients, in float64, about a point that lies near
+    all of x.
+    """
 
     def __init__(self, x, g, weight, bias, offset):
         d = x.astype(np.float64) - offset
@@ -56,10 +61,11 @@ class Exact:
 
 
 @settings(max_examples=60)
-@given(case=cases(), dtype=dtypes, layout=layouts, offset=RATIOS, size=st.sampled_from((1 << 17, 64)))
+@given(case=cases(), dtype=dtypes, layout=layouts, offset=RATIOS,
+       size=st.sampled_from((1 << 17, 64)))
 def test_batch_norm_and_its_gradients_are_those_of_float64(case, dtype, layout, offset, size):
     shape = shape_of(case)
-    layout = "HWNC" if layout == "broadcast" else layout  # repeats rows, and a small variance is another matter
+    layout = "HWNC" if layout == "broadcast" else layout  # equal rows have no variance
     x, g = far_from_zero(case, shape, offset, dtype, layout), case.normal(*shape).astype(dtype)
     weight, bias = (case.normal(shape[1]).astype(dtype) for _ in range(2))
     exact = Exact(x, g, weight, bias, offset)
@@ -72,10 +78,12 @@ def test_batch_norm_and_its_gradients_are_those_of_float64(case, dtype, layout, 
         gradients = [d.numpy() for d in mg.grad(y, tensors, mg.Tensor(g))]
     close = tolerance(dtype)
     np.testing.assert_allclose(y.numpy(), exact.y, atol=close * np.abs(exact.y).max())
-    np.testing.assert_allclose(running[0].numpy(), exact.mean_beyond_offset + offset, rtol=close, atol=close)
+    mean = exact.mean_beyond_offset + offset
+    np.testing.assert_allclose(running[0].numpy(), mean, rtol=close, atol=close)
     np.testing.assert_allclose(running[1].numpy(), exact.var, rtol=close)
     for ours, theirs in zip(gradients, (exact.dx, exact.dweight, exact.dbias), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=close * max(1, np.abs(theirs).max(), np.abs(g).sum() / 16))
+        size = max(1, np.abs(theirs).max(), np.abs(g).sum() / 16)
+        np.testing.assert_allclose(ours, theirs, atol=close * size)
 
 
 @settings(max_examples=40)
@@ -100,7 +108,9 @@ def test_variance_and_instance_and_layer_norm_are_those_of_float64(case, dtype, 
     d, close = x.astype(np.float64) - offset, tolerance(dtype)
     np.testing.assert_allclose(mg.Tensor(x).var().numpy(), d.var(ddof=1), rtol=close)
     np.testing.assert_allclose(mg.Tensor(x).var((0, 2)).numpy(), d.var((0, 2), ddof=1), rtol=close)
-    for axes, y in (((2, 3), F.instance_norm(mg.Tensor(x), eps=EPS)), ((1, 2, 3), F.layer_norm(mg.Tensor(x), shape[1:]))):
+    by_channel = F.instance_norm(mg.Tensor(x), eps=EPS)
+    by_sample = F.layer_norm(mg.Tensor(x), shape[1:], eps=EPS)
+    for axes, y in (((2, 3), by_channel), ((1, 2, 3), by_sample)):
         centred = d - d.mean(axes, keepdims=True)
         exact = centred / np.sqrt(np.square(centred).mean(axes, keepdims=True) + EPS)
         np.testing.assert_allclose(y.numpy(), exact, atol=close * np.abs(exact).max())
@@ -111,24 +121,29 @@ def test_variance_and_instance_and_layer_norm_are_those_of_float64(case, dtype, 
 def test_second_derivatives_are_those_of_float64(case, offset, kind):
     shape = case.choose(3, 5), case.choose(2, 4), case.choose(3, 5), case.choose(3, 5)
     x, g = ((case.spread(shape, (0, 1, 2, 3)) + add).astype(np.float32) for add in (offset, 0))
+    normalise = {"batch": lambda t: F.batch_norm(t, training=True), "instance": F.instance_norm,
+                 "layer": lambda t: F.layer_norm(t, shape[1:])}[kind]
     results = []
     for a in (x, x.astype(np.float64) - offset):
         t = mg.tensor(a, requires_grad=True)
-        y = {"batch": lambda: F.batch_norm(t, training=True), "instance": lambda: F.instance_norm(t),
-             "layer": lambda: F.layer_norm(t, shape[1:])}[kind]()
+        y = normalise(t)
         d, = mg.grad(y, t, mg.tensor(g.astype(a.dtype)), create_graph=True)
         second, = mg.grad((d * d).sum(), t)
         results.append([d.numpy(), second.numpy()])
     for ours, exact in zip(*results):
-        np.testing.assert_allclose(ours, exact, atol=20 * tolerance(np.float32) * max(1, np.abs(exact).max()))
+        size = max(1, np.abs(exact).max())
+        np.testing.assert_allclose(ours, exact, atol=20 * tolerance(np.float32) * size)
 
 
 def test_running_variance_of_a_mean_of_ten_million():
-    """A million deviations from 0. A mean rounded to float32 is up to half a deviation off, and the variance doubled."""
+    """A million deviations from 0. A mean rounded to float32 is up to half a deviation off, and the
+    variance doubled.
+    """
     x = (1e7 + 10 * np.random.default_rng(0).standard_normal((8, 3, 16, 16))).astype(np.float32)
     running = mg.zeros(3), mg.ones(3)
     F.batch_norm(mg.tensor(x), *running, training=True, momentum=1.0)
-    np.testing.assert_allclose(running[1].numpy(), x.astype(np.float64).var((0, 2, 3), ddof=1), rtol=1e-6)
+    exact = x.astype(np.float64).var((0, 2, 3), ddof=1)
+    np.testing.assert_allclose(running[1].numpy(), exact, rtol=1e-6)
 
 
 def test_output_at_a_mean_of_fifty_deviations():
@@ -145,8 +160,9 @@ def test_a_piece_whose_every_eighth_line_is_an_outlier_keeps_its_variance():
     x.reshape(-1, 1024, 2)[::8] += 1000
     x = x.astype(np.float32)
     mean, inv_std, *_ = cpu.batch_norm_statistics(x, *[None] * 4, 0.1, 0.0)
-    np.testing.assert_allclose(mean.sum(0, np.float64), x.astype(np.float64).mean(0), rtol=1e-6)
-    np.testing.assert_allclose(inv_std.astype(np.float64) ** -2, x.astype(np.float64).var(0), rtol=2e-6)
+    exact, var = x.astype(np.float64), inv_std.astype(np.float64) ** -2
+    np.testing.assert_allclose(mean.sum(0, np.float64), exact.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var(0), rtol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

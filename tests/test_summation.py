@@ -1,8 +1,8 @@
 """Every sum is right, whatever the order in which its numbers lie in memory.
 
-Added one after the other, a million float32 numbers 0.1 come out 1 % too large. So the numbers here are all 0.1, whose
-rounding errors all have one sign, or random numbers between 1 and 2; the oracle is math.fsum, or float64 with the
-numbers in C order.
+Added one after the other, a million float32 numbers 0.1 come out 1 % too large. So the numbers here
+are all 0.1, whose rounding errors all have one sign, or random numbers between 1 and 2; the oracle
+is math.fsum, or float64 with the numbers in C order.
 """
 import math
 
@@ -16,6 +16,7 @@ from minigan import cpu, ops, summation, threads
 from minigan import functional as F
 from minigan.conv import channel_sum
 from on_device import on_device
+from strategies import dtypes
 
 MILLION = (4, 3, 295, 295)
 seeds = st.integers(0, 2 ** 32 - 1)
@@ -48,26 +49,35 @@ def numbers(kind, shape=MILLION, dtype=np.float32):
 
 
 def assert_exact(actual, expected, dtype=np.float32, terms=10 ** 6):
-    """Agreement to a few times eps log2(terms): the error of a sum in pairs, where one after the other has eps terms."""
+    """Agreement to a few times eps log2(terms): the error of a sum in pairs, where one after the
+    other has eps terms.
+    """
     actual, expected = np.asarray(actual), np.asarray(expected, np.float64)
     assert actual.dtype == dtype and actual.shape == expected.shape
     tolerance = 0.5 * np.finfo(dtype).eps * math.log2(max(128, terms))
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * np.max(np.abs(expected), initial=0))
+    largest = np.max(np.abs(expected), initial=0)
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * largest)
 
 
 # ---- sums
 
 @st.composite
 def arrays(draw):
-    """Positive numbers of one to four axes, which lie in memory in any order, forwards or backwards, dense or not."""
+    """Positive numbers of one to four axes, which lie in memory in any order, forwards or
+    backwards, dense or not.
+    """
     shape = draw(st.lists(st.sampled_from((1, 2, 3, 7, 33, 130, 1000)), min_size=1, max_size=4)
                  .filter(lambda shape: math.prod(shape) <= 40_000))
     order = draw(st.permutations(range(len(shape))))
     steps = [draw(st.sampled_from((1, -1, 2, -3))) for _ in shape]
     stretched = [draw(st.integers(0, 5)) == 0 for _ in shape]
-    a = np.random.default_rng(draw(seeds)).uniform(1, 2, [n * abs(s) for n, s in zip(shape, steps)])
-    a = a if draw(st.booleans()) else np.full_like(a, 0.1)
-    a = a.astype(draw(st.sampled_from((np.float32, np.float64)))).transpose(order).copy().transpose(np.argsort(order))
+    size = [n * abs(step) for n, step in zip(shape, steps)]
+    if draw(st.booleans()):
+        a = np.full(size, 0.1)
+    else:
+        a = np.random.default_rng(draw(seeds)).uniform(1, 2, size)
+    a = a.astype(draw(dtypes))
+    a = a.transpose(order).copy().transpose(np.argsort(order))
     a = a[tuple(slice(None, None, step) for step in steps)]
     ones = a[tuple(slice(0, 1) if one else slice(None) for one in stretched)]
     axes = draw(st.sets(st.integers(0, len(shape) - 1)).map(sorted))
@@ -81,9 +91,10 @@ def test_a_sum_is_that_of_fsum_in_every_order_of_memory(case, keepdims):
     summed = range(a.ndim) if axes is None else axes
     kept = [axis for axis in range(a.ndim) if axis not in summed]
     rows = a.transpose(*kept, *summed).reshape(math.prod(a.shape[axis] for axis in kept), -1)
-    expected = np.reshape([math.fsum(row) for row in rows.tolist()], [a.shape[axis] for axis in kept])
-    if keepdims:
-        expected = expected.reshape([1 if axis in summed else n for axis, n in enumerate(a.shape)])
+    shape = [1 if axis in summed else n for axis, n in enumerate(a.shape)]
+    if not keepdims:
+        shape = [a.shape[axis] for axis in kept]
+    expected = np.reshape([math.fsum(row) for row in rows.tolist()], shape)
     assert_exact(summation.total(a, axes, keepdims=keepdims), expected, a.dtype, rows.shape[1])
 
 
@@ -110,7 +121,16 @@ def gradient(f, *shape):
 
 
 def rows_of(x):
-    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+    """(N, C, H, W) -> (N H W, C), as its memory allows."""
+    return mg.Tensor(x.data.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]))
+
+
+def cross_entropy_sum(x):
+    return F.binary_cross_entropy_with_logits(x, 1.0, reduction="sum").numpy()
+
+
+def weight_grad(x):
+    return gradient(lambda w: F.conv2d(x, w), 2, x.shape[1], 1, 1)
 
 
 def statistics(x):
@@ -124,7 +144,9 @@ def exact_statistics(x):
 
 
 def batch_norm_gradients(x):
-    """dweight and dbias for the gradient x of the output: of the sums' terms, the second's have one sign."""
+    """dweight and dbias for the gradient x of the output: of the sums' terms, the second's have one
+    sign.
+    """
     w, b = (mg.ones(x.shape[1], dtype=x.dtype, requires_grad=True) for _ in range(2))
     y = F.batch_norm(x.detach(), weight=w, bias=b, training=True)
     return np.stack([d.numpy() for d in mg.grad(y, [w, b], x)])
@@ -149,7 +171,7 @@ REDUCTIONS = {
     "sum": (lambda x: x.sum().numpy(), lambda x: x.sum()),
     "sum over an image": (lambda x: x.sum((1, 2, 3)).numpy(), lambda x: x.sum((1, 2, 3))),
     "sum over pixels": (lambda x: x.sum((2, 3)).numpy(), lambda x: x.sum((2, 3))),
-    "sum of rows": (lambda x: mg.Tensor(rows_of(x.data)).sum(0).numpy(), lambda x: x.sum((0, 2, 3))),
+    "sum of rows": (lambda x: rows_of(x).sum(0).numpy(), lambda x: x.sum((0, 2, 3))),
     "mean": (lambda x: x.mean().numpy(), lambda x: x.mean()),
     "mean of channels": (lambda x: x.mean((0, 2, 3)).numpy(), lambda x: x.mean((0, 2, 3))),
     "var": (lambda x: x.var().numpy(), lambda x: x.var(ddof=1)),
@@ -157,20 +179,21 @@ REDUCTIONS = {
     "gradient of broadcasting": (lambda x: gradient(lambda w: w * x, x.shape[1], 1, 1),
                                  lambda x: x.sum((0, 2, 3))[:, None, None]),
     "channel_sum": (lambda x: channel_sum(x).numpy(), lambda x: x.sum((0, 2, 3))),
-    "channel_sum of rows": (lambda x: channel_sum(mg.Tensor(rows_of(x.data))).numpy(), lambda x: x.sum((0, 2, 3))),
+    "channel_sum of rows": (lambda x: channel_sum(rows_of(x)).numpy(), lambda x: x.sum((0, 2, 3))),
     "batch norm's statistics": (statistics, exact_statistics),
     "batch norm's gradients": (batch_norm_gradients, exact_batch_norm_gradients),
     "mse_loss": (lambda x: F.mse_loss(x, 0.0).numpy(), lambda x: np.mean(x * x)),
     "l1_loss": (lambda x: F.l1_loss(x, 0.0).numpy(), lambda x: x.mean()),
     "binary cross-entropy, mean": (lambda x: F.binary_cross_entropy_with_logits(x, 0.0).numpy(),
                                    lambda x: np.logaddexp(0, x).mean()),
-    "binary cross-entropy, sum": (lambda x: F.binary_cross_entropy_with_logits(x, 1.0, reduction="sum").numpy(),
-                                  lambda x: np.logaddexp(0, -x).sum()),
-    "log_softmax": (lambda x: F.log_softmax(mg.Tensor(rows_of(x.data)), 0).numpy()[0], exact_log_softmax),
-    "gradient penalty's norm": (lambda x: (x * x).flatten(1).sum(1).numpy(), lambda x: (x * x).sum((1, 2, 3))),
-    "convolution's weight gradient": (lambda x: gradient(lambda w: F.conv2d(x, w), 2, x.shape[1], 1, 1),
-                                      expected_weight_grad),
+    "binary cross-entropy, sum": (cross_entropy_sum, lambda x: np.logaddexp(0, -x).sum()),
+    "log_softmax": (lambda x: F.log_softmax(rows_of(x), 0).numpy()[0], exact_log_softmax),
+    "gradient penalty's norm": (lambda x: (x * x).flatten(1).sum(1).numpy(),
+                                lambda x: (x * x).sum((1, 2, 3))),
+    "convolution's weight gradient": (weight_grad, expected_weight_grad),
 }
+# a product's sums are BLAS's own: it adds up a block's terms one after the other, then the blocks
+TERMS = {"convolution's weight gradient": 2 ** 40}
 ZERO_FOR_CONSTANTS = {"var", "var of channels", "batch norm's statistics", "batch norm's gradients"}
 
 
@@ -182,8 +205,7 @@ def test_a_million_numbers_in_every_order_of_memory(name):
             x = lay_out(numbers(kind))
             expected = exact(np.ascontiguousarray(x).astype(np.float64))
             try:
-                # a product's sums are BLAS's own: it adds up a block's terms, then the blocks
-                assert_exact(f(mg.Tensor(x)), expected, terms=2 ** 40 if "convolution" in name else 10 ** 6)
+                assert_exact(f(mg.Tensor(x)), expected, terms=TERMS.get(name, 10 ** 6))
             except AssertionError as error:
                 raise AssertionError(f"{kind} in the order {order}") from error
 
@@ -216,12 +238,15 @@ def test_pieces_cover_a_matrix_and_their_sums_are_its_columns(columns, dtype):
     x = np.random.default_rng(0).uniform(1, 2, (rows, columns)).astype(dtype)
     for size in (3000, 1 << 17):
         parts = summation.pieces(x.shape, size)
-        assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])] and parts[-1].stop == rows
+        assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
+        assert parts[-1].stop == rows
         sums = sum(part.sums(part.lines(x)) for part in parts)
         products = sum(part.sums(part.lines(x), part.lines(x)) for part in parts)
         tolerance = (4 if dtype == np.float32 else 64) * np.finfo(dtype).eps
-        np.testing.assert_allclose(sums, x.sum(0, np.longdouble).astype(np.float64), rtol=tolerance)
-        np.testing.assert_allclose(products, (x.astype(np.longdouble) ** 2).sum(0).astype(np.float64), rtol=tolerance)
+        wide = x.astype(np.longdouble)
+        np.testing.assert_allclose(sums, wide.sum(0).astype(np.float64), rtol=tolerance)
+        squares = (wide * wide).sum(0).astype(np.float64)
+        np.testing.assert_allclose(products, squares, rtol=tolerance)
         line = parts[0].repeat(np.arange(columns))
         np.testing.assert_array_equal(line, np.tile(np.arange(columns), parts[0].many))
 
@@ -271,12 +296,14 @@ def test_the_kernels_sums_are_exact(rung, columns):
     x = np.full(shape, 0.1, np.float32)
     ones, zeros = np.ones(columns, np.float32), np.zeros((2, columns), np.float32)
     with on_device(rung, 1) as kernels:
-        sums = [kernels.channel_sum(x), *kernels.batch_norm_grad(x, x, x, zeros, ones, None, None)[1:]]
+        _, dweight, dbias = kernels.batch_norm_grad(x, x, x, zeros, ones, None, None)
+        sums = [kernels.channel_sum(x), dweight, dbias]
         loss = kernels.bce_with_logits(x, 0.0, "sum")
         mean = kernels.batch_norm_statistics(x, None, None, None, None, 0.1, 1.0)[0]
         spread = numbers("random", shape) ** 8  # most of it far from the number in the middle
         inv_std = kernels.batch_norm_statistics(spread, None, None, None, None, 0.1, 0.0)[1]
-    np.testing.assert_allclose(inv_std.astype(np.float64) ** -2, spread.astype(np.float64).var(0), rtol=2e-6)
+    var = inv_std.astype(np.float64) ** -2
+    np.testing.assert_allclose(var, spread.astype(np.float64).var(0), rtol=2e-6)
     x = x.astype(np.float64)
     for actual, expected in zip(sums, (x.sum(0), (x * x).sum(0), x.sum(0)), strict=True):
         assert_exact(actual, expected, terms=60_000)
