@@ -50,7 +50,8 @@ def one_sentence():
     """``with one_sentence():`` around the reading of input: what is wrong with it is said in a line; exit status 2."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError,
+            OverflowError) as error:
         complain(messages.reason(error))
         sys.exit(2)
 
@@ -233,8 +234,8 @@ def _check_own_networks(args, kept):
     """The networks' file is given again, wherever it lies now; whether it is the same, its hash says."""
     named = kept.get("networks")
     if named and not args.networks:
-        raise ValueError(f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing that a run "
-                         "directory names is run, so give their file again, --networks FILE.py")
+        raise ValueError(f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing "
+                         "that a run directory names is run, so give their file again, --networks FILE.py")
     if args.networks and "networks" in kept and not named:
         raise ValueError(f"--networks {args.networks} contradicts {Path(args.out, CONFIG)}, which has {named}: "
                          "leave it out to go on, or start anew with another --out")
@@ -261,8 +262,8 @@ def _look_at_checkpoint(args, kept):
     architecture = about.get("architecture")
     for name, size in architecture.items() if isinstance(architecture, dict) else ():
         if type(size) is int and name in kept and kept[name] != size:
-            raise ValueError(f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the checkpoint was "
-                             f"trained with {shown(size)}")
+            raise ValueError(f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the "
+                             f"checkpoint was trained with {shown(size)}")
     room = sum(leaf.size for _, leaf in leaves(state) if isinstance(leaf, np.ndarray))
     return room, networks_digest(about) if args.networks else None
 
@@ -278,8 +279,8 @@ def _describe(args):
 def load_networks(path, sha256=None):
     """Run the file of --networks, which must define Generator and Discriminator -> (module, SHA-256 of the file).
 
-    path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint has it; None
-    accepts any. Raises ValueError or OSError.
+    path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
+    has it; None accepts any. Raises ValueError or OSError.
     """
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()

@@ -17,6 +17,8 @@ from minigan.models import check_arguments
 
 PRIORS = {"uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
           "normal": lambda generator, shape: generator.standard_normal(shape)}
+WEIGHTS = ("average", "generator")  # whose weights draw: the average's over the training, or the last ones
+STATISTICS = ("running", "batch")  # which ones batch norm uses
 
 
 def load_generator(path, networks=None):
@@ -41,6 +43,9 @@ def _build(state, networks):
         raise ValueError(f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}")
     check_whole("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
     check_whole("its step", about["step"])
+    if sampling["network"] not in WEIGHTS or sampling["batch_statistics"] not in STATISTICS:
+        raise ValueError(f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} and the "
+                         f"batch statistics {' or '.join(STATISTICS)}")
     module = arguments.own_networks(about, networks)
     if module is None:  # some models have several
         network = models.find_network(about["model"], architecture.get("generator", "Generator"))

@@ -90,14 +90,14 @@ def _encode(value, path, arrays):
         return _number(value, path)
     if isinstance(value, (dict, list, tuple, str, int, float)):
         base = next(base for base in kind.__mro__ if base in PLAIN | {dict, list, tuple})
-        raise TypeError(f"checkpoint state at {_short(path)}: got a {kind.__name__}, which would come back as a "
-                        f"plain {base.__name__}: expected a {base.__name__}")
+        raise TypeError(f"checkpoint state at {_short(path)}: got a {kind.__name__}, which would come back "
+                        f"as a plain {base.__name__}: expected a {base.__name__}")
     name = _name(path) or "array"
     if name in arrays:
         raise ValueError(f"checkpoint state: two arrays have the path {_short(path)}")
     if len(name) > LONGEST_NAME:
-        raise ValueError(f"checkpoint state at {_short(path)}: the path of this array has {len(name)} characters, "
-                         f"expected at most {LONGEST_NAME}")
+        raise ValueError(f"checkpoint state at {_short(path)}: the path of this array has {len(name)} "
+                         f"characters, expected at most {LONGEST_NAME}")
     arrays[name] = _as_numpy(value, path)
     return {"$array": name}
 
@@ -105,7 +105,8 @@ def _encode(value, path, arrays):
 def _encode_dict(value, path, arrays):
     for key in value:
         if type(key) not in (str, int):
-            raise TypeError(f"checkpoint state: the key {shown(key)} is neither a string nor an integer")
+            raise TypeError(f"checkpoint state: the key {shown(key)} is neither a string nor an "
+                            "integer")
         if type(key) is int:
             _check_digits(key, path)
     pairs = [[key, _encode(item, (*path, key), arrays)] for key, item in value.items()]
@@ -115,7 +116,8 @@ def _encode_dict(value, path, arrays):
 
 def _check_digits(value, path):
     if value.bit_length() > 3.3 * DIGITS:
-        raise ValueError(f"checkpoint state at {_short(path)}: got {shown(value)}, expected at most {DIGITS} digits")
+        raise ValueError(f"checkpoint state at {_short(path)}: got {shown(value)}, expected at most "
+                         f"{DIGITS} digits")
     return value
 
 
@@ -139,8 +141,8 @@ def _short(path):
 
 
 def _refused(path, got):
-    return TypeError(f"checkpoint state at {_short(path)}: expected a number, an array of numbers, a string, a "
-                     f"boolean, None, a dict, list or tuple, got {got}")
+    expected = "a number, an array of numbers, a string, a boolean, None, a dict, list or tuple"
+    return TypeError(f"checkpoint state at {_short(path)}: expected {expected}, got {got}")
 
 
 def _as_numpy(value, path):
@@ -169,7 +171,8 @@ def _from_library(value, path):
         if hasattr(value, "numpy"):
             return value.numpy()
     except (TypeError, RuntimeError) as error:
-        raise _refused(path, f"a {type(value).__name__} that is no NumPy array: {in_one_line(error)}") from error
+        why = f"a {type(value).__name__} that is no NumPy array: {in_one_line(error)}"
+        raise _refused(path, why) from error
     raise _refused(path, f"a {type(value).__name__}")
 
 
@@ -229,8 +232,8 @@ def _check_entries(archive, file):
         raise ValueError("it has two entries of one name")
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise ValueError(f"its entry {_plainly(entry.filename)} is compressed or encrypted, "
-                             "which minigan never does")
+            name = _plainly(entry.filename)
+            raise ValueError(f"its entry {name} is compressed or encrypted, which minigan never does")
     # Entries that are stored as they are, and together fit into the file, cannot unfold into a bomb.
     claimed = sum(entry.file_size for entry in entries)
     size = os.fstat(file.fileno()).st_size
@@ -323,9 +326,12 @@ def _decode_mark(node, arrays):
 def _as_dict(node, pairs):
     decoded = {}
     for pair in pairs:
-        if type(pair) is not list or len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in decoded:
+        if type(pair) is not list or len(pair) != 2:
             raise _unknown(node)
-        decoded[pair[0]] = pair[1]
+        key, value = pair
+        if type(key) not in (str, int) or key in decoded:
+            raise _unknown(node)
+        decoded[key] = value
     return decoded
 
 

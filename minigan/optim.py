@@ -65,7 +65,8 @@ class Optimizer:
             if not isinstance(value, (bool, np.bool_)):
                 raise ValueError(f"{name}: {key} is {shown(value)}, expected True or False")
         elif not _is_number(value) or not 0 <= value < np.inf:
-            raise ValueError(f"{name}: {key} is {shown(value)}, expected a finite number of at least 0")
+            raise ValueError(f"{name}: {key} is {shown(value)}, expected a finite number of at least "
+                             "0")
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -104,30 +105,36 @@ class Optimizer:
         """-> settings and indices, {index: what is kept of this parameter}."""
         if not isinstance(state, dict) or not {"state", "param_groups"} <= set(state):
             found = sorted(map(str, state)) if isinstance(state, dict) else state
-            raise ValueError(f"expected an optimiser's state with state and param_groups, got {shown(found)}")
+            raise ValueError("expected an optimiser's state with state and param_groups, got "
+                             f"{shown(found)}")
         groups, entries = state["param_groups"], state["state"]
         if not isinstance(groups, (list, tuple)) or len(groups) != 1:
             found = len(groups) if isinstance(groups, (list, tuple)) else shown(groups)
             raise ValueError(f"the state has {found} param_groups, expected one")
         group = groups[0]
         if not isinstance(group, dict) or not isinstance(group.get("params"), (list, tuple)):
-            raise ValueError(f"the state has the param_group {shown(group)}, expected settings and params")
+            raise ValueError(f"the state has the param_group {shown(group)}, expected settings and "
+                             "params")
         if not isinstance(entries, dict):
-            raise ValueError(f"the state has the state {shown(entries)}, expected {{index: what is kept}}")
+            raise ValueError(f"the state has the state {shown(entries)}, expected what is kept by "
+                             "index")
         return group, entries
 
     def _check_group(self, group):
         for key in self.absent:
             value = group.get(key, False)
             if type(value) not in (bool, int, float) or value != 0:
-                raise ValueError(f"the state has {key}={shown(value)}, which {type(self).__name__} cannot do")
+                name = type(self).__name__
+                raise ValueError(f"the state has {key}={shown(value)}, which {name} cannot do")
         count = len(group["params"])
         if count != len(self.params) or not set(self.settings) <= set(group):
-            raise ValueError(f"the state is of {count} parameters and settings {shown(sorted(map(str, group)), 300)}, "
-                             f"this {type(self).__name__} has {len(self.params)} parameters and "
+            found = shown(sorted(map(str, group)), 300)
+            raise ValueError(f"the state is of {count} parameters and settings {found}, this "
+                             f"{type(self).__name__} has {len(self.params)} parameters and "
                              f"{sorted(self.settings)}")
         if list(group["params"]) != list(range(count)):
-            raise ValueError(f"the state has the params {shown(group['params'])}, expected 0 to {count - 1}")
+            found = shown(group["params"])
+            raise ValueError(f"the state has the params {found}, expected 0 to {count - 1}")
         self._check_settings({key: group[key] for key in self.settings})
 
     def _check_entry(self, i, entry):
@@ -135,8 +142,9 @@ class Optimizer:
         known = self.needs | self.may_have
         fits = is_whole(i, 0, len(self.params) - 1) and isinstance(entry, dict)
         if not fits or entry and not self.needs <= set(entry) or not set(entry) <= known:
-            raise ValueError(f"the state of parameter {shown(i)} does not fit: {type(self).__name__} has "
-                             f"{len(self.params)} parameters, each with {', '.join(sorted(known)) or 'nothing'}")
+            names = ", ".join(sorted(known)) or "nothing"
+            raise ValueError(f"the state of parameter {shown(i)} does not fit: {type(self).__name__} "
+                             f"has {len(self.params)} parameters, each with {names}")
         for name, value in entry.items():
             what = f"the state's {name} of parameter {i} is"
             if name == "step":
@@ -146,7 +154,10 @@ class Optimizer:
 
     def _own(self, p, entry):
         """What is kept of the parameter p, as this optimiser has it."""
-        return {key: _whole(key, value) if key == "step" else _like(p.data, value) for key, value in entry.items()}
+        own = {}  # in the order of the entry, so that it is saved again to the same bytes
+        for name, value in entry.items():
+            own[name] = _whole(name, value) if name == "step" else _like(p.data, value)
+        return own
 
 
 def _is_number(value):
@@ -174,7 +185,8 @@ def _check_like(what, value, p, signed):
     if array is None or array.dtype.kind != "f":
         raise ValueError(f"{what} {shown(value)}, expected an array of floats")
     if not np.isfinite(array).all() or not signed and (array < 0).any():
-        raise ValueError(f"{what} an array with a number that is not finite{'' if signed else ' or below 0'}")
+        also = "" if signed else " or below 0"
+        raise ValueError(f"{what} an array with a number that is not finite{also}")
 
 
 def _like(p, values):
@@ -267,7 +279,7 @@ class LambdaLR:
         return {"count": self.count, "base": self.base}
 
     def load_state_dict(self, state):
-        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
         check_names("the schedule's state", state, {"count", "base"})
         count = check_whole("the schedule's count", state["count"])
         base = check_finite("the schedule's base", state["base"])
@@ -276,8 +288,8 @@ class LambdaLR:
         except OverflowError:
             lr = np.inf
         if not 0 <= lr < np.inf:
-            raise ValueError(f"the schedule's learning rate at count {count} is {lr}, expected a finite number of at "
-                             "least 0")
+            raise ValueError(f"the schedule's learning rate at count {count} is {lr}, expected a "
+                             "finite number of at least 0")
         self.count, self.base, self.optimizer.lr = count, base, lr
 
 
@@ -325,7 +337,7 @@ class ExponentialMovingAverage:
         return {"module": self.module.state_dict(), "count": self.count}
 
     def load_state_dict(self, state):
-        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
         check_names("the average's state", state, {"module", "count"})
         count = check_whole("the average's count", state["count"])
         self.module.load_state_dict(state["module"])

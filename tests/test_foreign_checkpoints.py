@@ -145,6 +145,14 @@ def test_a_leaf_of_another_value_is_refused_or_right_and_nothing_is_touched(trai
     check_leaves(trained, resume, model, leaves=30, each=4)
 
 
+def test_a_truth_value_is_no_number_in_an_architecture(trained, resume):
+    state = mg.load(trained.folders["gan"] / "checkpoint.npz")
+    assert state["run"]["architecture"]["channels"] == 1
+    assert "its architecture is" in resume(
+        "gan", replaced(state, ("run", "architecture", "channels"), True)
+    )
+
+
 @pytest.mark.slow
 @every_script
 def test_a_leaf_of_any_other_value_is_refused_or_right_and_nothing_is_touched(

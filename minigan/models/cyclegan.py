@@ -160,13 +160,15 @@ class ImagePool:
         return {"images": list(self.images)}
 
     def load_state_dict(self, state):
-        """Continue from what ``state_dict`` gave. Raises ValueError for anything else, and changes nothing then."""
+        """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
         check_names("the image pool's state", state, {"images"})
         images = state["images"]
         if not isinstance(images, list) or len(images) > self.size:
-            raise ValueError(f"the image pool's state has {_count(images)} images, expected at most {self.size}")
+            raise ValueError(f"the image pool's state has {_count(images)} images, expected at most "
+                             f"{self.size}")
         for image in images:
-            if getattr(image, "dtype", None) != np.float32 or image.shape != (self.shape or images[0].shape):
+            shape = self.shape or np.shape(images[0])
+            if getattr(image, "dtype", None) != np.float32 or image.shape != shape:
                 raise ValueError(f"the image pool's state has {shown(image)}, expected images float32 "
                                  f"{self.shape or 'of one shape'}")
         self.images = [devices.xp.asarray(image) for image in images]
