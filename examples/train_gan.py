@@ -9,6 +9,8 @@ the networks are smaller. Samples are drawn with an exponential moving average o
 2019), which the paper does not have: --average 0 leaves it out.
 """
 
+import math
+
 import numpy as np
 
 import arguments
@@ -79,9 +81,12 @@ def main(argv=None):
                       architecture=architecture, sample=lambda: generate(G_average.module, fixed_noise),
                       sampling={"network": "average", "batch_statistics": "running", "latent": args.latent})
 
+    # After so many steps the learning rate stays at 1e-6, and a power of more would be too large for a float.
+    decaying = math.ceil(math.log(max(args.lr / 1e-6, 1)) / math.log(args.lr_decay)) if args.lr_decay > 1 else 0
+
     for step in session:
         for optimizer in (G_optimizer, D_optimizer):
-            optimizer.lr = max(args.lr / args.lr_decay ** (step - 1), 1e-6)
+            optimizer.lr = max(args.lr / args.lr_decay ** min(step - 1, decaying), 1e-6)
             optimizer.momentum = args.momentum + (args.last_momentum - args.momentum) * min(
                 1, batches.epoch / args.momentum_epochs)
 

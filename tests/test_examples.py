@@ -335,6 +335,13 @@ def test_the_head_start_is_the_discriminators_alone(call):
     assert [state["average"]["count"] for state in states] == [1, 1]
 
 
+def test_a_learning_rate_that_decays_fast_stays_at_its_least(call):
+    """1e30 to the power of 13 is no float; the rate is 1e-6 from the second step on."""
+    call("train_gan.py", *SCRIPTS["gan"][1:-2], "--lr-decay", 1e30, "--steps", 14, "--quiet", "--out", "decayed")
+    groups = mg.load("decayed/checkpoint.npz")["generator_optimizer"]["param_groups"]
+    assert [group["lr"] for group in groups] == [1e-6]
+
+
 @pytest.mark.parametrize("script, options, message", [
     ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
     ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
