@@ -228,8 +228,8 @@ def snapshot(x):
 def rewrite(x, z, old):
     """Give x the values of z in place, and z's history if there is one; returns x.
 
-    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values, but their own histories do not
-    tell where these came from: ``record`` refuses them from now on.
+    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values, but
+    their own histories do not tell where these came from: ``record`` refuses them from now on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
         raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in "
