@@ -225,15 +225,17 @@ def snapshot(x):
     return old
 
 
-def rewrite(x, z):
+def rewrite(x, z, old):
     """Give x the values of z in place, and z's history if there is one; returns x.
 
-    ``x += y`` is z = x + y, then this. Views of x see the values, but their own histories do not
-    tell where these came from: ``record`` refuses them from now on.
+    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values, but
+    their own histories do not tell where these came from: ``record`` refuses them from now on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
         raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in "
                            "place inside no_grad()")
+    if z._requires_grad and trace.get() is not None:
+        trace.get()[:] = [_with_other_tensor(x, old, *entry) for entry in trace.get()]
     x.array[...] = z.array
     version = x._version
     version[VERSION] += 1
@@ -243,6 +245,18 @@ def rewrite(x, z):
         x.node = z.node
         x._requires_grad = True
     return x
+
+
+def _with_other_tensor(x, old, output, edges):
+    """An entry of the trace with old in the place of x."""
+    def other(t):
+        return old if t is x else t
+
+    changed = []
+    for inputs, vjp in edges:
+        inputs = tuple(map(other, inputs)) if type(inputs) is tuple else other(inputs)
+        changed.append((inputs, vjp))
+    return other(output), tuple(changed)
 
 
 def _lies_in_a_leaf(x):

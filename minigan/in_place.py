@@ -132,7 +132,8 @@ def in_place(operation, symbol):
     def change(x, y):
         check_writable(x)
         recorded = recording.get() and any(t._requires_grad for t in inside((x, y)))
-        z = operation(snapshot(x) if recorded else x, y)
+        old = snapshot(x) if recorded else x
+        z = operation(old, y)
         if z is NotImplemented:
             return z
         if z.shape != x.shape:
@@ -144,7 +145,7 @@ def in_place(operation, symbol):
             raise TypeError(
                 f"x {symbol} y: the result is {z.dtype}, which does not fit into x of {x.dtype}"
             )
-        return rewrite(x, astype(z, x.dtype))
+        return rewrite(x, astype(z, x.dtype), old)
 
     return change
 

@@ -159,7 +159,9 @@ def _part(part):
 
 def _check_dtype(array):
     dtype = array.dtype
-    if dtype.kind not in "iub":
+    if dtype.kind == "i" or dtype.kind == "b":
+        return
+    if dtype.kind != "u":
         raise IndexError(f"an index is an array of {dtype}, expected integers or truth values")
     if dtype == np.uint8:
         raise IndexError(

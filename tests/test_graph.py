@@ -203,3 +203,17 @@ def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, monkeypa
     with pytest.raises(ImportError, match=r"matplotlib.*pip install 'minigan\[examples\]'"):
         t.draw(tmp_path / "a.png", out, names)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_change_in_place_is_drawn_as_an_operation_on_the_old_values(tmp_path):
+    x = mg.tensor(1.5, requires_grad=True)
+    with graph.trace() as t:
+        h = x * 2
+        side = h * 5
+        h += 1
+        loss = h * h + side
+        loss /= x
+    tensors, operations, _ = graph._ancestors(t.records, loss)
+    assert sorted(symbol for symbol, _ in operations.values()) == ["+", "+", "×", "×", "×", "÷"]
+    assert {3, 4, 15, 16, 31} <= {v.item() for v in tensors.values()}
+    assert t.draw(tmp_path / "a.svg", loss, {"x": x}).exists()
