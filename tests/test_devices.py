@@ -159,7 +159,7 @@ except ValueError as error:
     print(error, mg.devices.name)
 """
     said = python(script, MINIGAN_RUNG="top")
-    assert said == "unknown rung 'top' (MINIGAN_RUNG says so), expected naive, tiled, tensor cpu\n"
+    assert said == "unknown rung 'top' (MINIGAN_RUNG says so), expected naive, shared, tiled, tensor cpu\n"
 
 
 def test_the_device_is_chosen_once_and_then_is_an_ordinary_variable():
