@@ -82,7 +82,9 @@ def main(argv=None):
                       sampling={"network": "average", "batch_statistics": "running", "latent": args.latent})
 
     # After so many steps the learning rate stays at 1e-6, and a power of more would be too large for a float.
-    decaying = math.ceil(math.log(max(args.lr / 1e-6, 1)) / math.log(args.lr_decay)) if args.lr_decay > 1 else 0
+    decaying = 0
+    if args.lr_decay > 1:
+        decaying = max(0, math.ceil((math.log(args.lr) - math.log(1e-6)) / math.log(args.lr_decay)))
 
     for step in session:
         for optimizer in (G_optimizer, D_optimizer):
