@@ -11,10 +11,11 @@ slant by the image's moments.
 
 import numpy as np
 
-import arguments
-from classifier import trained_classifier
-from minigan import data, images
-from sample import draw_latents, generate, load_generator
+from minigan import data
+from minigan.data import images
+from minigan.evaluation.classifier import trained_classifier
+from minigan.training import command_line
+from minigan.training.sampling import draw_latents, generate, load_generator
 
 
 def slant(pictures):
@@ -28,17 +29,17 @@ def slant(pictures):
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__)
+    parser = command_line.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file of a generator of digits")
     parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="gives the slant")
     parser.add_argument("--to", type=int, choices=range(10), default=4, help="the digit to tilt")
-    parser.add_argument("-n", type=arguments.at_least(100), default=4000, help="samples to choose from")
-    parser.add_argument("--mean-of", type=arguments.at_least(1), default=20, help="samples in each mean (the paper: 3)")
-    parser.add_argument("--seed", type=arguments.at_least(0), default=0)
+    parser.add_argument("-n", type=command_line.at_least(100), default=4000, help="samples to choose from")
+    parser.add_argument("--mean-of", type=command_line.at_least(1), default=20, help="samples in each mean (the paper: 3)")
+    parser.add_argument("--seed", type=command_line.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
-    arguments.add_networks(parser)
+    command_line.add_networks(parser)
     args = parser.parse_args(argv)
-    with arguments.one_sentence():
+    with command_line.one_sentence():
         generator, about = load_generator(args.run, args.networks)
         z = draw_latents(args.n, about, args.seed)
         pictures = generate(generator, z)
@@ -73,4 +74,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main)
+    command_line.program(main)

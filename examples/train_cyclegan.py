@@ -16,15 +16,15 @@ import argparse
 
 import numpy as np
 
-import arguments
-import domains
 import minigan as mg
-from minigan import data, models, run
+from minigan import data, models
+from minigan.data import pairs
+from minigan.evaluation.translation import report
 from minigan.functional import l1_loss
 from minigan.models.cyclegan import ImagePool, PatchDiscriminator, discriminator_loss, generator_loss
 from minigan.optim import Adam, ConstantThenLinearLR
-from score_translation import report
-from translate import GENERATORS, translate
+from minigan.training import command_line, run
+from minigan.training.translation import GENERATORS, translate
 
 PAPER = dict(steps=200_000, batch_size=1, image_size=256, width=64, blocks=9, patch_width=64, patch_layers=3, flip=True,
              lr=2e-4, constant_steps=100_000, decay_steps=100_000, sample_every=1000, checkpoint_every=5000)
@@ -33,12 +33,12 @@ DIGITS = dict(steps=600, batch_size=4, image_size=32, load_size=32, width=16, bl
 
 
 def parse(argv=None):
-    first = arguments.Parser(add_help=False)
+    first = command_line.Parser(add_help=False)
     for option in ("--data", "--data-a", "--data-b"):
-        first.add_argument(option, type=arguments.data_name)
+        first.add_argument(option, type=command_line.data_name)
     given = first.parse_known_args(argv)[0]
     name = given.data or (None if given.data_a or given.data_b else "digits")
-    parser = arguments.parser("cyclegan", __doc__, data=name)
+    parser = command_line.parser("cyclegan", __doc__, data=name)
 
     def add(option, help, type=None, default=None, **more):
         parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)", **more)
@@ -48,24 +48,24 @@ def parse(argv=None):
     add("--halves", "A and B are pairs, arrays of one .npz: train on A of one half and B of the other; its array KEY, "
         "such as source, says which images belong together", metavar="KEY")
     parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
-    add("--image-size", "pixels a side that the networks see", arguments.at_least(1))
-    add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256", arguments.at_least(1))
+    add("--image-size", "pixels a side that the networks see", command_line.at_least(1))
+    add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256", command_line.at_least(1))
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror images by chance")
     add("--generator", "residual, or a U-Net", default="resnet", choices=GENERATORS)
-    add("--width", "feature maps of a generator's first layer", arguments.at_least(1))
-    add("--blocks", "residual blocks of a generator; the paper's for 128 pixels is 6", arguments.at_least(0))
-    add("--depth", "halvings of a U-Net", arguments.at_least(2), 7)
-    add("--patch-width", "feature maps of a discriminator's first layer", arguments.at_least(1))
-    add("--patch-layers", "3, 2 or 1: a discriminator's patches have 70, 34 or 16 pixels", arguments.at_least(1))
-    add("--cycle-weight", "of the cycle loss", arguments.not_negative, 10.0)
-    add("--identity-weight", "of the identity loss, times the cycle loss's", arguments.not_negative, 0.5)
-    add("--pool-size", "how many fakes are remembered", arguments.at_least(0), 50)
-    add("--lr", "Adam's first learning rate", arguments.positive)
-    add("--beta1", "Adam's", arguments.fraction, 0.5)
-    add("--constant-steps", "steps with this learning rate, whatever --steps", arguments.at_least(0))
-    add("--decay-steps", "then steps in which it falls to zero", arguments.at_least(1))
+    add("--width", "feature maps of a generator's first layer", command_line.at_least(1))
+    add("--blocks", "residual blocks of a generator; the paper's for 128 pixels is 6", command_line.at_least(0))
+    add("--depth", "halvings of a U-Net", command_line.at_least(2), 7)
+    add("--patch-width", "feature maps of a discriminator's first layer", command_line.at_least(1))
+    add("--patch-layers", "3, 2 or 1: a discriminator's patches have 70, 34 or 16 pixels", command_line.at_least(1))
+    add("--cycle-weight", "of the cycle loss", command_line.not_negative, 10.0)
+    add("--identity-weight", "of the identity loss, times the cycle loss's", command_line.not_negative, 0.5)
+    add("--pool-size", "how many fakes are remembered", command_line.at_least(0), 50)
+    add("--lr", "Adam's first learning rate", command_line.positive)
+    add("--beta1", "Adam's", command_line.fraction, 0.5)
+    add("--constant-steps", "steps with this learning rate, whatever --steps", command_line.at_least(0))
+    add("--decay-steps", "then steps in which it falls to zero", command_line.at_least(1))
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
-    args = arguments.parse(parser, argv, optional=("data", "load_size"))  # of the paper, unlike of the digits
+    args = command_line.parse(parser, argv, optional=("data", "load_size"))  # of the paper, unlike of the digits
     if args.steps > args.constant_steps + args.decay_steps:
         parser.error(f"--steps {args.steps} is more than --constant-steps {args.constant_steps} + --decay-steps "
                      f"{args.decay_steps}, after which the learning rate is zero")
@@ -74,8 +74,8 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    with arguments.one_sentence():
-        images = domains.load(args)
+    with command_line.one_sentence():
+        images = pairs.load(args)
         batches_a, batches_b = (data.Batches(kind, args.batch_size, seed=(args.seed, i), crop=args.image_size,
                                              flip=args.flip) for i, kind in enumerate((images.a, images.b)))
         channels = images.a.shape[1]
@@ -145,4 +145,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main, output="progress")
+    command_line.program(main, output="progress")

@@ -12,13 +12,13 @@ fourth step four times as much (Karras et al. 2020): a discriminator that knows 
 
 import numpy as np
 
-import arguments
 import minigan as mg
-from evaluate import measure
-from minigan import data, models, run
+from minigan import data, models
+from minigan.evaluation.report import measure
 from minigan.models.dcgan import discriminator_loss, generator_loss, r1_penalty
 from minigan.optim import Adam, ExponentialMovingAverage
-from sample import PRIORS, draw_latents, generate
+from minigan.training import command_line, run
+from minigan.training.sampling import PRIORS, draw_latents, generate
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, r1=0.0)
 DIGITS = dict(steps=3000, batch_size=64, image_size=16, width=16, lr=2e-3, r1=0.5)
@@ -26,25 +26,25 @@ R1_EVERY = 4
 
 
 def parse(argv=None):
-    data_only = arguments.Parser(add_help=False)
-    data_only.add_argument("--data", type=arguments.data_name, default="digits")
+    data_only = command_line.Parser(add_help=False)
+    data_only.add_argument("--data", type=command_line.data_name, default="digits")
     name = data_only.parse_known_args(argv)[0].data
-    parser = arguments.parser("dcgan", __doc__, data=name)
-    parser.add_argument("--image-size", type=arguments.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")
-    parser.add_argument("--latent-dim", type=arguments.at_least(1), default=100)
+    parser = command_line.parser("dcgan", __doc__, data=name)
+    parser.add_argument("--image-size", type=command_line.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")
+    parser.add_argument("--latent-dim", type=command_line.at_least(1), default=100)
     parser.add_argument("--latent", choices=PRIORS, default="uniform", help="the prior p(z) (default: %(default)s)")
-    parser.add_argument("--width", type=arguments.at_least(1), help="feature maps of the narrowest layer (%(default)s)")
-    parser.add_argument("--lr", type=arguments.positive, help="Adam's learning rate (default: %(default)s)")
-    parser.add_argument("--beta1", type=arguments.fraction, default=0.5)
-    parser.add_argument("--average", type=arguments.fraction, default=0.999, help="decay of G's average (%(default)s)")
-    parser.add_argument("--r1", type=arguments.not_negative, help="weight of the R1 penalty (default: %(default)s)")
+    parser.add_argument("--width", type=command_line.at_least(1), help="feature maps of the narrowest layer (%(default)s)")
+    parser.add_argument("--lr", type=command_line.positive, help="Adam's learning rate (default: %(default)s)")
+    parser.add_argument("--beta1", type=command_line.fraction, default=0.5)
+    parser.add_argument("--average", type=command_line.fraction, default=0.999, help="decay of G's average (%(default)s)")
+    parser.add_argument("--r1", type=command_line.not_negative, help="weight of the R1 penalty (default: %(default)s)")
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
-    return arguments.parse(parser, argv)
+    return command_line.parse(parser, argv)
 
 
 def main(argv=None):
     args = parse(argv)
-    with arguments.one_sentence():
+    with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
         architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
@@ -97,4 +97,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main, output="progress")
+    command_line.program(main, output="progress")

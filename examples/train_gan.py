@@ -13,46 +13,46 @@ import math
 
 import numpy as np
 
-import arguments
 import minigan as mg
-from evaluate import measure
-from minigan import data, models, run
+from minigan import data, models
+from minigan.evaluation.report import measure
 from minigan.models.gan import discriminator_loss, generator_loss
 from minigan.optim import SGD, ExponentialMovingAverage
-from sample import PRIORS, draw_latents, generate
+from minigan.training import command_line, run
+from minigan.training.sampling import PRIORS, draw_latents, generate
 
 PAPER = dict(steps=100000, batch_size=100, image_size=28, hidden=1200, units=240, lr=0.1, checkpoint_every=1000)
 DIGITS = dict(steps=10000, batch_size=64, image_size=8, hidden=256, units=128, lr=0.1, log_every=200, sample_every=500)
 
 
 def parse(argv=None):
-    data_only = arguments.Parser(add_help=False)
-    data_only.add_argument("--data", type=arguments.data_name, default="digits")
+    data_only = command_line.Parser(add_help=False)
+    data_only.add_argument("--data", type=command_line.data_name, default="digits")
     name = data_only.parse_known_args(argv)[0].data
-    parser = arguments.parser("gan", __doc__, data=name)
+    parser = command_line.parser("gan", __doc__, data=name)
 
     def add(option, type, help, default=None):
         parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)")
 
-    add("--image-size", arguments.at_least(1), "height and width to which images are resized")
-    add("--latent-dim", arguments.at_least(1), "the length of z", 100)
+    add("--image-size", command_line.at_least(1), "height and width to which images are resized")
+    add("--latent-dim", command_line.at_least(1), "the length of z", 100)
     parser.add_argument("--latent", choices=PRIORS, default="normal", help="the prior p(z) (default: %(default)s)")
-    add("--hidden", arguments.at_least(1), "units in each layer of G")
-    add("--units", arguments.at_least(1), "maxout units in each layer of D")
-    add("--pieces", arguments.at_least(1), "linear pieces of a maxout unit", 5)
-    add("--pack", arguments.at_least(1), "how many images D judges as one (PacGAN)", 1)
-    add("--k", arguments.at_least(1), "steps of D to each of G", 1)
-    add("--head-start", arguments.at_least(0), "steps of D before the first of G", 0)
+    add("--hidden", command_line.at_least(1), "units in each layer of G")
+    add("--units", command_line.at_least(1), "maxout units in each layer of D")
+    add("--pieces", command_line.at_least(1), "linear pieces of a maxout unit", 5)
+    add("--pack", command_line.at_least(1), "how many images D judges as one (PacGAN)", 1)
+    add("--k", command_line.at_least(1), "steps of D to each of G", 1)
+    add("--head-start", command_line.at_least(0), "steps of D before the first of G", 0)
     parser.add_argument("--minimax", action="store_true", help="G descends log(1 - D(G(z))) as in the game's formula, "
                         "instead of ascending log D(G(z)) as the paper advises")
-    add("--lr", arguments.positive, "the first learning rate")
-    add("--lr-decay", arguments.at_least_one, "what it is divided by after each step, down to 1e-6", 1.000004)
-    add("--momentum", arguments.fraction, "the first momentum", 0.5)
-    add("--last-momentum", arguments.fraction, "the momentum after so many epochs:", 0.7)
-    add("--momentum-epochs", arguments.at_least(1), "epochs in which the momentum grows to its last value", 250)
-    add("--average", arguments.fraction, "decay of G's average", 0.999)
+    add("--lr", command_line.positive, "the first learning rate")
+    add("--lr-decay", command_line.at_least_one, "what it is divided by after each step, down to 1e-6", 1.000004)
+    add("--momentum", command_line.fraction, "the first momentum", 0.5)
+    add("--last-momentum", command_line.fraction, "the momentum after so many epochs:", 0.7)
+    add("--momentum-epochs", command_line.at_least(1), "epochs in which the momentum grows to its last value", 250)
+    add("--average", command_line.fraction, "decay of G's average", 0.999)
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
-    args = arguments.parse(parser, argv)
+    args = command_line.parse(parser, argv)
     if args.batch_size % args.pack:
         parser.error(f"--batch-size {args.batch_size} is no multiple of --pack {args.pack}")
     return args
@@ -60,7 +60,7 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    with arguments.one_sentence():
+    with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
         architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
@@ -121,4 +121,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main, output="progress")
+    command_line.program(main, output="progress")

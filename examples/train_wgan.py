@@ -14,13 +14,13 @@ generator's weights (Yazici et al. 2019), which the papers do not have: --averag
 
 import numpy as np
 
-import arguments
 import minigan as mg
-from evaluate import measure
-from minigan import data, models, run
+from minigan import data, models
+from minigan.evaluation.report import measure
 from minigan.models.wgan import clip_weights_, critic_loss, critic_steps, generator_loss, gradient_penalty
 from minigan.optim import Adam, ExponentialMovingAverage, RMSprop
-from sample import PRIORS, draw_latents, generate
+from minigan.training import command_line, run
+from minigan.training.sampling import PRIORS, draw_latents, generate
 
 PAPER = {"clip": dict(steps=20000, image_size=64, width=64, norm="batch", lr=5e-5),
          "gp": dict(steps=20000, image_size=64, width=64, norm="layer", lr=1e-4)}
@@ -31,11 +31,11 @@ CRITICS = {"dcgan": "Critic", "mlp": "MLPCritic"}
 
 
 def parse(argv=None):
-    choice = arguments.Parser(add_help=False)
-    choice.add_argument("--data", type=arguments.data_name, default="digits")
+    choice = command_line.Parser(add_help=False)
+    choice.add_argument("--data", type=command_line.data_name, default="digits")
     choice.add_argument("--penalty", default="gp")
     chosen = choice.parse_known_args(argv)[0]
-    parser = arguments.parser("wgan", __doc__, data=chosen.data)
+    parser = command_line.parser("wgan", __doc__, data=chosen.data)
 
     def add(option, type, help, default=None):
         parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)")
@@ -44,22 +44,22 @@ def parse(argv=None):
         parser.add_argument(option, choices=choices, default=default, help=f"{help} (default: %(default)s)")
 
     choose("--penalty", ("clip", "gp"), "what keeps the critic from being too steep", "gp")
-    add("--clip", arguments.positive, "the largest weight of a clipped critic", 0.01)
-    add("--penalty-weight", arguments.not_negative, "lambda, the weight of the gradient penalty", 10.0)
-    add("--n-critic", arguments.at_least(1), "the critic's steps to each of the generator; with clip, it takes 100 to "
+    add("--clip", command_line.positive, "the largest weight of a clipped critic", 0.01)
+    add("--penalty-weight", command_line.not_negative, "lambda, the weight of the gradient penalty", 10.0)
+    add("--n-critic", command_line.at_least(1), "the critic's steps to each of the generator; with clip, it takes 100 to "
         "each of the first 25 and every 500th", 5)
     choose("--generator", GENERATORS, "its architecture", "dcgan")
     choose("--critic", CRITICS, "its architecture", "dcgan")
     choose("--norm", models.wgan.NORMS, "normalisation in the DCGAN-shaped critic")
-    add("--image-size", arguments.at_least(1), "16, 32, 64 or 128; any for two mlps")
-    add("--latent-dim", arguments.at_least(1), "the length of z", 100)
+    add("--image-size", command_line.at_least(1), "16, 32, 64 or 128; any for two mlps")
+    add("--latent-dim", command_line.at_least(1), "the length of z", 100)
     choose("--latent", PRIORS, "the prior p(z)", "normal")
-    add("--width", arguments.at_least(1), "feature maps of the narrowest DCGAN layer")
-    add("--hidden", arguments.at_least(1), "units in each layer of an mlp", 512)
-    add("--lr", arguments.positive, "learning rate of RMSprop (clip) or of Adam (0, 0.9) (gp)")
-    add("--average", arguments.fraction, "decay of G's average", 0.999)
+    add("--width", command_line.at_least(1), "feature maps of the narrowest DCGAN layer")
+    add("--hidden", command_line.at_least(1), "units in each layer of an mlp", 512)
+    add("--lr", command_line.positive, "learning rate of RMSprop (clip) or of Adam (0, 0.9) (gp)")
+    add("--average", command_line.fraction, "decay of G's average", 0.999)
     parser.set_defaults(**(DIGITS if chosen.data == "digits" else PAPER).get(chosen.penalty, {}))
-    args = arguments.parse(parser, argv)
+    args = command_line.parse(parser, argv)
     if args.penalty == "gp" and args.norm == "batch":
         parser.error("--norm batch ties the samples of a batch together, but --penalty gp is on each sample's own "
                      "slope: expected layer or none")
@@ -68,7 +68,7 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    with arguments.one_sentence():
+    with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
         architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
@@ -127,4 +127,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main, output="progress")
+    command_line.program(main, output="progress")

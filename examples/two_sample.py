@@ -10,78 +10,22 @@ neighbour, in pixels, need not see. Both sets are rounded to bytes first: or the
 images are, and be right always.
 """
 
-import math
-
 import numpy as np
 
-import arguments
-from classifier import Classifier, area_resize, as_images, train
-from minigan import data, devices, rng
-from minigan.bounded import open_npy
-from minigan.datasets import user_path
-from minigan.files import reading
-from minigan.images import to_float, to_uint8
-from minigan.metrics import two_sample_test
-
-
-def trained_two_sample_test(x, y):
-    """The accuracy of a network that learned to tell x from y, on images that it has not seen -> (accuracy, p-value).
-
-    x, y: uint8, or floats in [-1, 1], (n, C, H, W), both of n, at least 4. The p-value is the chance of so much or more
-    if x and y were of one distribution. The network and its training are always the same; minigan's random numbers are
-    left as they were. Raises ValueError.
-    """
-    x, y = (images if images.dtype == np.uint8 else to_uint8(images) for images in map(np.asarray, (x, y)))
-    if x.shape != y.shape or x.ndim != 4 or len(x) < 4:
-        raise ValueError(f"the sets have shapes {x.shape} and {y.shape}, expected one shape (n, C, H, W), n at least 4")
-    order, half = np.random.default_rng(0).permutation(len(x)), len(x) // 2
-    parts = [np.concatenate([x[chosen], y[chosen]]) for chosen in (order[:half], order[half:])]
-    labels = [np.repeat([0, 1], len(part) // 2) for part in parts]
-    before = rng.state_dict()
-    try:
-        with devices.device("cpu"):
-            rng.manual_seed(0)
-            network = Classifier(*x.shape[1:], classes=2)
-            train(network, data.Dataset("two sets", parts[0], labels[0]))
-            answers = network.eval().probabilities(to_float(parts[1])).argmax(1)
-    finally:
-        rng.load_state_dict(before)
-    accuracy = float(np.mean(answers == labels[1]))
-    return accuracy, math.erfc((accuracy - 0.5) * math.sqrt(2 * len(answers))) / 2
-
-
-def read(name, data_dir=None):
-    """The images of an .npy file or of a data set, by name or path -> (n, C, H, W).
-
-    Those of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
-    data.load raises.
-    """
-    if not name.lower().endswith(".npy"):
-        return data.load(name, data_dir=data_dir).images
-    path = user_path(name)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with reading(f"cannot read {path}"):
-        x = open_npy(path)
-        if x.ndim != 4 or x.size == 0:
-            raise ValueError(f"its array has shape {x.shape}, expected images (n, C, H, W)")
-    return x
-
-
-def choose(images, n, generator, name):
-    """n of the images at random -> float32 (n, C, H, W) in [-1, 1]. ValueError if they are none."""
-    chosen = generator.permutation(len(images))[:n]
-    return as_images(images[chosen], f"the images of {name}")
+from minigan.evaluation.classifier import area_resize
+from minigan.evaluation.metrics import two_sample_test
+from minigan.evaluation.two_sample import choose, read, trained_two_sample_test
+from minigan.training import command_line
 
 
 def main(argv=None):
-    parser = arguments.Parser(description=__doc__)
+    parser = command_line.Parser(description=__doc__)
     parser.add_argument("sets", nargs=2, help="data sets by name or path, or .npy files from sample.py")
-    parser.add_argument("-n", type=arguments.at_least(4), default=1000, help="of each, at most (default: %(default)s)")
-    parser.add_argument("--seed", type=arguments.at_least(0), default=0, help="chooses which")
+    parser.add_argument("-n", type=command_line.at_least(4), default=1000, help="of each, at most (default: %(default)s)")
+    parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)
-    with arguments.one_sentence():
+    with command_line.one_sentence():
         x, y = (read(name, args.data_dir) for name in args.sets)
         n, size = min(args.n, len(x), len(y)), [min(a, b) for a, b in zip(x.shape[2:], y.shape[2:])]
         generator = np.random.default_rng(args.seed)
@@ -94,4 +38,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    arguments.program(main)
+    command_line.program(main)

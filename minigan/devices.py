@@ -17,7 +17,10 @@ import os
 
 import numpy as np
 
-from . import cpu, cuda, host, ladder, launch, native, threads
+from .backends import cpu, cuda
+from .backends.cpu import threads
+from .backends.cuda import launch, rungs
+from .backends.host import compiler, machine
 
 CHOSEN = ("xp", "kernels", "name", "reason")  # module variables that set_device sets; reason: why it was chosen
 
@@ -41,7 +44,7 @@ def _is_chosen():
 # ---- the devices ---------------------------------------------------------------------------------------------------
 
 def _cuda():
-    ladder.check_environment()
+    rungs.check_environment()
     if importlib.util.find_spec("cupy") is None:
         raise RuntimeError("device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]")
     import cupy
@@ -56,9 +59,9 @@ def _cuda():
 
 
 def _host():
-    ladder.check_environment()
-    host.check_environment()
-    native.runtime()  # what is missing for it is said now, not at the first kernel
+    rungs.check_environment()
+    machine.check_environment()
+    compiler.runtime()  # what is missing for it is said now, not at the first kernel
     if launch.backend != "host":
         launch.use("host", np)
     launch.architecture()  # a wrong MINIGAN_ARCH is said now, too
@@ -148,7 +151,7 @@ def choose():
     """
     wanted = os.environ.get("MINIGAN_DEVICE")
     try:
-        ladder.check_environment()
+        rungs.check_environment()
         if wanted:
             set_device(wanted, "MINIGAN_DEVICE says so")
             return

@@ -17,7 +17,7 @@ import numpy as np
 from . import devices
 
 recording = ContextVar("recording", default=True)  # does record() build the graph?
-trace = ContextVar("trace", default=None)  # a list, while graph.py collects (output, edges) of every operation
+trace = ContextVar("trace", default=None)  # a list, while drawing.py collects (output, edges) of every operation
 clock = itertools.count()
 
 
@@ -76,7 +76,7 @@ class Tensor:
     """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
 
     array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph. Operators
-    and methods are bound by the tables at the end of ops.py, logic.py, in_place.py and data_model.py.
+    and methods are bound by the tables in ops/: methods.py, logic.py, in_place.py and data_model.py.
     A Tensor is hashed by identity, though ``==`` compares the values: a dictionary may have Tensors
     as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
     """

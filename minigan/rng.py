@@ -6,9 +6,9 @@ everywhere, and the whole state fits in a checkpoint.
 
 import numpy as np
 
+from .creation import flat, take_room
 from .engine import Tensor
-from .foreign import check_pcg64
-from .tensors import flat, take_room
+from .files.foreign import check_pcg64
 
 generator = np.random.Generator(np.random.PCG64(0))
 

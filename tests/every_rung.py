@@ -6,8 +6,11 @@
 import argparse
 import sys
 
-from minigan import devices, ladder, launch, reference
-from minigan.launch.__main__ import main
+from minigan import devices
+from minigan.backends import reference
+from minigan.backends.cuda import launch
+from minigan.backends.cuda import rungs as ladder
+from minigan.launch import main
 
 
 def check_all():

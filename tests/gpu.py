@@ -38,7 +38,7 @@ def parts(out):
 
 def shares():
     """The test files in SHARES lists, dealt out by size."""
-    files = sorted(Path(__file__).parent.glob("test_*.py"), key=lambda file: -file.stat().st_size)
+    files = sorted(Path(__file__).parent.rglob("test_*.py"), key=lambda file: -file.stat().st_size)
     return [[str(file) for file in files[i::SHARES]] for i in range(SHARES)]
 
 

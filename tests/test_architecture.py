@@ -16,39 +16,43 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "minigan").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
-# From the ground up. A module may import from its own floor and from those below; all that is not named here (data,
-# metrics, checkpoint, run, ...) stands on the floor of the tools.
-FLOORS = [
-    {"messages", "web"},
-    {"files", "foreign", "threads", "summation", "im2col", "winograd", "cpu", "reference", "native", "host",
-     "launch", "ladder", "cuda"},
+# From the ground up: a room, which is a package or a file of its own, may import from itself and from those below.
+ROOMS = [
+    {"files"},
+    {"backends"},
     {"devices"},
     {"engine"},
-    {"tensors", "rng", "indexing", "ops", "logic", "in_place", "data_model"},
-    {"conv", "activation", "norm", "loss"},
+    {"creation"},
+    {"rng"},
+    {"ops"},
     {"functional"},
-    {"module", "nn", "init"},
-    {"optim", "check", "graph"},
-    set(),  # the tools
-    {"models"},
-    {"examples"},
+    {"nn"},
+    {"optim", "models", "export"},
+    {"training"},
+    {"evaluation"},
 ]
-TOOLS = FLOORS.index(set())
+# What stands beside them: each of these imports from the rooms named here, and only the last two rooms, and programs,
+# import from it.
+BESIDE = {
+    "data": {"files"},
+    "finite_differences": {"devices", "engine", "creation"},
+    "drawing": {"devices", "engine", "files"},
+    "launch": {"backends", "devices"},
+}
+PROGRAMS = {"launch"}
 
 
 def name_of(path):
-    """minigan/nn.py -> nn; minigan/models/dcgan.py -> models.dcgan; minigan/__init__.py -> the empty name."""
+    """minigan/nn/layers.py -> nn.layers; minigan/nn/__init__.py -> nn; minigan/__init__.py -> the empty name."""
     parts = path.relative_to(ROOT / "minigan").with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
+def room_of(module):
+    return module.split(".")[0]
+
+
 MODULES = {name_of(path): path for path in SOURCES}
-
-
-def floor(module):
-    if module.endswith("__main__"):  # a program beside the modules that it shows
-        return TOOLS
-    return next((i for i, names in enumerate(FLOORS) if module.split(".")[0] in names), TOOLS)
 
 
 def imported(path):
@@ -73,23 +77,54 @@ def imported(path):
 ARROWS = {(name, target) for name, path in MODULES.items() for target in imported(path) if name not in ("", target)}
 
 
+def below(room):
+    """The rooms that a room may import from, itself among them."""
+    if room in BESIDE:
+        return BESIDE[room] | {room}
+    floor = next(i for i, rooms in enumerate(ROOMS) if room in rooms)
+    found = set().union(*ROOMS[:floor]) | {room}
+    if floor >= len(ROOMS) - 2:
+        found |= set(BESIDE) - PROGRAMS
+    return found
+
+
 def test_there_are_arrows_to_look_at():
-    assert ("engine", "devices") in ARROWS and ("nn", "functional") in ARROWS and ("models", "models.dcgan") in ARROWS
+    assert {("engine", "devices"), ("nn.layers", "functional"), ("models", "models.dcgan")} <= ARROWS
+
+
+def test_every_room_has_its_place():
+    assert {room_of(module) for module in MODULES} - {""} <= set().union(*ROOMS) | set(BESIDE)
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {""}))
 def test_imports_run_one_way(module):
-    back = [target for name, target in sorted(ARROWS) if name == module and floor(target) > floor(module)]
-    assert not back, f"{module} imports {', '.join(back)}, which stands above it"
+    allowed = below(room_of(module))
+    back = [target for name, target in sorted(ARROWS) if name == module and room_of(target) not in allowed]
+    assert not back, f"{module} imports {', '.join(back)}, which its room, {room_of(module)}, does not stand on"
+
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_imports_minigan_and_nothing_else_of_its_folder(path):
+    siblings = {other.stem for other in EXAMPLES}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not siblings & {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.module.split(".")[0] not in siblings
 
 
 def test_imports_run_in_no_circle():
-    below = {name: {target for source, target in ARROWS if source == name} for name in MODULES if name}
-    while ready := [name for name, targets in below.items() if not targets]:
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    left = {name: {target for source, target in ARROWS if source == name and target not in packages}
+            for name in MODULES if name not in packages}
+    while ready := [name for name, targets in left.items() if not targets]:
         for name in ready:
-            del below[name]
-        below = {name: targets - set(ready) for name, targets in below.items()}
-    assert not below, f"these modules import each other in a circle, or import one that does: {sorted(below)}"
+            del left[name]
+        left = {name: targets - set(ready) for name, targets in left.items()}
+    assert not left, f"these modules import each other in a circle, or import one that does: {sorted(left)}"
 
 
 def dotted(node):

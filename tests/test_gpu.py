@@ -10,7 +10,8 @@ import pytest
 
 import every_rung
 import gpu
-from minigan import device, ladder
+from minigan import device
+from minigan.backends.cuda import rungs
 
 
 def run(tmp_path, *parts, limit=60):
@@ -73,7 +74,7 @@ def test_the_parts_fit_into_ten_minutes(tmp_path):
 
 def test_every_test_file_has_its_share():
     files = [file for share in gpu.shares() for file in share]
-    assert sorted(files) == sorted(map(str, Path(__file__).parent.glob("test_*.py"))) and all(gpu.shares())
+    assert sorted(files) == sorted(map(str, Path(__file__).parent.rglob("test_*.py"))) and all(gpu.shares())
 
 
 def test_every_rung_is_checked_and_each_complaint_is_heard(monkeypatch):
@@ -115,7 +116,7 @@ def test_each_case_of_the_benchmark_agrees_with_pytorch(cases):
     module, cases = cases
     with device("host"):
         for case in cases:
-            for rung in ladder.RUNGS[case.operation]:
+            for rung in rungs.RUNGS[case.operation]:
                 error = module.largest_error(case, rung, torch)
                 assert error <= 1, (case.operation, rung, error)
                 wrong = case._replace(torch=lambda *a, twin=case.torch: changed(twin(*a)))

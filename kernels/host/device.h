@@ -33,7 +33,7 @@ struct Entry {                  // of a kernel; sizes: of its parameters, then 0
   const int* sizes;
   int threads;
 };
-extern const Entry entries[];   // the library's kernels: minigan/native.py writes them
+extern const Entry entries[];   // the library's kernels: minigan/backends/host/compiler.py writes them
 void barrier();
 void sync_warp(unsigned mask);
 /// Each lane in `mask` publishes `bytes` <= 64 bytes; 32 slots of 64 bytes, valid until this lane's next warp intrinsic.

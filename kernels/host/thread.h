@@ -14,7 +14,7 @@ using Context = void*;          // the stack pointer; the registers lie on the s
 using Context = ucontext_t;
 #endif
 
-// The structures of minigan/host.py.
+// The structures of minigan/backends/host/machine.py.
 struct Array {                  // memory that a launch may touch
   uintptr_t begin;              // of a __shared__ array: from the start of the library's thread-local block
   size_t bytes;

@@ -4,8 +4,8 @@ import inspect
 import math
 
 from .. import nn
-from ..foreign import check_whole, shown
-from ..tensors import at_most
+from ..creation import at_most
+from ..files.foreign import check_whole, shown
 from . import cyclegan, dcgan, gan, wgan
 
 MODELS = {"cyclegan": cyclegan, "dcgan": dcgan, "gan": gan, "wgan": wgan}  # their names in a checkpoint

@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import devices, nn, rng
 from ..engine import Tensor
-from ..foreign import check_names, shown
+from ..files.foreign import check_names, shown
 from ..functional import mse_loss
-from ..init import dcgan_
+from ..nn.init import dcgan_
 from ..ops import cat
 
 DEEPEST = 16  # an image that can be halved more often has a side of more than 65,536 pixels

@@ -9,7 +9,7 @@ weights move over.
 from .. import functional as F
 from .. import nn
 from ..engine import grad
-from ..init import dcgan_
+from ..nn.init import dcgan_
 
 
 def doublings(image_size):

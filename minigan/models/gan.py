@@ -10,7 +10,7 @@ their image side, so that inside they are the paper's. The losses stand in dcgan
 import math
 
 from .. import nn
-from ..init import goodfellow_
+from ..nn.init import goodfellow_
 from ..ops import reshape
 from .dcgan import discriminator_loss, generator_loss  # noqa: F401
 

@@ -11,7 +11,7 @@ import math
 
 from .. import nn
 from ..engine import grad, no_grad
-from ..init import dcgan_
+from ..nn.init import dcgan_
 from ..ops import sqrt
 from ..rng import rand
 from .dcgan import Generator, doublings  # noqa: F401

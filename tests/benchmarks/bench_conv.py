@@ -11,7 +11,7 @@ import torch
 from common import report, settle, versions
 from torch.nn import functional
 
-from minigan import cpu
+from minigan.backends import cpu
 
 # name, image channels, feature maps, image size, stride, padding; the kernel is 4x4
 LAYERS = [("3 -> 64, 64x64", 3, 64, 64, 2, 1), ("64 -> 128, 32x32", 64, 128, 32, 2, 1),

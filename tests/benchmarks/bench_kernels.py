@@ -18,7 +18,10 @@ import numpy as np
 from common import report
 from kernel_cases import as_torch, convolutions, image, import_torch, largest_error, mapped, memory_bound, moved
 
-from minigan import cuda, devices, ladder, launch
+from minigan import devices
+from minigan.backends import cuda
+from minigan.backends.cuda import launch
+from minigan.backends.cuda import rungs as ladder
 
 # What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s. NVIDIA's datasheets;
 # the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that is at hand is measured.

@@ -18,7 +18,7 @@ def versions():
     """Date, processor, cores and library versions, in one line."""
     import torch
 
-    from minigan import threads
+    from minigan.backends.cpu import threads
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     name = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
     forced = os.environ.get("OPENBLAS_CORETYPE")

@@ -4,7 +4,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from minigan import cuda, devices, ladder
+from minigan import devices
+from minigan.backends import cuda
+from minigan.backends.cuda import rungs
 
 # name: images (N, C, H, W), maps K, kernel, stride, padding
 LAYERS = {
@@ -149,7 +151,7 @@ def largest_error(case, rung, torch):
     """
     ours, theirs = mapped(moved, case.arguments), mapped(lambda a: as_torch(torch, moved(a)), case.arguments)
     allowed, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
-    with ladder.rung(rung):
+    with rungs.rung(rung):
         y = getattr(cuda, case.operation)(*ours)
     twin = case.torch(torch, *theirs)
     torch.backends.cudnn.allow_tf32 = allowed

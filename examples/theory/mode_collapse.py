@@ -1,0 +1,117 @@
+"""Why a generator gives up modes, why judging samples in packs brings them back, and how that looks on ring and grid.
+
+    python examples/theory/mode_collapse.py           # a GIF: ring and grid below each other, GAN left, PacGAN right
+
+The game asks for min over G of max over D. A G that is trained while D rests does max over D of min over G, and the
+answer to that is no distribution but a point: -E[log D(G(z))] is least if every G(z) is where D is largest (Goodfellow
+2016, NIPS tutorial, section 5.1.1). With data N(0, I) and p_g = N(0, s^2 I) in the plane, D* = p / (p + p_g) is largest
+at 0 and D*(0) = s^2 / (s^2 + 1): the generator's spread goes to 0 and its loss to log(1 + 1 / s^2).
+
+In the full game D moves on, but it hardly punishes one lost mode of many. With k of n equal modes found, P uniform on n
+things and Q on k of them, r = k / n, the best D has the value 2 JSD(P, Q) - log 4 with
+
+    2 JSD = r log 2r / (1 + r) + (1 - r) log 2 + log 2 / (1 + r).
+
+Shown m samples at once, it compares P^m and Q^m, and r becomes r^m: for 7 modes of 8, JSD grows from 0.045 to 0.31
+with m = 8 (PacGAN, Lin et al. 2018). The trainings in the GIF are those of mode_coverage.py; what a perfect generator
+would score there is known too: a share 1 - exp(-9 / 2) of a plane's normal distribution lies within 3 sigma.
+"""
+
+import claims
+import numpy as np
+
+import minigan as mg
+from minigan import nn
+from minigan.data import images
+from minigan.data.toys import GRID, RING, density_picture
+from minigan.evaluation.metrics import mode_coverage
+from minigan.evaluation.modes import CPU, draw_points, training
+from minigan.models.dcgan import discriminator_loss, generator_loss
+from minigan.models.gan import packed
+from minigan.optim import Adam, ConstantThenLinearLR
+from minigan.training import command_line
+
+SPREAD = 2.0  # s, of the first generator
+METHODS = ("gan", "pacgan2")
+KEPT, MODES = 7, 8
+FRAMES = 40
+
+
+def against_a_resting_discriminator(steps):
+    """G alone, from N(0, s^2 I), against D* of that start -> (spread, loss) after each step, (steps, 2)."""
+    G, found = nn.Linear(2, 2), []
+    G.load_state_dict({"weight": SPREAD * np.eye(2), "bias": np.zeros(2)})
+    optimizer = Adam(G.parameters(), 0.02)
+    for _ in range(steps):
+        x = G(mg.randn(256, 2))
+        loss = generator_loss(np.log(SPREAD ** 2) - (x * x).sum(1) * ((1 - SPREAD ** -2) / 2))  # log p / p_g at x
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append((np.linalg.norm(G.weight.numpy(), 2), loss.item()))
+    return np.array(found)
+
+
+def twice_jsd(r):
+    """Of the uniform distributions on n things, and on r n of them."""
+    return r * np.log(2 * r / (1 + r)) + (1 - r) * np.log(2) + np.log(2 / (1 + r))
+
+
+def value_of_packs(m, steps, batch_size=512):
+    """V of a discriminator trained on packs of m modes, as one-hot vectors: all of MODES against the first KEPT."""
+    D = nn.Sequential(nn.Linear(m * MODES, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+    optimizer = Adam(D.parameters(), 0.01)
+    schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
+
+    def draw(modes, n):
+        return packed(mg.tensor(np.eye(MODES, dtype=np.float32)[mg.rng.generator.integers(modes, size=n * m)]), m)
+
+    for _ in range(steps):
+        loss = discriminator_loss(D(draw(MODES, batch_size)), D(draw(KEPT, batch_size)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with mg.no_grad():
+        return -discriminator_loss(D(draw(MODES, 20000)), D(draw(KEPT, 20000))).item()
+
+
+def film(steps, seed):
+    """Train each method on ring and grid -> frames, uint8 (time, 4, 1, size, size), and prints what each found."""
+    frames, every = [], max(1, steps // FRAMES)
+    for mixture in (RING, GRID):
+        for method in METHODS:
+            own = []
+            for step, G in training(CPU, mixture, method, seed, steps):
+                if step % every == 0 or step == steps:
+                    points = draw_points(G, 2500, seed)
+                    own.append(density_picture(points, mixture.extent))
+            modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
+            print(f"{method} on the {mixture.name} after {steps} steps: {modes} of {len(mixture.centres)} modes, "
+                  f"{share:.1%} within 3 sigma", flush=True)
+            frames.append(own)
+    return np.array(frames).transpose(1, 0, 2, 3)[:, :, None]
+
+
+@claims.one_thread
+def main(argv=None):
+    args = claims.parse(__file__, __doc__, argv, suffix=".gif", steps=1500)
+    for mixture in (RING, GRID):
+        modes, share = mode_coverage(mixture.sample(20000, mg.rng.generator), mixture.centres, mixture.sigma)
+        claims.claim(f"modes of the {mixture.name} in its own samples", modes, len(mixture.centres), 0)
+        claims.claim("share within 3 sigma against 1 - exp(-9 / 2)", share, 1 - np.exp(-4.5), 0.004)
+
+    spread, loss = against_a_resting_discriminator(600)[-1]
+    claims.claim("D rests: the generator's spread", spread, 0, 0.01)
+    claims.claim("D rests: the generator's loss against log(1 + 1 / s^2)", loss, np.log(1 + SPREAD ** -2), 0.001)
+
+    for m in (1, 4, 8):
+        claims.claim(f"{KEPT} of {MODES} modes, packs of {m}: V against 2 JSD - log 4", value_of_packs(m, 400),
+                     twice_jsd((KEPT / MODES) ** m) - np.log(4), 0.03)
+
+    images.save_gif(args.out, film(args.steps, args.seed))
+    print(f"see {args.out}")
+
+
+if __name__ == "__main__":
+    command_line.program(main)

@@ -1,0 +1,367 @@
+"""Images in people's folders and .zip files, and a word about everything that is left out of them.
+
+The one idea: nothing is passed over in silence. A search notes each file that it passes over, with
+the reason, and whoever reads the images prints one line of it: how many images were read, how many
+files were left out, and why.
+"""
+
+import os
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from stat import S_ISDIR, S_ISREG
+
+import numpy as np
+
+from ..files import reading
+from ..files.bounded import open_regular, read_member, room, size_of
+from .images import decode, read_picture, resize
+
+SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .npz
+SPLIT_FOLDERS = {**{name: name for name in SPLITS}, "valid": "validation", "val": "validation"}
+PAIR_FOLDERS = {name + domain for name in SPLIT_FOLDERS for domain in "ab"}  # trainA, in lower case
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+MOST_VISITS = 100  # of one folder along different links: 30 folders of two links have 2^30 paths
+MOST_NAMED = 5  # folders in a message
+
+# What is left out, and why.
+HIDDEN = "hidden files"
+OTHER_KIND = "files of other kinds"
+BROKEN_LINK = "broken links"
+LOOP = "links to a folder that they lie in"
+SPECIAL = "pipes, sockets or devices"
+CLOSED = "files or folders that cannot be looked into"
+EMPTY_FOLDER = "folders without images"
+UNREADABLE = "unreadable images"
+BESIDE_SPLITS = "images beside the folders of splits"
+
+
+class MissingSplit(ValueError):
+    """The source has no images of the split that was asked for."""
+
+
+class Found:
+    """What a search found in a folder: the images, the subfolders, what is left out, and notes."""
+
+    def __init__(self):
+        self.names = []  # of images: paths relative to the folder
+        self.folders = []  # that were searched: relative paths
+        self.left_out = []  # pairs (reason, relative path)
+        self.notes = Counter()  # what else is to be said -> of how many images, or 0
+
+    def leave_out(self, reason, name):
+        """Note that a file is passed over."""
+        self.left_out.append((reason, name))
+
+    def subfolders(self):
+        """The names of the folder's own subfolders, sorted; also of those that hold no images."""
+        return sorted(name.parts[0] for name in self.folders if len(name.parts) == 1)
+
+    def holding(self):
+        """The names of those that hold images, sorted."""
+        return sorted({name.parts[0] for name in self.names if len(name.parts) > 1})
+
+    def beside(self):
+        """The images that lie beside the subfolders."""
+        return [name for name in self.names if len(name.parts) == 1]
+
+    def below(self, folder):
+        """The part that lies in a subfolder -> Found, with paths relative to that."""
+        part = Found()
+        part.names = [name.relative_to(folder) for name in self.names if name.parts[0] == folder]
+        for reason, name in self.left_out:
+            if name.parts[0] == folder:
+                part.leave_out(reason, name.relative_to(folder))
+        return part
+
+    def say(self, where, count):
+        """Print one line of what is left out, and of notes, to standard error, if there are any."""
+        said = []
+        reasons = Counter(reason for reason, _ in self.left_out)
+        for reason, number in reasons.items():
+            example = next(str(name) for each, name in self.left_out if each == reason)
+            said.append(f"{reason}: {number} ({example!r}{', ...' if number > 1 else ''})")
+        if said:
+            said[0] = f"left out are {said[0]}"
+        said += [f"{number} {note}" if number else note for note, number in self.notes.items()]
+        if said:
+            images = "1 image is read" if count == 1 else f"{count} images are read"
+            print("; ".join([f"{str(where)!r}: {images}", *said]), file=sys.stderr)
+
+
+def search(folder):
+    """Find the images in a folder and its subfolders, by their names -> Found, sorted.
+
+    Links to files and folders are followed, as os.walk(followlinks=True) does; a link back to a
+    folder that it lies in is left out. Raises ValueError if the folder cannot be read, or if links
+    lead to one of its subfolders more than MOST_VISITS times.
+    """
+    folder, found, visits = Path(folder), Found(), Counter()
+    waiting = [(Path(), ())]  # folders to search, and the identities of those that they lie in
+    while waiting:
+        name, above = waiting.pop()
+        try:
+            status = os.stat(folder / name)
+            entries = list(os.scandir(folder / name))
+        except OSError as error:
+            if name == Path():
+                raise ValueError(f"cannot read the folder {folder}: {error.strerror}") from error
+            found.leave_out(CLOSED, name)
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            found.leave_out(LOOP, name)
+            continue
+        visits[identity] += 1
+        if visits[identity] > MOST_VISITS:
+            raise ValueError(f"links lead to {folder / name} along more than {MOST_VISITS} paths")
+        if name != Path():
+            found.folders.append(name)
+        for subfolder in _sort_entries(name, entries, found):
+            waiting.append((subfolder, (*above, identity)))
+    found.names.sort()
+    _note_empty_folders(found)
+    found.left_out.sort()
+    return found
+
+
+def _sort_entries(name, entries, found):
+    """Sort the entries of one folder into images and what is left out -> the subfolders."""
+    subfolders = []
+    for entry in entries:
+        path = name / entry.name
+        reason, is_folder = _look_at(entry)
+        if reason is not None:
+            found.leave_out(reason, path)
+        elif is_folder:
+            subfolders.append(path)
+        else:
+            found.names.append(path)
+    return subfolders
+
+
+def _look_at(entry):
+    """An entry of a folder -> (why it is left out, or None; whether it is a folder)."""
+    if entry.name.startswith((".", "__MACOSX")):
+        return HIDDEN, False
+    try:
+        mode = entry.stat().st_mode  # of what a link leads to
+    except OSError:
+        return (BROKEN_LINK if entry.is_symlink() else CLOSED), False
+    if S_ISDIR(mode):
+        return None, True
+    if not S_ISREG(mode):
+        return SPECIAL, False
+    if not has_image_name(PurePosixPath(entry.name)):
+        return OTHER_KIND, False
+    return None, False
+
+
+def has_image_name(path):
+    """Whether a file's name ends as an image's does, in upper or lower case."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _note_empty_folders(found):
+    """Leave out the folders that hold no images, also not further down: the uppermost ones."""
+    holding = {parent for name in found.names for parent in name.parents}
+    holding.add(Path())
+    for name in found.folders:
+        if name not in holding and name.parent in holding:
+            found.leave_out(EMPTY_FOLDER, name)
+
+
+def image_files(folder, skip_unreadable=False):
+    """The images in a folder and its subfolders -> their relative Paths, sorted.
+
+    What is left out is said in a line on standard error. Raises ValueError if there are no images,
+    and for a subfolder that cannot be read, unless skip_unreadable.
+    """
+    found = search(folder)
+    _check_found(found, folder, skip_unreadable)
+    found.say(folder, len(found.names))
+    return found.names
+
+
+def _check_found(found, folder, skip_unreadable):
+    """Raise ValueError for a search that found no images, or could not look everywhere."""
+    closed = [name for reason, name in found.left_out if reason == CLOSED]
+    if closed and not skip_unreadable:
+        raise ValueError(f"cannot look into {folder / closed[0]}")
+    if not found.names:
+        raise ValueError(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+
+
+def read_folder(folder, split="train", image_size=None, domain="", skip_unreadable=False):
+    """A folder of images, with its subfolders -> images, labels or None, classes or None.
+
+    Splits: if all its subfolders that hold images are called train, validation (or valid, val) or
+    test, in upper or lower case, `split` chooses among them. If none is, all images are train. If
+    one of several is, and its images lie directly in it, it is a class like the others: a train
+    among cars. Anything else is ambiguous and refused. With a domain, "A", only trainA, testA and
+    so on count.
+
+    Labels: if every image then lies in a subfolder, and there are two or more, these are the
+    classes.
+
+    Images are in the order of their paths, and grey if all of them are, otherwise RGB. Hidden files,
+    files without the name of an image, broken links, links to a folder that they lie in, pipes and
+    devices are left out, and one line on standard error says how many. skip_unreadable: files that
+    cannot be read, too.
+    Raises ValueError, of which MissingSplit is one.
+    """
+    root, found = _choose_split(Path(folder), search(folder), split, domain)
+    _check_found(found, root, skip_unreadable)
+    expected = found.holding()
+    read = {}
+    for name in found.names:
+        try:
+            picture = read_picture(root / name)
+        except ValueError as error:
+            if not skip_unreadable:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            found.leave_out(UNREADABLE, name)
+            continue
+        read[name] = resize(picture.pixels[None], image_size)[0]
+        found.notes.update(picture.notes)
+    if not read:
+        raise ValueError(f"{root} holds no image that can be read")
+    found.names = list(read)
+    for name in sorted(set(expected) - set(found.holding())):
+        found.notes[f"no image in the folder {name!r} can be read, it is no class"] = 0
+    labels, classes = _classes(found)
+    found.say(root, len(read))
+    return stack(read, root), labels, classes
+
+
+def _choose_split(folder, found, split, domain):
+    """The part of a folder that is a split, as read_folder says -> (its folder, Found)."""
+    splits = {name + domain.lower(): of for name, of in SPLIT_FOLDERS.items()}
+    named = [name for name in found.subfolders() if name.lower() in splits]
+    if domain and not named:
+        raise ValueError(f"{folder} has no folder train{domain}")
+    if not domain and not _has_splits(folder, found, splits):
+        if split != "train":
+            raise MissingSplit(f"{folder} has no split {split!r}, expected train")
+        return folder, found
+    chosen = [name for name in named if splits[name.lower()] == split]
+    if not chosen:
+        there = " or ".join(dict.fromkeys(splits[name.lower()] for name in named))
+        raise MissingSplit(f"{folder} has no split {split!r}, expected {there}")
+    if len(chosen) > 1:
+        raise ValueError(f"{folder} has {len(chosen)} folders of the split {split!r}, "
+                         f"expected one: {_listed(chosen)}")
+    part = found.below(chosen[0])
+    for name in found.names:
+        if name.parts[0].lower() not in {*SPLIT_FOLDERS, *PAIR_FOLDERS} or len(name.parts) == 1:
+            part.leave_out(BESIDE_SPLITS, Path("..", name))
+    return folder / chosen[0], part
+
+
+def _has_splits(folder, found, splits):
+    """Whether a folder is divided into splits; ValueError if that cannot be told."""
+    holding = found.holding()
+    if holding and all(name.lower() in PAIR_FOLDERS for name in holding):
+        raise ValueError(f"{folder} holds one or both of two kinds of images, {_listed(holding)}: "
+                         f"expected {folder}:A or {folder}:B")
+    of_splits = [name for name in holding if name.lower() in splits]
+    others = [name for name in holding if name.lower() not in splits]
+    if not of_splits or not others:
+        return bool(of_splits)
+    images = found.below(of_splits[0]).names
+    is_flat = all(len(name.parts) == 1 for name in images)
+    if len(of_splits) > 1 or not is_flat or found.beside():
+        raise ValueError(
+            f"{folder} holds images in {_listed(of_splits)}, which is the name of a split, and in "
+            f"{_listed(others)}, which is none: expected only splits or only classes, or the name "
+            "of one of these folders")
+    found.notes[f"the folder {of_splits[0]!r} is taken for a class, because of {_listed(others)} "
+                "beside it"] = 0
+    return False
+
+
+def _classes(found):
+    """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a note."""
+    classes, beside = found.holding(), found.beside()
+    if len(classes) > 1 and beside:
+        found.notes["there are no labels, because of images beside the folders "
+                    f"{_listed(classes)}: {len(beside)} ({str(beside[0])!r})"] = 0
+        return None, None
+    if len(classes) < 2:
+        inner = {name.parts[1] for name in found.names if len(name.parts) > 2}
+        if len(inner) > 1:
+            found.notes[f"there are no labels, because all folders lie in one, {classes[0]!r}"] = 0
+        return None, None
+    number = {name: i for i, name in enumerate(classes)}
+    labels = np.array([number[name.parts[0]] for name in found.names], np.int64)
+    return labels, tuple(classes)
+
+
+def _listed(names):
+    """A few names, for a message."""
+    shown = [repr(str(name)) for name in names[:MOST_NAMED]]
+    more = len(names) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    return ", ".join(shown)
+
+
+def stack(images, where):
+    """{name: uint8 (1 or 3, H, W)} of one size -> (N, C, H, W), grey if all are."""
+    first, *names = images
+    channels = max(map(len, images.values()))
+    for name in names:
+        if images[name].shape[1:] != images[first].shape[1:]:
+            sizes = ["{1} x {2}".format(*images[n].shape) for n in (first, name)]
+            raise ValueError(
+                f"images differ in size: {where / first} is {sizes[0]} and {where / name} is "
+                f"{sizes[1]} (height x width); choose an image_size to resize them to")
+    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:]))
+                     for image in images.values()])
+
+
+def read_zip(path, folder, image_size):
+    """The images of one folder in a .zip, wherever in it that lies -> uint8 (N, C, H, W).
+
+    Nothing is unpacked to disk, and no more is unfolded than `bounded.room` allows for the file's
+    size. Raises ValueError; MissingSplit if there is no such folder with images.
+    """
+    with reading(f"cannot read {path}"), open_regular(path) as file:
+        archive = zipfile.ZipFile(file)
+        most = room(size_of(file))
+        found = _search_zip(archive, folder)
+        images, total = {}, 0
+        for name, info in sorted(found.names):
+            with reading(f"cannot read the image {name}"):
+                picture = decode(read_member(archive, info, size_of(file)))
+            images[name] = resize(picture.pixels[None], image_size)[0]
+            found.notes.update(picture.notes)
+            total += images[name].nbytes
+            if total > most:
+                raise ValueError(f"its images have more than {most:,} bytes, which is all that is "
+                                 "read of a file of its size")
+    if not images:
+        raise MissingSplit(f"{path} holds no images in a folder {folder}")
+    found.say(f"{path}: {folder}", len(images))
+    return stack(images, path)
+
+
+def _search_zip(archive, folder):
+    """The images in one folder of an open .zip -> Found, whose names are pairs (path, entry)."""
+    found, seen = Found(), set()
+    for info in archive.infolist():
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        if info.is_dir() or folder not in name.parts[:-1]:
+            continue
+        if any(part.startswith((".", "__MACOSX")) for part in name.parts):
+            found.leave_out(HIDDEN, name)
+        elif not has_image_name(name):
+            found.leave_out(OTHER_KIND, name)
+        elif name in seen:
+            raise ValueError(f"it holds {name} twice")
+        else:
+            seen.add(name)
+            found.names.append((name, info))
+    return found

@@ -1,0 +1,184 @@
+"""What every layer and network is: a Module holds Parameters, Buffers and Modules as plain attributes.
+
+The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted names are PyTorch's, and
+``state_dict`` and ``load_state_dict`` move weights both ways.
+
+It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not
+found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or give
+each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a Module takes
+another of its kind, a Parameter or None, and refuses all else.
+"""
+
+import numpy as np
+
+from ..creation import tensor
+from ..engine import Tensor, no_grad
+from ..files.foreign import shown
+
+
+class Parameter(Tensor):
+    """A Tensor that is trained."""
+
+    __slots__ = ()
+
+    def __init__(self, data):
+        if not isinstance(data, Tensor):
+            super().__init__(data, requires_grad=True)
+            return
+        super().__init__(data.array)
+        self._version = data._version  # one memory, one count of its changes
+        self._rewrites = None  # and no history that could be wrong
+        self.requires_grad = True
+
+
+class Buffer(Tensor):
+    """A Tensor that belongs to the state but is not trained: running statistics."""
+
+    __slots__ = ()
+
+
+class Count(Buffer):
+    """A whole number of the state that stays with the CPU, where nobody waits for a GPU to read it."""
+
+    __slots__ = ()
+
+    def __init__(self):
+        super().__init__(0)
+        self.array = np.zeros((), np.int64)
+
+
+class Module:
+    """The base of every network: define ``forward``, assign layers to attributes, call the module."""
+
+    training = True
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
+
+    def __setattr__(self, name, value):
+        kind = self._kind(name)
+        if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
+            what = f"{kind.__name__.lower()} {name!r} of {type(self).__name__}"
+            raise TypeError(f"cannot assign a {type(value).__name__} as {what}: expected a "
+                            f"{kind.__name__} or None")
+        object.__setattr__(self, name, value)
+        if kind is not None and value is None:
+            vars(self).setdefault("_kinds", {})[name] = kind
+
+    def _kind(self, name):
+        """Parameter, Buffer or Module, if the attribute holds one or held one before it was None."""
+        held = vars(self).get(name)
+        if held is None:
+            return vars(self).get("_kinds", {}).get(name)
+        for kind in (Parameter, Buffer, Module):
+            if isinstance(held, kind):
+                return kind
+        return None
+
+    def register_parameter(self, name, parameter):
+        """Assign a Parameter, or None, whose place then only a Parameter can take."""
+        setattr(self, name, parameter)
+        if parameter is None:
+            vars(self).setdefault("_kinds", {})[name] = Parameter
+
+    def named_children(self):
+        """(name, module) of the modules directly inside this one."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
+    def modules(self):
+        """This module and all inside it."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
+        """(dotted name, tensor) of a kind, in the order of definition; one with two names appears under both."""
+        for name, value in vars(self).items():
+            if isinstance(value, kind):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child.named_tensors(kind, f"{prefix}{name}.")
+
+    def named_parameters(self):
+        """(dotted name, Parameter); one with two names appears once, under the first."""
+        first = {}
+        for name, p in self.named_tensors(Parameter):
+            first.setdefault(p, name)
+        return [(name, p) for p, name in first.items()]
+
+    def parameters(self):
+        """All Parameters."""
+        return [p for _, p in self.named_parameters()]
+
+    def state_dict(self):
+        """{dotted name: Tensor}, a copy of all parameters and buffers under PyTorch's names, in PyTorch's layout."""
+        return {name: tensor(t) for name, t in self.named_tensors()}
+
+    @no_grad()
+    def load_state_dict(self, state):
+        """Overwrite parameters and buffers; values are NumPy arrays, minigan or torch tensors. Returns self.
+
+        Raises ValueError that names what is missing, unexpected or of another shape; then nothing is changed.
+        ``num_batches_tracked`` may be missing or extra.
+        """
+        if not hasattr(state, "keys"):
+            raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
+        own = dict(self.named_tensors())
+        missing, extra = ([name for name in a if name not in b and not name.endswith("num_batches_tracked")]
+                          for a, b in ((own, state), (state, own)))
+        if missing or extra:
+            raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
+                             f"unexpected {shown(extra, 300)}")
+        values = {}
+        for name, t in own.items():
+            try:
+                values[name] = tensor(state.get(name, t))
+            except TypeError as error:
+                raise ValueError(f"state_dict entry {name}: {error}") from error
+            if values[name].shape != t.shape:
+                raise ValueError(f"state_dict entry {name} has shape {values[name].shape}, expected {t.shape}")
+        for name, t in own.items():
+            t.copy_(values[name])
+        return self
+
+    def train(self, mode=True):
+        """Switch this module and all inside to training (or with False to evaluation). Returns self."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch to evaluation: batch norm uses its running statistics, dropout does nothing. Returns self."""
+        return self.train(False)
+
+    def float(self, dtype=np.float32):
+        """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
+        for _, t in self.named_tensors():
+            if t.dtype.kind == "f":
+                t.data = t.array.astype(dtype)  # a change in place: no graph of the old values holds
+                t.grad = None
+        return self
+
+    def double(self):
+        """Convert parameters and buffers to float64. Returns self."""
+        return self.float(np.float64)
+
+    def requires_grad_(self, flag=True):
+        """Freeze (False) or thaw all parameters. Returns self."""
+        for p in self.parameters():
+            p.requires_grad = flag
+        return self
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    def __repr__(self):
+        own = ", ".join(f"{name}={value.shape if isinstance(value, Parameter) else value}"
+                        for name, value in vars(self).items() if isinstance(value, (Parameter, int, float, tuple)))
+        children = [f"\n  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        return f"{type(self).__name__}({own}{''.join(children)}" + ("\n)" if children else ")")

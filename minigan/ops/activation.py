@@ -1,0 +1,43 @@
+"""ReLU and LeakyReLU, y = x where x > 0 and negative_slope x elsewhere.
+
+Its derivative is piecewise constant, so the mask may be raw data. The mask is read off the output, which the next layer
+keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
+"""
+
+from .. import devices
+from ..backends import summation
+from ..creation import raw
+from ..engine import Tensor, record
+from .dtypes import floating
+from .elementwise import exp
+from .shapes import sum
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope, as in PyTorch."""
+    if isinstance(negative_slope, Tensor):
+        raise TypeError("negative_slope is a Tensor, expected a number: its gradient would be lost")
+    if not negative_slope >= 0:
+        raise ValueError(f"negative_slope is {negative_slope}, expected at least 0")
+    x = floating(x)
+    return record(devices.kernels.leaky_relu(x.data, negative_slope),
+                  (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)))
+
+
+def relu(x):
+    """max(x, 0); its derivative at 0 is 0."""
+    return leaky_relu(x, 0.0)
+
+
+def leaky_relu_grad(g, y, negative_slope):
+    """g times the derivative of LeakyReLU at the output y: linear in g, piecewise constant in y."""
+    return record(devices.kernels.leaky_relu_grad(g.data, y.data, negative_slope),
+                  (g, lambda h: leaky_relu_grad(h, y, negative_slope)))
+
+
+def log_softmax(x, dim=-1):
+    """x - log(sum(exp(x))) along dim, shifted by the maximum so that nothing overflows."""
+    shifted = raw(x) - x.data.max(dim, keepdims=True)
+    axis = dim % max(1, shifted.ndim)
+    y = shifted - devices.xp.log(summation.total(devices.xp.exp(shifted), (axis,), keepdims=True))
+    return record(y, (x, lambda g, y: g - exp(y) * sum(g, dim, keepdim=True)))

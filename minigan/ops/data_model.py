@@ -1,0 +1,200 @@
+"""What Python and NumPy do to a Tensor unasked: conversions, copies, NumPy's own functions.
+
+Each works as in PyTorch or is refused in a sentence; none may drop a gradient silently.
+``np.asarray(x)``, ``x.numpy()``, ``float(x)`` and ``x.item()`` say themselves that they want plain
+numbers, so they take any tensor. Of NumPy's other functions,
+
+- those that compute with numbers (``np.concatenate``, ``np.clip``, ``np.linalg.norm``) refuse a
+  tensor that requires grad while gradients are recorded, and otherwise treat it as the array that
+  it holds, read-only;
+- those that only look (``np.shape``, ``np.allclose``, ``np.save``) take every tensor;
+- those that call ``np.asarray`` themselves and do not ask (``np.full``, ``np.random``,
+  ``np.transpose`` of a list of tensors) are no different from ``np.asarray``;
+- ufuncs (``np.exp``, ``np.add.reduce``, ``array += tensor``) refuse every tensor, because minigan
+  has those that are operators and most of the others as its own. ``array + tensor`` and the other
+  operators are minigan's.
+"""
+
+import operator
+
+import numpy as np
+
+from .. import devices
+from ..creation import inside
+from ..engine import Tensor, bind, recording
+
+SCALARS = (int, float, np.number, np.bool_)
+
+
+# ---- Python --------------------------------------------------------------------------------------
+
+
+def truth(x):
+    """bool(x), of a tensor with one entry."""
+    if x.array.size != 1:
+        raise ValueError(
+            f"the truth value of a tensor of shape {x.shape} is ambiguous, expected an array of "
+            "size 1: use any() or all()"
+        )
+    return bool(x.item())
+
+
+def as_index(x):
+    """What a tensor is where Python wants a whole number: ``a_list[x]``, ``range(x)``."""
+    if x.ndim or x.dtype.kind not in "iu":
+        raise TypeError(
+            f"only an integer tensor without axes can be an index, not {x.dtype} of shape {x.shape}"
+        )
+    return operator.index(x.item())
+
+
+def length(x):
+    """len(x): the length of the first axis."""
+    if not x.ndim:
+        raise TypeError("len() of an unsized tensor: it has no axes")
+    return x.array.shape[0]
+
+
+def entries(x):
+    """iter(x): x[0], x[1], ..., each with its gradient."""
+    if not x.ndim:
+        raise TypeError("iteration over an unsized tensor, without axes and so without len()")
+    return (x[i] for i in range(len(x)))
+
+
+def contains(x, value):
+    """value in x: is some entry equal to it?"""
+    if not isinstance(value, (Tensor, *SCALARS)):
+        raise TypeError(
+            f"`in` asks a tensor for a {type(value).__name__}, expected a number or a Tensor"
+        )
+    return bool((x == value).any())
+
+
+def formatted(x, spec):
+    """f"{x:.3f}" of a tensor with one entry; without a format, the same as repr."""
+    if not spec:
+        return repr(x)
+    if x.array.size != 1:
+        raise TypeError(
+            f"the format {spec!r} is for one number, not for a tensor of shape {x.shape}"
+        )
+    return format(x.item(), spec)
+
+
+def _check_leaf(x, what):
+    if x.node is not None and x.node.leaf is None:
+        raise RuntimeError(
+            f"the output of {x.node.name} cannot be {what}, only leaves can; use detach()"
+        )
+
+
+def duplicate(x, memo=None):
+    """copy.deepcopy of a leaf: its values, class and requires_grad, but not its gradient."""
+    _check_leaf(x, "deep-copied")
+    y = object.__new__(type(x))
+    Tensor.__init__(y, x.array, x.requires_grad)
+    y.array = x.array.copy("K")  # where x lies, which need not be the device: see module.Count
+    return y
+
+
+def shallow(x):
+    """copy.copy of a leaf: another leaf of the same class on the same memory."""
+    _check_leaf(x, "copied")
+    y = object.__new__(type(x))
+    Tensor.__init__(y, x.array)
+    y.array, y._version, y._rewrites = x.array, x._version, None
+    y.requires_grad = x.requires_grad
+    return y
+
+
+def reduced(x, protocol=None):
+    """How pickle takes a leaf apart: its class, its values and requires_grad."""
+    _check_leaf(x, "pickled")
+    return rebuild, (type(x), x.numpy(), x.requires_grad)
+
+
+def rebuild(kind, array, requires_grad):
+    """What pickle makes of ``reduced``."""
+    y = object.__new__(kind)
+    Tensor.__init__(y, array, requires_grad)
+    return y
+
+
+# ---- NumPy ---------------------------------------------------------------------------------------
+
+# Functions that only look at their arguments: no number that they give has a gradient to lose.
+LOOKING = {
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
+    np.shares_memory, np.may_share_memory, np.allclose, np.isclose, np.array_equal, np.array_equiv,
+    np.array2string, np.array_repr, np.array_str, np.zeros_like, np.ones_like, np.empty_like,
+    np.full_like, np.save, np.savez, np.savez_compressed, np.savetxt,
+}
+# Functions that write into their first argument.
+WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+
+
+def as_array(x, dtype=None, copy=None):
+    """np.asarray(x) and np.array(x): the memory itself, unless it has to be a copy."""
+    array = x.numpy()
+    dtype = array.dtype if dtype is None else np.dtype(dtype)
+    same = array.dtype == dtype and isinstance(x.array, np.ndarray)
+    if copy is False and not same:
+        raise ValueError(
+            f"a tensor of {x.dtype} on device {devices.name} cannot be an array of {dtype} without "
+            "a copy"
+        )
+    return array.astype(dtype, copy=bool(copy))
+
+
+def array_function(x, function, types, args, kwargs):
+    """What NumPy calls instead of one of its own functions when a Tensor is among the arguments."""
+    if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
+        return NotImplemented
+    name = f"{function.__module__}.{function.__name__}"
+    target = args[0] if function in WRITING and args else kwargs.get("out")
+    if list(inside(target)):
+        raise TypeError(f"{name} would write into a Tensor, unnoticed by minigan: use copy_()")
+    computes = function not in LOOKING and recording.get()
+    if computes and any(t._requires_grad for t in inside((args, kwargs))):
+        raise TypeError(
+            f"{name} got a Tensor that requires grad, and would lose the gradient: use an "
+            "operation of minigan, or say detach() or numpy()"
+        )
+    return function(*_as_arrays(args), **_as_arrays(kwargs))
+
+
+def _as_arrays(things):
+    """The same things, with read-only arrays in the place of Tensors."""
+    if isinstance(things, Tensor):
+        array = things.numpy().view()
+        array.flags.writeable = False
+        return array
+    if type(things) in (list, tuple):
+        return type(things)(_as_arrays(thing) for thing in things)
+    if type(things) is dict:
+        return {key: _as_arrays(thing) for key, thing in things.items()}
+    return things
+
+
+METHODS = {
+    "__pos__": lambda x: x,
+    "__bool__": truth,
+    "__float__": lambda x: float(x.item()),
+    "__int__": lambda x: int(x.item()),
+    "__index__": as_index,
+    "__len__": length,
+    "__iter__": entries,
+    "__contains__": contains,
+    "__format__": formatted,
+    "__copy__": shallow,
+    "__deepcopy__": duplicate,
+    "__reduce_ex__": reduced,
+    "__array__": as_array,
+    "__array_function__": array_function,
+    # NumPy and CuPy leave ``array * tensor`` to Tensor.__rmul__, and refuse ``np.exp(tensor)``
+    "__array_ufunc__": None,
+    "__dlpack__": lambda x, **how: x.array.__dlpack__(**how),
+    "__dlpack_device__": lambda x: x.array.__dlpack_device__(),
+}
+bind(METHODS)

@@ -1,0 +1,170 @@
+"""Changes in place: ``copy_``, ``clamp_``, ``x[index] = values``, and ``x += y`` and its siblings.
+
+A change in place is counted, so that a backward pass which needs the old values is refused (rule 6
+of the engine). Two kinds must be told apart. Where no gradient is recorded, in ``no_grad()`` or
+between tensors that require none, the values change and nothing else: ``p -= lr * p.grad`` in
+``no_grad()`` is a step of gradient descent, and p stays a leaf. Where gradients are recorded,
+``x += y`` also changes the history of x: it is now the output of an addition. A leaf that requires
+grad is refused there, because it is to have no history.
+"""
+
+import numpy as np
+
+from .. import devices
+from ..creation import inside
+from ..engine import VERSION, Tensor, _memory, bind, recording, rewrite, snapshot
+from .dtypes import astype
+from .elementwise import add, check_bounds, div, mul, pow, sub
+from .indexing import pick, select
+from .logic import logical_and, logical_or, logical_xor
+from .products import matmul
+
+
+def check_writable(x):
+    """Refuse to change x where several entries are one number in memory, or it is read-only."""
+    array = x.array
+    axes = [(abs(stride), n) for stride, n in zip(array.strides, array.shape) if n > 1]
+    reach = array.itemsize  # the bytes over which the axes so far extend, shortest stride first
+    for stride, n in sorted(axes):
+        if stride < reach:
+            raise RuntimeError(
+                f"a tensor of shape {x.shape} was expanded, several of its entries are one number "
+                "in memory: it cannot be changed in place, make a copy with minigan.tensor(x) first"
+            )
+        reach += (n - 1) * stride
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise RuntimeError(
+            f"the memory of a tensor of shape {x.shape} is read-only: it cannot be changed in "
+            "place, make a copy with minigan.tensor(x) first"
+        )
+
+
+def _writable(x):
+    if x.requires_grad and recording.get():
+        raise RuntimeError(
+            "a tensor that requires grad can only be changed in place inside no_grad()"
+        )
+    check_writable(x)
+    x._version[VERSION] += 1
+    return x.array
+
+
+def _numbers_for(what, x, source):
+    """The source of a change in place as an array where x lies."""
+    if recording.get() and any(t._requires_grad for t in inside(source)):
+        raise RuntimeError(
+            f"{what} would lose the gradient of what it writes, which requires grad: write a "
+            "detach() of it"
+        )
+    values = source.array if isinstance(source, Tensor) else source
+    if isinstance(x.array, np.ndarray):
+        values = devices.to_numpy(values)
+    else:
+        values = devices.xp.asarray(values)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{what} takes numbers, got {source!r}"[:200])
+    return values
+
+
+def copy_(x, source):
+    """Overwrite x with the values of source, whose shape is the same or broadcasts; returns x."""
+    values = _numbers_for("copy_", x, source)
+    fits = all(n in (1, m) for n, m in zip(values.shape[::-1], x.shape[::-1]))
+    if values.ndim > x.ndim or not fits:
+        raise ValueError(f"copy_ cannot write shape {values.shape} into shape {x.shape}")
+    _writable(x)[...] = values
+    return x
+
+
+def clamp_(x, min=None, max=None):
+    """Limit x to [min, max] in place; returns x."""
+    check_bounds(min, max)
+    devices.xp.clip(_writable(x), min, max, out=x.array)
+    return x
+
+
+def setitem(x, index, values):
+    """x[index] = values, which broadcast to the shape of x[index]; refused for what requires grad.
+
+    A view of other entries of x is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap:
+    both would hold x[j].
+    """
+    array = _numbers_for("x[index] = values", x, values)
+    chosen = select(x.shape, index)
+    view = x.array[chosen.view]
+    if chosen.arrays:
+        pick(view, chosen.arrays)  # raises what reading would raise
+    is_view = isinstance(values, Tensor) and _memory(values) == _memory(x)
+    if is_view and _place(values.array) != _place(view):
+        raise RuntimeError(
+            "x[index] = values got a view of other entries of x itself: make a copy with "
+            "minigan.tensor(values) first"
+        )
+    _writable(x)
+    view[chosen.arrays or ...] = array
+
+
+def delitem(x, index):
+    """del x[index] is refused: a tensor keeps its shape."""
+    raise TypeError(
+        f"del x[{index!r:.40}]: the entries of a tensor cannot be deleted, only left out by an "
+        "index"
+    )
+
+
+def _place(array):
+    """Which entries of its memory an array is a view of."""
+    address = array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+    return address, array.shape, array.strides
+
+
+# ---- operators -----------------------------------------------------------------------------------
+
+# Of the kinds of dtypes: a result of a higher rank does not fit in place.
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def in_place(operation, symbol):
+    """The operator that gives x the values and the history of operation(x, y).
+
+    ``in_place(add, "+=")`` is ``x += y``. Raises ValueError where the result has another shape than
+    x, TypeError where it is of a kind that x cannot hold (fractions in integers).
+    """
+
+    def change(x, y):
+        check_writable(x)
+        recorded = recording.get() and any(t._requires_grad for t in inside((x, y)))
+        old = snapshot(x) if recorded else x
+        z = operation(old, y)
+        if z is NotImplemented:
+            return z
+        if z.shape != x.shape:
+            raise ValueError(
+                f"x {symbol} y: the result has shape {z.shape}, which does not fit into x of shape "
+                f"{x.shape}"
+            )
+        if RANK[z.dtype.kind] > RANK[x.dtype.kind]:
+            raise TypeError(
+                f"x {symbol} y: the result is {z.dtype}, which does not fit into x of {x.dtype}"
+            )
+        return rewrite(x, astype(z, x.dtype), old)
+
+    return change
+
+
+METHODS = {
+    "copy_": copy_,
+    "clamp_": clamp_,
+    "__setitem__": setitem,
+    "__delitem__": delitem,
+    "__iadd__": in_place(add, "+="),
+    "__isub__": in_place(sub, "-="),
+    "__imul__": in_place(mul, "*="),
+    "__itruediv__": in_place(div, "/="),
+    "__ipow__": in_place(pow, "**="),
+    "__imatmul__": in_place(matmul, "@="),
+    "__iand__": in_place(logical_and, "&="),
+    "__ior__": in_place(logical_or, "|="),
+    "__ixor__": in_place(logical_xor, "^="),
+}
+bind(METHODS)

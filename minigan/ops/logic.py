@@ -1,0 +1,112 @@
+"""Comparisons and truth values, entry by entry: == != < <= > >=, & | ^ ~, any and all.
+
+What they give is piecewise constant, so nothing is recorded and nothing has a gradient. As in
+PyTorch, ``a == b`` is a tensor of truth values and not one answer: ``(a == b).all()`` asks about
+all entries, ``a is b`` whether both are one object.
+"""
+
+import numbers
+
+import numpy as np
+
+from .. import devices
+from ..creation import raw, tensor
+from ..engine import Tensor, bind
+from .dtypes import _common, _pair
+from .shapes import _axes
+
+
+def _other(x, y):
+    """The arrays of x and y in one dtype, as in x + y; None where y holds no numbers."""
+    x = devices.xp.asarray(x)
+    if isinstance(y, (complex, np.complexfloating)):
+        raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
+    if isinstance(y, Tensor):
+        y = y.array
+    elif isinstance(y, (list, tuple)):
+        y = devices.xp.asarray(y)
+    elif hasattr(y, "__dlpack__") and not isinstance(y, (np.ndarray, devices.xp.ndarray)):
+        y = tensor(y).array  # another library's
+    elif isinstance(y, (numbers.Real, np.generic)):
+        # before NumPy 2, a float32 array without axes would meet a number in float64
+        y = x.dtype.type(y) if x.dtype.kind == "f" else y
+        return x, y
+    if not isinstance(y, (np.ndarray, devices.xp.ndarray)) or y.dtype.kind not in "fiub":
+        return None
+    y = devices.xp.asarray(y)
+    dtype = _common(x, y)
+    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+
+
+def comparison(name):
+    """NumPy's function of this name, of a Tensor and a number, array, list or Tensor."""
+
+    def compare(x, y):
+        arrays = _other(x.array, y)
+        return NotImplemented if arrays is None else Tensor(getattr(devices.xp, name)(*arrays))
+
+    return compare
+
+
+def _logical(symbol, name, x, y):
+    if isinstance(y, (str, bytes, type(None))):
+        return NotImplemented
+    if isinstance(y, (list, tuple)):
+        y = devices.xp.asarray(y)
+    x, y, _, _ = _pair(x, y)
+    if x.array.dtype.kind == "f":
+        raise TypeError(f"{symbol} takes tensors of truth values or integers, got {x.dtype}")
+    return Tensor(getattr(devices.xp, name)(x.array, y.array))
+
+
+def logical_and(x, y):
+    """x & y: of truth values, or bit by bit of integers."""
+    return _logical("&", "bitwise_and", x, y)
+
+
+def logical_or(x, y):
+    """x | y."""
+    return _logical("|", "bitwise_or", x, y)
+
+
+def logical_xor(x, y):
+    """x ^ y."""
+    return _logical("^", "bitwise_xor", x, y)
+
+
+def logical_not(x):
+    """~x."""
+    if raw(x).dtype.kind == "f":
+        raise TypeError(f"~ takes tensors of truth values or integers, got {x.dtype}")
+    return Tensor(~x.array)
+
+
+def any_true(x, dim=None, *, keepdim=False):
+    """Is there an entry other than 0 along dim, or anywhere?"""
+    return Tensor((raw(x) != 0).any(_axes(dim, x.ndim), keepdims=keepdim))
+
+
+def all_true(x, dim=None, *, keepdim=False):
+    """Are all entries along dim, or all there are, other than 0?"""
+    return Tensor((raw(x) != 0).all(_axes(dim, x.ndim), keepdims=keepdim))
+
+
+METHODS = {
+    "__eq__": comparison("equal"),
+    "__ne__": comparison("not_equal"),
+    "__lt__": comparison("less"),
+    "__le__": comparison("less_equal"),
+    "__gt__": comparison("greater"),
+    "__ge__": comparison("greater_equal"),
+    "__hash__": object.__hash__,  # by identity: == is no test of being the same
+    "__and__": logical_and,
+    "__rand__": logical_and,
+    "__or__": logical_or,
+    "__ror__": logical_or,
+    "__xor__": logical_xor,
+    "__rxor__": logical_xor,
+    "__invert__": logical_not,
+    "any": any_true,
+    "all": all_true,
+}
+bind(METHODS)

@@ -1,0 +1,53 @@
+"""Learning-rate schedules: the learning rate as a function of the number of steps taken."""
+
+import numpy as np
+
+from ..files.foreign import check_finite, check_names, check_whole
+
+
+class LambdaLR:
+    """A learning-rate schedule: lr = initial lr * factor(number of ``step()`` calls so far)."""
+
+    def __init__(self, optimizer, factor):
+        self.optimizer, self.factor = optimizer, factor
+        self.load_state_dict({"count": 0, "base": optimizer.lr})
+
+    def step(self):
+        """Move on by one."""
+        self.load_state_dict({"count": self.count + 1, "base": self.base})
+
+    def state_dict(self):
+        return {"count": self.count, "base": self.base}
+
+    def load_state_dict(self, state):
+        """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
+        check_names("the schedule's state", state, {"count", "base"})
+        count = check_whole("the schedule's count", state["count"])
+        base = check_finite("the schedule's base", state["base"])
+        try:
+            lr = base * self.factor(count)
+        except OverflowError:
+            lr = np.inf
+        if not 0 <= lr < np.inf:
+            raise ValueError(f"the schedule's learning rate at count {count} is {lr}, expected a "
+                             "finite number of at least 0")
+        self.count, self.base, self.optimizer.lr = count, base, lr
+
+
+def ExponentialLR(optimizer, gamma):
+    """lr * gamma^step."""
+    return LambdaLR(optimizer, lambda step: gamma ** step)
+
+
+def StepLR(optimizer, step_size, gamma=0.1):
+    """lr * gamma^(step // step_size)."""
+    if step_size < 1:
+        raise ValueError(f"StepLR: step_size is {step_size}, expected at least 1")
+    return LambdaLR(optimizer, lambda step: gamma ** (step // step_size))
+
+
+def ConstantThenLinearLR(optimizer, constant, linear):
+    """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more (CycleGAN's schedule)."""
+    if constant < 0 or linear < 1:
+        raise ValueError(f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1")
+    return LambdaLR(optimizer, lambda step: 1 - max(0, min(step, constant + linear) - constant) / linear)

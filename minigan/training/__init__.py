@@ -1,0 +1,3 @@
+"""What training scripts share: the command line, the run directory, checkpoints, sampling."""
+
+

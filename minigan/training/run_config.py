@@ -1,0 +1,102 @@
+"""config.json: the arguments that a run was started with, read back as if they stood on a command line.
+
+The file may come from somebody else. So every value in it must be one that the script's own arguments accept; it cannot
+move the run to another folder, and nothing that it names is run. A folder is a run's if it holds such a file.
+"""
+
+import argparse
+
+from ..files import reading
+from ..files.bounded import read_bytes
+from ..files.foreign import in_one_line, parse_json, shown
+from .run import CONFIG
+
+LARGEST_FILE = 1 << 20  # bytes of a config.json, of which a script writes some 2,000
+LONGEST_TEXT = 4096  # characters of a text, as many as a path may have
+
+
+def option(name):
+    """The argument `name` as it is written on a command line."""
+    return "--" + name.replace("_", "-")
+
+
+def read_config(path):
+    """The content of a run's config.json -> dict. Raises ValueError, or FileNotFoundError."""
+    with reading(f"{path} is damaged"):
+        config = parse_json(read_bytes(path, LARGEST_FILE))
+        if not isinstance(config, dict):
+            raise ValueError(f"it is {shown(config)}, expected a dict")
+        if not isinstance(config.get("arguments"), dict):
+            raise ValueError(f"its arguments are {shown(config.get('arguments'))}, expected a dict")
+        return config
+
+
+def is_run(folder):
+    """Does the folder hold the config.json of a run? It names its model, its arguments, and minigan's version."""
+    try:
+        config = read_config(folder / CONFIG)
+    except (OSError, ValueError):
+        return False
+    versions = config.get("versions")
+    return (
+        isinstance(config.get("model"), str)
+        and isinstance(versions, dict)
+        and "minigan" in versions
+    )
+
+
+def check_arguments(parser, kept, path, not_kept, optional=()):
+    """Raise ValueError unless `kept` are arguments that the parser would have accepted.
+
+    kept: {name: value} of the config.json at `path`. not_kept: arguments that do not stand there. optional: those that
+    may be None, beside all whose default is.
+    """
+    actions = {
+        action.dest: action for action in parser._actions if action.dest not in ("help", *not_kept)
+    }
+    unknown = sorted(set(kept) - set(actions))
+    if unknown:
+        names = shown(", ".join(unknown)).strip("'\"")
+        raise ValueError(f"{path} has arguments that this script does not know: {names}")
+    for name, value in kept.items():
+        action = actions[name]
+        if value is None and (action.default is None or name in optional):
+            continue
+        try:
+            _check_values(action, value)
+        except (argparse.ArgumentTypeError, ValueError, TypeError) as error:
+            raise ValueError(f"{path}: {option(name)}: {in_one_line(error)}") from None
+
+
+def _check_values(action, value):
+    """One value, or the list of them where the argument takes several."""
+    several = isinstance(action.nargs, int) and action.nargs > 0 or action.nargs in ("*", "+")
+    if not several:
+        _check_value(action, value)
+        return
+    if not isinstance(value, list):
+        raise ValueError(f"{shown(value)} is no list")
+    for item in value:
+        _check_value(action, item)
+
+
+def _check_value(action, value):
+    """The value must be what its own text on a command line would have become."""
+    if action.nargs == 0:  # a flag
+        if not isinstance(value, bool):
+            raise ValueError(f"{shown(value)} is neither true nor false")
+        return
+    if type(value) not in (int, float, str):
+        raise ValueError(f"{shown(value)} is neither a number nor a text")
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(
+            f"{shown(value)} has {len(text)} characters, expected at most {LONGEST_TEXT}"
+        )
+    converted = action.type(text) if action.type else text
+    if isinstance(converted, str) != isinstance(value, str) or converted != value:
+        raise ValueError(
+            f"{shown(value)} is not {shown(converted)}, which it would be on a command line"
+        )
+    if action.choices is not None and converted not in action.choices:
+        raise ValueError(f"{shown(value)} is none of {', '.join(map(str, action.choices))}")

@@ -1,0 +1,74 @@
+"""log.csv of a run: a row of losses every so many steps, and losses.png, its plot.
+
+The one idea: a row is a line of numbers with an end of line, as many as the header has names.
+Whatever else stands in the file (a row that a kill tore, bytes of a damaged disk) is no row, and is
+passed over.
+"""
+
+import re
+
+import numpy as np
+
+from ..files import regular_file, whole_file
+
+NUMBER = r"(?:-?\d+(?:\.\d*)?(?:e[+-]?\d+)?|-?inf|nan)"
+ROW = re.compile(rf"(\d{{1,18}})((?:,{NUMBER})+)\n", re.ASCII)
+HEADER = re.compile(r"step(?:,\w+)+\n")
+
+
+def read(path):
+    """The log at `path` -> (header, rows, how many whole lines are no rows).
+
+    header: the line of names, without its end, or None if there is none. rows: [(step, line with
+    its end)]. Raises ValueError if the file is no regular one, OSError if it cannot be read.
+    """
+    try:
+        content = regular_file(path).read_bytes()
+    except FileNotFoundError:
+        return None, [], 0
+    text = content.replace(b"\r\n", b"\n").decode("utf-8", "replace")
+    lines = text.split("\n")
+    # What stands behind the last end of line is a torn row.
+    lines = [line + "\n" for line in lines[:-1]]
+    if not lines or not HEADER.fullmatch(lines[0]):
+        return None, [], len(lines)
+    header = lines[0]
+    rows = []
+    for line in lines[1:]:
+        found = ROW.fullmatch(line)
+        if found and line.count(",") == header.count(","):
+            rows.append((int(found[1]), line))
+    return header.rstrip("\n"), rows, len(lines) - 1 - len(rows)
+
+
+def append(path, text):
+    """Add lines to the log. Raises OSError, which names it, where the system refuses."""
+    try:
+        with open(path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def draw(path, picture, title):
+    """Plot the losses in the log at `path` against the step, as the PNG `picture`.
+
+    Raises ValueError if the log has no row; OSError or ImportError where Matplotlib or the system
+    refuse.
+    """
+    header, rows, _ = read(path)
+    if not rows:
+        raise ValueError(f"{path} has no row")
+    from matplotlib.figure import Figure  # a second to import, so not before it is needed
+
+    names = header.split(",")
+    numbers = [[float(number) for number in line.split(",")] for _, line in rows]
+    table = np.array(numbers)  # (rows, columns)
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    for column, name in enumerate(names[1:-1], start=1):  # the last is no loss but the speed
+        axes.plot(table[:, 0], table[:, column], label=name, linewidth=1)
+    axes.set(xlabel="step", ylabel="loss", title=title)
+    axes.legend()
+    with whole_file(picture) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -1,0 +1,326 @@
+"""What Python does to a Tensor: each thing works as in PyTorch, or is refused in one sentence."""
+
+import copy
+import math
+import operator
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan import nn
+from minigan.nn.module import Buffer
+
+F32 = np.float32
+
+
+def row(requires_grad=False):
+    return mg.tensor([1.0, 2.0, 3.0], requires_grad=requires_grad)
+
+
+# ---- comparisons ---------------------------------------------------------------------------------
+
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+OTHERS = {
+    "number": 2,
+    "fraction": 2.5,
+    "flag": True,
+    "NumPy's number": np.float64(2),
+    "array": np.array([3.0, 2.0, 1.0]),
+    "list": [3, 2, 1],
+    "tensor": mg.tensor(np.array([3.0, 2.0, 1.0])),
+    "column": mg.tensor([[1.0], [3.0]]),
+    "integers": mg.tensor(np.array([3, 2, 1])),
+}
+
+
+@pytest.mark.parametrize("compare", COMPARISONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("other", OTHERS.values(), ids=list(OTHERS))
+@pytest.mark.parametrize("dtype", [F32, np.float64, np.int64, np.uint8])
+def test_a_comparison_is_made_entry_by_entry_and_has_no_gradient(compare, other, dtype):
+    a = np.array([1, 2, 3], dtype)
+    x = mg.tensor(a)
+    plain = other.numpy() if isinstance(other, mg.Tensor) else np.asarray(other)
+    for got, expected in (
+        (compare(x, other), compare(a, plain)),
+        (compare(other, x), compare(plain, a)),
+    ):
+        assert isinstance(got, mg.Tensor) and got.dtype == bool and not got.requires_grad
+        assert got.numpy().tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 1)])
+def test_a_float32_meets_a_number_in_float32(shape):
+    x = mg.tensor(np.full(shape, 0.1, F32), requires_grad=True)
+    assert (
+        (x == 0.1).all()
+        and (x == np.float64(0.1)).all()
+        and (x >= 0.1).all()
+        and not (x > 0.1).any()
+    )
+
+
+def test_integers_meet_numbers_that_they_cannot_hold():
+    x = mg.tensor(np.array([0, 255], np.uint8))
+    assert (x == -1).numpy().tolist() == [False, False] and (x < 300).numpy().tolist() == [
+        True,
+        True,
+    ]
+    assert (x > -1).all() and (x != 256).all() and (x == 255).numpy().tolist() == [False, True]
+    assert (x > 0.5).numpy().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("other", [None, "a", object(), {}, ["a"], nn.Linear(1, 1)])
+def test_what_holds_no_numbers_is_not_equal_and_has_no_order(other):
+    x = row()
+    assert (x == other) is False and (x != other) is True
+    with pytest.raises(TypeError, match="not supported between instances"):
+        x < other  # noqa: B015
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+def test_complex_numbers_and_shapes_that_do_not_broadcast_are_refused(compare):
+    with pytest.raises(TypeError, match="tensors hold real numbers, this one meets 1j"):
+        compare(row(), 1j)
+    with pytest.raises(ValueError, match="broadcast"):
+        compare(row(), mg.ones(2))
+
+
+def test_a_tensor_is_hashed_by_identity():
+    x, y = row(), row()
+    assert len({x, y, x}) == 2 and {x: 1, y: 2}[y] == 2 and hash(x) != hash(y)
+    assert x in [x] and mg.grad((p := row(True)).sum(), [p, p])[0].shape == (3,)
+    p = nn.Parameter(x)
+    assert {p: "p"}[p] == "p"
+    with pytest.raises(ValueError, match=r"truth value of a tensor of shape \(3,\) is ambiguous"):
+        x in [y]  # noqa: B015
+
+
+def test_equal_parameters_are_still_different_ones():
+    p, q = (nn.Parameter(mg.ones(2)) for _ in range(2))
+    mg.optim.SGD([p, q])
+    with pytest.raises(ValueError, match="parameter 2 of 3 twice"):
+        mg.optim.SGD([p, q, p])
+    net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    with mg.no_grad():
+        for p in net.parameters():
+            p.copy_(1.0)
+    assert (
+        len(net.parameters()) == 4 and copy.deepcopy(net).parameters()[0] is not net.parameters()[0]
+    )
+
+
+# ---- truth values --------------------------------------------------------------------------------
+
+
+def test_and_or_xor_not_of_truth_values_and_integers():
+    a, b = np.array([True, True, False]), np.array([True, False, False])
+    n, m = np.array([6, 3, 1]), np.array([3, 5, 0], np.int32)
+    for first, second in ((a, b), (n, m), (n, 3), (a, True), (a, b.tolist()), (a, mg.tensor(b))):
+        plain = second.numpy() if isinstance(second, mg.Tensor) else second
+        for operation in (operator.and_, operator.or_, operator.xor):
+            got = operation(mg.tensor(first), second)
+            assert got.numpy().tolist() == operation(first, plain).tolist()
+            assert operation(second, mg.tensor(first)).numpy().tolist() == got.numpy().tolist()
+    assert (~mg.tensor(a)).numpy().tolist() == (~a).tolist() and (
+        ~mg.tensor(n)
+    ).numpy().tolist() == (~n).tolist()
+    for refused in (lambda: row() & 1, lambda: row() | row(), lambda: row() ^ True, lambda: ~row()):
+        with pytest.raises(
+            TypeError, match="takes tensors of truth values or integers, got float32"
+        ):
+            refused()
+
+
+def test_any_and_all():
+    a = np.array([[0.0, 2.0], [0.0, np.nan]])
+    x = mg.tensor(a, requires_grad=True)
+    assert x.any().item() is True and x.all().item() is False
+    for dim in (0, 1, -1):
+        assert x.any(dim).numpy().tolist() == (a != 0).any(dim).tolist()
+        assert (
+            x.all(dim, keepdim=True).numpy().tolist() == (a != 0).all(dim, keepdims=True).tolist()
+        )
+    assert not mg.zeros(0).any() and mg.zeros(0).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (2,), (1, 2)])
+def test_the_truth_of_several_entries_is_refused(shape):
+    with pytest.raises(ValueError, match="ambiguous, expected an array of size 1: use any"):
+        bool(mg.zeros(shape))
+
+
+# ---- containers and numbers ----------------------------------------------------------------------
+
+
+def test_in_asks_for_a_value():
+    x = row(True)
+    assert 2.0 in x and 2 in x and np.float64(3) in x and mg.tensor(1.0) in x and 5 not in x
+    assert mg.ones(2, 2)[0] in mg.tensor([[1.0, 0.0]])
+    for refused in ("a", None, [1.0]):
+        with pytest.raises(
+            TypeError,
+            match="`in` asks a tensor for a (str|NoneType|list), expected a number or a Tensor",
+        ):
+            refused in x  # noqa: B015
+
+
+def test_python_s_own_functions_go_over_the_first_axis():
+    x = row(True)
+    assert [t.item() for t in reversed(x)] == [3, 2, 1] and [
+        t.item() for t in sorted(x, reverse=True)
+    ] == [3, 2, 1]
+    assert max(x).item() == 3 and min(x).item() == 1 and any(x) and all(x)
+    first, *rest = x
+    (sum(x) * first + rest[1]).backward()  # (x0 + x1 + x2) x0 + x2
+    assert x.grad.numpy().tolist() == [1 + 6, 1, 1 + 1]
+    assert random.Random(0).choice(x).item() in (1, 2, 3)
+
+
+def test_a_whole_number_without_axes_is_an_index_and_nothing_else_is():
+    i = mg.tensor(np.array(2))
+    assert (
+        [10, 20, 30][i] == 30
+        and list(range(i)) == [0, 1]
+        and operator.index(i) == 2
+        and mg.zeros(i).shape == (2,)
+    )
+    for t in (mg.tensor(2.0), mg.tensor(np.array([2])), mg.tensor(np.array(True))):
+        with pytest.raises(TypeError, match="only an integer tensor without axes can be an index"):
+            [10, 20, 30][t]
+
+
+def test_numbers_of_python():
+    x = mg.tensor(np.array(-2.6), requires_grad=True)
+    assert (float(x), int(x), complex(x), math.floor(x), math.ceil(x)) == (
+        -2.6,
+        -2,
+        -2.6 + 0j,
+        -3,
+        -2,
+    )
+    assert +x is x and (-x).item() == 2.6 == abs(x).item()
+    for refused in (
+        lambda: round(x),
+        lambda: x // 2,
+        lambda: 2 // x,
+        lambda: x % 2,
+        lambda: divmod(x, 2),
+        lambda: x << 1,
+        lambda: 1 >> x,
+    ):
+        with pytest.raises(TypeError, match="Tensor"):
+            refused()
+    for convert in (float, int):
+        with pytest.raises(ValueError, match="size 1"):
+            convert(row())
+
+
+def test_a_format_is_for_one_number():
+    assert (
+        f"{row()[1]:.2f}" == "2.00"
+        and f"{row()}" == repr(row()) == str(row())
+        and "%s" % row() == repr(row())
+    )
+    with pytest.raises(
+        TypeError, match=r"format '.2f' is for one number, not for a tensor of shape \(3,\)"
+    ):
+        f"{row():.2f}"
+
+
+# ---- attributes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["requires_gard", "foo", "shape", "dtype", "size"])
+def test_an_attribute_that_a_tensor_does_not_have_cannot_be_set(name):
+    for t in (row(), nn.Parameter(row())):
+        with pytest.raises(AttributeError):
+            setattr(t, name, True)
+
+
+def test_entries_cannot_be_deleted_and_a_tensor_is_no_context():
+    with pytest.raises(TypeError, match=r"del x\[0\]: the entries of a tensor cannot be deleted"):
+        del row()[0]
+    with pytest.raises(TypeError):
+        row()()
+
+
+def test_a_list_of_tensors_keeps_its_gradients_or_is_refused():
+    x = row(True)
+    for refused in (
+        lambda: mg.tensor([x[0], 1.0]),
+        lambda: mg.ones(2) + [x[0], 1.0],
+        lambda: mg.tensor([[1.0], (x[1],)]),
+    ):
+        with pytest.raises(
+            TypeError, match=r"requires grad, whose gradient would be lost: minigan.stack\(list\)"
+        ):
+            refused()
+    assert mg.tensor([row()[0], 5.0]).numpy().tolist() == [1, 5]
+    with mg.no_grad():
+        assert mg.tensor([x[2], 5.0]).numpy().tolist() == [3, 5]
+
+
+def test_arrays_of_another_library_meet_a_tensor_or_are_refused():
+    torch = pytest.importorskip("torch", reason="PyTorch is the other library")
+    x, t = row(True), torch.tensor([1.0, 5.0, 3.0])
+    for got, expected in ((x * t, [1, 10, 9]), (t * x, [1, 10, 9]), (t - x, [0, 3, 0]), (x + t, [2, 7, 6])):
+        assert isinstance(got, mg.Tensor) and got.requires_grad and got.numpy().tolist() == expected
+    for got, expected in ((x == t, [True, False, True]), (t > x, [False, True, False])):
+        assert isinstance(got, mg.Tensor) and got.numpy().tolist() == expected
+    for operation in (operator.add, operator.mul, operator.matmul):
+        with pytest.raises(TypeError, match=r"torch.Tensor that requires grad meets a Tensor.*detach\(\)"):
+            operation(x, t.clone().requires_grad_())
+
+
+def test_a_dimension_may_be_a_tensor():
+    x = mg.tensor(np.arange(6.0).reshape(2, 3))
+    assert x.sum(mg.tensor(np.array(1))).numpy().tolist() == [3, 12]
+    with pytest.raises(TypeError, match="only an integer tensor without axes"):
+        x.sum(mg.ones(1))
+
+
+# ---- copies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make", [row, lambda: row(True), lambda: nn.Parameter(row()), lambda: Buffer(np.ones(3, F32))]
+)
+@pytest.mark.parametrize(
+    "how",
+    [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_copy_of_a_leaf_is_a_leaf_of_its_own(make, how):
+    x = make()
+    if x.requires_grad:
+        (x * x).sum().backward()
+    y = how(x)
+    assert (
+        type(y) is type(x) and y is not x and y.requires_grad == x.requires_grad and y.grad is None
+    )
+    np.testing.assert_array_equal(y.numpy(), x.numpy())
+    assert np.shares_memory(y.numpy(), x.numpy()) == (how is copy.copy)
+    if x.requires_grad:
+        before = x.grad.numpy().copy()
+        (3 * y).sum().backward()
+        assert y.grad.numpy().tolist() == [3, 3, 3] and np.array_equal(x.grad.numpy(), before)
+
+
+def test_the_changes_of_a_shallow_copy_are_counted():
+    x = row(True)
+    y = (x * x).sum()
+    copy.copy(x).detach().copy_(0.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_has_a_history_cannot_be_copied(how):
+    with pytest.raises(
+        RuntimeError,
+        match=r"the output of mul cannot be (copied|deep-copied|pickled), only leaves can",
+    ):
+        how(row(True) * 2)

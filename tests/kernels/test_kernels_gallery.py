@@ -1,0 +1,150 @@
+"""A gallery of wrong kernels (tests/kernels/gallery.cu): each is reported, and its corrected twin passes."""
+
+import os
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigan.backends.host import compiler, machine
+from minigan.backends.host.machine import Out
+
+FILE = Path(__file__).parent / "gallery.cu"
+TEXT = FILE.read_text(encoding="utf-8")
+pytestmark = pytest.mark.skipif(not shutil.which((os.environ.get("CXX") or "g++").split()[0]),
+                                reason="device host compiles kernels with a C++ compiler")
+
+
+def floats(n):
+    """n different numbers, none of which TF32 can hold."""
+    return np.linspace(1, 2, n, dtype=np.float32) + np.float32(2 ** -20)
+
+
+def empty(n):
+    return Out(np.empty(n, np.float32))
+
+
+# kernel: (kinds of report, arguments, and where they are not the usual ones: grid, block, bytes of shared memory).
+# Which of the two lines of a race comes second, and whether a tile is read too early or unwritten, is the schedule's.
+CASES = {
+    "missing_syncthreads": ("race|unwritten", [floats(64), empty(64)], {}),
+    "missing_second_syncthreads": ("race", [floats(512), empty(512)], {}),
+    "missing_syncwarp": ("race|unwritten", [floats(64), empty(64)], {}),
+    "syncwarp_for_a_block": ("race|unwritten", [floats(64), empty(64)], {}),
+    "syncwarp_of_other_lanes": ("race|unwritten", [floats(64), empty(64)], {}),
+    "shuffle_for_a_barrier": ("race", [floats(64), empty(64)], {}),
+    "racy_sum_in_shared": ("race", [floats(64), empty(1)], {}),
+    "racy_sum_across_blocks": ("race", [floats(256), np.zeros(4, np.float32)], {"grid": (4,)}),
+    "block_reads_its_neighbours_result": ("race|unwritten", [empty(256)], {"grid": (4,)}),
+    "two_threads_write_one_address": ("race", [np.zeros(64, np.float32)], {}),
+    "race_of_a_byte": ("race|unwritten", [empty(64)], {}),
+    "write_after_only_some_have_read": ("race", [np.zeros(4, np.float32)], {}),
+    "barrier_in_a_branch": ("divergence", [floats(64), empty(64)], {}),
+    "barriers_in_both_branches": ("divergence", [empty(64)], {}),
+    "return_before_a_barrier": ("divergence", [empty(50), np.int32(50)], {}),
+    "division_by_zero": ("undefined", [floats(64), empty(64), np.int32(50)], {}),
+    "off_by_one_read": ("out of bounds", [floats(100), empty(100), np.int32(100)], {}),
+    "one_before_the_start": ("out of bounds", [floats(64), empty(64)], {}),
+    "off_by_one_write": ("out of bounds", [empty(100), np.int32(100)], {}),
+    "index_beyond_a_shared_array": ("undefined", [floats(64), empty(64)], {}),
+    "pointer_past_a_shared_array": ("out of bounds", [floats(64), empty(64)], {}),
+    "too_much_static_shared_memory": ("shared memory", [floats(64), empty(64)], {}),
+    "static_on_top_of_dynamic_shared_memory": ("shared memory", [floats(64), empty(64)], {"shared": 227 << 10}),
+    "beyond_dynamic_shared_memory": ("out of bounds", [floats(64), empty(64)], {"shared": 256}),
+    "unwritten_shared_memory": ("unwritten", [floats(64), empty(64)], {}),
+    "unwritten_byte": ("unwritten", [empty(64)], {}),
+    "shared_memory_of_another_block": ("unwritten", [empty(256)], {"grid": (4,)}),
+    "adds_to_an_output": ("unwritten", [empty(64)], {}),
+    "output_not_wholly_written": ("not written", [empty(64)], {}),
+    "misaligned_float4": ("misaligned", [floats(260), empty(64)], {}),
+    "wait_for_too_few_groups": ("cp.async", [floats(128), empty(64)], {}),
+    "copy_without_commit": ("cp.async", [floats(64), empty(64)], {}),
+    "wait_without_barrier": ("race|cp.async|unwritten", [floats(64), empty(64)], {}),
+    "pipeline_without_second_barrier": ("race|cp.async", [floats(512), empty(512)], {}),
+    "misaligned_copy": ("misaligned", [floats(260), empty(64)], {}),
+    "source_overwritten_before_the_wait": ("cp.async", [floats(64), empty(64)], {}),
+    "source_overwritten_by_another_thread": ("race", [floats(64), empty(64)], {}),
+    "source_of_a_copy_that_nobody_waits_for": ("race", [floats(64), empty(64)], {}),
+    "copy_within_shared_memory": ("refused", [floats(64), empty(64)], {}),
+    "copy_into_global_memory": ("refused", [floats(64), empty(64)], {}),
+    "misaligned_row": ("refused|misaligned", [floats(160), empty(32)], {"block": (32,)}),
+    "row_in_global_memory": ("refused", [floats(128), empty(32)], {"block": (32,)}),
+    "unrounded_operand": ("refused", [floats(32), empty(32)], {"block": (32,)}),
+    "product_of_half_a_warp": ("refused", [floats(32), np.zeros(32, np.float32)], {"block": (32,)}),
+    "intrinsic_outside_its_mask": ("mask", [floats(64), empty(64)], {}),
+    "shuffle_in_a_branch": ("divergence", [floats(64), empty(64)], {}),
+    "shuffles_in_both_branches": ("divergence", [floats(64), empty(64)], {}),
+    "shuffle_from_a_lane_outside": ("refused", [floats(64), np.zeros(64, np.float32)], {}),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    compiler.library(FILE, [f"{name}<{right}>" for name in CASES for right in ("false", "true")])
+
+
+def run(name, right, seed):
+    _, arguments, options = CASES[name]
+    options = {"grid": (1,), "block": (64,), **options}
+    return machine.run(FILE, f"{name}<{right}>", arguments=arguments, seed=seed, **options)
+
+
+def marked_lines(name):
+    """The numbers of the lines of this kernel that end in `// <- here`."""
+    begin = TEXT.index(f"void {name}(")
+    body = TEXT[begin:TEXT.index("\n}\n", begin)]
+    first = TEXT[:begin].count("\n") + 1
+    return {first + i for i, line in enumerate(body.splitlines()) if line.endswith("// <- here")}
+
+
+def test_the_gallery_is_complete():
+    assert re.findall(r"__global__ void (\w+)\(", TEXT) == list(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_mistake_is_reported_in_every_schedule(name):
+    for seed in range(12):
+        with pytest.raises(machine.KernelError) as caught:
+            run(name, "false", seed)
+        error, lines = caught.value, marked_lines(name)
+        assert error.kind in CASES[name][0].split("|")
+        assert f"{name}<false>" in str(error) and f"MINIGAN_HOST_SEED={seed} " in str(error)
+        if lines:
+            assert error.places[-1][0] == "gallery.cu" and error.places[-1][1] in lines, str(error)
+
+
+def test_both_sides_of_a_race_are_named():
+    """Where they are on two lines, both are in the message, with the threads."""
+    with pytest.raises(machine.KernelError) as caught:
+        run("missing_second_syncthreads", "false", 0)
+    there = r"gallery.cu:(\d+).*thread \(\d+, 0, 0\) of block \(0, 0, 0\)"
+    lines = re.search(f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at gallery.cu:(\\d+)",
+                      str(caught.value)).groups()
+    assert {int(line) for line in lines} == marked_lines("missing_second_syncthreads")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_corrected_twin_passes_in_every_schedule(name):
+    for seed in range(12):
+        run(name, "true", seed)
+
+
+def test_the_transcripts_in_the_readme_show_the_lines_as_they_are():
+    text = (compiler.kernels_folder() / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"at (\S+\.cu):(\d+)\n    \2\t(.*)\n", text)
+    assert len(shown) == 2
+    for file, number, line in shown:
+        assert (compiler.kernels_folder().parent / file).read_text(encoding="utf-8").splitlines()[int(number) - 1] == line
+
+
+def test_the_script_in_the_readme_is_caught_as_it_says(monkeypatch):
+    text = (compiler.kernels_folder() / "README.md").read_text(encoding="utf-8")
+    script = text[text.index("    import numpy as np\n    from minigan.backends.host import machine"):].split("\n\nThe seed")[0]
+    monkeypatch.setenv("MINIGAN_HOST_SEED", "0")
+    with pytest.raises(machine.KernelError) as caught:
+        exec(textwrap.dedent(script), {})
+    said = text[text.index("minigan.backends.host.machine.KernelError: ") + len("minigan.backends.host.machine.KernelError: "):].split("\n\n")[0]
+    assert str(caught.value) == re.sub(r"\s+", " ", said)

@@ -1,0 +1,30 @@
+"""No undefined behaviour: every kernel that may be launched, once under UndefinedBehaviorSanitizer.
+
+It judges the kernels' arithmetic, shifts, alignment and array indices, where the host device itself judges memory.
+"""
+import functools
+
+import pytest
+from test_mutation_kernels import TESTS, checks
+
+from minigan.backends.cuda import launch
+from minigan.backends.host import compiler, machine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", launch.instantiations)
+def test_no_undefined_behaviour(file, monkeypatch):
+    """The tests of the file's kernels run again until all have been judged, those that name a tile first."""
+    judged, all_of_them = set(), set(launch.instantiations[file])
+
+    def run(at, expression, *args, **options):
+        judged.update([expression] * (at == file))
+        return machine.run(at, expression, *args, **options, sanitize="undefined")
+
+    compiler.library(file, launch.instantiations[file], sanitize="undefined")
+    monkeypatch.setattr(launch, "_compiled", functools.lru_cache(lambda _, *kernel: functools.partial(run, *kernel)))
+    monkeypatch.setattr(launch, "_prepare", functools.lru_cache(launch._prepare.__wrapped__))
+    for _, check in sorted(checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]):
+        if judged != all_of_them:
+            check()
+    assert judged == all_of_them
