@@ -14,7 +14,8 @@ from minigan.training.sampling import draw_latents, generate, load_generator
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
-    parser.add_argument("-n", type=command_line.at_least(2), default=1000, help="how many images (default: %(default)s)")
+    parser.add_argument("-n", type=command_line.at_least(2), default=1000,
+                        help="how many images (default: %(default)s)")
     parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="of latents and random parts")
     parser.add_argument("--data", help="what to compare with (default: what the run was trained on)")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")

@@ -34,7 +34,8 @@ def main(argv=None):
     parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="gives the slant")
     parser.add_argument("--to", type=int, choices=range(10), default=4, help="the digit to tilt")
     parser.add_argument("-n", type=command_line.at_least(100), default=4000, help="samples to choose from")
-    parser.add_argument("--mean-of", type=command_line.at_least(1), default=20, help="samples in each mean (the paper: 3)")
+    parser.add_argument("--mean-of", type=command_line.at_least(1), default=20,
+                        help="samples in each mean (the paper: 3)")
     parser.add_argument("--seed", type=command_line.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
     command_line.add_networks(parser)

@@ -34,7 +34,8 @@ def main(argv=None):
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=command_line.at_least(1), default=10, help="how many (default: %(default)s)")
     parser.add_argument("--steps", type=command_line.at_least(1), help="of the generator (default: the protocol's)")
-    parser.add_argument("--jobs", type=command_line.at_least(1), default=2, help="trials at a time (default: %(default)s)")
+    parser.add_argument("--jobs", type=command_line.at_least(1), default=2,
+                        help="trials at a time (default: %(default)s)")
     parser.add_argument("--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)")
     parser.add_argument("--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)")
     args = parser.parse_args(argv)

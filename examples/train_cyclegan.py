@@ -49,7 +49,8 @@ def parse(argv=None):
         "such as source, says which images belong together", metavar="KEY")
     parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
     add("--image-size", "pixels a side that the networks see", command_line.at_least(1))
-    add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256", command_line.at_least(1))
+    add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256",
+        command_line.at_least(1))
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror images by chance")
     add("--generator", "residual, or a U-Net", default="resnet", choices=GENERATORS)
     add("--width", "feature maps of a generator's first layer", command_line.at_least(1))

@@ -33,10 +33,12 @@ def parse(argv=None):
     parser.add_argument("--image-size", type=command_line.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")
     parser.add_argument("--latent-dim", type=command_line.at_least(1), default=100)
     parser.add_argument("--latent", choices=PRIORS, default="uniform", help="the prior p(z) (default: %(default)s)")
-    parser.add_argument("--width", type=command_line.at_least(1), help="feature maps of the narrowest layer (%(default)s)")
+    parser.add_argument("--width", type=command_line.at_least(1),
+                        help="feature maps of the narrowest layer (%(default)s)")
     parser.add_argument("--lr", type=command_line.positive, help="Adam's learning rate (default: %(default)s)")
     parser.add_argument("--beta1", type=command_line.fraction, default=0.5)
-    parser.add_argument("--average", type=command_line.fraction, default=0.999, help="decay of G's average (%(default)s)")
+    parser.add_argument("--average", type=command_line.fraction, default=0.999,
+                        help="decay of G's average (%(default)s)")
     parser.add_argument("--r1", type=command_line.not_negative, help="weight of the R1 penalty (default: %(default)s)")
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
     return command_line.parse(parser, argv)

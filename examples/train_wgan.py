@@ -46,8 +46,8 @@ def parse(argv=None):
     choose("--penalty", ("clip", "gp"), "what keeps the critic from being too steep", "gp")
     add("--clip", command_line.positive, "the largest weight of a clipped critic", 0.01)
     add("--penalty-weight", command_line.not_negative, "lambda, the weight of the gradient penalty", 10.0)
-    add("--n-critic", command_line.at_least(1), "the critic's steps to each of the generator; with clip, it takes 100 to "
-        "each of the first 25 and every 500th", 5)
+    add("--n-critic", command_line.at_least(1), "the critic's steps to each of the generator; with clip, it takes "
+        "100 to each of the first 25 and every 500th", 5)
     choose("--generator", GENERATORS, "its architecture", "dcgan")
     choose("--critic", CRITICS, "its architecture", "dcgan")
     choose("--norm", models.wgan.NORMS, "normalisation in the DCGAN-shaped critic")

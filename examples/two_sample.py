@@ -21,7 +21,8 @@ from minigan.training import command_line
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
     parser.add_argument("sets", nargs=2, help="data sets by name or path, or .npy files from sample.py")
-    parser.add_argument("-n", type=command_line.at_least(4), default=1000, help="of each, at most (default: %(default)s)")
+    parser.add_argument("-n", type=command_line.at_least(4), default=1000,
+                        help="of each, at most (default: %(default)s)")
     parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)

@@ -1,8 +1,8 @@
 """Batches of images, in an order that a checkpoint can take up again.
 
-The one idea: an epoch's order is a function of a random generator's state at its start, so that state and a position are
-all a checkpoint needs to go on with the same batches. Only a batch's images become float32 in [-1, 1], the range of a
-generator's tanh.
+The one idea: an epoch's order is a function of a random generator's state at its start, so that state and a position
+are all a checkpoint needs to go on with the same batches. Only a batch's images become float32 in [-1, 1], the range
+of a generator's tanh.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""Which dtype an operation computes in: Tensors, arrays and numbers of different dtypes are brought to one, as in PyTorch."""
+"""Which dtype an operation computes in: Tensors, arrays and numbers are brought to one, as in PyTorch."""
 
 import numbers
 

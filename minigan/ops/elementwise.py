@@ -1,9 +1,9 @@
-"""The operations of NumPy that a network needs, made differentiable: elementwise, reductions, shapes, matmul.
+"""Elementwise operations, differentiable: one number of the result for each number, or pair of numbers, given.
 
 Read any of them: the value stands in the first argument of ``record``, and beside each input the VJP that maps the
 gradient g of the output to the gradient of that input. VJPs call the operations of this file on Tensors, so they can
 be differentiated in turn. A closure that reads only ``xs``, the shape of x, keeps no array alive; what may be constant
-inside a VJP is piecewise constant: a mask, a sign, a shape. The table at the end binds all this to Tensor.
+inside a VJP is piecewise constant: a mask, a sign, a shape.
 """
 
 import numpy as np

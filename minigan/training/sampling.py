@@ -1,7 +1,7 @@
 """Sampling from a trained generator: from a checkpoint to images.
 
-The checkpoint says how its generator was made and how it samples: which weights (the average's or the last), which batch
-statistics, and from which prior p(z) the latents come.
+The checkpoint says how its generator was made and how it samples: which weights (the average's or the last), which
+batch statistics, and from which prior p(z) the latents come.
 """
 
 import numpy as np

@@ -128,7 +128,8 @@ def test_each_method_trains_and_a_seed_gives_the_same_points(method):
     protocol = replace(modes_module.CPU, generator=(1, 8), discriminator=(1, 8, 1), batch_size=20)
 
     def points(seed):
-        return [modes_module.draw_points(G, 50, 0) for _, G in modes_module.training(protocol, RING, method, seed, steps=6)]
+        networks = modes_module.training(protocol, RING, method, seed, steps=6)
+        return [modes_module.draw_points(G, 50, 0) for _, G in networks]
 
     first = points(seed=3)
     assert len(first) == 6 and all((a != b).any() for a, b in zip(first, first[1:]))

@@ -207,7 +207,8 @@ arguments.program(main, sys.argv[1])
 
 
 def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
-    script = 'from minigan.training import command_line as arguments\narguments.program(lambda: print(*["line"] * 100000, sep="\\n"))'
+    script = 'from minigan.training import command_line\n' \
+             'command_line.program(lambda: print(*["line"] * 100000, sep="\\n"))'
     done = subprocess.run(f"({sys.executable} -c '{script}'; echo $? >&2) | head -1", shell=True, capture_output=True,
                           text=True, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"})
     assert (done.stdout, done.stderr) == ("line\n", "0\n")

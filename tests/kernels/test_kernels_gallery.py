@@ -137,14 +137,17 @@ def test_the_transcripts_in_the_readme_show_the_lines_as_they_are():
     shown = re.findall(r"at (\S+\.cu):(\d+)\n    \2\t(.*)\n", text)
     assert len(shown) == 2
     for file, number, line in shown:
-        assert (compiler.kernels_folder().parent / file).read_text(encoding="utf-8").splitlines()[int(number) - 1] == line
+        text = (compiler.kernels_folder().parent / file).read_text(encoding="utf-8")
+        assert text.splitlines()[int(number) - 1] == line
 
 
 def test_the_script_in_the_readme_is_caught_as_it_says(monkeypatch):
     text = (compiler.kernels_folder() / "README.md").read_text(encoding="utf-8")
-    script = text[text.index("    import numpy as np\n    from minigan.backends.host import machine"):].split("\n\nThe seed")[0]
+    first = "    import numpy as np\n    from minigan.backends.host import machine"
+    script = text[text.index(first):].split("\n\nThe seed")[0]
     monkeypatch.setenv("MINIGAN_HOST_SEED", "0")
     with pytest.raises(machine.KernelError) as caught:
         exec(textwrap.dedent(script), {})
-    said = text[text.index("minigan.backends.host.machine.KernelError: ") + len("minigan.backends.host.machine.KernelError: "):].split("\n\n")[0]
+    error = "minigan.backends.host.machine.KernelError: "
+    said = text[text.index(error) + len(error):].split("\n\n")[0]
     assert str(caught.value) == re.sub(r"\s+", " ", said)

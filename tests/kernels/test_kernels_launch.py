@@ -218,7 +218,8 @@ def test_rungs_by_dtype_and_set_tf32(monkeypatch):
 
 @pytest.mark.parametrize("rung, message", [("naive", "naive"), ("fast", "unknown rung 'fast' (MINIGAN_RUNG says so)")])
 def test_a_rung_in_the_environment(rung, message):
-    script = "from minigan.backends.cuda import rungs as ladder; import numpy; print(ladder.choose('conv2d', numpy.dtype('float32')))"
+    script = "import numpy; from minigan.backends.cuda import rungs; " \
+             "print(rungs.choose('conv2d', numpy.dtype('float32')))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT,
                             env={**os.environ, "MINIGAN_RUNG": rung, "MINIGAN_DEVICE": "host"})
     assert message in (result.stdout + result.stderr).splitlines()[-1]
@@ -236,7 +237,8 @@ def test_the_rungs_in_python_are_the_kernels_in_the_files():
 def test_cuda_has_the_names_of_the_other_devices():
     def public(module):
         return {name for name, f in vars(module).items()
-                if isinstance(f, types.FunctionType) and f.__module__.startswith(module.__name__) and not name.startswith("_")}
+                if isinstance(f, types.FunctionType) and f.__module__.startswith(module.__name__)
+                and not name.startswith("_")}
     assert public(cuda) == public(cpu) == public(reference)
 
 

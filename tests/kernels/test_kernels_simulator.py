@@ -350,7 +350,8 @@ def test_a_change_in_an_included_file_compiles_again_and_nothing_else_does(proje
 
 
 def test_two_processes_can_compile_the_same_file(project):
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import pathlib, test_kernels_simulator as t; " \
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); " \
+           "import pathlib, test_kernels_simulator as t; " \
            f"print(t.scaled(pathlib.Path({str(project)!r})))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) for _ in range(2)]

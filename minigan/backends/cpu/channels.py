@@ -1,8 +1,8 @@
 """Operations per channel in NumPy: sums, biases and batch norm.
 
 Images come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix.
-Every operation works piece by piece: a piece that fits a core's cache goes through all the steps of a formula before the
-next piece is touched, and the pieces are shared out between threads.
+Every operation works piece by piece: a piece that fits a core's cache goes through all the steps of a formula before
+the next piece is touched, and the pieces are shared out between threads.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """The kernel-backed operations on kernels/*.cu, for a GPU and for the host device alike: array in, array out.
 
-One file for each family of kernels has the memory order and the launches; rungs.py chooses the kernel, grids.py the grid.
+One file for each family of kernels has the memory order and the launches; rungs.py chooses the kernel, grids.py the
+grid of those whose time is that of reading and writing.
 """
 
 from . import instantiations

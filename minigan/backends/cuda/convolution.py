@@ -1,8 +1,8 @@
 """The three convolutions on kernels/conv*.cu: memory order, tiles and launches.
 
 The kernels know one order of memory: images (H, W, N, C), weights (K, R, S, C), so that neighbouring threads read
-neighbouring channels. Here arrays are brought into it, a copy only where they lie otherwise, and results are handed out as
-NCHW views of it: the next layer finds them as it wants them.
+neighbouring channels. Here arrays are brought into it, with a copy only where their memory has another order, and
+results are NCHW views of it: the next layer finds them as it wants them.
 """
 
 import functools

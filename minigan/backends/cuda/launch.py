@@ -1,4 +1,4 @@
-"""Compiles kernels/*.cu and launches them: on a GPU through CuPy's NVRTC, or thread by thread on the host (host/machine.py).
+"""Compiles kernels/*.cu and launches them: on a GPU through CuPy's NVRTC, or thread by thread on the host device.
 
     launch("leaky_relu.cu:leaky_relu_tiled<float, 4>", (grid,), (256,), [x, Out(y), np.float32(slope), np.int32(n)])
 

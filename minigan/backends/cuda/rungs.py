@@ -1,7 +1,7 @@
 """Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and which of them is taken.
 
-The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never on its load, so one seed
-gives the same bits.
+The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never on its load, so one
+seed gives the same bits.
 """
 
 import contextlib
