@@ -202,7 +202,7 @@ def test_neither_home_nor_the_folder_for_temporary_files_is_needed(tmp_path):
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "out")], capture_output=True, text=True,
                           env={**os.environ, "HOME": nowhere, "TMPDIR": nowhere, "XDG_CACHE_HOME": nowhere,
                                "XDG_CONFIG_HOME": nowhere, "MPLCONFIGDIR": nowhere,
-                               "PYTHONPATH": f"{ROOT}:{ROOT}/examples:{ROOT}/tests"})
+                               "PYTHONPATH": f"{ROOT}:{ROOT}/tests/training:{ROOT}/tests/support"})
     assert done.returncode == 0 and "Traceback" not in done.stderr and "all 4 steps are done" in done.stdout
     assert mg.load(tmp_path / "out/checkpoint.npz")["run"]["step"] == 4
 
