@@ -181,7 +181,8 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path, mirror, capsys, monkeypa
 
 
 def test_processes_that_download_at_once_all_get_the_whole_file(tmp_path, mirror):
-    script = ("import sys; from minigan import files; from minigan.files import web; web.is_public = lambda address: True; "
+    script = ("import sys; from minigan import files; from minigan.files import web; "
+              "web.is_public = lambda address: True; "
               "print(files.download('file', [sys.argv[1]], sys.argv[2], sys.argv[3]))")
     environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])}
     command = [sys.executable, "-c", script, mirror("good"), SHA256, str(tmp_path)]
