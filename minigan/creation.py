@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from . import devices
-from .engine import Tensor, recording
+from .engine import Tensor, inside, recording
 
 GPU = 2  # DLPack's number for CUDA memory
 room = ContextVar("room", default=None)  # how many more numbers may be made: [count], or None for any
@@ -87,18 +87,6 @@ def raw(x):
     if isinstance(x, Tensor):
         return x.array
     raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")
-
-
-def inside(things):
-    """All Tensors in nested lists, tuples and dicts, or the Tensor itself."""
-    if isinstance(things, Tensor):
-        yield things
-    elif isinstance(things, dict):
-        yield from inside(list(things.values()))
-    elif isinstance(things, (list, tuple)):
-        for thing in things:
-            if isinstance(thing, (Tensor, list, tuple, dict)):
-                yield from inside(thing)
 
 
 def describe(x):

@@ -92,7 +92,7 @@ def set_device(device, why="set_device"):
     device: a key of DEVICES. Raises ValueError for any other name, RuntimeError where this machine lacks what it needs.
     """
     global xp, kernels, name, reason
-    if device not in DEVICES:
+    if not isinstance(device, str) or device not in DEVICES:
         raise ValueError(f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}")
     xp, kernels = DEVICES[device][0]()
     name, reason = device, why

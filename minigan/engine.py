@@ -136,7 +136,19 @@ class Tensor:
                 if _memory(d) in taken or 0 in d.array.strides:
                     d = d * 1  # a gradient is memory of its own: nobody else's, no broadcast view
                 taken.add(_memory(d))
-                leaf.grad = d if leaf.grad is None else leaf.grad + d
+                _add_to_grad(leaf, d)
+
+
+def _add_to_grad(leaf, d):
+    """Add the gradient d to what backward() has left in ``leaf.grad`` before."""
+    before = leaf.grad
+    if before is None:
+        leaf.grad = d
+        return
+    if not isinstance(before, Tensor) or (before.shape, before.dtype) != (leaf.shape, leaf.dtype):
+        what = f"{type(before).__name__} {getattr(before, 'shape', '')} {getattr(before, 'dtype', '')}".strip()
+        raise ValueError(f".grad is a {what}, expected None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor")
+    leaf.grad = before + d
 
 
 def record(value, *edges):
@@ -176,9 +188,21 @@ def record(value, *edges):
     return y
 
 
+def inside(things):
+    """All Tensors in nested lists, tuples and dicts, or the Tensor itself."""
+    if isinstance(things, Tensor):
+        yield things
+    elif isinstance(things, dict):
+        yield from inside(list(things.values()))
+    elif isinstance(things, (list, tuple)):
+        for thing in things:
+            if isinstance(thing, (Tensor, list, tuple, dict)):
+                yield from inside(thing)
+
+
 def _as_array(data):
     """Numbers as an array of the device; a Tensor may not lose its gradient where an array is meant."""
-    if isinstance(data, Tensor) and data._requires_grad and recording.get():
+    if recording.get() and any(t._requires_grad for t in inside(data)):
         raise TypeError("a Tensor that requires grad came where numbers were expected, and would lose its "
                         "gradient: item(), detach() or numpy() makes numbers of it")
     return devices.xp.asarray(data)
@@ -337,7 +361,7 @@ def _cotangent(y, g):
     if g is None and y.array.size != 1:
         raise RuntimeError(f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that shape")
     if not isinstance(g, Tensor):
-        g = Tensor(devices.xp.ones_like(y.array) if g is None else devices.xp.asarray(g, y.array.dtype))
+        g = Tensor(devices.xp.ones_like(y.array) if g is None else devices.xp.asarray(_as_array(g), y.array.dtype))
     if (g.array.shape, g.array.dtype) != (y.array.shape, y.array.dtype):
         raise ValueError(f"g is {g.array.shape} {g.array.dtype}, but the output is {y.array.shape} {y.array.dtype}")
     return g

@@ -20,8 +20,7 @@ import operator
 import numpy as np
 
 from .. import devices
-from ..creation import inside
-from ..engine import Tensor, bind, recording
+from ..engine import Tensor, bind, inside, recording
 
 SCALARS = (int, float, np.number, np.bool_)
 

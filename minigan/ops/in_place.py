@@ -11,8 +11,7 @@ grad is refused there, because it is to have no history.
 import numpy as np
 
 from .. import devices
-from ..creation import inside
-from ..engine import VERSION, Tensor, _memory, bind, recording, rewrite, snapshot
+from ..engine import VERSION, Tensor, _memory, bind, inside, recording, rewrite, snapshot
 from .dtypes import astype
 from .elementwise import add, check_bounds, div, mul, pow, sub
 from .indexing import pick, select

@@ -33,6 +33,10 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
     for what, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and (t.shape != (x.shape[1],) or t.dtype != x.dtype):
             raise ValueError(f"batch_norm: {what} is {t.shape} {t.dtype}, expected ({x.shape[1]},) {x.dtype}, as x")
+    for what, t in (("running_mean", running_mean), ("running_var", running_var)):
+        if training and t is not None and t.requires_grad:
+            raise ValueError(f"batch_norm: {what} requires grad, expected a tensor that does not, because training "
+                             "changes it in place")
     if (running_mean is None) != (running_var is None) or not training and running_mean is None:
         raise ValueError("batch_norm: running_mean or running_var is None, expected both, or neither in training")
     n = x.size // x.shape[1]

@@ -93,6 +93,8 @@ def amax(x, dim=None, *, keepdim=False):
     """Largest value over dim; equal maxima share the gradient evenly, as in PyTorch's amax."""
     axes = _axes(dim, x.ndim)
     kept = _kept(raw(x).shape, axes)
+    if 0 in [x.shape[axis] for axis in axes]:
+        raise ValueError(f"amax: the largest of no values does not exist: shape {x.shape}, dim={dim}")
 
     def vjp(g, y):
         ties = x.array == y.array.reshape(kept)

@@ -2,7 +2,7 @@
 
 import copy
 
-from ..files.foreign import check_names, check_whole
+from ..files.foreign import check_names, check_whole, shown
 from ..nn.module import Buffer
 
 
@@ -19,13 +19,31 @@ class ExponentialMovingAverage:
         self.module, self.decay, self.count = copy.deepcopy(module).requires_grad_(False), decay, 0
 
     def update(self, module):
-        """Move the average towards the network's present weights."""
+        """Move the average towards the network's present weights.
+
+        ValueError, and nothing is changed, if the network's parameters and buffers are no longer those of the average.
+        """
+        own = dict(self.module.named_tensors())
+        self._check_fits(own, module)
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        for average, weight in zip(self.module.parameters(), module.parameters()):
-            average.copy_(average.data + (1 - decay) * (weight.data - average.data))
-        for (_, own), (_, theirs) in zip(self.module.named_tensors(Buffer), module.named_tensors(Buffer)):
-            own.copy_(theirs)
+        for name, weight in module.named_parameters():
+            average = own[name].array
+            own[name].copy_(average + (1 - decay) * (weight.array - average))
+        for name, buffer in module.named_tensors(Buffer):
+            own[name].copy_(buffer)
+
+    def _check_fits(self, own, module):
+        theirs = dict(module.named_tensors())
+        missing = [name for name in own if name not in theirs]
+        extra = [name for name in theirs if name not in own]
+        other = [name for name in own if name in theirs and own[name].shape != theirs[name].shape]
+        if missing or extra or other:
+            raise ValueError(f"the average does not fit the network: missing {shown(missing)}, unexpected "
+                             f"{shown(extra)}, of another shape {shown(other)}")
+        trained, averaged = ({name for name, _ in each.named_parameters()} for each in (module, self.module))
+        if trained != averaged:
+            raise ValueError("the average does not fit the network: it shares other parameters under two names")
 
     def state_dict(self):
         return {"module": self.module.state_dict(), "count": self.count}

@@ -80,9 +80,18 @@ class Optimizer:
             if not isinstance(g, Tensor) or (g.data.shape, g.data.dtype) != (p.data.shape, p.data.dtype):
                 got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
                 raise ValueError(f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}")
+        self._check_state_shapes()
         self._update([(p.data, p.grad.data, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1
+
+    def _check_state_shapes(self):
+        """Moments of other entries would be no moments of these: a parameter keeps its shape."""
+        for i, (p, state) in enumerate(zip(self.params, self.state)):
+            for name, value in state.items():
+                if getattr(value, "shape", p.shape) != p.shape:
+                    raise ValueError(f"{type(self).__name__} keeps {name} of shape {value.shape} for parameter {i}, "
+                                     f"which now has shape {p.shape}: make a new optimiser")
 
     def state_dict(self):
         """{"state": {index: {name: array or int}}, "param_groups": [settings and indices]}."""

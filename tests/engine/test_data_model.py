@@ -324,3 +324,44 @@ def test_what_has_a_history_cannot_be_copied(how):
         match=r"the output of mul cannot be (copied|deep-copied|pickled), only leaves can",
     ):
         how(row(True) * 2)
+
+
+@pytest.mark.parametrize("grad", [np.ones(2), 3.0, [1.0, 1.0]])
+def test_backward_adds_to_no_gradient_of_another_kind(grad):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    for wrong in (grad, mg.ones(3, 2), mg.ones(2, dtype=np.float64)):
+        x.grad = wrong
+        with pytest.raises(ValueError, match=r"\.grad is a .*expected None or a Tensor \(2,\) float32"):
+            (x * x).sum().backward()
+
+
+def gradient_with(values):
+    x = mg.ones(2, requires_grad=True)
+    return mg.grad(x * 2, x, [values], create_graph=True)
+
+
+def backward_with(values):
+    (mg.ones(2, requires_grad=True) * 2).backward(values)
+
+
+@pytest.mark.parametrize("take", [mg.Tensor, nn.Parameter, gradient_with, backward_with])
+def test_a_list_of_tensors_does_not_lose_their_gradients(take):
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="would lose its gradient"):
+        take([x[0] * 2, x[1]])
+    with mg.no_grad():
+        assert mg.Tensor([x[0] * 2, x[1]]).numpy().tolist() == [2, 2]
+
+
+def test_a_device_that_is_no_name_and_the_largest_of_nothing_are_one_sentence():
+    with pytest.raises(ValueError, match=r"unknown device \['cpu'\]"):
+        mg.set_device(["cpu"])
+    with pytest.raises(ValueError, match=r"amax: the largest of no values does not exist: shape \(2, 0\)"):
+        mg.ones(2, 0).amax(1)
+
+
+def test_a_running_statistic_that_requires_grad_is_refused_in_training():
+    layer = nn.BatchNorm2d(2)
+    layer.running_mean = nn.Parameter(np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match="batch_norm: running_mean requires grad"):
+        layer(mg.ones(2, 2, 3, 3))

@@ -1,5 +1,7 @@
 """Optimisers against their formulas, and their states: saved anywhere, continued to the same bits."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -286,3 +288,47 @@ def test_a_graph_of_the_average_s_old_weights_is_refused():
     average.update(net)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
+
+
+# ---- networks and parameters that change under their average or their optimiser
+
+@pytest.mark.parametrize("change, message", [
+    (lambda net: setattr(net, "weight", None), "missing ['weight']"),
+    (lambda net: setattr(net, "more", nn.Linear(2, 2)), "unexpected ['more.weight', 'more.bias']"),
+    (lambda net: setattr(net, "weight", nn.Parameter(np.ones((1, 2), np.float32))), "of another shape ['weight']"),
+])
+def test_an_average_refuses_a_network_that_is_no_longer_its_own(change, message):
+    """By position the bias would be averaged into the weight, and one row broadcast over all."""
+    network = nn.Linear(2, 2)
+    average = optim.ExponentialMovingAverage(network)
+    before = {name: t.numpy().copy() for name, t in average.module.named_tensors()}
+    change(network)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        average.update(network)
+    assert average.count == 0
+    assert all(np.array_equal(t.numpy(), before[name]) for name, t in average.module.named_tensors())
+
+
+def test_an_average_follows_names_and_not_the_order_of_definition():
+    network = nn.LayerNorm(2)
+    average = optim.ExponentialMovingAverage(network, 0.5)
+    weight = network.weight
+    del network.weight
+    network.weight = weight  # now it is the last
+    average.update(network)
+    assert average.module.weight.numpy().tolist() == [1, 1] and average.module.bias.numpy().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("make", [
+    lambda ps: optim.Adam(ps, 0.1), lambda ps: optim.SGD(ps, 0.1, momentum=0.9), lambda ps: optim.RMSprop(ps, 0.1)])
+def test_moments_of_another_shape_are_refused(make):
+    p = nn.Parameter(np.ones((2, 2), np.float32))
+    optimizer = make([p])
+    (p * p).sum().backward()
+    optimizer.step()
+    p.data = np.ones((1, 2), np.float32)
+    p.grad = None
+    p.sum().backward()
+    with pytest.raises(ValueError, match=r"of shape \(2, 2\) for parameter 0, which now has shape \(1, 2\)"):
+        optimizer.step()
+    assert p.numpy().tolist() == [[1, 1]]
