@@ -7,6 +7,7 @@ import numpy as np
 from .. import rng
 from ..engine import no_grad
 from ..ops.in_place import copy_
+from .module import Parameter
 
 
 @no_grad()
@@ -28,23 +29,35 @@ def fan_in_(t, fan_in):
     return uniform_(t, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
 
+def _parameters_with_layers(module):
+    """(layer, the parameter's own name, the parameter) of all inside, each once, in the order of parameters()."""
+    seen = set()
+    for layer in module.modules():
+        for name, value in vars(layer).items():
+            if isinstance(value, Parameter) and id(value) not in seen:
+                seen.add(id(value))
+                yield layer, name, value
+
+
 @no_grad()
 def dcgan_(module, std=0.02):
     """Radford et al. 2015: all weights N(0, 0.02^2), a norm's N(1, 0.02^2), biases zero. Returns the module."""
-    for name, p in module.named_parameters():
+    for layer, name, p in _parameters_with_layers(module):
         if name.endswith("bias"):
             copy_(p, 0)
-        else:  # batch norm's weights are (C,), layer norm's (C, H, W); all others have 2 axes or 4
-            normal_(p, 1.0 if p.ndim % 2 else 0.0, std)
+        else:
+            normal_(p, 1.0 if layer.normalises else 0.0, std)
     return module
 
 
 @no_grad()
 def goodfellow_(module, bound):
-    """Goodfellow et al. 2014: all weights U(-bound, bound), biases zero. Returns the module."""
-    for p in module.parameters():
-        if p.ndim == 1:
+    """Goodfellow et al. 2014: all weights U(-bound, bound), a norm's 1, biases zero. Returns the module."""
+    for layer, name, p in _parameters_with_layers(module):
+        if name.endswith("bias"):
             copy_(p, 0)
+        elif layer.normalises:
+            copy_(p, 1)
         else:
             uniform_(p, -bound, bound)
     return module

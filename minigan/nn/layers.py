@@ -107,6 +107,7 @@ class ConvTranspose2d(Module):
 
 class _Norm(Module):
     ndims = (4,)
+    normalises = True
 
     def __init__(self, num_features, eps, affine):
         self.num_features = _number("num_features", num_features, 1, kind=numbers.Integral)
@@ -160,6 +161,8 @@ FUSED = BatchNorm1d, BatchNorm2d, InstanceNorm2d  # themselves, for a class deri
 
 class LayerNorm(Module):
     """F.layer_norm over the last axes, with weight and bias of that shape."""
+
+    normalises = True
 
     def __init__(self, normalized_shape, *, eps=1e-5):
         self.weight, self.bias = Parameter(ones(normalized_shape)), Parameter(zeros(normalized_shape))

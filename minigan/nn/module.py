@@ -51,6 +51,7 @@ class Module:
     """The base of every network: define ``forward``, assign layers to attributes, call the module."""
 
     training = True
+    normalises = False  # True for layers whose weight scales what has been normalised: it starts at 1, see init.py
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
