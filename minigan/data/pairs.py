@@ -38,6 +38,8 @@ def load(args):
         raise ValueError(f"--load-size {load_size} is less than --image-size {args.image_size}, which is cut out of it")
     if args.data and (args.data_a or args.data_b):
         raise ValueError(f"--data {args.data} names both kinds of images: leave out --data-a and --data-b")
+    if args.halves and args.data:
+        raise ValueError(f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}")
     if args.data == "digits":
         return digits(load_size, args.image_size)
     names = (f"{args.data}:A", f"{args.data}:B") if args.data else (args.data_a, args.data_b)

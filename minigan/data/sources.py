@@ -77,7 +77,7 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     known = name.lower().replace("_", "-")
     if known == "digits":
         return _read_digits(split)
-    if known.partition(":")[0] in BUNDLED[1:]:
+    if known.partition(":")[0] in BUNDLED[1:] and not name.endswith(":"):
         path, key = find_npz(name, data_dir)
         return read_npz(path, split, key)
     if known in datasets.PAIRS:
@@ -123,7 +123,7 @@ def _folder_and_domain(path):
 def find_npz(name, data_dir):
     """The .npz file that a name or path means -> (its path, the name of the array of images), or None."""
     bundled, _, key = name.partition(":")
-    if bundled.lower() in BUNDLED[1:]:
+    if bundled.lower() in BUNDLED[1:] and not name.endswith(":"):
         return str(ASSETS / f"{bundled.lower()}.npz"), key or "images"
     path = datasets.user_path(data_dir or "") / datasets.user_path(name)
     found = re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path), re.S | re.I)

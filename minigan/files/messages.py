@@ -29,14 +29,20 @@ def _escaped(character):
     return character.encode("unicode_escape").decode("ascii")
 
 
+def shortened(text):
+    """The text itself or, if it is very long, its beginning and its end: a damaged file may hold any name."""
+    text = str(text)
+    return text if len(text) <= 2000 else f"{text[:1500]} ... {text[-300:]}"
+
+
 def reason(error):
     """What an exception says, in one line: of the system's answers "No space left on device
     (runs/log.csv)"."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return printable(f"{error.strerror} ({os.fsdecode(error.filename)})")
+        return printable(f"{error.strerror} ({shortened(os.fsdecode(error.filename))})")
     if isinstance(error, OSError) and error.strerror:
         return printable(error.strerror)
-    return printable(str(error) or type(error).__name__)
+    return printable(shortened(error) or type(error).__name__)
 
 
 def is_terminal(stream):

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import devices, models, rng
-from .. import load as load_state
+from ..data.named import user_path
 from ..devices import DeviceError
 from ..files import messages
 from ..files.bounded import read_bytes
 from ..files.foreign import in_one_line, shown
 from .checkpoint import first_not_finite, leaves
+from .checkpoint import load as load_state
 from .run import CHECKPOINT, CONFIG, WRITTEN, networks_digest, read_checkpoint
 from .run_config import check_arguments, is_run, option, read_config
 
@@ -43,7 +44,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message):
-        self.exit(2, messages.printable(f"{self.prog}: {message} (--help lists the arguments)") + "\n")
+        said = messages.shortened(f"{self.prog}: {message}")
+        self.exit(2, messages.printable(f"{said} (--help lists the arguments)") + "\n")
 
 
 @contextlib.contextmanager
@@ -121,6 +123,13 @@ def at_least(low):
     return number(int, f"a whole number of at least {low}", lambda n: n >= low)
 
 
+def file_name(text):
+    """An argument's type: the name of a file."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' names no file")
+    return text
+
+
 def data_name(text):
     """An argument's type: what data.load takes; scripts have other defaults for "digits", however it is written."""
     if not text:
@@ -164,7 +173,7 @@ def parser(model, description=None, **defaults):
 
 def add_networks(parser):
     """Add --networks, which names a file of networks of one's own. With a checkpoint of theirs it is given again."""
-    parser.add_argument("--networks", metavar="FILE.py",
+    parser.add_argument("--networks", metavar="FILE.py", type=file_name,
                         help="your own networks: it defines Generator and Discriminator")
 
 
@@ -186,6 +195,7 @@ def parse(parser, argv=None, optional=()):
         defaults = {name: value for name, value in kept.items() if name != "networks"}
         args = parser.parse_args(argv, argparse.Namespace(**defaults))  # what is kept stands in for the defaults
         _check_contradictions(args, defaults)
+        _check_out_is_beside_the_data(args)
         if args.device is not None:
             devices.set_device(args.device, f"{CONFIG if 'device' in kept else '--device'} says so")
         args.device = devices.name
@@ -198,6 +208,17 @@ def parse(parser, argv=None, optional=()):
     if not args.quiet:
         messages.say(devices.describe())
     return args
+
+
+def _check_out_is_beside_the_data(args):
+    """Refuse a run directory in the folder of the data: its pictures would be data when the run goes on."""
+    out = Path(args.out).resolve()
+    for name in ("data", "data_a", "data_b"):
+        text = getattr(args, name, None)
+        folder = user_path(args.data_dir or "") / user_path(text) if text else None
+        if folder is not None and folder.is_dir() and folder.resolve() in (out, *out.parents):
+            raise ValueError(f"--out {args.out} lies in the folder of the data, {folder}: the run's pictures would be "
+                             "data when it goes on")
 
 
 def _kept_arguments(args):
@@ -292,7 +313,7 @@ def load_networks(path, sha256=None):
     module.__file__ = str(path)
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)  # the bytes that were hashed, and no cached others
-    except Exception as error:  # whatever a user's file may raise
+    except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise ValueError(f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}") from error
     for name in ("Generator", "Discriminator"):
         if not callable(getattr(module, name, None)):

@@ -357,3 +357,43 @@ def test_a_mistake_in_another_scripts_arguments_is_one_sentence(tmp_path, call, 
     said = capsys.readouterr().err
     assert exit.value.code == 2 and message in said and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+# ---- found by people who tried
+
+@pytest.mark.parametrize("options, message", [
+    (("--networks", ""), "'' names no file"),
+    (("--data", "photos", "--out", "photos/run", "--image-size", 16), "lies in the folder of the data, photos"),
+    (("--data", "photos", "--out", "photos", "--image-size", 16), "lies in the folder of the data, photos"),
+    (("--data", "nuclei:"), "nuclei: is no data set and no path"),
+])
+def test_what_would_quietly_do_something_else_is_refused(call, capsys, options, message):
+    Path("photos").mkdir()
+    for i in range(4):
+        mg.images.save_png(f"photos/{i}.png", mg.rand(1, 1, 16, 16).numpy())
+    with pytest.raises(SystemExit) as caught:
+        call("train_dcgan.py", *options)
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and message in said and said.count("\n") == 1
+    assert sorted(os.listdir("photos")) == [f"{i}.png" for i in range(4)]
+
+
+def test_halves_of_one_named_set_are_refused(call, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call("train_cyclegan.py", "--halves", "source")
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and "--halves source divides pairs of --data-a and --data-b" in said
+
+
+def test_a_networks_file_that_exits_is_a_file_that_cannot_be_run(call, capsys):
+    Path("mine.py").write_text("import sys\nsys.exit()\n")
+    with pytest.raises(SystemExit) as caught:
+        call("train_dcgan.py", "--networks", "mine.py")
+    assert caught.value.code == 2 and "mine.py cannot be run: SystemExit" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_of_bounded_length(call, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call("train_dcgan.py", "--data", "x" * 100_000)
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and said.count("\n") == 1 and len(said) < 3000
