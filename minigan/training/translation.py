@@ -36,6 +36,8 @@ def _build(state, about, networks):
     architecture = about["architecture"]
     check_arguments(architecture)
     check_whole("its step", about["step"])
+    if about.get("sampling") != {"batch_statistics": "running"}:
+        raise ValueError(f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics")
     check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
     module = command_line.own_networks(about, networks)
     kind = architecture.get("generator")

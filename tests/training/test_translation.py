@@ -422,3 +422,12 @@ def test_otsu_scores_0_905_on_the_test_tiles_of_the_microscope_and_all_foregroun
     found = [translation_module.dice(x > translation_module.otsu(x), mask > 0) for x, mask in zip(images, masks)]
     everything = [translation_module.dice(np.ones_like(mask > 0), mask > 0) for mask in masks]
     assert (round(np.mean(found), 3), round(np.mean(everything), 3)) == (0.905, 0.277)
+
+
+@pytest.mark.parametrize("sampling", [None, [], "batch", {"batch_statistics": "batch"}, {"batch_statistics": None}])
+def test_a_checkpoint_that_is_sampled_otherwise_is_refused(trained, photos, tmp_path, capsys, sampling):
+    state = mg.load(trained / "checkpoint.npz")
+    state["run"]["sampling"] = sampling
+    mg.save(tmp_path / "other.npz", state)
+    said = refused(capsys, translate.main, tmp_path / "other.npz", "--input", photos, "--out", tmp_path / "out")
+    assert "expected running batch statistics" in said and not (tmp_path / "out").exists()
