@@ -17,7 +17,7 @@ found for each image, and of calling everything foreground; all are means over t
 """
 
 from minigan import devices
-from minigan.data import pairs as domains
+from minigan.data import pairs
 from minigan.evaluation.translation import arguments_of, report
 from minigan.training import command_line
 from minigan.training.translation import load_generators
@@ -30,7 +30,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     with command_line.one_sentence():
         G, F, about = load_generators(args.run, args.networks)
-        images = domains.load(arguments_of(args.run))
+        images = pairs.load(arguments_of(args.run))
         if not images.paired:
             raise ValueError(f"{args.run} was trained on images whose true translation is not known, expected the "
                              "digits or --halves of pairs")

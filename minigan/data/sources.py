@@ -12,7 +12,7 @@ import numpy as np
 
 from ..files import reading
 from ..files.bounded import Npz, open_regular
-from . import named as datasets
+from . import named
 from .folders import SPLITS, MissingSplit, read_folder, read_zip
 from .images import check_at_least, resize
 
@@ -80,11 +80,11 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     if known.partition(":")[0] in BUNDLED[1:] and not name.endswith(":"):
         path, key = find_npz(name, data_dir)
         return read_npz(path, split, key)
-    if known in datasets.PAIRS:
+    if known in named.PAIRS:
         raise ValueError(f"{name} has two kinds of images, expected {name}:A or {name}:B")
-    if known in datasets.SETS:
-        return datasets.read(known, split, data_dir)
-    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    if known in named.SETS:
+        return named.read(known, split, data_dir)
+    path = named.user_path(data_dir or "") / named.user_path(name)
     folder, domain = _folder_and_domain(path)
     if domain and path.is_dir() and Path(folder).is_dir():
         raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean "
@@ -93,8 +93,8 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
         return read_folder(path, split, image_size, "", skip_unreadable)
     if domain and Path(folder).is_dir():
         return read_folder(folder, split, image_size, domain, skip_unreadable)
-    if domain and known[:-2] in datasets.PAIRS:
-        archive = datasets.find(known[:-2], data_dir, f"{known[:-2].replace('-', '_')}.zip")
+    if domain and known[:-2] in named.PAIRS:
+        archive = named.find(known[:-2], data_dir, f"{known[:-2].replace('-', '_')}.zip")
         return read_zip(archive, f"{split}{domain}", image_size), None, None
     npz = find_npz(name, data_dir)
     if npz is not None:
@@ -102,15 +102,15 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
     raise FileNotFoundError(f"{path} is no data set and no path, expected {', '.join(BUNDLED)}, "
-                            f"{', '.join(datasets.SETS)}, a folder of images, or an .npz file")
+                            f"{', '.join(named.SETS)}, a folder of images, or an .npz file")
 
 
 def is_folder(name, data_dir=None):
     """Whether `load` would read a folder for this name or path, whose images may have any sizes."""
     known = name.lower().replace("_", "-")
-    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    path = named.user_path(data_dir or "") / named.user_path(name)
     folder, _ = _folder_and_domain(path)
-    if known.partition(":")[0] in BUNDLED or known in datasets.SETS:
+    if known.partition(":")[0] in BUNDLED or known in named.SETS:
         return False
     return path.is_dir() or Path(folder).is_dir()
 
@@ -125,7 +125,7 @@ def find_npz(name, data_dir):
     bundled, _, key = name.partition(":")
     if bundled.lower() in BUNDLED[1:] and not name.endswith(":"):
         return str(ASSETS / f"{bundled.lower()}.npz"), key or "images"
-    path = datasets.user_path(data_dir or "") / datasets.user_path(name)
+    path = named.user_path(data_dir or "") / named.user_path(name)
     found = re.fullmatch(r"(.+\.npz)(?::(.+))?", str(path), re.S | re.I)
     if found is None or path.is_dir():
         return None
@@ -149,7 +149,7 @@ def _read_digits(split):
     """The bundled digits, of 0 to 16 inked pixels a place, as bytes from 0 to 255."""
     images, labels, _ = read_npz(ASSETS / "digits.npz", split)
     counts = images.astype(np.uint16)  # before NumPy 2, uint8 times np.uint16(255) stays uint8
-    return ((counts * 255 + 8) // 16).astype(np.uint8), labels, datasets.DIGITS
+    return ((counts * 255 + 8) // 16).astype(np.uint8), labels, named.DIGITS
 
 
 def read_npz(path, split="train", key="images"):

@@ -1,3 +1,1 @@
 """How good are the samples? Metrics, the classifier that they use, and reports."""
-
-

@@ -4,8 +4,7 @@ import numbers
 
 import numpy as np
 
-from .. import creation as tensors
-from .. import devices
+from .. import creation, devices
 from ..creation import raw
 from ..engine import Tensor, record, recording
 
@@ -51,7 +50,7 @@ def from_elsewhere(y):
     if recording.get() and getattr(y, "requires_grad", False):
         raise TypeError(f"a {type(y).__module__}.{type(y).__name__} that requires grad meets a Tensor, and would lose "
                         "its gradient: detach() it")
-    return tensors.tensor(y)
+    return creation.tensor(y)
 
 
 def _like(a, value):

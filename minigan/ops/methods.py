@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import creation as tensors
+from .. import creation
 from ..engine import bind
 from .dtypes import _pair, astype
 from .elementwise import abs, add, clamp, div, exp, log, mul, neg, pow, sigmoid, sqrt, sub, tanh
@@ -18,6 +18,6 @@ METHODS = {
     "sum": sum, "mean": mean, "var": var, "amax": amax, "exp": exp, "log": log, "sqrt": sqrt, "abs": abs, "tanh": tanh,
     "sigmoid": sigmoid, "clamp": clamp, "reshape": reshape, "flatten": flatten, "transpose": transpose,
     "permute": permute, "expand": expand, "float": lambda x: astype(x, np.float32),
-    "double": lambda x: astype(x, np.float64), **tensors.METHODS,
+    "double": lambda x: astype(x, np.float64), **creation.METHODS,
 }
 bind(METHODS)

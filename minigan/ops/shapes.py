@@ -10,8 +10,7 @@ import operator
 
 import numpy as np
 
-from .. import creation as tensors
-from .. import devices
+from .. import creation, devices
 from ..backends import summation
 from ..creation import raw
 from ..engine import Tensor, record
@@ -104,7 +103,7 @@ def amax(x, dim=None, *, keepdim=False):
 
 def reshape(x, *shape):
     """The same entries in another shape, one length of which may be -1: what is left."""
-    xs, shape = raw(x).shape, tensors.flat(shape)
+    xs, shape = raw(x).shape, creation.flat(shape)
     if min(shape, default=0) < -1:
         raise ValueError(f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest")
     return record(x.array.reshape(shape), (x, lambda g: reshape(g, xs)))
@@ -121,7 +120,7 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 def permute(x, *dims):
     """Reorder the axes; PyTorch's permute."""
-    dims = tensors.flat(dims)
+    dims = creation.flat(dims)
     if len(_axes(dims, x.ndim)) != x.ndim:
         raise ValueError(f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}")
     inverse = np.argsort([d % x.ndim for d in dims]).tolist()
@@ -135,7 +134,7 @@ def transpose(x, dim0, dim1):
 
 def expand(x, *shape):
     """Broadcast to ``shape``, where -1 keeps an axis; a read-only view."""
-    xs, shape = x.shape, tensors.flat(shape)
+    xs, shape = x.shape, creation.flat(shape)
     lead = len(shape) - x.ndim
     shape = tuple(xs[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
     return record(devices.xp.broadcast_to(x.array, shape), (x, lambda g: sum_to(g, xs)))

@@ -1,3 +1,1 @@
 """What training scripts share: the command line, the run directory, checkpoints, sampling."""
-
-

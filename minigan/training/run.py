@@ -1,6 +1,6 @@
 """What training scripts share: the run directory, and a loop that can stop anywhere and go on.
 
-    args = arguments.parse(arguments.parser("dcgan", __doc__, steps=4000))
+    args = command_line.parse(command_line.parser("dcgan", __doc__, steps=4000))
     ...                                                      # data, networks, optimisers
     session = run.Run(args, state={"generator": G, ...}, architecture=architecture, sample=sample)
     for step in session:
@@ -98,7 +98,7 @@ def refuse_checkpoint(folder, error):
 class Run:
     """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1, to ``--steps``.
 
-    args: what arguments.parse returned. state: {name: object with state_dict() and load_state_dict()} of all that
+    args: what command_line.parse returned. state: {name: object with state_dict() and load_state_dict()} of all that
     training changes: networks, averages, optimisers, schedules, batches; minigan's random generator is added here under
     the name "run". sample: a function that gives images (N, C, H, W) in [-1, 1], always from the same latents, and
     changes nothing. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew, and

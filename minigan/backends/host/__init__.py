@@ -1,3 +1,1 @@
 """The host device: kernels/*.cu compiled by g++ and run thread by thread on this processor, every access checked."""
-
-
