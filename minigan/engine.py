@@ -94,8 +94,11 @@ class Tensor:
 
     @property
     def data(self):
-        """The array. ``x.data = values``, an array or a Tensor, replaces it outside the graph."""
-        return self.array
+        """A Tensor on the same memory, outside the graph, as detach() returns it.
+
+        ``x.data = values``, an array or a Tensor, replaces the array and records nothing.
+        """
+        return self.detach()
 
     @data.setter
     def data(self, values):

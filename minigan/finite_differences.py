@@ -65,12 +65,12 @@ def _check(f, inputs, name, eps, atol, rtol, directions, rng):
         vs = [normal(y) for y in ys]
         both = zip(vjp(*inputs, *vs), vjp(*inputs, *vs, create_graph=False))  # a fused kernel may serve only one
         for i, (x, ds) in enumerate(zip(inputs, both)):
-            u = normal(x).data
+            u = normal(x).array
             u /= max(1.0, float((u * u).sum()) ** 0.5)
             numeric, size = _difference(f, inputs, i, u, vs, eps)
             rounding = 4 * np.finfo(np.float64).eps * size / eps  # what a difference of such numbers cannot see
             for create_graph, d in zip((True, False), ds):
-                analytic = float((d.data * u).sum())
+                analytic = float((d.array * u).sum())
                 if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding:
                     raise GradcheckError(f"{name}: along a random direction of input {i}, {x.shape}, the gradient with "
                                          f"{create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}")
@@ -81,7 +81,7 @@ def _difference(f, inputs, i, u, vs, eps):
     """<v, df/du> by a central difference along input i, and the size of what was subtracted (its rounding error)."""
     sides = []
     for step in (eps, -eps):
-        ys = f(*inputs[:i], Tensor(inputs[i].data + step * u, requires_grad=True), *inputs[i + 1:])
-        sides.append(np.array([float((y.data * v.data).sum()) for y, v in zip(ys, vs)]))
+        ys = f(*inputs[:i], Tensor(inputs[i].array + step * u, requires_grad=True), *inputs[i + 1:])
+        sides.append(np.array([float((y.array * v.array).sum()) for y, v in zip(ys, vs)]))
     plus, minus = sides
     return float((plus - minus).sum() / (2 * eps)), float(np.abs(plus).sum())

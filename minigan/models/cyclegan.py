@@ -147,7 +147,7 @@ class ImagePool:
     def __call__(self, images):
         """A batch (N, C, H, W) of fakes -> as many new and older ones, outside the graph."""
         chosen = []
-        for image in images.data:
+        for image in images.array:
             if len(self.images) < self.size:
                 self.images.append(image.copy())
             elif self.size and rng.generator.random() < 0.5:

@@ -127,14 +127,14 @@ class BatchNorm2d(_Norm):
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
         self.momentum = None if momentum is None else _number("momentum", momentum, 0, 1)
-        self.running_mean, self.running_var = Buffer(zeros(num_features).data), Buffer(ones(num_features).data)
+        self.running_mean, self.running_var = Buffer(zeros(num_features).array), Buffer(ones(num_features).array)
         self.num_batches_tracked = Count()
 
     def forward(self, x, negative_slope=None):
         self.check(x)
         if self.training:
-            self.num_batches_tracked.data[...] += 1
-        momentum = 1 / max(1, int(self.num_batches_tracked.data)) if self.momentum is None else self.momentum
+            self.num_batches_tracked.array[...] += 1
+        momentum = 1 / max(1, int(self.num_batches_tracked.array)) if self.momentum is None else self.momentum
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=self.training,
                             momentum=momentum, eps=self.eps, negative_slope=negative_slope)
 

@@ -20,7 +20,7 @@ def leaky_relu(x, negative_slope=0.01):
     if not negative_slope >= 0:
         raise ValueError(f"negative_slope is {negative_slope}, expected at least 0")
     x = floating(x)
-    return record(devices.kernels.leaky_relu(x.data, negative_slope),
+    return record(devices.kernels.leaky_relu(x.array, negative_slope),
                   (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)))
 
 
@@ -31,13 +31,13 @@ def relu(x):
 
 def leaky_relu_grad(g, y, negative_slope):
     """g times the derivative of LeakyReLU at the output y: linear in g, piecewise constant in y."""
-    return record(devices.kernels.leaky_relu_grad(g.data, y.data, negative_slope),
+    return record(devices.kernels.leaky_relu_grad(g.array, y.array, negative_slope),
                   (g, lambda h: leaky_relu_grad(h, y, negative_slope)))
 
 
 def log_softmax(x, dim=-1):
     """x - log(sum(exp(x))) along dim, shifted by the maximum so that nothing overflows."""
-    shifted = raw(x) - x.data.max(dim, keepdims=True)
+    shifted = raw(x) - x.array.max(dim, keepdims=True)
     axis = dim % max(1, shifted.ndim)
     y = shifted - devices.xp.log(summation.total(devices.xp.exp(shifted), (axis,), keepdims=True))
     return record(y, (x, lambda g, y: g - exp(y) * sum(g, dim, keepdim=True)))

@@ -66,21 +66,21 @@ def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
 def _conv2d(x, w, stride, padding):
     kernel = w.shape[2:]
     rest = _beyond_the_last_window(x, kernel, stride, padding)
-    return record(devices.kernels.conv2d(x.data, w.data, stride, padding),
+    return record(devices.kernels.conv2d(x.array, w.array, stride, padding),
                   (x, lambda g: _conv_transpose2d(g, w, stride, padding, rest)),
                   (w, lambda g: _weight_grad(x, g, kernel, stride, padding)))
 
 
 def _conv_transpose2d(x, w, stride, padding, output_padding):
     kernel = w.shape[2:]
-    return record(devices.kernels.conv_transpose2d(x.data, w.data, stride, padding, output_padding),
+    return record(devices.kernels.conv_transpose2d(x.array, w.array, stride, padding, output_padding),
                   (x, lambda g: _conv2d(g, w, stride, padding)),
                   (w, lambda g: _weight_grad(g, x, kernel, stride, padding)))
 
 
 def _weight_grad(x, g, kernel, stride, padding):
     rest = _beyond_the_last_window(x, kernel, stride, padding)
-    return record(devices.kernels.conv2d_weight_grad(x.data, g.data, kernel, stride, padding),
+    return record(devices.kernels.conv2d_weight_grad(x.array, g.array, kernel, stride, padding),
                   (x, lambda h: _conv_transpose2d(g, h, stride, padding, rest)),
                   (g, lambda h: _conv2d(x, h, stride, padding)))
 
@@ -94,13 +94,13 @@ def add_bias(x, bias):
     """x (N, C, ...) + bias (C,) on every pixel."""
     if raw(x).ndim < 2 or (raw(bias).shape, bias.dtype) != (x.shape[1:2], x.dtype):
         raise ValueError(f"add_bias: x {x.shape} {x.dtype}, bias {bias.shape} {bias.dtype}, expected (N, C, ...), (C,)")
-    return record(devices.kernels.add_bias(x.data, bias.data), (x, lambda g: g), (bias, lambda g: channel_sum(g)))
+    return record(devices.kernels.add_bias(x.array, bias.array), (x, lambda g: g), (bias, lambda g: channel_sum(g)))
 
 
 def channel_sum(x):
     """The sum over all axes but the second: x (N, C, ...) -> (C,). The gradient of a bias."""
     xs = x.shape
-    return record(devices.kernels.channel_sum(x.data), (x, lambda g: expand(per_channel(g, len(xs)), xs)))
+    return record(devices.kernels.channel_sum(x.array), (x, lambda g: expand(per_channel(g, len(xs)), xs)))
 
 
 def per_channel(v, ndim):

@@ -32,7 +32,7 @@ def cross_entropy(logits, labels, *, reduction="mean"):
 
 def indices(name, index, count):
     """An array of integers from 0 to count - 1, checked; the range only where that does not mean to wait for a GPU."""
-    index = index.data if isinstance(index, Tensor) else index
+    index = index.array if isinstance(index, Tensor) else index
     index = index if isinstance(index, devices.xp.ndarray) else np.asarray(index)
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name} got {index.dtype}, expected integers")
@@ -85,17 +85,17 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
         t = t if isinstance(t, Tensor) else Tensor(devices.xp.array(t, x.dtype))
         if (t.shape, t.dtype) != (x.shape, x.dtype):
             raise ValueError(f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike")
-        low, high = (t.data.min(), t.data.max()) if t.size and devices.xp is np else (0, 1)
+        low, high = (t.array.min(), t.array.max()) if t.size and devices.xp is np else (0, 1)
     if not (0 <= low and high <= 1):
         raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
     n = x.size if reduction == "mean" else 1
     if n == 0:
         raise ValueError(f"the mean over an empty batch does not exist: logits have shape {x.shape}")
-    values = t.data if isinstance(t, Tensor) else t
+    values = t.array if isinstance(t, Tensor) else t
 
     def vjp(g):
         if recording.get():
             return (sigmoid(logits) - t) * (g / n)
-        return Tensor(devices.kernels.bce_with_logits_grad(x, values, g.data, reduction))
+        return Tensor(devices.kernels.bce_with_logits_grad(x, values, g.array, reduction))
     edges = [(logits, vjp)] + ([(t, lambda g: -logits * (g / n))] if isinstance(t, Tensor) else [])
     return record(devices.kernels.bce_with_logits(x, values, reduction), *edges)

@@ -55,8 +55,8 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, *
 def _normalise(x, weight, bias, running_mean, running_var, momentum, eps, negative_slope):
     """Training-mode batch norm of x (N, C) or (N, C, H, W); changes the running statistics."""
     kernels, vectors = devices.kernels, (weight, bias, running_mean, running_var)
-    w, b, *running = (None if t is None else t.data for t in vectors)
-    batch_mean, inv_std, scale, shift = kernels.batch_norm_statistics(x.data, w, b, *running, momentum, eps)
+    w, b, *running = (None if t is None else t.array for t in vectors)
+    batch_mean, inv_std, scale, shift = kernels.batch_norm_statistics(x.array, w, b, *running, momentum, eps)
     for t in vectors[2:]:
         if t is not None:
             t._version[0] += 1
@@ -64,16 +64,16 @@ def _normalise(x, weight, bias, running_mean, running_var, momentum, eps, negati
     def vjp(g, y):
         if recording.get():
             return _composite_vjp(g, x, weight, bias, eps, negative_slope)
-        arrays = kernels.batch_norm_grad(g.data, x.data, y.data, batch_mean, inv_std, w, negative_slope)
+        arrays = kernels.batch_norm_grad(g.array, x.array, y.array, batch_mean, inv_std, w, negative_slope)
         return tuple(map(Tensor, arrays))
-    value = kernels.batch_norm_forward(x.data, batch_mean[0], scale, shift, negative_slope)
+    value = kernels.batch_norm_forward(x.array, batch_mean[0], scale, shift, negative_slope)
     return record(value, ((x, weight, bias), vjp))
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
     """The same gradients, as those of the formula written in plain operations: differentiable in g, x and weight."""
     # each a new place in the graph, so that a gradient can be taken with respect to this use of it alone
-    inputs = [None if t is None else record(t.data[...], (t, lambda g: g)) for t in (x, weight, bias)]
+    inputs = [None if t is None else record(t.array[...], (t, lambda g: g)) for t in (x, weight, bias)]
     u, w, b = inputs
     y = _standardise(u, (0, *range(2, x.ndim)), eps)
     y = y if w is None else y * per_channel(w, x.ndim)
@@ -93,8 +93,8 @@ def channel_affine(x, centre, scale, shift, negative_slope=None):
     """act((x - centre[c]) * scale[c] + shift[c]): batch norm at evaluation."""
     def inner(g, y):
         return g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
-    vectors = (centre.data, scale.data, shift.data)
-    return record(devices.kernels.batch_norm_forward(x.data, *vectors, negative_slope),
+    vectors = (centre.array, scale.array, shift.array)
+    return record(devices.kernels.batch_norm_forward(x.array, *vectors, negative_slope),
                   (x, lambda g, y: inner(g, y) * per_channel(scale, g.ndim)),
                   (centre, lambda g, y: -channel_sum(inner(g, y)) * scale),
                   (scale, lambda g, y: channel_sum(inner(g, y) * (x - per_channel(centre, g.ndim)))),

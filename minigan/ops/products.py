@@ -15,7 +15,7 @@ from .shapes import amax, reshape, sum_to, transpose
 def linear(x, weight, bias=None):
     """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out). ValueError for what does not fit."""
     xs, ws = raw(x).shape, weight.shape
-    if not xs or len(ws) != 2 or xs[-1] != ws[1] or x.data.dtype != weight.data.dtype:
+    if not xs or len(ws) != 2 or xs[-1] != ws[1] or x.array.dtype != weight.array.dtype:
         raise ValueError(f"linear: x {xs} {x.dtype} does not fit weight {ws} {weight.dtype} (out, in)")
     if bias is not None and (bias.shape, bias.dtype) != (ws[:1], x.dtype):
         raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {ws[:1]} {x.dtype}")
@@ -24,7 +24,7 @@ def linear(x, weight, bias=None):
     edges = [(x, lambda g: linear(g, transpose(weight, 0, 1))), (weight, lambda g: matmul(transpose(g, 0, 1), x))]
     if bias is not None:
         edges.append((bias, lambda g: channel_sum(g)))
-    return record(threads.linear(x.data, weight.data, bias if bias is None else bias.data), *edges)
+    return record(threads.linear(x.array, weight.array, bias if bias is None else bias.array), *edges)
 
 
 def maxout(x, pieces, axis=1):

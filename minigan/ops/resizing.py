@@ -20,7 +20,7 @@ def pad(x, padding, *, mode="constant", value=0.0):
     if mode == "constant":
         inside = tuple(slice(before, before + n) for n, (before, _) in zip(xs, widths))
         y = devices.xp.full([before + n + after for n, (before, after) in zip(xs, widths)], value, x.dtype)
-        y[inside] = x.data
+        y[inside] = x.array
         return record(y, (x, lambda g: getitem(g, inside)))
     if mode != "reflect":
         raise ValueError(f"pad mode is {mode!r}, expected 'constant' or 'reflect'")

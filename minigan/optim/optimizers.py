@@ -77,11 +77,11 @@ class Optimizer:
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
         for p, _ in active:
             g = p.grad
-            if not isinstance(g, Tensor) or (g.data.shape, g.data.dtype) != (p.data.shape, p.data.dtype):
+            if not isinstance(g, Tensor) or (g.array.shape, g.array.dtype) != (p.array.shape, p.array.dtype):
                 got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
                 raise ValueError(f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}")
         self._check_state_shapes()
-        self._update([(p.data, p.grad.data, s) for p, s in active])
+        self._update([(p.array, p.grad.array, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1
 
@@ -164,7 +164,7 @@ class Optimizer:
         """What is kept of the parameter p, as this optimiser has it."""
         own = {}  # in the order of the entry, so that it is saved again to the same bytes
         for name, value in entry.items():
-            own[name] = _whole(name, value) if name == "step" else _like(p.data, value)
+            own[name] = _whole(name, value) if name == "step" else _like(p.array, value)
         return own
 
 

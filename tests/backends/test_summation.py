@@ -124,7 +124,7 @@ def gradient(f, *shape):
 
 def rows_of(x):
     """(N, C, H, W) -> (N H W, C), as its memory allows."""
-    return mg.Tensor(x.data.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]))
+    return mg.Tensor(x.array.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]))
 
 
 def cross_entropy_sum(x):

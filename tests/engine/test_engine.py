@@ -63,7 +63,7 @@ def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, 
     x, w, g = leaf(2, 3), leaf(2, 3, seed=1), mg.randn(2, 3, dtype=np.float64)
     expected = mg.grad(combine(x, w), [x, w], g)
     combine(x, w).backward(g, create_graph=create_graph)
-    arrays = x.grad.data, w.grad.data, g.data
+    arrays = x.grad.array, w.grad.array, g.array
     for i, a in enumerate(arrays):
         assert not any(devices.xp.shares_memory(a, b) for b in arrays[:i])
     for p, d in zip((x, w), expected):
@@ -73,15 +73,15 @@ def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, 
 def test_a_seed_that_is_a_plain_array_is_not_shared_either():
     x, g = leaf(2, 3), devices.xp.ones((2, 3))
     (x + 0).backward(g)
-    assert not devices.xp.shares_memory(x.grad.data, g)
+    assert not devices.xp.shares_memory(x.grad.array, g)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_broadcast_views_never_become_gradients(scale):
     x = leaf(4, 3)
     (x.sum() if scale == 1 else x.sum() * scale).backward()
-    assert 0 not in x.grad.data.strides
-    x.grad.data[0, 0] = 7
+    assert 0 not in x.grad.array.strides
+    x.grad.array[0, 0] = 7
     assert x.grad.numpy().sum() == 7 + 11 * scale
 
 
@@ -185,7 +185,7 @@ def test_no_grad_holds_in_its_own_thread_only():
 def test_requires_grad_spreads_and_detach_stops_it():
     x, data = leaf(3), mg.ones(3, dtype=np.float64)
     assert (x + data).requires_grad and not (data + data).requires_grad
-    assert not x.detach().requires_grad and devices.xp.shares_memory(x.detach().data, x.data)
+    assert not x.detach().requires_grad and devices.xp.shares_memory(x.detach().array, x.array)
 
 
 def test_the_output_of_an_operation_cannot_be_frozen():
@@ -289,7 +289,7 @@ def test_after_the_backward_pass_everything_may_change():
 
 def test_writing_into_data_bypasses_the_check():
     def overwrite(h):
-        h.data[:] = 3
+        h.array[:] = 3
     y, x = double_by(overwrite)
     y.backward()
     np.testing.assert_array_equal(x.grad.numpy(), np.full(4, 2 * 2 * 3.0))
@@ -308,7 +308,7 @@ def test_a_leaf_that_requires_grad_changes_in_no_grad_only():
 # ---- operations of one's own ---------------------------------------------------------------------------------------
 
 def cube(x):
-    return record(x.data ** 3, (x, lambda g: g * (3 * x * x)))
+    return record(x.array ** 3, (x, lambda g: g * (3 * x * x)))
 
 
 def test_an_operation_of_ones_own_is_checked_like_any_other():
@@ -331,7 +331,7 @@ def test_a_vjp_that_is_no_plain_function_is_refused():
 
 def test_a_gradient_of_another_shape_does_not_arrive():
     x = leaf(3, 2)
-    y = record(x.data * 2, (x, lambda g: (g * 2).sum(0)))
+    y = record(x.array * 2, (x, lambda g: (g * 2).sum(0)))
     with pytest.raises(ValueError, match=r"gradient \(2,\) float64 for a tensor \(3, 2\) float64"):
         y.sum().backward()
     with pytest.raises(ValueError, match=r"gradient \(2,\) float64"):
@@ -341,20 +341,20 @@ def test_a_gradient_of_another_shape_does_not_arrive():
 
 def test_a_vjp_with_two_arguments_gets_the_output():
     def reciprocal(x):
-        return record(1 / x.data, (x, lambda g, y: -g * y * y))
+        return record(1 / x.array, (x, lambda g, y: -g * y * y))
     assert mg.gradcheck(reciprocal, leaf(3), order=3)
 
 
 def test_a_default_argument_is_no_second_argument():
     def scale(x):
-        return record(x.data * 5, (x, lambda g, factor=5: g * factor))
+        return record(x.array * 5, (x, lambda g, factor=5: g * factor))
     assert mg.grad(scale(leaf(3)).sum(), x := leaf(3)) == (None,)
     assert mg.gradcheck(scale, x)
 
 
 def test_one_vjp_may_serve_several_inputs_and_may_skip_some():
     def product(x, w, bias=None):
-        return record(x.data * w.data, ((x, w, bias), lambda g: (g * w, g * x, None)))
+        return record(x.array * w.array, ((x, w, bias), lambda g: (g * w, g * x, None)))
     x, w = leaf(3), leaf(3, seed=1)
     assert mg.gradcheck(product, [x, w])
     assert mg.grad(product(x, w, leaf(3)).sum(), [w, x])[0].numpy().tolist() == x.numpy().tolist()
@@ -369,7 +369,7 @@ def counted(x, w, calls):
     def to_w(g):
         calls.append("w")
         return g * x
-    return record(x.data * w.data, (x, to_x), (w, to_w))
+    return record(x.array * w.array, (x, to_x), (w, to_w))
 
 
 @pytest.mark.parametrize("frozen, expected", [("x", ["w"]), ("w", ["x"]), ("", ["x", "w"])])

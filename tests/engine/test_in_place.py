@@ -298,8 +298,8 @@ def test_a_narrower_float_or_integer_takes_the_result_as_in_pytorch():
 def test_other_data_may_take_the_place_outside_the_graph():
     x = leaf(3)
     y, before = (x * x).sum(), x.numpy().copy()
-    x.data = x.data - 0.1 * mg.ones(3, dtype=np.float64)  # array minus Tensor is a Tensor
-    assert isinstance(x.data, np.ndarray) and x.requires_grad
+    x.data = x.data - 0.1 * mg.ones(3, dtype=np.float64)
+    assert x.requires_grad
     np.testing.assert_allclose(x.numpy(), before - 0.1)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
@@ -307,6 +307,24 @@ def test_other_data_may_take_the_place_outside_the_graph():
     x.data = other
     other.copy_(5.0)
     assert x.numpy().tolist() == [1, 1, 1]
+
+
+def test_data_is_a_tensor_on_the_same_memory_outside_the_graph():
+    x = leaf(3)
+    y = x * 2
+    assert isinstance(y.data, mg.Tensor) and not y.data.requires_grad and y.data.node is None
+    assert np.shares_memory(y.data.array, y.array)
+    x.data.clamp_(-0.5, 0.5)
+    x.data[0] = 7
+    assert x.numpy()[0] == 7 and abs(x.numpy()[1:]).max() <= 0.5
+
+
+def test_a_change_through_data_is_a_change_in_place():
+    x = leaf(3)
+    y = (x * x).sum()
+    x.data += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_refused_backward_pass_leaves_no_tensor_alive(no_collector):
 
 def memory(t):
     """A weak reference to the array that owns a tensor's memory."""
-    return weakref.ref(t.data if t.data.base is None else t.data.base)
+    return weakref.ref(t.array if t.array.base is None else t.array.base)
 
 
 @pytest.mark.parametrize("use", [

@@ -85,7 +85,7 @@ def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gra
     y = operation(x)
     (g,) = mg.grad(y, x, create_graph=True)
     for t in (y, g):
-        assert t.dtype == dtype and t.shape == () and isinstance(t.data, devices.xp.ndarray)
+        assert t.dtype == dtype and t.shape == () and isinstance(t.array, devices.xp.ndarray)
 
 
 def test_integers_divide_into_float32():
@@ -109,9 +109,9 @@ def test_float_and_double_convert():
 def test_tensor_copies_and_keeps_what_it_was_given():
     x = array(3)
     t = mg.tensor(x)
-    t.data[0] = 9
+    t.array[0] = 9
     assert x[0] != 9
-    assert not devices.xp.shares_memory(mg.tensor(t).data, t.data)
+    assert not devices.xp.shares_memory(mg.tensor(t).array, t.array)
     assert mg.tensor([1, 2], dtype=F64).dtype == F64
 
 
@@ -124,9 +124,9 @@ in_this_memory = pytest.mark.skipif(devices.xp is not np, reason="NumPy cannot l
 def test_numpy_reads_tensors_that_require_grad():
     x = array(2, 3)
     t = mg.tensor(x, requires_grad=True)
-    assert np.shares_memory(t.numpy(), t.data) and type(t.numpy()) is np.ndarray
+    assert np.shares_memory(t.numpy(), t.array) and type(t.numpy()) is np.ndarray
     np.testing.assert_array_equal(np.asarray(t), x)
-    assert np.asarray(t, F64).dtype == F64 and not np.shares_memory(np.array(t), t.data)
+    assert np.asarray(t, F64).dtype == F64 and not np.shares_memory(np.array(t), t.array)
     np.testing.assert_allclose((t * 2).numpy(), 2 * x)
     assert np.allclose(t, x) and np.array_equal(t, x)
     np.testing.assert_allclose(t, x)
@@ -156,7 +156,7 @@ def test_an_array_on_the_left_of_a_matrix_product():
 @in_this_memory
 def test_dlpack_goes_both_ways_with_numpy():
     t = mg.tensor(array(2, 3))
-    assert np.shares_memory(np.from_dlpack(t), t.data)
+    assert np.shares_memory(np.from_dlpack(t), t.array)
     np.testing.assert_array_equal(mg.tensor(np.from_dlpack(t)).numpy(), t.numpy())
 
 
@@ -269,7 +269,7 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
     x = mg.tensor(array(3), requires_grad=True)
     (x * x).sum().backward()
     y = copy.deepcopy(x)
-    assert y.requires_grad and y.grad is None and not devices.xp.shares_memory(x.data, y.data)
+    assert y.requires_grad and y.grad is None and not devices.xp.shares_memory(x.array, y.array)
     np.testing.assert_array_equal(x.numpy(), y.numpy())
     (y * 2).sum().backward()
     assert y.grad.numpy().tolist() == [2, 2, 2]

@@ -191,7 +191,7 @@ def test_the_pool_cuts_the_graph_and_keeps_copies():
     for _ in range(10):  # some of which replace the image in the pool
         fake = mg.ones(2, 1, 1, 1, requires_grad=True) * 2
         assert not pool(fake).requires_grad
-        assert not np.shares_memory(pool.images[0], fake.data)
+        assert not np.shares_memory(pool.images[0], fake.array)
 
 
 def test_a_pool_continues_to_the_same_bits(tmp_path):

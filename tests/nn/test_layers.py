@@ -97,10 +97,10 @@ def test_a_state_is_a_copy():
     state = block.state_dict()
     before = arrays(block)
     for t in state.values():
-        t.data[...] = 5
+        t.array[...] = 5
     assert same(arrays(block), before)
     block.load_state_dict(state)
-    state["first.weight"].data[...] = 6
+    state["first.weight"].array[...] = 6
     assert (block.first.weight.numpy() == 5).all()
 
 
@@ -217,7 +217,7 @@ def test_batches_are_counted_on_the_cpu_where_no_gpu_is_waited_for():
     twin.load_state_dict(norm.state_dict())
     twin.num_batches_tracked.copy_(norm.num_batches_tracked)
     for each in (norm, twin, copy.deepcopy(twin)):
-        assert type(each.num_batches_tracked.data) is np.ndarray and each.num_batches_tracked.item() == 2
+        assert type(each.num_batches_tracked.array) is np.ndarray and each.num_batches_tracked.item() == 2
         assert each.num_batches_tracked.dtype == each.state_dict()["num_batches_tracked"].dtype == np.int64
 
 

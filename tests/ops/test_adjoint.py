@@ -111,7 +111,7 @@ def test_summing_is_the_adjoint_of_broadcasting(case):
 @any_case
 def test_put_is_the_adjoint_of_indexing(case):
     x = T(case.normal(case.choose(2, 4), 3))
-    index = case.of(0, slice(None, None, -1), (slice(None), [2, 0, 2]), ([0, 1, 1], [2, 2, 2]), x.data > 0)
+    index = case.of(0, slice(None, None, -1), (slice(None), [2, 0, 2]), ([0, 1, 1], [2, 2, 2]), x.array > 0)
     y = T(case.normal(*x[index].shape))
     close(dot(x[index], y), dot(x, ops.put(y, index, x.shape)), 1e-11)
 

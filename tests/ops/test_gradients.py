@@ -91,7 +91,7 @@ def randomised(module, seed=0):
     """Float64 weights of unit size: at DCGAN's 0.02 every activation would be near its kink."""
     rng = np.random.default_rng(seed)
     for p in module.double().parameters():
-        p.data[...] = devices.xp.asarray(0.5 * rng.standard_normal(p.shape))
+        p.array[...] = devices.xp.asarray(0.5 * rng.standard_normal(p.shape))
     return module
 
 
@@ -142,11 +142,11 @@ X = np.linspace(0.5, 1.5, 12).reshape(4, 3)
 
 def cube_with(vjp):
     """x^3 with this for a VJP: vjp(g, x)."""
-    return lambda x: record(x.data ** 3, (x, lambda g: vjp(g, x)))
+    return lambda x: record(x.array ** 3, (x, lambda g: vjp(g, x)))
 
 
 def constant(t):
-    return Tensor(t.data)
+    return Tensor(t.array)
 
 
 def test_gradcheck_accepts_the_right_gradient():
@@ -178,7 +178,7 @@ def test_a_gradient_of_the_wrong_shape_or_dtype_does_not_even_arrive(vjp, words)
 
 def test_gradcheck_refuses_a_function_that_loses_the_graph():
     with pytest.raises(GradcheckError, match="no output requires grad"):
-        mg.gradcheck(lambda x: Tensor(x.data ** 2), X)
+        mg.gradcheck(lambda x: Tensor(x.array ** 2), X)
 
 
 def test_gradcheck_refuses_a_gradient_that_is_wrong_only_where_no_graph_is_built():
@@ -198,7 +198,7 @@ def test_gradcheck_refuses_a_gradient_that_is_wrong_only_in_the_second_order(vjp
 
 def test_gradcheck_refuses_one_that_is_wrong_only_in_the_third_order():
     def vjp(g, x):  # 3 g x^2, whose derivative 6 g x has the right value but takes its x for a constant
-        return record(3 * g.data * x.data ** 2, (g, lambda h: 3 * h * x * x), (x, lambda h: 6 * h * g * constant(x)))
+        return record(3 * g.array * x.array ** 2, (g, lambda h: 3 * h * x * x), (x, lambda h: 6 * h * g * constant(x)))
     f = cube_with(vjp)
     assert mg.gradcheck(f, X, order=2)
     with pytest.raises(GradcheckError, match="order 3"):
@@ -213,7 +213,7 @@ def test_gradcheck_refuses_batch_norm_that_takes_its_inv_std_for_a_constant():
         def vjp(g):
             n = (x - x.mean(0)) * inv_std
             return (g - g.mean(0) - n * (g * n).mean(0)) * inv_std
-        return record(((x - x.mean(0)) * inv_std).data, (x, vjp))
+        return record(((x - x.mean(0)) * inv_std).array, (x, vjp))
     x = normal(8, 5, 3)
     assert mg.gradcheck(normalise, x, order=1)
     with pytest.raises(GradcheckError, match="order 2"):

@@ -164,7 +164,7 @@ def test_layer(name):
 def test_weights_move_to_torch(name):
     ours, x = layer(name)
     for t in ours.parameters():
-        t.data += devices.xp.asarray(np.random.default_rng(5).standard_normal(t.shape))
+        t.array += devices.xp.asarray(np.random.default_rng(5).standard_normal(t.shape))
     theirs, _ = layer(name, torch.nn)
     theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
     close(ours(Tensor(x)), theirs(torch.from_numpy(x)))
