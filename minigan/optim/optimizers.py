@@ -10,7 +10,7 @@ import numbers
 import numpy as np
 
 from .. import devices
-from ..engine import Tensor
+from ..engine import Tensor, grad
 from ..files.foreign import is_whole, shown
 
 SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares
@@ -84,6 +84,19 @@ class Optimizer:
         self._update([(p.array, p.grad.array, s) for p, s in active])
         for p, _ in active:
             p._version[0] += 1
+
+    def minimize(self, loss):
+        """One step down the gradient of the loss with respect to this optimiser's parameters.
+
+        loss: a Tensor of one number, not yet differentiated. The gradients are left in ``.grad`` of
+        these parameters, in the place of what was there; no other tensor's ``.grad`` changes. A
+        parameter that the loss does not depend on stays as it is.
+        """
+        self.zero_grad()
+        trained = [p for p in self.params if p.requires_grad]
+        for p, g in zip(trained, grad(loss, trained)):
+            p.grad = g
+        self.step()
 
     def _check_state_shapes(self):
         """Moments of other entries would be no moments of these: a parameter keeps its shape."""
