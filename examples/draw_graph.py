@@ -1,6 +1,6 @@
 """Draw the graph of a small expression: values, gradients, operations.
 
-    python examples/draw_graph.py --out graph.png
+python examples/draw_graph.py --out graph.png
 """
 
 import minigan as mg
@@ -10,7 +10,9 @@ from minigan.training import command_line
 
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
-    parser.add_argument("--out", default="graph.png", help="a .png, .svg or .pdf file (default: %(default)s)")
+    parser.add_argument(
+        "--out", default="graph.png", help="a .png, .svg or .pdf file (default: %(default)s)"
+    )
     args = parser.parse_args(argv)
 
     # One neuron with two inputs, and its squared distance to what it should have said.
@@ -20,7 +22,11 @@ def main(argv=None):
         y = (w1 * x1 + w2 * x2 + b).tanh()
         loss = (y - 1) ** 2
     with command_line.one_sentence():
-        t.draw(args.out, loss, names={"x1": x1, "x2": x2, "w1": w1, "w2": w2, "b": b, "y": y, "loss": loss})
+        t.draw(
+            args.out,
+            loss,
+            names={"x1": x1, "x2": x2, "w1": w1, "w2": w2, "b": b, "y": y, "loss": loss},
+        )
     print(args.out)
 
 

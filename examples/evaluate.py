@@ -1,8 +1,8 @@
 """How good are the images of a trained generator? Measured against real images that it has not seen.
 
-    python examples/evaluate.py runs/dcgan
-    python examples/evaluate.py runs/dcgan -n 5000 --seed 1
-    python examples/evaluate.py checkpoint.npz --data photos/      # a checkpoint alone does not name its data
+python examples/evaluate.py runs/dcgan
+python examples/evaluate.py runs/dcgan -n 5000 --seed 1
+python examples/evaluate.py checkpoint.npz --data photos/      # a checkpoint alone does not name its data
 """
 
 from minigan import devices
@@ -14,10 +14,18 @@ from minigan.training.sampling import draw_latents, generate, load_generator
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
-    parser.add_argument("-n", type=command_line.at_least(2), default=1000,
-                        help="how many images (default: %(default)s)")
-    parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="of latents and random parts")
-    parser.add_argument("--data", help="what to compare with (default: what the run was trained on)")
+    parser.add_argument(
+        "-n",
+        type=command_line.at_least(2),
+        default=1000,
+        help="how many images (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=command_line.at_least(0), default=0, help="of latents and random parts"
+    )
+    parser.add_argument(
+        "--data", help="what to compare with (default: what the run was trained on)"
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     command_line.add_networks(parser)
     args = parser.parse_args(argv)

@@ -31,11 +31,19 @@ def slant(pictures):
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file of a generator of digits")
-    parser.add_argument("--from", dest="source", type=int, choices=range(10), default=1, help="gives the slant")
+    parser.add_argument(
+        "--from", dest="source", type=int, choices=range(10), default=1, help="gives the slant"
+    )
     parser.add_argument("--to", type=int, choices=range(10), default=4, help="the digit to tilt")
-    parser.add_argument("-n", type=command_line.at_least(100), default=4000, help="samples to choose from")
-    parser.add_argument("--mean-of", type=command_line.at_least(1), default=20,
-                        help="samples in each mean (the paper: 3)")
+    parser.add_argument(
+        "-n", type=command_line.at_least(100), default=4000, help="samples to choose from"
+    )
+    parser.add_argument(
+        "--mean-of",
+        type=command_line.at_least(1),
+        default=20,
+        help="samples in each mean (the paper: 3)",
+    )
     parser.add_argument("--seed", type=command_line.at_least(0), default=0)
     parser.add_argument("--out", default="arithmetic.png")
     command_line.add_networks(parser)
@@ -45,7 +53,9 @@ def main(argv=None):
         z = draw_latents(args.n, about, args.seed)
         pictures = generate(generator, z)
         if pictures.shape[1] != 1:
-            raise ValueError(f"{args.run} draws images with {pictures.shape[1]} channels, expected grey digits")
+            raise ValueError(
+                f"{args.run} draws images with {pictures.shape[1]} channels, expected grey digits"
+            )
 
     classify = trained_classifier(data.load("digits")).probabilities
     digits, slants = classify(pictures).argmax(1), slant(pictures)
@@ -54,16 +64,22 @@ def main(argv=None):
         """The mean latent of a digit's samples that slant most, or that stand most upright."""
         own = np.flatnonzero(digits == digit)
         if len(own) < 2 * args.mean_of:
-            parser.error(f"only {len(own)} of {args.n} samples look like a {digit}, expected {2 * args.mean_of}")
+            parser.error(
+                f"only {len(own)} of {args.n} samples look like a {digit}, expected {2 * args.mean_of}"
+            )
         order = own[np.argsort(-slants[own] if slanted else abs(slants[own]))]
-        return z[order[:args.mean_of]].mean(0)
+        return z[order[: args.mean_of]].mean(0)
 
     slanted, upright = mean_latent(args.source, True), mean_latent(args.source, False)
     other = mean_latent(args.to, False)
     result = slanted - upright + other
     rows = generate(generator, np.stack([slanted, upright, other, result]).astype(np.float32))
-    for name, picture in zip((f"slanted {args.source}", f"upright {args.source}", f"upright {args.to}", "sum"), rows):
-        print(f"{name:>11}: looks like a {classify(picture[None]).argmax(1)[0]}, slant {slant(picture[None])[0]:+.2f}")
+    for name, picture in zip(
+        (f"slanted {args.source}", f"upright {args.source}", f"upright {args.to}", "sum"), rows
+    ):
+        print(
+            f"{name:>11}: looks like a {classify(picture[None]).argmax(1)[0]}, slant {slant(picture[None])[0]:+.2f}"
+        )
 
     # As in the paper: the result in the middle of a grid, around it the same latent with a little noise.
     around = result + 0.25 * np.random.default_rng(args.seed).uniform(-1, 1, (9, z.shape[1]))

@@ -23,37 +23,72 @@ from pathlib import Path
 
 from minigan import devices
 from minigan.data.toys import MIXTURES
-from minigan.evaluation.modes import CPU, FULL, METHODS, begin, read_results, table, trial, write_results
+from minigan.evaluation.modes import (
+    CPU,
+    FULL,
+    METHODS,
+    begin,
+    read_results,
+    table,
+    trial,
+    write_results,
+)
 from minigan.training import command_line
 
 
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the published protocol: days on a processor")
+    parser.add_argument(
+        "--full", action="store_true", help="the published protocol: days on a processor"
+    )
     parser.add_argument("--data", nargs="+", choices=MIXTURES, default=list(MIXTURES))
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", type=command_line.at_least(1), default=10, help="how many (default: %(default)s)")
-    parser.add_argument("--steps", type=command_line.at_least(1), help="of the generator (default: the protocol's)")
-    parser.add_argument("--jobs", type=command_line.at_least(1), default=2,
-                        help="trials at a time (default: %(default)s)")
-    parser.add_argument("--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)")
-    parser.add_argument("--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seeds", type=command_line.at_least(1), default=10, help="how many (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps", type=command_line.at_least(1), help="of the generator (default: the protocol's)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=command_line.at_least(1),
+        default=2,
+        help="trials at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)"
+    )
+    parser.add_argument(
+        "--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)"
+    )
     args = parser.parse_args(argv)
     device = args.device or devices.name
     protocol, path = FULL if args.full else CPU, Path(args.out, "results.csv")
     with command_line.one_sentence():
         results = read_results(path)
-    wanted = [(data, method, seed, args.steps or protocol.steps[method])
-              for seed in range(args.seeds) for data in args.data for method in args.method]
+    wanted = [
+        (data, method, seed, args.steps or protocol.steps[method])
+        for seed in range(args.seeds)
+        for data in args.data
+        for method in args.method
+    ]
     todo = [(protocol, *work) for work in wanted if (protocol.name, *work) not in results]
-    print(f"{len(todo)} of {len(wanted)} trials are to do, {args.jobs} at a time; results in {path}", flush=True)
-    with (multiprocessing.get_context("spawn").Pool(args.jobs, begin, (device,)) as pool,
-          contextlib.suppress(KeyboardInterrupt)):
+    print(
+        f"{len(todo)} of {len(wanted)} trials are to do, {args.jobs} at a time; results in {path}",
+        flush=True,
+    )
+    with (
+        multiprocessing.get_context("spawn").Pool(args.jobs, begin, (device,)) as pool,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         for *key, modes, share, seconds in pool.imap_unordered(trial, todo):
             results[tuple(key)] = modes, share, seconds
             write_results(path, results)
-            print("{1} {2}, seed {3}: ".format(*key) + f"{modes} modes, {share:.1%} of high quality, {seconds} s",
-                  flush=True)
+            print(
+                "{1} {2}, seed {3}: ".format(*key)
+                + f"{modes} modes, {share:.1%} of high quality, {seconds} s",
+                flush=True,
+            )
     print(table(results))
     if missing := sum((protocol.name, *work) not in results for work in wanted):
         sys.exit(f"stopped with {missing} of {len(wanted)} trials to do; the same command goes on")

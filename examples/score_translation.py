@@ -32,9 +32,13 @@ def main(argv=None):
         G, F, about = load_generators(args.run, args.networks)
         images = pairs.load(arguments_of(args.run))
         if not images.paired:
-            raise ValueError(f"{args.run} was trained on images whose true translation is not known, expected the "
-                             "digits or --halves of pairs")
-    print(f"{devices.describe()}\nstep {about['step']}, {len(images.test_a)} test pairs\n{report(images, G, F)}")
+            raise ValueError(
+                f"{args.run} was trained on images whose true translation is not known, expected the "
+                "digits or --halves of pairs"
+            )
+    print(
+        f"{devices.describe()}\nstep {about['step']}, {len(images.test_a)} test pairs\n{report(images, G, F)}"
+    )
 
 
 if __name__ == "__main__":

@@ -21,15 +21,45 @@ from minigan import data, models
 from minigan.data import pairs
 from minigan.evaluation.translation import report
 from minigan.functional import l1_loss
-from minigan.models.cyclegan import ImagePool, PatchDiscriminator, discriminator_loss, generator_loss
+from minigan.models.cyclegan import (
+    ImagePool,
+    PatchDiscriminator,
+    discriminator_loss,
+    generator_loss,
+)
 from minigan.optim import Adam, ConstantThenLinearLR
 from minigan.training import command_line, run
 from minigan.training.translation import GENERATORS, translate
 
-PAPER = dict(steps=200_000, batch_size=1, image_size=256, width=64, blocks=9, patch_width=64, patch_layers=3, flip=True,
-             lr=2e-4, constant_steps=100_000, decay_steps=100_000, sample_every=1000, checkpoint_every=5000)
-DIGITS = dict(steps=600, batch_size=4, image_size=32, load_size=32, width=16, blocks=2, patch_width=24, patch_layers=1,
-              flip=False, lr=1e-3, constant_steps=300, decay_steps=300)
+PAPER = dict(
+    steps=200_000,
+    batch_size=1,
+    image_size=256,
+    width=64,
+    blocks=9,
+    patch_width=64,
+    patch_layers=3,
+    flip=True,
+    lr=2e-4,
+    constant_steps=100_000,
+    decay_steps=100_000,
+    sample_every=1000,
+    checkpoint_every=5000,
+)
+DIGITS = dict(
+    steps=600,
+    batch_size=4,
+    image_size=32,
+    load_size=32,
+    width=16,
+    blocks=2,
+    patch_width=24,
+    patch_layers=1,
+    flip=False,
+    lr=1e-3,
+    constant_steps=300,
+    decay_steps=300,
+)
 
 
 def parse(argv=None):
@@ -41,35 +71,71 @@ def parse(argv=None):
     parser = command_line.parser("cyclegan", __doc__, data=name)
 
     def add(option, help, type=None, default=None, **more):
-        parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)", **more)
+        parser.add_argument(
+            option, type=type, default=default, help=f"{help} (default: %(default)s)", **more
+        )
 
     add("--data-a", "one kind of images: all that --data takes, FILE.npz:KEY too", metavar="A")
     add("--data-b", "the other kind", metavar="B")
-    add("--halves", "A and B are pairs, arrays of one .npz: train on A of one half and B of the other; its array KEY, "
-        "such as source, says which images belong together", metavar="KEY")
-    parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
+    add(
+        "--halves",
+        "A and B are pairs, arrays of one .npz: train on A of one half and B of the other; its array KEY, "
+        "such as source, says which images belong together",
+        metavar="KEY",
+    )
+    parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="name unreadable files and go on without them",
+    )
     add("--image-size", "pixels a side that the networks see", command_line.at_least(1))
-    add("--load-size", "resize to this, then crop by chance; without it image size * 286 / 256",
-        command_line.at_least(1))
-    parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror images by chance")
+    add(
+        "--load-size",
+        "resize to this, then crop by chance; without it image size * 286 / 256",
+        command_line.at_least(1),
+    )
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, help="mirror images by chance"
+    )
     add("--generator", "residual, or a U-Net", default="resnet", choices=GENERATORS)
     add("--width", "feature maps of a generator's first layer", command_line.at_least(1))
-    add("--blocks", "residual blocks of a generator; the paper's for 128 pixels is 6", command_line.at_least(0))
+    add(
+        "--blocks",
+        "residual blocks of a generator; the paper's for 128 pixels is 6",
+        command_line.at_least(0),
+    )
     add("--depth", "halvings of a U-Net", command_line.at_least(2), 7)
     add("--patch-width", "feature maps of a discriminator's first layer", command_line.at_least(1))
-    add("--patch-layers", "3, 2 or 1: a discriminator's patches have 70, 34 or 16 pixels", command_line.at_least(1))
+    add(
+        "--patch-layers",
+        "3, 2 or 1: a discriminator's patches have 70, 34 or 16 pixels",
+        command_line.at_least(1),
+    )
     add("--cycle-weight", "of the cycle loss", command_line.not_negative, 10.0)
-    add("--identity-weight", "of the identity loss, times the cycle loss's", command_line.not_negative, 0.5)
+    add(
+        "--identity-weight",
+        "of the identity loss, times the cycle loss's",
+        command_line.not_negative,
+        0.5,
+    )
     add("--pool-size", "how many fakes are remembered", command_line.at_least(0), 50)
     add("--lr", "Adam's first learning rate", command_line.positive)
     add("--beta1", "Adam's", command_line.fraction, 0.5)
-    add("--constant-steps", "steps with this learning rate, whatever --steps", command_line.at_least(0))
+    add(
+        "--constant-steps",
+        "steps with this learning rate, whatever --steps",
+        command_line.at_least(0),
+    )
     add("--decay-steps", "then steps in which it falls to zero", command_line.at_least(1))
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
-    args = command_line.parse(parser, argv, optional=("data", "load_size"))  # of the paper, unlike of the digits
+    args = command_line.parse(
+        parser, argv, optional=("data", "load_size")
+    )  # of the paper, unlike of the digits
     if args.steps > args.constant_steps + args.decay_steps:
-        parser.error(f"--steps {args.steps} is more than --constant-steps {args.constant_steps} + --decay-steps "
-                     f"{args.decay_steps}, after which the learning rate is zero")
+        parser.error(
+            f"--steps {args.steps} is more than --constant-steps {args.constant_steps} + --decay-steps "
+            f"{args.decay_steps}, after which the learning rate is zero"
+        )
     return args
 
 
@@ -77,11 +143,21 @@ def main(argv=None):
     args = parse(argv)
     with command_line.one_sentence():
         images = pairs.load(args)
-        batches_a, batches_b = (data.Batches(kind, args.batch_size, seed=(args.seed, i), crop=args.image_size,
-                                             flip=args.flip) for i, kind in enumerate((images.a, images.b)))
+        batches_a, batches_b = (
+            data.Batches(
+                kind, args.batch_size, seed=(args.seed, i), crop=args.image_size, flip=args.flip
+            )
+            for i, kind in enumerate((images.a, images.b))
+        )
         channels = images.a.shape[1]
-        architecture = dict(generator=args.generator, in_channels=channels, out_channels=channels, width=args.width,
-                            blocks=args.blocks, depth=args.depth)
+        architecture = dict(
+            generator=args.generator,
+            in_channels=channels,
+            out_channels=channels,
+            width=args.width,
+            blocks=args.blocks,
+            depth=args.depth,
+        )
         patches = dict(in_channels=channels, width=args.patch_width, n_layers=args.patch_layers)
         networks = args.networks_module
         Generator = networks.Generator if networks else GENERATORS[args.generator]
@@ -93,10 +169,15 @@ def main(argv=None):
             D_B(fake)
     G_optimizer = Adam(G.parameters() + F.parameters(), args.lr, betas=(args.beta1, 0.999))
     D_optimizer = Adam(D_A.parameters() + D_B.parameters(), args.lr, betas=(args.beta1, 0.999))
-    G_schedule, D_schedule = (ConstantThenLinearLR(optimizer, args.constant_steps, args.decay_steps)
-                              for optimizer in (G_optimizer, D_optimizer))
+    G_schedule, D_schedule = (
+        ConstantThenLinearLR(optimizer, args.constant_steps, args.decay_steps)
+        for optimizer in (G_optimizer, D_optimizer)
+    )
     pool_a, pool_b = (ImagePool(args.pool_size, shape=fake.shape[1:]) for _ in "AB")
-    shown = [data.to_float(x[np.linspace(0, len(x) - 1, 6).astype(int)]) for x in (images.test_a, images.test_b)]
+    shown = [
+        data.to_float(x[np.linspace(0, len(x) - 1, 6).astype(int)])
+        for x in (images.test_a, images.test_b)
+    ]
 
     def sample():
         """Six rows of six: real A, fake B, cycled A; real B, fake A, cycled B."""
@@ -107,11 +188,26 @@ def main(argv=None):
         G.train(), F.train()
         return np.concatenate(rows)
 
-    session = run.Run(args, state={
-        "AtoB": G, "BtoA": F, "discriminator_A": D_A, "discriminator_B": D_B,
-        "generator_optimizer": G_optimizer, "discriminator_optimizer": D_optimizer, "generator_schedule": G_schedule,
-        "discriminator_schedule": D_schedule, "pool_A": pool_a, "pool_B": pool_b, "batches_A": batches_a,
-        "batches_B": batches_b}, architecture=architecture, sample=sample, sampling={"batch_statistics": "running"})
+    session = run.Run(
+        args,
+        state={
+            "AtoB": G,
+            "BtoA": F,
+            "discriminator_A": D_A,
+            "discriminator_B": D_B,
+            "generator_optimizer": G_optimizer,
+            "discriminator_optimizer": D_optimizer,
+            "generator_schedule": G_schedule,
+            "discriminator_schedule": D_schedule,
+            "pool_A": pool_a,
+            "pool_B": pool_b,
+            "batches_A": batches_a,
+            "batches_B": batches_b,
+        },
+        architecture=architecture,
+        sample=sample,
+        sampling={"batch_statistics": "running"},
+    )
 
     for _ in session:
         a, b = mg.tensor(next(batches_a)), mg.tensor(next(batches_b))
@@ -131,8 +227,9 @@ def main(argv=None):
         # Update D_A and D_B, on real images and on fakes of this step and earlier ones.
         for D in (D_A, D_B):
             D.requires_grad_(True)
-        d_loss = (discriminator_loss(D_A(a), D_A(pool_a(fake_a)))
-                  + discriminator_loss(D_B(b), D_B(pool_b(fake_b))))
+        d_loss = discriminator_loss(D_A(a), D_A(pool_a(fake_a))) + discriminator_loss(
+            D_B(b), D_B(pool_b(fake_b))
+        )
         D_optimizer.zero_grad()
         d_loss.backward()
         D_optimizer.step()

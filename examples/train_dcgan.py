@@ -30,16 +30,35 @@ def parse(argv=None):
     data_only.add_argument("--data", type=command_line.data_name, default="digits")
     name = data_only.parse_known_args(argv)[0].data
     parser = command_line.parser("dcgan", __doc__, data=name)
-    parser.add_argument("--image-size", type=command_line.at_least(1), help="16, 32, 64 or 128 (default: %(default)s)")
+    parser.add_argument(
+        "--image-size",
+        type=command_line.at_least(1),
+        help="16, 32, 64 or 128 (default: %(default)s)",
+    )
     parser.add_argument("--latent-dim", type=command_line.at_least(1), default=100)
-    parser.add_argument("--latent", choices=PRIORS, default="uniform", help="the prior p(z) (default: %(default)s)")
-    parser.add_argument("--width", type=command_line.at_least(1),
-                        help="feature maps of the narrowest layer (%(default)s)")
-    parser.add_argument("--lr", type=command_line.positive, help="Adam's learning rate (default: %(default)s)")
+    parser.add_argument(
+        "--latent", choices=PRIORS, default="uniform", help="the prior p(z) (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--width",
+        type=command_line.at_least(1),
+        help="feature maps of the narrowest layer (%(default)s)",
+    )
+    parser.add_argument(
+        "--lr", type=command_line.positive, help="Adam's learning rate (default: %(default)s)"
+    )
     parser.add_argument("--beta1", type=command_line.fraction, default=0.5)
-    parser.add_argument("--average", type=command_line.fraction, default=0.999,
-                        help="decay of G's average (%(default)s)")
-    parser.add_argument("--r1", type=command_line.not_negative, help="weight of the R1 penalty (default: %(default)s)")
+    parser.add_argument(
+        "--average",
+        type=command_line.fraction,
+        default=0.999,
+        help="decay of G's average (%(default)s)",
+    )
+    parser.add_argument(
+        "--r1",
+        type=command_line.not_negative,
+        help="weight of the R1 penalty (default: %(default)s)",
+    )
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
     return command_line.parse(parser, argv)
 
@@ -49,11 +68,17 @@ def main(argv=None):
     with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
-        architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
-                            width=args.width)
+        architecture = dict(
+            latent_dim=args.latent_dim,
+            image_size=args.image_size,
+            channels=dataset.images.shape[1],
+            width=args.width,
+        )
         networks = args.networks_module or models.dcgan
-        G, D = (models.build(network, architecture, args.room)
-                for network in (networks.Generator, networks.Discriminator))
+        G, D = (
+            models.build(network, architecture, args.room)
+            for network in (networks.Generator, networks.Discriminator)
+        )
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     G_optimizer = Adam(G.parameters(), args.lr, betas=(args.beta1, 0.999))
@@ -63,10 +88,20 @@ def main(argv=None):
         return PRIORS[args.latent](generator, (m, args.latent_dim)).astype(np.float32)
 
     fixed_noise = noise(64, np.random.default_rng(args.seed))
-    session = run.Run(args, state={"generator": G, "average": G_average, "discriminator": D, "batches": batches,
-                                   "generator_optimizer": G_optimizer, "discriminator_optimizer": D_optimizer},
-                      architecture=architecture, sample=lambda: generate(G_average.module, fixed_noise),
-                      sampling={"network": "average", "batch_statistics": "running", "latent": args.latent})
+    session = run.Run(
+        args,
+        state={
+            "generator": G,
+            "average": G_average,
+            "discriminator": D,
+            "batches": batches,
+            "generator_optimizer": G_optimizer,
+            "discriminator_optimizer": D_optimizer,
+        },
+        architecture=architecture,
+        sample=lambda: generate(G_average.module, fixed_noise),
+        sampling={"network": "average", "batch_statistics": "running", "latent": args.latent},
+    )
 
     for step in session:
         # Sample a minibatch of noise z and a minibatch of examples x.
@@ -93,8 +128,14 @@ def main(argv=None):
 
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-    if not args.quiet and args.data == "digits":  # seconds here; for other data there is examples/evaluate.py
-        print(measure(generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data))
+    if (
+        not args.quiet and args.data == "digits"
+    ):  # seconds here; for other data there is examples/evaluate.py
+        print(
+            measure(
+                generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data
+            )
+        )
         print(f"see {session.out / 'samples.png'}")
 
 

@@ -21,8 +21,25 @@ from minigan.optim import SGD, ExponentialMovingAverage
 from minigan.training import command_line, run
 from minigan.training.sampling import PRIORS, draw_latents, generate
 
-PAPER = dict(steps=100000, batch_size=100, image_size=28, hidden=1200, units=240, lr=0.1, checkpoint_every=1000)
-DIGITS = dict(steps=10000, batch_size=64, image_size=8, hidden=256, units=128, lr=0.1, log_every=200, sample_every=500)
+PAPER = dict(
+    steps=100000,
+    batch_size=100,
+    image_size=28,
+    hidden=1200,
+    units=240,
+    lr=0.1,
+    checkpoint_every=1000,
+)
+DIGITS = dict(
+    steps=10000,
+    batch_size=64,
+    image_size=8,
+    hidden=256,
+    units=128,
+    lr=0.1,
+    log_every=200,
+    sample_every=500,
+)
 
 
 def parse(argv=None):
@@ -32,24 +49,42 @@ def parse(argv=None):
     parser = command_line.parser("gan", __doc__, data=name)
 
     def add(option, type, help, default=None):
-        parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)")
+        parser.add_argument(
+            option, type=type, default=default, help=f"{help} (default: %(default)s)"
+        )
 
     add("--image-size", command_line.at_least(1), "height and width to which images are resized")
     add("--latent-dim", command_line.at_least(1), "the length of z", 100)
-    parser.add_argument("--latent", choices=PRIORS, default="normal", help="the prior p(z) (default: %(default)s)")
+    parser.add_argument(
+        "--latent", choices=PRIORS, default="normal", help="the prior p(z) (default: %(default)s)"
+    )
     add("--hidden", command_line.at_least(1), "units in each layer of G")
     add("--units", command_line.at_least(1), "maxout units in each layer of D")
     add("--pieces", command_line.at_least(1), "linear pieces of a maxout unit", 5)
     add("--pack", command_line.at_least(1), "how many images D judges as one (PacGAN)", 1)
     add("--k", command_line.at_least(1), "steps of D to each of G", 1)
     add("--head-start", command_line.at_least(0), "steps of D before the first of G", 0)
-    parser.add_argument("--minimax", action="store_true", help="G descends log(1 - D(G(z))) as in the game's formula, "
-                        "instead of ascending log D(G(z)) as the paper advises")
+    parser.add_argument(
+        "--minimax",
+        action="store_true",
+        help="G descends log(1 - D(G(z))) as in the game's formula, "
+        "instead of ascending log D(G(z)) as the paper advises",
+    )
     add("--lr", command_line.positive, "the first learning rate")
-    add("--lr-decay", command_line.at_least_one, "what it is divided by after each step, down to 1e-6", 1.000004)
+    add(
+        "--lr-decay",
+        command_line.at_least_one,
+        "what it is divided by after each step, down to 1e-6",
+        1.000004,
+    )
     add("--momentum", command_line.fraction, "the first momentum", 0.5)
     add("--last-momentum", command_line.fraction, "the momentum after so many epochs:", 0.7)
-    add("--momentum-epochs", command_line.at_least(1), "epochs in which the momentum grows to its last value", 250)
+    add(
+        "--momentum-epochs",
+        command_line.at_least(1),
+        "epochs in which the momentum grows to its last value",
+        250,
+    )
     add("--average", command_line.fraction, "decay of G's average", 0.999)
     parser.set_defaults(**DIGITS if name == "digits" else PAPER)
     args = command_line.parse(parser, argv)
@@ -63,11 +98,20 @@ def main(argv=None):
     with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
-        architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
-                            hidden=args.hidden, units=args.units, pieces=args.pieces, pack=args.pack)
+        architecture = dict(
+            latent_dim=args.latent_dim,
+            image_size=args.image_size,
+            channels=dataset.images.shape[1],
+            hidden=args.hidden,
+            units=args.units,
+            pieces=args.pieces,
+            pack=args.pack,
+        )
         networks = args.networks_module or models.gan
-        G, D = (models.build(network, architecture, args.room)
-                for network in (networks.Generator, networks.Discriminator))
+        G, D = (
+            models.build(network, architecture, args.room)
+            for network in (networks.Generator, networks.Discriminator)
+        )
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     G_optimizer, D_optimizer = SGD(G.parameters(), args.lr), SGD(D.parameters(), args.lr)
@@ -76,10 +120,20 @@ def main(argv=None):
         return PRIORS[args.latent](generator, (m, args.latent_dim)).astype(np.float32)
 
     fixed_noise = noise(64, np.random.default_rng(args.seed))
-    session = run.Run(args, state={"generator": G, "average": G_average, "discriminator": D, "batches": batches,
-                                   "generator_optimizer": G_optimizer, "discriminator_optimizer": D_optimizer},
-                      architecture=architecture, sample=lambda: generate(G_average.module, fixed_noise),
-                      sampling={"network": "average", "batch_statistics": "running", "latent": args.latent})
+    session = run.Run(
+        args,
+        state={
+            "generator": G,
+            "average": G_average,
+            "discriminator": D,
+            "batches": batches,
+            "generator_optimizer": G_optimizer,
+            "discriminator_optimizer": D_optimizer,
+        },
+        architecture=architecture,
+        sample=lambda: generate(G_average.module, fixed_noise),
+        sampling={"network": "average", "batch_statistics": "running", "latent": args.latent},
+    )
 
     # After so many steps the learning rate stays at 1e-6, and a power of more would be too large for a float.
     decaying = 0
@@ -90,7 +144,8 @@ def main(argv=None):
         for optimizer in (G_optimizer, D_optimizer):
             optimizer.lr = max(args.lr / args.lr_decay ** min(step - 1, decaying), 1e-6)
             optimizer.momentum = args.momentum + (args.last_momentum - args.momentum) * min(
-                1, batches.epoch / args.momentum_epochs)
+                1, batches.epoch / args.momentum_epochs
+            )
 
         for _ in range(args.k + (args.head_start if step == 1 else 0)):
             # Sample a minibatch of noise z and a minibatch of examples x.
@@ -115,8 +170,14 @@ def main(argv=None):
 
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-    if not args.quiet and args.data == "digits":  # seconds here; for other data there is examples/evaluate.py
-        print(measure(generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data))
+    if (
+        not args.quiet and args.data == "digits"
+    ):  # seconds here; for other data there is examples/evaluate.py
+        print(
+            measure(
+                generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data
+            )
+        )
         print(f"see {session.out / 'samples.png'}")
 
 

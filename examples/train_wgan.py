@@ -17,15 +17,25 @@ import numpy as np
 import minigan as mg
 from minigan import data, models
 from minigan.evaluation.report import measure
-from minigan.models.wgan import clip_weights_, critic_loss, critic_steps, generator_loss, gradient_penalty
+from minigan.models.wgan import (
+    clip_weights_,
+    critic_loss,
+    critic_steps,
+    generator_loss,
+    gradient_penalty,
+)
 from minigan.optim import Adam, ExponentialMovingAverage, RMSprop
 from minigan.training import command_line, run
 from minigan.training.sampling import PRIORS, draw_latents, generate
 
-PAPER = {"clip": dict(steps=20000, image_size=64, width=64, norm="batch", lr=5e-5),
-         "gp": dict(steps=20000, image_size=64, width=64, norm="layer", lr=1e-4)}
-DIGITS = {"clip": dict(steps=1500, image_size=16, width=16, norm="batch", lr=5e-4),
-          "gp": dict(steps=1500, image_size=16, width=16, norm="none", lr=1e-3)}
+PAPER = {
+    "clip": dict(steps=20000, image_size=64, width=64, norm="batch", lr=5e-5),
+    "gp": dict(steps=20000, image_size=64, width=64, norm="layer", lr=1e-4),
+}
+DIGITS = {
+    "clip": dict(steps=1500, image_size=16, width=16, norm="batch", lr=5e-4),
+    "gp": dict(steps=1500, image_size=16, width=16, norm="none", lr=1e-3),
+}
 GENERATORS = {"dcgan": "Generator", "mlp": "MLPGenerator"}
 CRITICS = {"dcgan": "Critic", "mlp": "MLPCritic"}
 
@@ -38,16 +48,30 @@ def parse(argv=None):
     parser = command_line.parser("wgan", __doc__, data=chosen.data)
 
     def add(option, type, help, default=None):
-        parser.add_argument(option, type=type, default=default, help=f"{help} (default: %(default)s)")
+        parser.add_argument(
+            option, type=type, default=default, help=f"{help} (default: %(default)s)"
+        )
 
     def choose(option, choices, help, default=None):
-        parser.add_argument(option, choices=choices, default=default, help=f"{help} (default: %(default)s)")
+        parser.add_argument(
+            option, choices=choices, default=default, help=f"{help} (default: %(default)s)"
+        )
 
     choose("--penalty", ("clip", "gp"), "what keeps the critic from being too steep", "gp")
     add("--clip", command_line.positive, "the largest weight of a clipped critic", 0.01)
-    add("--penalty-weight", command_line.not_negative, "lambda, the weight of the gradient penalty", 10.0)
-    add("--n-critic", command_line.at_least(1), "the critic's steps to each of the generator; with clip, it takes "
-        "100 to each of the first 25 and every 500th", 5)
+    add(
+        "--penalty-weight",
+        command_line.not_negative,
+        "lambda, the weight of the gradient penalty",
+        10.0,
+    )
+    add(
+        "--n-critic",
+        command_line.at_least(1),
+        "the critic's steps to each of the generator; with clip, it takes "
+        "100 to each of the first 25 and every 500th",
+        5,
+    )
     choose("--generator", GENERATORS, "its architecture", "dcgan")
     choose("--critic", CRITICS, "its architecture", "dcgan")
     choose("--norm", models.wgan.NORMS, "normalisation in the DCGAN-shaped critic")
@@ -61,8 +85,10 @@ def parse(argv=None):
     parser.set_defaults(**(DIGITS if chosen.data == "digits" else PAPER).get(chosen.penalty, {}))
     args = command_line.parse(parser, argv)
     if args.penalty == "gp" and args.norm == "batch":
-        parser.error("--norm batch ties the samples of a batch together, but --penalty gp is on each sample's own "
-                     "slope: expected layer or none")
+        parser.error(
+            "--norm batch ties the samples of a batch together, but --penalty gp is on each sample's own "
+            "slope: expected layer or none"
+        )
     return args
 
 
@@ -71,28 +97,50 @@ def main(argv=None):
     with command_line.one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
-        architecture = dict(latent_dim=args.latent_dim, image_size=args.image_size, channels=dataset.images.shape[1],
-                            width=args.width, hidden=args.hidden, norm=args.norm)
+        architecture = dict(
+            latent_dim=args.latent_dim,
+            image_size=args.image_size,
+            channels=dataset.images.shape[1],
+            width=args.width,
+            hidden=args.hidden,
+            norm=args.norm,
+        )
         networks, G_name, f_name = args.networks_module, "Generator", "Discriminator"
         if networks is None:
             networks, G_name, f_name = models.wgan, GENERATORS[args.generator], CRITICS[args.critic]
         architecture["generator"] = G_name
-        G, f = (models.build(getattr(networks, name), architecture, args.room) for name in (G_name, f_name))
+        G, f = (
+            models.build(getattr(networks, name), architecture, args.room)
+            for name in (G_name, f_name)
+        )
     G_average = ExponentialMovingAverage(G, args.average)
     G_average.module.eval()
     clipped = args.penalty == "clip"
     G_optimizer, f_optimizer = (
-        RMSprop(network.parameters(), args.lr) if clipped else Adam(network.parameters(), args.lr, betas=(0.0, 0.9))
-        for network in (G, f))
+        RMSprop(network.parameters(), args.lr)
+        if clipped
+        else Adam(network.parameters(), args.lr, betas=(0.0, 0.9))
+        for network in (G, f)
+    )
 
     def noise(m, generator=mg.rng.generator):
         return PRIORS[args.latent](generator, (m, args.latent_dim)).astype(np.float32)
 
     fixed_noise = noise(64, np.random.default_rng(args.seed))
-    session = run.Run(args, state={"generator": G, "average": G_average, "critic": f, "batches": batches,
-                                   "generator_optimizer": G_optimizer, "critic_optimizer": f_optimizer},
-                      architecture=architecture, sample=lambda: generate(G_average.module, fixed_noise),
-                      sampling={"network": "average", "batch_statistics": "running", "latent": args.latent})
+    session = run.Run(
+        args,
+        state={
+            "generator": G,
+            "average": G_average,
+            "critic": f,
+            "batches": batches,
+            "generator_optimizer": G_optimizer,
+            "critic_optimizer": f_optimizer,
+        },
+        architecture=architecture,
+        sample=lambda: generate(G_average.module, fixed_noise),
+        sampling={"network": "average", "batch_statistics": "running", "latent": args.latent},
+    )
 
     for step in session:
         for _ in range(critic_steps(step, args.n_critic) if clipped else args.n_critic):
@@ -121,8 +169,14 @@ def main(argv=None):
 
         session.log(w1=w1, f_loss=f_loss, g_loss=g_loss)
 
-    if not args.quiet and args.data == "digits":  # seconds here; for other data there is examples/evaluate.py
-        print(measure(generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data))
+    if (
+        not args.quiet and args.data == "digits"
+    ):  # seconds here; for other data there is examples/evaluate.py
+        print(
+            measure(
+                generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data
+            )
+        )
         print(f"see {session.out / 'samples.png'}")
 
 

@@ -19,7 +19,9 @@ def find_images(folder, out, skip_unreadable):
     if not folder.is_dir():
         raise NotADirectoryError(f"--input {folder} is no folder")
     if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"--out {out} lies in --input {folder}: its images would be translated the next time")
+        raise ValueError(
+            f"--out {out} lies in --input {folder}: its images would be translated the next time"
+        )
     files, unreadable = {}, []
     for name in data.image_files(folder, skip_unreadable):
         try:
@@ -29,7 +31,9 @@ def find_images(folder, out, skip_unreadable):
             continue
         target = (out / name).with_suffix(".png")
         if twin := [source for source, other in files.items() if other == target]:
-            raise ValueError(f"{twin[0]} and {folder / name} would both become {target}: rename one")
+            raise ValueError(
+                f"{twin[0]} and {folder / name} would both become {target}: rename one"
+            )
         files[folder / name] = target
     if unreadable and not skip_unreadable:
         raise ValueError(f"{'; '.join(unreadable)} (--skip-unreadable goes on without)")
@@ -43,10 +47,24 @@ def find_images(folder, out, skip_unreadable):
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
-    parser.add_argument("--direction", choices=DIRECTIONS, default="AtoB", help="(default: %(default)s)")
-    parser.add_argument("--input", required=True, type=Path, metavar="DIR", help="the images, with those in subfolders")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where to write the translations")
-    parser.add_argument("--skip-unreadable", action="store_true", help="name unreadable files and go on without them")
+    parser.add_argument(
+        "--direction", choices=DIRECTIONS, default="AtoB", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--input",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="the images, with those in subfolders",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="where to write the translations"
+    )
+    parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="name unreadable files and go on without them",
+    )
     command_line.add_networks(parser)
     args = parser.parse_args(argv)
     with command_line.one_sentence():
@@ -58,7 +76,9 @@ def main(argv=None):
         image = with_channels(images.read_image(source), about["architecture"]["in_channels"])
         translated = translate(generator, images.to_float(image)[None])
         images.save_png(target, images.make_grid(translated, padding=0, scale=1))
-    print(f"{len(files)} images translated {args.direction} by the generator of step {about['step']}: {args.out}")
+    print(
+        f"{len(files)} images translated {args.direction} by the generator of step {about['step']}: {args.out}"
+    )
 
 
 if __name__ == "__main__":

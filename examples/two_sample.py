@@ -20,9 +20,15 @@ from minigan.training import command_line
 
 def main(argv=None):
     parser = command_line.Parser(description=__doc__)
-    parser.add_argument("sets", nargs=2, help="data sets by name or path, or .npy files from sample.py")
-    parser.add_argument("-n", type=command_line.at_least(4), default=1000,
-                        help="of each, at most (default: %(default)s)")
+    parser.add_argument(
+        "sets", nargs=2, help="data sets by name or path, or .npy files from sample.py"
+    )
+    parser.add_argument(
+        "-n",
+        type=command_line.at_least(4),
+        default=1000,
+        help="of each, at most (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)
@@ -34,7 +40,9 @@ def main(argv=None):
         y = area_resize(choose(y, n, generator, args.sets[1]), *size)
         accuracy, p = trained_two_sample_test(x, y)
         print(f"{n} images of each, {size[0]} x {size[1]}; 50 % is what one distribution gives")
-        print(f"trained network:   {accuracy:.1%} right on the {2 * (n - n // 2)} not seen, p = {p:.2g}")
+        print(
+            f"trained network:   {accuracy:.1%} right on the {2 * (n - n // 2)} not seen, p = {p:.2g}"
+        )
         print(f"nearest neighbour: {two_sample_test(x, y):.1%}")
 
 

@@ -13,7 +13,9 @@ from . import devices
 from .engine import Tensor, inside, recording
 
 GPU = 2  # DLPack's number for CUDA memory
-room = ContextVar("room", default=None)  # how many more numbers may be made: [count], or None for any
+room = ContextVar(
+    "room", default=None
+)  # how many more numbers may be made: [count], or None for any
 
 
 @contextlib.contextmanager
@@ -47,21 +49,31 @@ def tensor(a, requires_grad=False, dtype=None):
         a = a.array
     elif not hasattr(a, "dtype"):
         if recording.get() and any(t._requires_grad for t in inside(a)):
-            raise TypeError("tensor() got a list with a Tensor in it that requires grad, whose gradient "
-                            "would be lost: minigan.stack(list) keeps it")
+            raise TypeError(
+                "tensor() got a list with a Tensor in it that requires grad, whose gradient "
+                "would be lost: minigan.stack(list) keeps it"
+            )
         a, dtype = np.asarray(a), dtype or np.float32
-    elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(a, "__dlpack__"):
+    elif not isinstance(a, (np.ndarray, np.generic, devices.xp.ndarray)) and hasattr(
+        a, "__dlpack__"
+    ):
         a, (kind, _) = a.detach() if hasattr(a, "detach") else a, a.__dlpack_device__()
         if kind == GPU and devices.xp is np:
-            raise TypeError(f"tensor() got a {type(a).__name__} on a GPU, but the device is {devices.name}")
+            raise TypeError(
+                f"tensor() got a {type(a).__name__} on a GPU, but the device is {devices.name}"
+            )
         try:
             a = (devices.xp if kind == GPU else np).from_dlpack(a)
         except (RuntimeError, BufferError):
-            raise TypeError(f"tensor() takes float32, float64, integers or bool, got {given.dtype}") from None
+            raise TypeError(
+                f"tensor() takes float32, float64, integers or bool, got {given.dtype}"
+            ) from None
     dtype = np.dtype(dtype or a.dtype).newbyteorder("=")
     if any(d.kind not in "fiub" or d.itemsize > 8 or d == np.float16 for d in (a.dtype, dtype)):
         what = f"{a.dtype} as {dtype}" if hasattr(given, "dtype") else repr(given)[:60]
-        raise TypeError(f"tensor() takes numbers and arrays of float32, float64, integers or bool, got {what}")
+        raise TypeError(
+            f"tensor() takes numbers and arrays of float32, float64, integers or bool, got {what}"
+        )
     return Tensor(devices.xp.array(a, dtype), requires_grad)
 
 
@@ -82,6 +94,7 @@ def flat(shape):
 
 # ---- looking into them ---------------------------------------------------------------------------------------------
 
+
 def raw(x):
     """The array of a Tensor; refuses, at the entry of an operation, an array where a Tensor belongs."""
     if isinstance(x, Tensor):
@@ -91,7 +104,9 @@ def raw(x):
 
 def describe(x):
     """What repr shows: rounded values, then shape, dtype and origin where they are not the obvious ones."""
-    body = np.array2string(x.numpy(), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor(")
+    body = np.array2string(
+        x.numpy(), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor("
+    )
     notes = f", shape={x.shape}" if x.ndim else ""
     notes += "" if x.dtype == np.float32 else f", dtype={x.dtype}"
     if x.requires_grad:
@@ -114,8 +129,13 @@ def requires_grad_(x, flag=True):
 
 
 METHODS = {
-    "shape": property(lambda x: x.array.shape), "ndim": property(lambda x: x.array.ndim),
-    "dtype": property(lambda x: x.array.dtype), "size": property(lambda x: x.array.size),
-    "numpy": lambda x: devices.to_numpy(x.array), "item": lambda x: x.array.item(), "__repr__": describe,
-    "detach": detach, "requires_grad_": requires_grad_,
+    "shape": property(lambda x: x.array.shape),
+    "ndim": property(lambda x: x.array.ndim),
+    "dtype": property(lambda x: x.array.dtype),
+    "size": property(lambda x: x.array.size),
+    "numpy": lambda x: devices.to_numpy(x.array),
+    "item": lambda x: x.array.item(),
+    "__repr__": describe,
+    "detach": detach,
+    "requires_grad_": requires_grad_,
 }

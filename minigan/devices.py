@@ -22,7 +22,12 @@ from .backends.cpu import threads
 from .backends.cuda import launch, rungs
 from .backends.host import compiler, machine
 
-CHOSEN = ("xp", "kernels", "name", "reason")  # module variables that set_device sets; reason: why it was chosen
+CHOSEN = (
+    "xp",
+    "kernels",
+    "name",
+    "reason",
+)  # module variables that set_device sets; reason: why it was chosen
 
 
 class DeviceError(RuntimeError):
@@ -43,14 +48,19 @@ def _is_chosen():
 
 # ---- the devices ---------------------------------------------------------------------------------------------------
 
+
 def _cuda():
     rungs.check_environment()
     if importlib.util.find_spec("cupy") is None:
-        raise RuntimeError("device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]")
+        raise RuntimeError(
+            "device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]"
+        )
     import cupy
 
     if not cupy.cuda.is_available():
-        raise RuntimeError(f"device cuda needs an NVIDIA GPU and its driver, CuPy {cupy.__version__} sees none")
+        raise RuntimeError(
+            f"device cuda needs an NVIDIA GPU and its driver, CuPy {cupy.__version__} sees none"
+        )
     if int(generation := cupy.cuda.Device().compute_capability) < 70:
         raise RuntimeError(f"device cuda needs an sm_70 or newer, this GPU is sm_{generation}")
     if launch.backend != "cuda":
@@ -79,12 +89,18 @@ def _describe_cuda():
 DEVICES = {
     "cpu": (lambda: (np, cpu), lambda: f"NumPy {np.__version__}, {threads.thread_count()} threads"),
     "cuda": (_cuda, _describe_cuda),
-    "host": (_host, lambda: f"the CUDA kernels as {launch.architecture()}, run thread by thread on this processor "
-                            "to be checked, not to be fast"),
+    "host": (
+        _host,
+        lambda: (
+            f"the CUDA kernels as {launch.architecture()}, run thread by thread on this processor "
+            "to be checked, not to be fast"
+        ),
+    ),
 }
 
 
 # ---- choosing one --------------------------------------------------------------------------------------------------
+
 
 def set_device(device, why="set_device"):
     """Work on this device from now on; tensors of another stay there, and are of no use.
@@ -93,7 +109,9 @@ def set_device(device, why="set_device"):
     """
     global xp, kernels, name, reason
     if not isinstance(device, str) or device not in DEVICES:
-        raise ValueError(f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}")
+        raise ValueError(
+            f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}"
+        )
     xp, kernels = DEVICES[device][0]()
     name, reason = device, why
 

@@ -15,8 +15,22 @@ from . import engine
 from .files import whole_file
 
 MOST = 60  # boxes; more is no picture for people
-SYMBOLS = {"add": "+", "sub": "−", "neg": "−", "mul": "×", "div": "÷", "pow": "**", "matmul": "@", "sum": "Σ"}
-SIZE, LETTER, ROW, GAP = 9, 5.42, 15, 14  # points: the font, the width of its letters, lines in a box, between boxes
+SYMBOLS = {
+    "add": "+",
+    "sub": "−",
+    "neg": "−",
+    "mul": "×",
+    "div": "÷",
+    "pow": "**",
+    "matmul": "@",
+    "sum": "Σ",
+}
+SIZE, LETTER, ROW, GAP = (
+    9,
+    5.42,
+    15,
+    14,
+)  # points: the font, the width of its letters, lines in a box, between boxes
 INK, LINE, LABEL, GRADIENT = "#1f2937", "#94a3b8", "#64748b", "#b45309"
 LOSS, VALUE, LEAF, CONSTANT = "#fde8c8", "#f8fafc", "#d7e6fb", "#eceff3"
 
@@ -43,13 +57,23 @@ class trace:
         """
         tensors, operations, columns = _ancestors(self.records, loss)
         if len(tensors) > MOST:
-            raise ValueError(f"the graph has {len(tensors)} tensors, expected at most {MOST} for a picture")
+            raise ValueError(
+                f"the graph has {len(tensors)} tensors, expected at most {MOST} for a picture"
+            )
         wanted = {key: t for key, t in tensors.items() if loss.requires_grad and t.requires_grad}
         grads = dict(zip(wanted, engine.grad(loss, [*wanted.values()]))) if wanted else {}
         names = {_key(t): name for name, t in (names or {}).items()}
         cards = {key: _card(names.get(key, ""), t, grads.get(key)) for key, t in tensors.items()}
-        fills = {key: LOSS if t is loss else VALUE if key in operations else LEAF if t.requires_grad else CONSTANT
-                 for key, t in tensors.items()}
+        fills = {
+            key: LOSS
+            if t is loss
+            else VALUE
+            if key in operations
+            else LEAF
+            if t.requires_grad
+            else CONSTANT
+            for key, t in tensors.items()
+        }
         figure = _paint(cards, fills, operations, *_layout(cards, operations, columns))
         with whole_file(path) as file:
             figure.savefig(file, format=Path(path).suffix[1:] or "png")
@@ -65,27 +89,50 @@ def _ancestors(records, loss):
     tensors, operations, columns = {_key(loss): loss}, {}, {_key(loss): 0}
     for y, edges in reversed(records):
         if (key := _key(y)) in tensors:
-            inputs = [x for group, _ in edges for x in (group if type(group) is tuple else (group,)) if x is not None]
+            inputs = [
+                x
+                for group, _ in edges
+                for x in (group if type(group) is tuple else (group,))
+                if x is not None
+            ]
             tensors.update((_key(x), x) for x in inputs)
             operations[key] = _symbol(edges[0][1]), [_key(x) for x in inputs]
-            columns.update((_key(x), max(columns.get(_key(x), 0), columns[key] + 1)) for x in inputs)
+            columns.update(
+                (_key(x), max(columns.get(_key(x), 0), columns[key] + 1)) for x in inputs
+            )
     if not operations:
         raise ValueError(f"the loss, {loss!r:.60}, was not computed inside this trace")
-    return tensors, dict(reversed(operations.items())), columns  # oldest first: the first input will stand on top
+    return (
+        tensors,
+        dict(reversed(operations.items())),
+        columns,
+    )  # oldest first: the first input will stand on top
 
 
 def _symbol(vjp):
     """What stands for the operation that this VJP belongs to: its sign or its name; for a power also the exponent."""
     name = vjp.__qualname__.split(".", 1)[0].lstrip("_")
-    exponent = vjp.__closure__[vjp.__code__.co_freevars.index("p")].cell_contents if name == "pow" else None
-    return SYMBOLS.get(name, name) + (f" {exponent:g}" if isinstance(exponent, numbers.Real) else "")
+    exponent = (
+        vjp.__closure__[vjp.__code__.co_freevars.index("p")].cell_contents
+        if name == "pow"
+        else None
+    )
+    return SYMBOLS.get(name, name) + (
+        f" {exponent:g}" if isinstance(exponent, numbers.Real) else ""
+    )
 
 
 def _card(name, t, grad):
     """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("", heading)."""
     heading, rows = f"{name} {t.shape}".strip() if t.ndim else name, []
     for what, a in [("value", t.numpy())] + ([] if grad is None else [("grad", grad.numpy())]):
-        number = f"{a.item():.4g}" if a.size == 1 else f"{a.mean():.3g} ± {a.std():.3g}" if a.size else "empty"
+        number = (
+            f"{a.item():.4g}"
+            if a.size == 1
+            else f"{a.mean():.3g} ± {a.std():.3g}"
+            if a.size
+            else "empty"
+        )
         rows.append((what, number.replace("-", "−")))
     return [("", heading), *rows] if heading else rows
 
@@ -93,21 +140,42 @@ def _card(name, t, grad):
 def _layout(cards, operations, columns):
     """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width, height) of it all."""
     # A line's way: its places, an input first, and a shift that parts the lines of an input that is used twice.
-    ways = [((x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key), 6 * i - 3 * times + 3)
-            for key, (_, inputs) in operations.items() for x, times in Counter(inputs).items() for i in range(times)]
-    column = {place: columns[place] if place in cards else place[2] for way, _ in ways for place in way}
+    ways = [
+        (
+            (x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key),
+            6 * i - 3 * times + 3,
+        )
+        for key, (_, inputs) in operations.items()
+        for x, times in Counter(inputs).items()
+        for i in range(times)
+    ]
+    column = {
+        place: columns[place] if place in cards else place[2] for way, _ in ways for place in way
+    }
     joined = {pair for way, _ in ways for pair in zip(way, way[1:])}
     tallest = ROW * max(map(len, cards.values()))
-    y = _heights(np.array([*column.values()]), np.array([GAP + (tallest if place in cards else 8) for place in column]),
-                 np.array([[(a, b) in joined or (b, a) in joined for a in column] for b in column], float))
+    y = _heights(
+        np.array([*column.values()]),
+        np.array([GAP + (tallest if place in cards else 8) for place in column]),
+        np.array([[(a, b) in joined or (b, a) in joined for a in column] for b in column], float),
+    )
     y = dict(zip(column, y - y.min() + GAP + tallest / 2))
-    width = 20 + LETTER * max(len(words) + 5 * bool(what) for card in cards.values() for what, words in card)
+    width = 20 + LETTER * max(
+        len(words) + 5 * bool(what) for card in cards.values() for what, words in card
+    )
     pill = GAP + max(_pill(symbol) for symbol, _ in operations.values())
-    left = {place: GAP + (max(column.values()) - column[place]) * (pill + width + 34) for place in column}
+    left = {
+        place: GAP + (max(column.values()) - column[place]) * (pill + width + 34)
+        for place in column
+    }
     lines = []
     for (x, *via, key), shift in ways:
-        stops = [(left[x] + width, x), *((left[place] + side, place) for place in via for side in (-pill, width)),
-                 (left[key] - pill - 6, key), (left[key] - GAP - _pill(operations[key][0]), key)]
+        stops = [
+            (left[x] + width, x),
+            *((left[place] + side, place) for place in via for side in (-pill, width)),
+            (left[key] - pill - 6, key),
+            (left[key] - GAP - _pill(operations[key][0]), key),
+        ]
         lines.append([(across, y[place] + shift) for across, place in stops])
     boxes = {key: (left[key], y[key], width, ROW * len(card)) for key, card in cards.items()}
     return boxes, lines, (max(left.values()) + width + GAP, max(y.values()) + GAP + tallest / 2)
@@ -117,12 +185,17 @@ def _heights(column, room, links):
     """The middles of the places, (n,), each near the mean of its neighbours, which have a 1 in links (n, n)."""
     links, y = links / links.sum(1, keepdims=True), np.arange(len(room), dtype=float)
     for sweep in range(8):  # to and fro
-        for here in np.unique(column)[::(-1) ** sweep]:
+        for here in np.unique(column)[:: (-1) ** sweep]:
             members = np.flatnonzero(column == here)
             members = members[(links[members] @ y).argsort(kind="stable")]
             stacked = room[members].cumsum() - room[members] / 2
-            slack = links[members] @ y - stacked  # where it falls, places would overlap: take the nearest that does not
-            y[members] = stacked + (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
+            slack = (
+                links[members] @ y - stacked
+            )  # where it falls, places would overlap: take the nearest that does not
+            y[members] = (
+                stacked
+                + (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
+            )
     return y
 
 
@@ -133,38 +206,77 @@ def _pill(symbol):
 
 def _paint(cards, fills, operations, boxes, lines, size):
     try:
-        from matplotlib import figure, patches, path  # a second to import, so not before they are needed
+        from matplotlib import (
+            figure,
+            patches,
+            path,
+        )  # a second to import, so not before they are needed
     except ImportError as error:
-        raise ImportError("drawing a graph needs matplotlib: pip install 'minigan[examples]'") from error
-    picture = figure.Figure(figsize=(size[0] / 72, size[1] / 72), dpi=160)  # one unit is one point, as in font sizes
+        raise ImportError(
+            "drawing a graph needs matplotlib: pip install 'minigan[examples]'"
+        ) from error
+    picture = figure.Figure(
+        figsize=(size[0] / 72, size[1] / 72), dpi=160
+    )  # one unit is one point, as in font sizes
     axes = picture.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
     axes.axis("off")
 
     def box(x, y, width, height, style, **colours):
-        axes.add_patch(patches.FancyBboxPatch((x, y - height / 2), width, height, style, linewidth=0.9, **colours))
+        axes.add_patch(
+            patches.FancyBboxPatch(
+                (x, y - height / 2), width, height, style, linewidth=0.9, **colours
+            )
+        )
 
     def text(x, y, words, **style):
-        axes.text(x, y, words, **dict(family="DejaVu Sans Mono", size=SIZE, va="center_baseline", color=INK) | style)
+        axes.text(
+            x,
+            y,
+            words,
+            **dict(family="DejaVu Sans Mono", size=SIZE, va="center_baseline", color=INK) | style,
+        )
 
     for points in lines:
-        bends = [p for (x0, y0), (x1, y1) in zip(points, points[1:])
-                 for p in (((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), (x1, y1))]
+        bends = [
+            p
+            for (x0, y0), (x1, y1) in zip(points, points[1:])
+            for p in (((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), (x1, y1))
+        ]
         curve = path.Path(points[:1] + bends, [path.Path.MOVETO] + [path.Path.CURVE4] * len(bends))
-        axes.add_patch(patches.FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, zorder=0))
+        axes.add_patch(
+            patches.FancyArrowPatch(
+                path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, zorder=0
+            )
+        )
     for key, (x, y, width, height) in boxes.items():
-        box(x, y, width, height, "round,pad=0,rounding_size=4", facecolor=fills[key], edgecolor=LINE)
+        box(
+            x, y, width, height, "round,pad=0,rounding_size=4", facecolor=fills[key], edgecolor=LINE
+        )
         for i, (left, right) in enumerate(cards[key]):
             line = y - height / 2 + ROW * (i + 0.5)
             if left:
                 text(x + 7, line, left, size=SIZE - 2, color=LABEL)
-                text(x + width - 7, line, right, ha="right", color=GRADIENT if left == "grad" else INK)
+                text(
+                    x + width - 7,
+                    line,
+                    right,
+                    ha="right",
+                    color=GRADIENT if left == "grad" else INK,
+                )
             else:
                 text(x + width / 2, line, right, ha="center", weight="bold")
                 axes.plot([x, x + width], [line + ROW / 2] * 2, color=LINE, linewidth=0.6)
         if key in operations:
             symbol, pill = operations[key][0], _pill(operations[key][0])
             axes.plot([x - GAP, x], [y, y], color=LINE, linewidth=1)
-            box(x - GAP - pill, y, pill, 22, "circle,pad=0" if pill == 22 else "round,pad=0,rounding_size=11",
-                facecolor="white", edgecolor=INK)
+            box(
+                x - GAP - pill,
+                y,
+                pill,
+                22,
+                "circle,pad=0" if pill == 22 else "round,pad=0,rounding_size=11",
+                facecolor="white",
+                edgecolor=INK,
+            )
             text(x - GAP - pill / 2, y, symbol, ha="center")
     return picture

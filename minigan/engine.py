@@ -17,7 +17,9 @@ import numpy as np
 from . import devices
 
 recording = ContextVar("recording", default=True)  # does record() build the graph?
-trace = ContextVar("trace", default=None)  # a list, while drawing.py collects (output, edges) of every operation
+trace = ContextVar(
+    "trace", default=None
+)  # a list, while drawing.py collects (output, edges) of every operation
 clock = itertools.count()
 
 
@@ -50,7 +52,9 @@ class Node:
         self.name, self.edges, self.leaf, self.needed, self.output = name, edges, leaf, [], None
         self.parents = [node for nodes, _, _ in edges for node in nodes if node is not None]
 
-    def output_tensor(self):  # fresh, so nothing points at itself; attached, so it can be differentiated
+    def output_tensor(
+        self,
+    ):  # fresh, so nothing points at itself; attached, so it can be differentiated
         array, version = self.output
         y = Tensor(array)
         y._version = version
@@ -62,14 +66,16 @@ class Node:
     def check_unchanged(self):
         for version, expected, shape in self.needed:
             if version[0] != expected:
-                raise RuntimeError(f"the gradient of {self.name} needs a tensor of shape {shape} that was changed in "
-                                   f"place after its use (version {version[0]}, expected {expected}): change a copy")
+                raise RuntimeError(
+                    f"the gradient of {self.name} needs a tensor of shape {shape} that was changed in "
+                    f"place after its use (version {version[0]}, expected {expected}): change a copy"
+                )
 
 
 # What all Tensors on the same memory share is one list, their ``_version``:
-VERSION = 0   # how often the memory was changed in place,
+VERSION = 0  # how often the memory was changed in place,
 REWRITES = 1  # how many of these changes were recorded, so that the values have another history,
-OWNER = 2     # the Node of the leaf that the memory belongs to, or None.
+OWNER = 2  # the Node of the leaf that the memory belongs to, or None.
 
 
 class Tensor:
@@ -111,8 +117,10 @@ class Tensor:
             kind = type(values).__name__
             raise TypeError(f"data is set to a {kind}, expected an array or a Tensor")
         if self._requires_grad and array.dtype.kind != "f":
-            raise TypeError(f"data is set to {array.dtype}, but a tensor that requires grad holds "
-                            "floating-point numbers")
+            raise TypeError(
+                f"data is set to {array.dtype}, but a tensor that requires grad holds "
+                "floating-point numbers"
+            )
         self.array = array
         self._version[VERSION] += 1
 
@@ -150,7 +158,9 @@ def _add_to_grad(leaf, d):
         return
     if not isinstance(before, Tensor) or (before.shape, before.dtype) != (leaf.shape, leaf.dtype):
         what = f"{type(before).__name__} {getattr(before, 'shape', '')} {getattr(before, 'dtype', '')}".strip()
-        raise ValueError(f".grad is a {what}, expected None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor")
+        raise ValueError(
+            f".grad is a {what}, expected None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor"
+        )
     leaf.grad = before + d
 
 
@@ -206,17 +216,21 @@ def inside(things):
 def _as_array(data):
     """Numbers as an array of the device; a Tensor may not lose its gradient where an array is meant."""
     if recording.get() and any(t._requires_grad for t in inside(data)):
-        raise TypeError("a Tensor that requires grad came where numbers were expected, and would lose its "
-                        "gradient: item(), detach() or numpy() makes numbers of it")
+        raise TypeError(
+            "a Tensor that requires grad came where numbers were expected, and would lose its "
+            "gradient: item(), detach() or numpy() makes numbers of it"
+        )
     return devices.xp.asarray(data)
 
 
 def _check_history(x):
     """Refuse a Tensor whose memory got its values from a recorded ``+=`` on another view of it."""
     if x._rewrites not in (None, x._version[REWRITES]):
-        raise RuntimeError(f"a tensor of shape {x.array.shape} shares memory with one that was changed "
-                           "in place while gradients were recorded, which its own history does not "
-                           "tell: use that one, or change a copy")
+        raise RuntimeError(
+            f"a tensor of shape {x.array.shape} shares memory with one that was changed "
+            "in place while gradients were recorded, which its own history does not "
+            "tell: use that one, or change a copy"
+        )
 
 
 def _takes_output(vjp):
@@ -259,8 +273,10 @@ def rewrite(x, z, old):
     their own histories do not tell where these came from: ``record`` refuses them from now on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
-        raise RuntimeError("a tensor that requires grad, and any view of it, can only be changed in "
-                           "place inside no_grad()")
+        raise RuntimeError(
+            "a tensor that requires grad, and any view of it, can only be changed in "
+            "place inside no_grad()"
+        )
     if z._requires_grad and trace.get() is not None:
         trace.get()[:] = [_with_other_tensor(x, old, *entry) for entry in trace.get()]
     x.array[...] = z.array
@@ -276,6 +292,7 @@ def rewrite(x, z, old):
 
 def _with_other_tensor(x, old, output, edges):
     """An entry of the trace with old in the place of x."""
+
     def other(t):
         return old if t is x else t
 
@@ -301,14 +318,18 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False):
     outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the same, None for scalars.
     create_graph: record the pass, to differentiate it again. None is for an input without influence; no .grad changes.
     """
-    outputs, inputs, gs = (list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs))
+    outputs, inputs, gs = (
+        list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs)
+    )
     gs = gs * len(outputs) if grad_outputs is None else gs
     if odd := [type(t).__name__ for t in outputs + inputs if not isinstance(t, Tensor)]:
         raise TypeError(f"grad got a {odd[0]} among its outputs and inputs, expected Tensors")
     if len(gs) != len(outputs):
         raise ValueError(f"grad got {len(outputs)} outputs but {len(gs)} grad_outputs")
     if frozen := [i for i, x in enumerate(inputs) if not x._requires_grad]:
-        raise RuntimeError(f"grad got inputs that do not require grad: number {frozen} of {len(inputs)}, from 0")
+        raise RuntimeError(
+            f"grad got inputs that do not require grad: number {frozen} of {len(inputs)}, from 0"
+        )
     arrived = _walk(outputs, gs, {x.node for x in inputs}, create_graph)
     return tuple(arrived.get(x.node) for x in inputs)
 
@@ -316,6 +337,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False):
 def _walk(outputs, gs, targets, create_graph):
     """The backward pass: {target node: its gradient}. ``targets`` None means every leaf."""
     arrived = {}
+
     def deliver(node, g):  # a sum is a new array: g may be shared
         arrived[node] = arrived[node] + g if node in arrived else g
 
@@ -340,8 +362,14 @@ def _walk(outputs, gs, targets, create_graph):
                         if parent in useful and d is not None:
                             deliver(parent, d)
     for node, g in arrived.items():
-        if node.leaf and (x := node.leaf()) is not None and (g.shape, g.dtype) != (x.shape, x.dtype):
-            raise ValueError(f"a VJP gave a gradient {g.shape} {g.dtype} for a tensor {x.shape} {x.dtype}")
+        if (
+            node.leaf
+            and (x := node.leaf()) is not None
+            and (g.shape, g.dtype) != (x.shape, x.dtype)
+        ):
+            raise ValueError(
+                f"a VJP gave a gradient {g.shape} {g.dtype} for a tensor {x.shape} {x.dtype}"
+            )
     return {node: g for node, g in arrived.items() if node in targets}
 
 
@@ -360,13 +388,23 @@ def _cotangent(y, g):
     """What enters the walk at output y: g, checked, or 1 for a scalar."""
     _check_history(y)
     if not y._requires_grad:
-        raise RuntimeError(f"an output of shape {y.array.shape} does not require grad: nothing it came from does")
+        raise RuntimeError(
+            f"an output of shape {y.array.shape} does not require grad: nothing it came from does"
+        )
     if g is None and y.array.size != 1:
-        raise RuntimeError(f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that shape")
+        raise RuntimeError(
+            f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that shape"
+        )
     if not isinstance(g, Tensor):
-        g = Tensor(devices.xp.ones_like(y.array) if g is None else devices.xp.asarray(_as_array(g), y.array.dtype))
+        g = Tensor(
+            devices.xp.ones_like(y.array)
+            if g is None
+            else devices.xp.asarray(_as_array(g), y.array.dtype)
+        )
     if (g.array.shape, g.array.dtype) != (y.array.shape, y.array.dtype):
-        raise ValueError(f"g is {g.array.shape} {g.array.dtype}, but the output is {y.array.shape} {y.array.dtype}")
+        raise ValueError(
+            f"g is {g.array.shape} {g.array.dtype}, but the output is {y.array.shape} {y.array.dtype}"
+        )
     return g
 
 

@@ -32,9 +32,13 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
     inputs = [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
     for i, x in enumerate(inputs):
         if np.dtype(getattr(x, "dtype", None)) != np.float64:
-            raise TypeError(f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}")
+            raise TypeError(
+                f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}"
+            )
     if order < 1 or directions < 1:
-        raise ValueError(f"gradcheck: order is {order} and directions {directions}, expected at least 1 of each")
+        raise ValueError(
+            f"gradcheck: order is {order} and directions {directions}, expected at least 1 of each"
+        )
     rng, xs = np.random.default_rng(seed), [tensor(x, requires_grad=True) for x in inputs]
 
     def outputs(*xs):
@@ -56,24 +60,33 @@ def _check(f, inputs, name, eps, atol, rtol, directions, rng):
         return Tensor(devices.xp.asarray(rng.standard_normal(t.shape)), requires_grad=True)
 
     def vjp(*xs_and_vs, create_graph=True):
-        xs, vs = xs_and_vs[:len(inputs)], xs_and_vs[len(inputs):]
+        xs, vs = xs_and_vs[: len(inputs)], xs_and_vs[len(inputs) :]
         pairs = [(y, v) for y, v in zip(f(*xs), vs) if y.requires_grad]
         ds = grad([y for y, _ in pairs], xs, [v for _, v in pairs], create_graph=create_graph)
         return tuple(x * 0 if d is None else d for x, d in zip(xs, ds))
 
     for _ in range(directions):
         vs = [normal(y) for y in ys]
-        both = zip(vjp(*inputs, *vs), vjp(*inputs, *vs, create_graph=False))  # a fused kernel may serve only one
+        both = zip(
+            vjp(*inputs, *vs), vjp(*inputs, *vs, create_graph=False)
+        )  # a fused kernel may serve only one
         for i, (x, ds) in enumerate(zip(inputs, both)):
             u = normal(x).array
             u /= max(1.0, float((u * u).sum()) ** 0.5)
             numeric, size = _difference(f, inputs, i, u, vs, eps)
-            rounding = 4 * np.finfo(np.float64).eps * size / eps  # what a difference of such numbers cannot see
+            rounding = (
+                4 * np.finfo(np.float64).eps * size / eps
+            )  # what a difference of such numbers cannot see
             for create_graph, d in zip((True, False), ds):
                 analytic = float((d.array * u).sum())
-                if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding:
-                    raise GradcheckError(f"{name}: along a random direction of input {i}, {x.shape}, the gradient with "
-                                         f"{create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}")
+                if (
+                    not abs(numeric - analytic)
+                    <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding
+                ):
+                    raise GradcheckError(
+                        f"{name}: along a random direction of input {i}, {x.shape}, the gradient with "
+                        f"{create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}"
+                    )
     return vjp, inputs + [normal(y) for y in ys]
 
 
@@ -81,7 +94,9 @@ def _difference(f, inputs, i, u, vs, eps):
     """<v, df/du> by a central difference along input i, and the size of what was subtracted (its rounding error)."""
     sides = []
     for step in (eps, -eps):
-        ys = f(*inputs[:i], Tensor(inputs[i].array + step * u, requires_grad=True), *inputs[i + 1:])
+        ys = f(
+            *inputs[:i], Tensor(inputs[i].array + step * u, requires_grad=True), *inputs[i + 1 :]
+        )
         sides.append(np.array([float((y.array * v.array).sum()) for y, v in zip(ys, vs)]))
     plus, minus = sides
     return float((plus - minus).sum() / (2 * eps)), float(np.abs(plus).sum())

@@ -12,7 +12,33 @@ from .ops.products import linear, matmul, maxout
 from .ops.resizing import interpolate, pad, pixel_shuffle
 from .ops.shapes import amax, expand, flatten, mean, permute, reshape, sum, transpose
 
-__all__ = ["abs", "amax", "batch_norm", "binary_cross_entropy_with_logits", "cat", "conv2d", "conv_transpose2d",
-           "cross_entropy", "dropout", "exp", "flatten", "instance_norm", "interpolate", "l1_loss", "layer_norm",
-           "leaky_relu", "linear", "log", "log_softmax", "maxout", "mse_loss", "pad", "pixel_shuffle", "relu",
-           "sigmoid", "softplus", "sqrt", "tanh"]
+__all__ = [
+    "abs",
+    "amax",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "cat",
+    "conv2d",
+    "conv_transpose2d",
+    "cross_entropy",
+    "dropout",
+    "exp",
+    "flatten",
+    "instance_norm",
+    "interpolate",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log",
+    "log_softmax",
+    "maxout",
+    "mse_loss",
+    "pad",
+    "pixel_shuffle",
+    "relu",
+    "sigmoid",
+    "softplus",
+    "sqrt",
+    "tanh",
+]

@@ -3,6 +3,7 @@
 float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance serves every device.
 Hypothesis has no deadline (shared machines stall), and in CI takes the same examples every time.
 """
+
 import contextlib
 import os
 import sys

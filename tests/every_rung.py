@@ -1,8 +1,9 @@
 """Checks every kernel on every rung against the loops of reference.py, on the device in use, float32 and float64.
 
-    MINIGAN_DEVICE=cuda python tests/every_rung.py
-    compute-sanitizer python tests/every_rung.py --no-pool
+MINIGAN_DEVICE=cuda python tests/every_rung.py
+compute-sanitizer python tests/every_rung.py --no-pool
 """
+
 import argparse
 import sys
 
@@ -29,9 +30,15 @@ def check_all():
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-pool", action="store_true", help="an allocation of its own for each array of a GPU, so "
-                        "that a sanitizer sees an access beyond its end")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--no-pool",
+        action="store_true",
+        help="an allocation of its own for each array of a GPU, so "
+        "that a sanitizer sees an access beyond its end",
+    )
     if parser.parse_args().no_pool and devices.name == "cuda":
         devices.xp.cuda.set_allocator(None)
     if complaints := check_all():

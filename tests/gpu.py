@@ -6,6 +6,7 @@ Each part runs in processes of its own with a time limit and a log in --out; one
 from running. The exit status is 1 if any did. Nothing is skipped silently: a part whose tool is missing has failed.
 Tests and sanitizers share the GPU, several at a time; benchmarks have it to themselves.
 """
+
 import argparse
 import contextlib
 import os
@@ -26,14 +27,28 @@ SHARES = 6  # of the tests, that run at once
 def parts(out):
     """(name, seconds that it may take, commands that run at once)."""
     python, every_rung = sys.executable, [sys.executable, "tests/every_rung.py"]
-    benchmarks = [python, "tests/benchmarks/bench_kernels.py"], [python, "tests/benchmarks/bench_step.py"]
+    benchmarks = (
+        [python, "tests/benchmarks/bench_kernels.py"],
+        [python, "tests/benchmarks/bench_step.py"],
+    )
     yield "device", 40, [[python, "-c", "import minigan; print(minigan.devices.describe())"]]
     yield "kernels, each rung", 60, [every_rung]
     yield "kernel benchmarks", 150, [[*benchmarks[0], "--write", str(out / "kernels.md")]]
-    yield "training steps", 60, [[*benchmarks[1], "--batch-size", "128", "--write", str(out / "steps.md")]]
+    yield (
+        "training steps",
+        60,
+        [[*benchmarks[1], "--batch-size", "128", "--write", str(out / "steps.md")]],
+    )
     sanitizer = [find_sanitizer(), "--error-exitcode", "9", "--tool"]
     yield "sanitizers", 90, [[*sanitizer, tool, *every_rung, "--no-pool"] for tool in SANITIZERS]
-    yield "tests", 170, [[python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *files] for files in shares()]
+    yield (
+        "tests",
+        170,
+        [
+            [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *files]
+            for files in shares()
+        ],
+    )
 
 
 def shares():
@@ -52,7 +67,10 @@ def run_part(commands, limit, log, environment):
     """(None or what went wrong, seconds); what the commands print goes to the file `log`, one after the other."""
     start, problems = time.monotonic(), []
     with contextlib.ExitStack() as files:
-        running = [begin(command, files.enter_context(tempfile.TemporaryFile()), environment) for command in commands]
+        running = [
+            begin(command, files.enter_context(tempfile.TemporaryFile()), environment)
+            for command in commands
+        ]
         for command, (process, said) in zip(commands, running):
             try:
                 if process is None:
@@ -74,8 +92,14 @@ def begin(command, said, environment):
     said.write(f"\n$ {' '.join(command)}\n".encode())
     said.flush()
     try:
-        return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment,
-                                start_new_session=True), said
+        return subprocess.Popen(
+            command,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+        ), said
     except FileNotFoundError:
         return None, said
 
@@ -90,21 +114,40 @@ def first_complaint(text):
 def report(rows):
     """The short table."""
     width = max(len(name) for name, *_ in rows)
-    return "\n".join(f"{name:{width}}  {'ok' if problem is None else 'FAILED':6}  {seconds:6.1f} s  "
-                     f"{'' if problem is None else problem}{': ' + words if problem and words else ''}".rstrip()
-                     for name, problem, seconds, words in rows)
+    return "\n".join(
+        f"{name:{width}}  {'ok' if problem is None else 'FAILED':6}  {seconds:6.1f} s  "
+        f"{'' if problem is None else problem}{': ' + words if problem and words else ''}".rstrip()
+        for name, problem, seconds, words in rows
+    )
 
 
 def main(argv=None, work=parts, environment=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a folder for the logs and the tables")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only the parts whose name holds this")
-    parser.add_argument("--limit", type=float, default=570, metavar="SECONDS", help="for all parts together")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a folder for the logs and the tables"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only the parts whose name holds this"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=570, metavar="SECONDS", help="for all parts together"
+    )
     args = parser.parse_args(argv)
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "MINIGAN_DEVICE": "cuda", "CI": "true", "PYTHONUNBUFFERED": "1",
-                   "PYTHONPATH": str(ROOT)} if environment is None else environment
+    environment = (
+        {
+            **os.environ,
+            "MINIGAN_DEVICE": "cuda",
+            "CI": "true",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+        if environment is None
+        else environment
+    )
     start, rows, log = time.monotonic(), [], out / "log.txt"
     log.touch()
     for name, limit, commands in work(out):
@@ -112,7 +155,11 @@ def main(argv=None, work=parts, environment=None):
             continue
         before = log.stat().st_size
         left = args.limit - (time.monotonic() - start)
-        problem, seconds = run_part(commands, min(limit, left), log, environment) if left > 5 else ("no time left", 0.0)
+        problem, seconds = (
+            run_part(commands, min(limit, left), log, environment)
+            if left > 5
+            else ("no time left", 0.0)
+        )
         said = log.read_bytes()[before:].decode(errors="replace")
         rows.append((name, problem, seconds, first_complaint(said) if problem else ""))
         print(report(rows[-1:]), flush=True)

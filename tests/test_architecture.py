@@ -62,7 +62,7 @@ def imported(path):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join(base + ([node.module] if node.module else []))
             found = [base] + [f"{base}.{alias.name}" for alias in node.names]
         else:
@@ -74,7 +74,12 @@ def imported(path):
                 yield name.removeprefix("minigan.")
 
 
-ARROWS = {(name, target) for name, path in MODULES.items() for target in imported(path) if name not in ("", target)}
+ARROWS = {
+    (name, target)
+    for name, path in MODULES.items()
+    for target in imported(path)
+    if name not in ("", target)
+}
 
 
 def below(room):
@@ -89,7 +94,11 @@ def below(room):
 
 
 def test_there_are_arrows_to_look_at():
-    assert {("engine", "devices"), ("nn.layers", "functional"), ("models", "models.dcgan")} <= ARROWS
+    assert {
+        ("engine", "devices"),
+        ("nn.layers", "functional"),
+        ("models", "models.dcgan"),
+    } <= ARROWS
 
 
 def test_every_room_has_its_place():
@@ -99,8 +108,14 @@ def test_every_room_has_its_place():
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {""}))
 def test_imports_run_one_way(module):
     allowed = below(room_of(module))
-    back = [target for name, target in sorted(ARROWS) if name == module and room_of(target) not in allowed]
-    assert not back, f"{module} imports {', '.join(back)}, which its room, {room_of(module)}, does not stand on"
+    back = [
+        target
+        for name, target in sorted(ARROWS)
+        if name == module and room_of(target) not in allowed
+    ]
+    assert not back, (
+        f"{module} imports {', '.join(back)}, which its room, {room_of(module)}, does not stand on"
+    )
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -118,13 +133,18 @@ def test_an_example_imports_minigan_and_nothing_else_of_its_folder(path):
 
 def test_imports_run_in_no_circle():
     packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-    left = {name: {target for source, target in ARROWS if source == name and target not in packages}
-            for name in MODULES if name not in packages}
+    left = {
+        name: {target for source, target in ARROWS if source == name and target not in packages}
+        for name in MODULES
+        if name not in packages
+    }
     while ready := [name for name, targets in left.items() if not targets]:
         for name in ready:
             del left[name]
         left = {name: targets - set(ready) for name, targets in left.items()}
-    assert not left, f"these modules import each other in a circle, or import one that does: {sorted(left)}"
+    assert not left, (
+        f"these modules import each other in a circle, or import one that does: {sorted(left)}"
+    )
 
 
 def dotted(node):
@@ -155,7 +175,9 @@ def missing(module, name):
 
 
 def test_array_functions_exist_in_numpy_and_in_cupy():
-    cupy = pytest.importorskip("cupy", reason="CuPy is the other array module; it imports without a GPU")
+    cupy = pytest.importorskip(
+        "cupy", reason="CuPy is the other array module; it imports without a GPU"
+    )
     used = sorted(set(array_functions()))
     assert len(used) > 20
     assert not [(name, file) for name, file in used if missing(np, name) or missing(cupy, name)]
@@ -169,15 +191,26 @@ def public(module):
                 yield name, thing
 
 
-IMPORTED = {name: importlib.import_module(f"minigan.{name}") for name in MODULES
-            if name and not name.endswith("__main__")}
+IMPORTED = {
+    name: importlib.import_module(f"minigan.{name}")
+    for name in MODULES
+    if name and not name.endswith("__main__")
+}
 
 
 def test_no_module_bears_the_name_of_a_public_function():
-    functions = {name for name, thing in vars(mg).items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    functions = {
+        name
+        for name, thing in vars(mg).items()
+        if inspect.isfunction(thing) or inspect.isclass(thing)
+    }
     functions |= set(F.__all__) | {name for name, _ in public(ops)}
     assert not functions & {name.split(".")[-1] for name in MODULES}
-    assert not [name for name, module in IMPORTED.items() if "." not in name and getattr(mg, name) is not module]
+    assert not [
+        name
+        for name, module in IMPORTED.items()
+        if "." not in name and getattr(mg, name) is not module
+    ]
 
 
 INNER = {"engine", "ops", "tensors"}  # what users see of these is looked at under mg and F
@@ -186,27 +219,44 @@ KNOWN = {"forward", "state_dict", "load_state_dict"}  # methods that mean the sa
 
 @pytest.mark.parametrize("module", sorted(set(IMPORTED) - INNER))
 def test_public_functions_say_what_they_do(module):
-    things = [(name, thing) for name, thing in public(IMPORTED[module]) if not name.startswith("check_")]
-    methods = [(f"{name}.{method}", function) for name, thing in things if inspect.isclass(thing)
-               for method, function in vars(thing).items()
-               if inspect.isfunction(function) and not method.startswith("_") and method not in KNOWN]
+    things = [
+        (name, thing) for name, thing in public(IMPORTED[module]) if not name.startswith("check_")
+    ]
+    methods = [
+        (f"{name}.{method}", function)
+        for name, thing in things
+        if inspect.isclass(thing)
+        for method, function in vars(thing).items()
+        if inspect.isfunction(function) and not method.startswith("_") and method not in KNOWN
+    ]
     assert not [name for name, thing in things + methods if not inspect.getdoc(thing)]
 
 
 def test_the_functions_of_f_and_of_minigan_say_what_they_do():
     assert not [name for name in F.__all__ if not inspect.getdoc(getattr(F, name))]
-    assert not [name for name, thing in vars(mg).items() if inspect.isfunction(thing) and not inspect.getdoc(thing)]
+    assert not [
+        name
+        for name, thing in vars(mg).items()
+        if inspect.isfunction(thing) and not inspect.getdoc(thing)
+    ]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: name_of(path) or "minigan")
 def test_a_file_opens_with_a_paragraph_and_leaves_the_environment_alone(path):
     assert ast.get_docstring(TREES[path])
     for node in ast.walk(TREES[path]):
-        targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [getattr(node, "target", None)]
+        targets = (
+            node.targets
+            if isinstance(node, (ast.Assign, ast.Delete))
+            else [getattr(node, "target", None)]
+        )
         for target in targets:
             target = target.value if isinstance(target, ast.Subscript) else target
-            assert dotted(target)[-1:] != ["environ"], f"{path.name}:{node.lineno} writes into os.environ"
+            assert dotted(target)[-1:] != ["environ"], (
+                f"{path.name}:{node.lineno} writes into os.environ"
+            )
         if isinstance(node, ast.Call):
             *owner, function = dotted(node.func) or [""]
-            assert function != "putenv" and not (owner[-1:] == ["environ"] and function != "get"), \
+            assert function != "putenv" and not (owner[-1:] == ["environ"] and function != "get"), (
                 f"{path.name}:{node.lineno} may write into os.environ"
+            )

@@ -1,4 +1,5 @@
 """The script that runs all GPU work: limits, logs and the table, tried with commands that need no GPU."""
+
 import os
 import re
 import sys
@@ -15,8 +16,14 @@ from minigan.backends.cuda import rungs
 
 
 def run(tmp_path, *parts, limit=60):
-    failed = gpu.main(["--out", str(tmp_path), "--limit", str(limit)], lambda out: parts, dict(os.environ))
-    return failed, (tmp_path / "summary.txt").read_text().splitlines(), (tmp_path / "log.txt").read_text()
+    failed = gpu.main(
+        ["--out", str(tmp_path), "--limit", str(limit)], lambda out: parts, dict(os.environ)
+    )
+    return (
+        failed,
+        (tmp_path / "summary.txt").read_text().splitlines(),
+        (tmp_path / "log.txt").read_text(),
+    )
 
 
 def python(code):
@@ -24,8 +31,11 @@ def python(code):
 
 
 def test_a_part_that_fails_does_not_stop_the_rest(tmp_path):
-    failed, (first, second), log = run(tmp_path, ("one", 30, [python("raise ValueError('seven')")]),
-                                       ("two", 30, [python("print('fine')")]))
+    failed, (first, second), log = run(
+        tmp_path,
+        ("one", 30, [python("raise ValueError('seven')")]),
+        ("two", 30, [python("print('fine')")]),
+    )
     assert failed
     assert first.startswith("one  FAILED") and first.endswith("exit status 1: ValueError: seven")
     assert second.startswith("two  ok") and "fine" in log
@@ -36,8 +46,10 @@ def test_all_well_is_exit_status_0(tmp_path):
 
 
 def test_a_part_that_hangs_is_ended_at_its_limit_with_all_that_it_started(tmp_path):
-    code = ("import subprocess, sys, time; child = subprocess.Popen(['sleep', '60']); "
-            "print(child.pid, flush=True); time.sleep(60)")
+    code = (
+        "import subprocess, sys, time; child = subprocess.Popen(['sleep', '60']); "
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
     failed, (line,), log = run(tmp_path, ("slow", 1.5, [python(code)]))
     assert failed and "not done after 1.5 s" in line
     for _ in range(100):  # the dead child waits for whoever inherited it
@@ -51,8 +63,14 @@ def test_a_part_that_hangs_is_ended_at_its_limit_with_all_that_it_started(tmp_pa
 def test_commands_of_a_part_run_at_once_and_each_has_its_say(tmp_path):
     code = "import sys, time; time.sleep(1); print('said', sys.argv[1]); sys.exit(int(sys.argv[1]))"
     start = time.monotonic()
-    failed, (line,), log = run(tmp_path, ("three", 30, [[*python(code), status] for status in "030"]))
-    assert failed and line.endswith("exit status 3") and re.findall("^said (.)", log, re.MULTILINE) == ["0", "3", "0"]
+    failed, (line,), log = run(
+        tmp_path, ("three", 30, [[*python(code), status] for status in "030"])
+    )
+    assert (
+        failed
+        and line.endswith("exit status 3")
+        and re.findall("^said (.)", log, re.MULTILINE) == ["0", "3", "0"]
+    )
     assert time.monotonic() - start < 2.9
 
 
@@ -68,13 +86,17 @@ def test_what_does_not_fit_into_the_time_is_said(tmp_path):
 
 def test_the_parts_fit_into_ten_minutes(tmp_path):
     names = [name for name, _, _ in gpu.parts(tmp_path)]
-    assert {"tests", "kernel benchmarks", "training steps"} < set(names) and len(names) == len(set(names))
+    assert {"tests", "kernel benchmarks", "training steps"} < set(names) and len(names) == len(
+        set(names)
+    )
     assert sum(limit for _, limit, _ in gpu.parts(tmp_path)) <= 570
 
 
 def test_every_test_file_has_its_share():
     files = [file for share in gpu.shares() for file in share]
-    assert sorted(files) == sorted(map(str, Path(__file__).parent.rglob("test_*.py"))) and all(gpu.shares())
+    assert sorted(files) == sorted(map(str, Path(__file__).parent.rglob("test_*.py"))) and all(
+        gpu.shares()
+    )
 
 
 def test_every_rung_is_checked_and_each_complaint_is_heard(monkeypatch):
@@ -84,19 +106,27 @@ def test_every_rung_is_checked_and_each_complaint_is_heard(monkeypatch):
         seen.append(arguments)
         if arguments[0] == "leaky_relu":
             sys.exit("seven")
+
     monkeypatch.setattr(every_rung, "main", main)
     with device("host"):
-        assert every_rung.check_all() == [f"leaky_relu, {rung}, {dtype}: seven" for rung in ("naive", "tiled")
-                                          for dtype in ("float32", "float64")]
+        assert every_rung.check_all() == [
+            f"leaky_relu, {rung}, {dtype}: seven"
+            for rung in ("naive", "tiled")
+            for dtype in ("float32", "float64")
+        ]
     assert ["conv2d", "--rung", "tensor", "--dtype", "float32"] in seen
     assert len(seen) == len(set(map(tuple, seen))) == 57
 
 
 @pytest.mark.parametrize("tool", gpu.SANITIZERS)
 def test_every_sanitizer_has_a_command(tmp_path, tool):
-    commands, = [commands for name, _, commands in gpu.parts(tmp_path) if name == "sanitizers"]
-    command, = [command for command in commands if tool in command]
-    assert command[3:5] == ["--tool", tool] and "--error-exitcode" in command and command[-1] == "--no-pool"
+    (commands,) = [commands for name, _, commands in gpu.parts(tmp_path) if name == "sanitizers"]
+    (command,) = [command for command in commands if tool in command]
+    assert (
+        command[3:5] == ["--tool", tool]
+        and "--error-exitcode" in command
+        and command[-1] == "--no-pool"
+    )
 
 
 @pytest.fixture
@@ -104,6 +134,7 @@ def cases(monkeypatch):
     """The benchmark's cases at small sizes, and the module."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
     import kernel_cases
+
     layers = {"four": ((2, 8, 6, 6), 12, 4, 2, 1), "odd": ((2, 3, 7, 5), 5, 3, 2, 1)}
     monkeypatch.setattr(kernel_cases, "LAYERS", layers)
     monkeypatch.setattr(kernel_cases, "MAPS", {"small": (2, 8, 5, 5), "wide": (1, 36, 3, 2)})
@@ -120,7 +151,10 @@ def test_each_case_of_the_benchmark_agrees_with_pytorch(cases):
                 error = module.largest_error(case, rung, torch)
                 assert error <= 1, (case.operation, rung, error)
                 wrong = case._replace(torch=lambda *a, twin=case.torch: changed(twin(*a)))
-                assert case.operation == "adam" or module.largest_error(wrong, rung, torch) > 1, (case.operation, rung)
+                assert case.operation == "adam" or module.largest_error(wrong, rung, torch) > 1, (
+                    case.operation,
+                    rung,
+                )
 
 
 def changed(y):

@@ -25,9 +25,16 @@ def parse(script, description, argv=None, suffix=".png", **counts):
     parser = command_line.Parser(description=description)
     parser.add_argument("--seed", type=command_line.at_least(0), default=0)
     name = Path(script).stem + suffix
-    parser.add_argument("--out", default=f"runs/theory/{name}", metavar=f"FILE{suffix}", help="default: %(default)s")
+    parser.add_argument(
+        "--out", default=f"runs/theory/{name}", metavar=f"FILE{suffix}", help="default: %(default)s"
+    )
     for count, default in counts.items():
-        parser.add_argument(f"--{count}", type=command_line.at_least(1), default=default, help="default: %(default)s")
+        parser.add_argument(
+            f"--{count}",
+            type=command_line.at_least(1),
+            default=default,
+            help="default: %(default)s",
+        )
     args = parser.parse_args(argv)
     if not args.out.endswith(suffix):
         parser.error(f"--out is {args.out}, expected a name that ends in {suffix}")
@@ -39,8 +46,15 @@ def parse(script, description, argv=None, suffix=".png", **counts):
 def claim(what, found, formula, within):
     """Print and demand |found - formula| <= within; of arrays, everywhere."""
     difference = float(np.max(np.abs(np.asarray(found, np.float64) - formula)))
-    shown = f"{found:.5g}, the formula {formula:.5g}" if np.size(found) == 1 else f"{np.size(found)} values"
-    _demand(f"{what}: {shown}, at most {difference:.2g} apart (allowed {within:.2g})", difference <= within)
+    shown = (
+        f"{found:.5g}, the formula {formula:.5g}"
+        if np.size(found) == 1
+        else f"{np.size(found)} values"
+    )
+    _demand(
+        f"{what}: {shown}, at most {difference:.2g} apart (allowed {within:.2g})",
+        difference <= within,
+    )
 
 
 def claim_between(what, low, found, high):

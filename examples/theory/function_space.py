@@ -54,26 +54,46 @@ def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=40)
     p_data = column(0.6 * normal_density(X, -1.5, 0.4) + 0.4 * normal_density(X, 2, 0.7))
     start = column(normal_density(X, 0.5, 1))
-    claims.claim("gradient against log(1 - D*), D* held fixed", gradient(p_data, start),
-                 np.log(start / (p_data + start)), 1e-12)
-    claims.claim("the same if D* is moved along, for it is a maximum", gradient(p_data, start, hold=False),
-                 np.log(start / (p_data + start)), 1e-9)
+    claims.claim(
+        "gradient against log(1 - D*), D* held fixed",
+        gradient(p_data, start),
+        np.log(start / (p_data + start)),
+        1e-12,
+    )
+    claims.claim(
+        "the same if D* is moved along, for it is a maximum",
+        gradient(p_data, start, hold=False),
+        np.log(start / (p_data + start)),
+        1e-9,
+    )
 
     def C(p_g):
         return value(p_data, mg.tensor(p_g)).item()
 
-    claims.claim_between("convex: C(p_data) <= C(half way) <= the mean of C at both ends",
-                         C(p_data), C((p_data + start) / 2), (C(p_data) + C(start)) / 2)
+    claims.claim_between(
+        "convex: C(p_data) <= C(half way) <= the mean of C at both ends",
+        C(p_data),
+        C((p_data + start) / 2),
+        (C(p_data) + C(start)) / 2,
+    )
     claims.claim("C(p_data) against -log 4", C(p_data), -np.log(4), 1e-12)
 
     path = descend(p_data, start, args.steps, rate=1)
     powers = 0.5 ** np.arange(args.steps + 1)[:, None]
-    claims.claim(f"{args.steps} steps of rate 1, each against p_data + (start - p_data) / 2^t",
-                 path, p_data + (start - p_data) * powers, 1e-14)
+    claims.claim(
+        f"{args.steps} steps of rate 1, each against p_data + (start - p_data) / 2^t",
+        path,
+        p_data + (start - p_data) * powers,
+        1e-14,
+    )
     small = descend(p_data, start, 20 * args.steps, rate=0.05)
     costs, slow = ([C(p_g) for p_g in p] for p in (path, small))
-    claims.claim_between("small steps go down every time, but for rounding: the changes' largest",
-                         min(np.diff(slow)), max(np.diff(slow)), 1e-14)
+    claims.claim_between(
+        "small steps go down every time, but for rounding: the changes' largest",
+        min(np.diff(slow)),
+        max(np.diff(slow)),
+        1e-14,
+    )
     claims.claim(f"C after {len(slow) - 1} steps of rate 0.05", slow[-1], -np.log(4), 1e-9)
 
     figure, (densities, course) = claims.subplots(2)

@@ -41,15 +41,22 @@ def root(covariance):
 
 def draw(n):
     """n points of the data, (n, 2) float32."""
-    return mg.tensor((mg.rng.generator.standard_normal((n, 2)) @ root(COVARIANCE) + MEAN).astype(np.float32))
+    return mg.tensor(
+        (mg.rng.generator.standard_normal((n, 2)) @ root(COVARIANCE) + MEAN).astype(np.float32)
+    )
 
 
 def train(steps):
     """Play the game -> (averaged generator, discriminator, [(A, b) of the average after each step])."""
     G, D = nn.Linear(2, 2), QuadraticDiscriminator(2)
     average, path = ExponentialMovingAverage(G, 0.99), []
-    G_optimizer, D_optimizer = Adam(G.parameters(), 0.01, betas=(0, 0.99)), Adam(D.parameters(), 0.03, betas=(0, 0.99))
-    schedules = [ConstantThenLinearLR(o, steps // 2, steps - steps // 2) for o in (G_optimizer, D_optimizer)]
+    G_optimizer, D_optimizer = (
+        Adam(G.parameters(), 0.01, betas=(0, 0.99)),
+        Adam(D.parameters(), 0.03, betas=(0, 0.99)),
+    )
+    schedules = [
+        ConstantThenLinearLR(o, steps // 2, steps - steps // 2) for o in (G_optimizer, D_optimizer)
+    ]
     for _ in range(steps):
         fake = G(mg.randn(BATCH_SIZE, 2))
         D_optimizer.zero_grad()
@@ -61,7 +68,9 @@ def train(steps):
         for schedule in schedules:
             schedule.step()
         average.update(G)
-        path.append((average.module.weight.numpy().astype(float), average.module.bias.numpy().astype(float)))
+        path.append(
+            (average.module.weight.numpy().astype(float), average.module.bias.numpy().astype(float))
+        )
     return average.module, D, path
 
 
@@ -73,9 +82,13 @@ def plot(path):
     for step in np.unique(np.geomspace(20, len(path), 6).astype(int).clip(1, len(path))):
         A, b = path[step - 1]
         plane.plot(*(2 * A @ circle + b[:, None]), label=f"G after step {step}")
-    plane.plot(*(2 * root(COVARIANCE) @ circle + MEAN[:, None]), "k--", label="2 Sigma^(1/2) circle + mu")
+    plane.plot(
+        *(2 * root(COVARIANCE) @ circle + MEAN[:, None]), "k--", label="2 Sigma^(1/2) circle + mu"
+    )
     plane.legend(fontsize=7)
-    course.semilogy([relative(A @ A.T, COVARIANCE) for A, _ in path], label="|A A^T - Sigma| / |Sigma|")
+    course.semilogy(
+        [relative(A @ A.T, COVARIANCE) for A, _ in path], label="|A A^T - Sigma| / |Sigma|"
+    )
     course.semilogy([relative(b, MEAN) for _, b in path], label="|b - mu| / |mu|")
     course.set_xlabel("step")
     course.legend()
@@ -95,7 +108,9 @@ def main(argv=None):
     claims.claim("|b - mu| / |mu|", relative(b, MEAN), 0, 0.04)
     with mg.no_grad():
         real, fake = D(draw(20000)), D(G(mg.randn(20000, 2)))
-        claims.claim("mean |D - 1/2| on the data", (real.sigmoid() - 0.5).abs().mean().item(), 0, 0.02)
+        claims.claim(
+            "mean |D - 1/2| on the data", (real.sigmoid() - 0.5).abs().mean().item(), 0, 0.02
+        )
         claims.claim("value of the game", -discriminator_loss(real, fake).item(), -np.log(4), 0.003)
     claims.save(plot(path), args.out)
 

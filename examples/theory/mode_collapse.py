@@ -44,7 +44,9 @@ def against_a_resting_discriminator(steps):
     optimizer = Adam(G.parameters(), 0.02)
     for _ in range(steps):
         x = G(mg.randn(256, 2))
-        loss = generator_loss(np.log(SPREAD ** 2) - (x * x).sum(1) * ((1 - SPREAD ** -2) / 2))  # log p / p_g at x
+        loss = generator_loss(
+            np.log(SPREAD**2) - (x * x).sum(1) * ((1 - SPREAD**-2) / 2)
+        )  # log p / p_g at x
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -64,7 +66,12 @@ def value_of_packs(m, steps, batch_size=512):
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
 
     def draw(modes, n):
-        return packed(mg.tensor(np.eye(MODES, dtype=np.float32)[mg.rng.generator.integers(modes, size=n * m)]), m)
+        return packed(
+            mg.tensor(
+                np.eye(MODES, dtype=np.float32)[mg.rng.generator.integers(modes, size=n * m)]
+            ),
+            m,
+        )
 
     for _ in range(steps):
         loss = discriminator_loss(D(draw(MODES, batch_size)), D(draw(KEPT, batch_size)))
@@ -87,8 +94,11 @@ def film(steps, seed):
                     points = draw_points(G, 2500, seed)
                     own.append(density_picture(points, mixture.extent))
             modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
-            print(f"{method} on the {mixture.name} after {steps} steps: {modes} of {len(mixture.centres)} modes, "
-                  f"{share:.1%} within 3 sigma", flush=True)
+            print(
+                f"{method} on the {mixture.name} after {steps} steps: {modes} of {len(mixture.centres)} modes, "
+                f"{share:.1%} within 3 sigma",
+                flush=True,
+            )
             frames.append(own)
     return np.array(frames).transpose(1, 0, 2, 3)[:, :, None]
 
@@ -97,17 +107,30 @@ def film(steps, seed):
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, suffix=".gif", steps=1500)
     for mixture in (RING, GRID):
-        modes, share = mode_coverage(mixture.sample(20000, mg.rng.generator), mixture.centres, mixture.sigma)
-        claims.claim(f"modes of the {mixture.name} in its own samples", modes, len(mixture.centres), 0)
+        modes, share = mode_coverage(
+            mixture.sample(20000, mg.rng.generator), mixture.centres, mixture.sigma
+        )
+        claims.claim(
+            f"modes of the {mixture.name} in its own samples", modes, len(mixture.centres), 0
+        )
         claims.claim("share within 3 sigma against 1 - exp(-9 / 2)", share, 1 - np.exp(-4.5), 0.004)
 
     spread, loss = against_a_resting_discriminator(600)[-1]
     claims.claim("D rests: the generator's spread", spread, 0, 0.01)
-    claims.claim("D rests: the generator's loss against log(1 + 1 / s^2)", loss, np.log(1 + SPREAD ** -2), 0.001)
+    claims.claim(
+        "D rests: the generator's loss against log(1 + 1 / s^2)",
+        loss,
+        np.log(1 + SPREAD**-2),
+        0.001,
+    )
 
     for m in (1, 4, 8):
-        claims.claim(f"{KEPT} of {MODES} modes, packs of {m}: V against 2 JSD - log 4", value_of_packs(m, 400),
-                     twice_jsd((KEPT / MODES) ** m) - np.log(4), 0.03)
+        claims.claim(
+            f"{KEPT} of {MODES} modes, packs of {m}: V against 2 JSD - log 4",
+            value_of_packs(m, 400),
+            twice_jsd((KEPT / MODES) ** m) - np.log(4),
+            0.03,
+        )
 
     images.save_gif(args.out, film(args.steps, args.seed))
     print(f"see {args.out}")

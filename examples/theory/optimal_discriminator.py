@@ -35,7 +35,9 @@ def p(x):
 def draw_p(n):
     weights, means, stds = np.array(PARTS).T
     part = mg.rng.generator.choice(len(weights), n, p=weights)
-    return mg.tensor((means[part] + stds[part] * mg.rng.generator.standard_normal(n)).astype(np.float32)[:, None])
+    return mg.tensor(
+        (means[part] + stds[part] * mg.rng.generator.standard_normal(n)).astype(np.float32)[:, None]
+    )
 
 
 def train(steps):
@@ -51,7 +53,9 @@ def train(steps):
         schedule.step()
         values.append(-loss.item())
     with mg.no_grad():
-        return D(mg.tensor(X.astype(np.float32)[:, None])).sigmoid().numpy()[:, 0].astype(float), values
+        return D(mg.tensor(X.astype(np.float32)[:, None])).sigmoid().numpy()[:, 0].astype(
+            float
+        ), values
 
 
 def kl(a, b):
@@ -71,7 +75,12 @@ def main(argv=None):
 
     D, values = train(args.steps)
     claims.claim("V(p / (p + q)) against 2 JSD - log 4", value(best), optimum, 1e-9)
-    claims.claim("mean |D - p / (p + q)|, x drawn from (p + q) / 2", np.sum(middle * abs(D - best)) * DX, 0, 0.02)
+    claims.claim(
+        "mean |D - p / (p + q)|, x drawn from (p + q) / 2",
+        np.sum(middle * abs(D - best)) * DX,
+        0,
+        0.02,
+    )
     claims.claim("V of the trained network", value(D), optimum, 0.006)
     claims.claim_between("no D gets more, nor does this one", -np.log(4), value(D), optimum)
 

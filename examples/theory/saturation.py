@@ -33,12 +33,14 @@ LOSSES = {"minimax": True, "non-saturating": False}
 def gradient(theta, logit, minimax):
     """d loss / d theta of the generator z + theta against the discriminator sigmoid(logit(x)), held fixed."""
     x = mg.tensor(Z + theta, requires_grad=True)
-    at_each, = mg.grad(generator_loss(logit(x), minimax=minimax), x)  # dG(z) / d theta is 1
-    return np.sum(at_each.numpy() * len(Z) * SHARES)  # the loss is a mean over the grid, as over a batch
+    (at_each,) = mg.grad(generator_loss(logit(x), minimax=minimax), x)  # dG(z) / d theta is 1
+    return np.sum(
+        at_each.numpy() * len(Z) * SHARES
+    )  # the loss is a mean over the grid, as over a batch
 
 
 def best_logit(theta):
-    return lambda x: theta ** 2 / 2 - theta * x
+    return lambda x: theta**2 / 2 - theta * x
 
 
 def descend(theta, steps, minimax):
@@ -63,20 +65,45 @@ def slope_of_2_jsd(theta, step=1e-4):
 @claims.one_thread
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=300)
-    found = {name: np.array([gradient(t, best_logit(t), minimax) for t in THETAS]) for name, minimax in LOSSES.items()}
-    claims.claim("both gradients together against theta", found["minimax"] + found["non-saturating"], THETAS, 1e-12)
-    claims.claim("minimax against the slope of 2 JSD", found["minimax"], [slope_of_2_jsd(t) for t in THETAS], 1e-6)
-    bound = THETAS / 2 * np.exp(-THETAS ** 2 / 8)
-    claims.claim_between("minimax over theta exp(-theta^2 / 8) / 2, the largest", 0, max(found["minimax"] / bound), 1)
-    claims.claim_between("non-saturating over theta, the smallest", 0.5, min(found["non-saturating"] / THETAS), 1)
+    found = {
+        name: np.array([gradient(t, best_logit(t), minimax) for t in THETAS])
+        for name, minimax in LOSSES.items()
+    }
+    claims.claim(
+        "both gradients together against theta",
+        found["minimax"] + found["non-saturating"],
+        THETAS,
+        1e-12,
+    )
+    claims.claim(
+        "minimax against the slope of 2 JSD",
+        found["minimax"],
+        [slope_of_2_jsd(t) for t in THETAS],
+        1e-6,
+    )
+    bound = THETAS / 2 * np.exp(-(THETAS**2) / 8)
+    claims.claim_between(
+        "minimax over theta exp(-theta^2 / 8) / 2, the largest", 0, max(found["minimax"] / bound), 1
+    )
+    claims.claim_between(
+        "non-saturating over theta, the smallest", 0.5, min(found["non-saturating"] / THETAS), 1
+    )
 
     # E[D] is at most 1/2, so the non-saturating loss pulls with at least theta / 2, and theta falls geometrically.
     paths = {name: descend(THETAS[-1], args.steps, minimax) for name, minimax in LOSSES.items()}
     moved = THETAS[-1] - paths["minimax"][-1]
-    claims.claim_between(f"minimax, {args.steps} steps from theta = {THETAS[-1]:g}: moved by", 0, moved,
-                         RATE * args.steps * THETAS[-1] / 2 * np.exp(-paths["minimax"][-1] ** 2 / 8))
-    claims.claim_between("non-saturating, the same: theta is now", 0, paths["non-saturating"][-1],
-                         THETAS[-1] * (1 - RATE / 2) ** args.steps)
+    claims.claim_between(
+        f"minimax, {args.steps} steps from theta = {THETAS[-1]:g}: moved by",
+        0,
+        moved,
+        RATE * args.steps * THETAS[-1] / 2 * np.exp(-(paths["minimax"][-1] ** 2) / 8),
+    )
+    claims.claim_between(
+        "non-saturating, the same: theta is now",
+        0,
+        paths["non-saturating"][-1],
+        THETAS[-1] * (1 - RATE / 2) ** args.steps,
+    )
 
     figure, (slopes, course) = claims.subplots(2)
     slopes.semilogy(THETAS, bound, "k--", label="theta exp(-theta² / 8) / 2")

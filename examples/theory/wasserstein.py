@@ -66,24 +66,45 @@ def train(network, loss, P, Q, steps, lr, after_step=None):
 
 
 def perceptron(inputs):
-    return nn.Sequential(nn.Linear(inputs, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2),
-                         nn.Linear(64, 1))
+    return nn.Sequential(
+        nn.Linear(inputs, 64),
+        nn.LeakyReLU(0.2),
+        nn.Linear(64, 64),
+        nn.LeakyReLU(0.2),
+        nn.Linear(64, 1),
+    )
 
 
 def penalised_critic(P, Q, steps):
     def loss(f, real, fake, progress):
-        return critic_loss(f(real), f(fake)) + gradient_penalty(f, real, fake, WEIGHT * min(1, 3 * progress))
+        return critic_loss(f(real), f(fake)) + gradient_penalty(
+            f, real, fake, WEIGHT * min(1, 3 * progress)
+        )
 
     return train(perceptron(P(1).shape[1]), loss, P, Q, steps, 1e-2)
 
 
 def clipped_critic(P, Q, steps):
-    return train(nn.Linear(2, 1), lambda f, real, fake, _: critic_loss(f(real), f(fake)), P, Q, steps, 1e-3,
-                 after_step=lambda f: clip_weights_(f, CLIP))
+    return train(
+        nn.Linear(2, 1),
+        lambda f, real, fake, _: critic_loss(f(real), f(fake)),
+        P,
+        Q,
+        steps,
+        1e-3,
+        after_step=lambda f: clip_weights_(f, CLIP),
+    )
 
 
 def discriminator(P, Q, steps):
-    return train(perceptron(2), lambda D, real, fake, _: discriminator_loss(D(real), D(fake)), P, Q, steps, 1e-2)
+    return train(
+        perceptron(2),
+        lambda D, real, fake, _: discriminator_loss(D(real), D(fake)),
+        P,
+        Q,
+        steps,
+        1e-2,
+    )
 
 
 @mg.no_grad()
@@ -110,7 +131,7 @@ def exact(m, s):
     dx = x[1] - x[0]
     gap = np.abs(np.cumsum(normal_density(x, m, s) - normal_density(x)) * dx)  # |G - F|
     t = (np.arange(500) + 0.5)[:, None] / 500
-    between = normal_density(x, (1 - t) * m, np.sqrt(t ** 2 + ((1 - t) * s) ** 2)).mean(0)
+    between = normal_density(x, (1 - t) * m, np.sqrt(t**2 + ((1 - t) * s) ** 2)).mean(0)
     some = between > 1e-9  # farther out nothing is left to add up, and rounding divides by nearly 0
     return gap.sum() * dx, np.sum(gap[some] ** 2 / (2 * WEIGHT * between[some])) * dx
 
@@ -121,8 +142,15 @@ def on_lines(steps):
     for theta in THETAS:
         P, Q = line(0), line(theta)
         f, c, D = (make(P, Q, steps) for make in (penalised_critic, clipped_critic, discriminator))
-        found.append([difference(f, P, Q), difference(c, P, Q), estimated_jsd(D, P, Q),
-                      pull(lambda x, f=f: wgan_loss(f(x)), Q), pull(lambda x, D=D: gan_loss(D(x), minimax=True), Q)])
+        found.append(
+            [
+                difference(f, P, Q),
+                difference(c, P, Q),
+                estimated_jsd(D, P, Q),
+                pull(lambda x, f=f: wgan_loss(f(x)), Q),
+                pull(lambda x, D=D: gan_loss(D(x), minimax=True), Q),
+            ]
+        )
     return np.array(found).T
 
 
@@ -130,21 +158,36 @@ def on_lines(steps):
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=600)
     claims.claim("W1(N(0, 1), N(2, 1)) by integration against |m|", exact(2, 1)[0], 2, 1e-4)
-    claims.claim("W1(N(0, 1), N(0, 9)) by integration against |s - 1| sqrt(2 / pi)", exact(0, 3)[0],
-                 2 * np.sqrt(2 / np.pi), 1e-4)
+    claims.claim(
+        "W1(N(0, 1), N(0, 9)) by integration against |s - 1| sqrt(2 / pi)",
+        exact(0, 3)[0],
+        2 * np.sqrt(2 / np.pi),
+        1e-4,
+    )
     said = []
     for m, s in GAUSSIANS:
         P, Q, (w1, extra) = normal(0, 1), normal(m, s), exact(m, s)
         said.append((w1, w1 + extra, difference(penalised_critic(P, Q, args.steps), P, Q)))
-        claims.claim(f"critic on N(0, 1) and N({m:g}, {s:g}^2), W1 {w1:.3f}; with the penalty's extra",
-                     said[-1][2], w1 + extra, 0.1 * w1)
+        claims.claim(
+            f"critic on N(0, 1) and N({m:g}, {s:g}^2), W1 {w1:.3f}; with the penalty's extra",
+            said[-1][2],
+            w1 + extra,
+            0.1 * w1,
+        )
 
     thetas = np.array(THETAS)
     penalised, clipped, jsd, critic_pull, gan_pull = on_lines(args.steps)
-    claims.claim("lines: penalised critic against theta + theta^2 / 20", penalised, thetas + thetas ** 2 / 20, 0.01)
+    claims.claim(
+        "lines: penalised critic against theta + theta^2 / 20",
+        penalised,
+        thetas + thetas**2 / 20,
+        0.01,
+    )
     claims.claim("lines: clipped critic over c against theta", clipped / CLIP, thetas, 0.02)
     claims.claim("lines: discriminator's JSD against log 2", jsd, np.log(2), 0.01)
-    claims.claim("critic's pull on theta against 1 + theta / 20", critic_pull, 1 + thetas / 20, 0.01)
+    claims.claim(
+        "critic's pull on theta against 1 + theta / 20", critic_pull, 1 + thetas / 20, 0.01
+    )
     claims.claim("discriminator's pull on theta, minimax loss, against 0", gan_pull, 0, 1e-3)
 
     figure, (gaussians, lines) = claims.subplots(2)

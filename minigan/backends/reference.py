@@ -13,11 +13,17 @@ import numpy as np
 
 def _in_float64(formula):
     """Compute with float64 copies of the arrays; round the results to the dtype of the first argument."""
+
     @functools.wraps(formula)
     def rounded(x, *arguments):
         arrays = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in (x, *arguments)]
         results = formula(*arrays)
-        return tuple(r.astype(x.dtype) for r in results) if type(results) is tuple else results.astype(x.dtype)
+        return (
+            tuple(r.astype(x.dtype) for r in results)
+            if type(results) is tuple
+            else results.astype(x.dtype)
+        )
+
     return rounded
 
 
@@ -31,7 +37,7 @@ def conv2d(x, weight, stride, padding):
     (sh, sw), (k, _, r, s), x = stride, weight.shape, _pad(x, padding)
     y = np.zeros((len(x), k, (x.shape[2] - r) // sh + 1, (x.shape[3] - s) // sw + 1))
     for n, k, p, q in np.ndindex(y.shape):
-        y[n, k, p, q] = np.sum(x[n, :, p * sh:p * sh + r, q * sw:q * sw + s] * weight[k])
+        y[n, k, p, q] = np.sum(x[n, :, p * sh : p * sh + r, q * sw : q * sw + s] * weight[k])
     return y
 
 
@@ -39,10 +45,14 @@ def conv2d(x, weight, stride, padding):
 def conv_transpose2d(x, weight, stride, padding, output_padding):
     """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s; x (N, K, P, Q)."""
     (sh, sw), (ph, pw), (n, _, height, width), (_, c, r, s) = stride, padding, x.shape, weight.shape
-    y = np.zeros((n, c, (height - 1) * sh + r + output_padding[0], (width - 1) * sw + s + output_padding[1]))
+    y = np.zeros(
+        (n, c, (height - 1) * sh + r + output_padding[0], (width - 1) * sw + s + output_padding[1])
+    )
     for p, q in np.ndindex(height, width):
-        y[:, :, p * sh:p * sh + r, q * sw:q * sw + s] += np.tensordot(x[:, :, p, q], weight, axes=1)
-    return y[:, :, ph:y.shape[2] - ph, pw:y.shape[3] - pw]
+        y[:, :, p * sh : p * sh + r, q * sw : q * sw + s] += np.tensordot(
+            x[:, :, p, q], weight, axes=1
+        )
+    return y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
 
 
 @_in_float64
@@ -51,7 +61,9 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     (sh, sw), (_, _, p, q), x = stride, g.shape, _pad(x, padding)
     dw = np.zeros((g.shape[1], x.shape[1], *kernel_size))
     for k, c, r, s in np.ndindex(dw.shape):
-        dw[k, c, r, s] = np.sum(g[:, k] * x[:, c, r:r + (p - 1) * sh + 1:sh, s:s + (q - 1) * sw + 1:sw])
+        dw[k, c, r, s] = np.sum(
+            g[:, k] * x[:, c, r : r + (p - 1) * sh + 1 : sh, s : s + (q - 1) * sw + 1 : sw]
+        )
     return dw
 
 
@@ -84,7 +96,9 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     shift = (0 if bias is None else bias) - rest * scale
     if running_mean is not None:
         running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
-        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (m - 1)
+        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (
+            m - 1
+        )
     parts = np.stack([mean, rest])
     return tuple(a.astype(dtype) for a in (parts, inv_std, scale, shift))
 
@@ -133,7 +147,9 @@ def leaky_relu_grad(g, y, negative_slope):
 @_in_float64
 def bce_with_logits(x, target, reduction):
     """-t log p - (1 - t) log(1 - p), p = sigmoid(x), each ("none"), their "mean" or "sum"; t like x, or a number."""
-    losses = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(0, x)  # the logarithms, with no p that rounds
+    losses = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(
+        0, x
+    )  # the logarithms, with no p that rounds
     return losses if reduction == "none" else getattr(np, reduction)(losses)
 
 

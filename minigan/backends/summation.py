@@ -7,6 +7,7 @@ need not be its last in memory. So here no sum depends on the order: float32 add
 memory in pairs, or at most a few dozen numbers one after the other, float64 goes on from there, and
 the sum is rounded once. float64 numbers are added in pairs.
 """
+
 import math
 from typing import NamedTuple
 
@@ -14,10 +15,10 @@ import numpy as np
 
 from .cpu.threads import split
 
-_LINE = 1 << 11         # numbers in a line: long enough for NumPy, and a piece has at most 64 lines
-_FEW = 1 << 7           # of so few numbers it does not matter in which order they are added
-_SHORT = 2              # an axis of so few numbers is added as NumPy likes
-_RUN = 1 << 5           # neighbours in memory that NumPy adds faster in float32
+_LINE = 1 << 11  # numbers in a line: long enough for NumPy, and a piece has at most 64 lines
+_FEW = 1 << 7  # of so few numbers it does not matter in which order they are added
+_SHORT = 2  # an axis of so few numbers is added as NumPy likes
+_RUN = 1 << 5  # neighbours in memory that NumPy adds faster in float32
 
 
 def total(a, axes=None, keepdims=False):
@@ -58,7 +59,7 @@ def _add_in_pairs(a, axes):
         a = np.moveaxis(a, axis, 0)
         while len(a) > _SHORT:
             half = len(a) // 2
-            pairs = a[:half] + a[half:2 * half]
+            pairs = a[:half] + a[half : 2 * half]
             if len(a) % 2 == 1:
                 pairs[0] += a[-1]
             a = pairs
@@ -68,6 +69,7 @@ def _add_in_pairs(a, axes):
 
 # ---- down the columns of a matrix ----------------------------------------------------------------
 
+
 class Piece(NamedTuple):
     """Some rows of a (rows, C) matrix, `many` of which are seen as one line of many C numbers.
 
@@ -75,13 +77,14 @@ class Piece(NamedTuple):
     sum down a column of lines has `many` times fewer terms than one down the rows, so float32 loses
     few digits.
     """
+
     start: int
     stop: int
     many: int
 
     def lines(self, matrix):
         """These rows of the matrix, as (lines, many C): a view."""
-        return matrix[self.start:self.stop].reshape(-1, self.many * matrix.shape[1])
+        return matrix[self.start : self.stop].reshape(-1, self.many * matrix.shape[1])
 
     def repeat(self, vector):
         """One number per column, as one per place in a line: (C,) -> (many C,)."""
@@ -93,7 +96,7 @@ class Piece(NamedTuple):
         """
         if times is None:
             ones = np.ones(len(lines), lines.dtype)
-            along = np.matmul(ones, lines)      # two to four times as fast as sum(axis=0)
+            along = np.matmul(ones, lines)  # two to four times as fast as sum(axis=0)
         else:
             along = np.einsum("ij,ij->j", lines, times)
         return along.reshape(self.many, -1).sum(axis=0, dtype=np.float64)

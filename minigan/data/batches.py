@@ -24,23 +24,37 @@ class Batches:
 
     def __init__(self, images, batch_size, *, labels=None, seed=0, crop=None, flip=False):
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (N, C, H, W)")
+            raise ValueError(
+                f"images are {images.dtype} {images.shape}, expected uint8 (N, C, H, W)"
+            )
         if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= len(images):
-            raise ValueError(f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images")
+            raise ValueError(
+                f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images"
+            )
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"there are {len(labels)} labels for {len(images)} images")
-        if crop is not None and not (isinstance(crop, (int, np.integer)) and 1 <= crop <= min(images.shape[2:])):
-            raise ValueError(f"crop is {crop!r}, expected a whole number from 1 to the images' {min(images.shape[2:])}")
+        if crop is not None and not (
+            isinstance(crop, (int, np.integer)) and 1 <= crop <= min(images.shape[2:])
+        ):
+            raise ValueError(
+                f"crop is {crop!r}, expected a whole number from 1 to the images' {min(images.shape[2:])}"
+            )
         self.images, self.labels, self.batch_size, self.epoch = images, labels, batch_size, 0
         self.crop, self.flip, self.checksum = crop, flip, zlib.crc32(np.ascontiguousarray(images))
         self._begin_epoch(np.random.Generator(np.random.PCG64(seed)))
 
     def _begin_epoch(self, generator):
         self.position, self._generator = 0, generator
-        self._state = generator.bit_generator.state  # taken before the draw, to draw the order again
+        self._state = (
+            generator.bit_generator.state
+        )  # taken before the draw, to draw the order again
         self._order = generator.permutation(len(self.images))
-        margins = [n - (self.crop or n) + 1 for n in self.images.shape[2:]] + [2 if self.flip else 1]
-        self._cuts = generator.integers(margins, size=(len(self.images), 3)) if max(margins) > 1 else None
+        margins = [n - (self.crop or n) + 1 for n in self.images.shape[2:]] + [
+            2 if self.flip else 1
+        ]
+        self._cuts = (
+            generator.integers(margins, size=(len(self.images), 3)) if max(margins) > 1 else None
+        )
 
     def __iter__(self):
         return self
@@ -49,20 +63,32 @@ class Batches:
         if self.position + self.batch_size > len(self.images):
             self.epoch += 1
             self._begin_epoch(self._generator)
-        chosen = self._order[self.position:self.position + self.batch_size]
+        chosen = self._order[self.position : self.position + self.batch_size]
         self.position += self.batch_size
         images = self.images[chosen]
         if self._cuts is not None:
             height, width = [self.crop or n for n in images.shape[2:]]
-            images = np.stack([image[:, top:top + height, left:left + width][:, :, ::-1 if mirrored else 1]
-                               for image, (top, left, mirrored) in zip(images, self._cuts[chosen])])
+            images = np.stack(
+                [
+                    image[:, top : top + height, left : left + width][
+                        :, :, :: -1 if mirrored else 1
+                    ]
+                    for image, (top, left, mirrored) in zip(images, self._cuts[chosen])
+                ]
+            )
         batch = np.ascontiguousarray(to_float(images))
         return batch if self.labels is None else (batch, self.labels[chosen])
 
     def state_dict(self):
         """Plain numbers and strings: whose order, the epoch, the position in it, the generator's state at its start."""
-        return {"images": len(self.images), "checksum": self.checksum, "batch_size": self.batch_size,
-                "epoch": self.epoch, "position": self.position, "generator": self._state}
+        return {
+            "images": len(self.images),
+            "checksum": self.checksum,
+            "batch_size": self.batch_size,
+            "epoch": self.epoch,
+            "position": self.position,
+            "generator": self._state,
+        }
 
     def load_state_dict(self, state):
         """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or damaged."""
@@ -70,12 +96,16 @@ class Batches:
         check_names("the data order", state, own)
         for name in ("images", "checksum", "batch_size"):
             if not is_whole(state[name]) or state[name] != own[name]:
-                raise ValueError(f"the data order is that of {name} {shown(state[name])}, expected {own[name]}")
+                raise ValueError(
+                    f"the data order is that of {name} {shown(state[name])}, expected {own[name]}"
+                )
         epoch, position = state["epoch"], state["position"]
         places = range(0, len(self.images) + 1, self.batch_size)
         if not is_whole(epoch) or type(position) is not int or position not in places:
-            raise ValueError(f"the data order has epoch {shown(epoch)} and position {shown(position)}, expected an "
-                             f"integer and a multiple of {self.batch_size} up to {len(self.images)}")
+            raise ValueError(
+                f"the data order has epoch {shown(epoch)} and position {shown(position)}, expected an "
+                f"integer and a multiple of {self.batch_size} up to {len(self.images)}"
+            )
         check_pcg64("the data order", state["generator"])
         generator = np.random.Generator(np.random.PCG64(0))
         generator.bit_generator.state = state["generator"]

@@ -251,8 +251,10 @@ def _choose_split(folder, found, split, domain):
         there = " or ".join(dict.fromkeys(splits[name.lower()] for name in named))
         raise MissingSplit(f"{folder} has no split {split!r}, expected {there}")
     if len(chosen) > 1:
-        raise ValueError(f"{folder} has {len(chosen)} folders of the split {split!r}, "
-                         f"expected one: {_listed(chosen)}")
+        raise ValueError(
+            f"{folder} has {len(chosen)} folders of the split {split!r}, "
+            f"expected one: {_listed(chosen)}"
+        )
     part = found.below(chosen[0])
     for name in found.names:
         if name.parts[0].lower() not in {*SPLIT_FOLDERS, *PAIR_FOLDERS} or len(name.parts) == 1:
@@ -264,8 +266,10 @@ def _has_splits(folder, found, splits):
     """Whether a folder is divided into splits; ValueError if that cannot be told."""
     holding = found.holding()
     if holding and all(name.lower() in PAIR_FOLDERS for name in holding):
-        raise ValueError(f"{folder} holds one or both of two kinds of images, {_listed(holding)}: "
-                         f"expected {folder}:A or {folder}:B")
+        raise ValueError(
+            f"{folder} holds one or both of two kinds of images, {_listed(holding)}: "
+            f"expected {folder}:A or {folder}:B"
+        )
     of_splits = [name for name in holding if name.lower() in splits]
     others = [name for name in holding if name.lower() not in splits]
     if not of_splits or not others:
@@ -276,9 +280,11 @@ def _has_splits(folder, found, splits):
         raise ValueError(
             f"{folder} holds images in {_listed(of_splits)}, which is the name of a split, and in "
             f"{_listed(others)}, which is none: expected only splits or only classes, or the name "
-            "of one of these folders")
-    found.notes[f"the folder {of_splits[0]!r} is taken for a class, because of {_listed(others)} "
-                "beside it"] = 0
+            "of one of these folders"
+        )
+    found.notes[
+        f"the folder {of_splits[0]!r} is taken for a class, because of {_listed(others)} beside it"
+    ] = 0
     return False
 
 
@@ -286,8 +292,10 @@ def _classes(found):
     """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a note."""
     classes, beside = found.holding(), found.beside()
     if len(classes) > 1 and beside:
-        found.notes["there are no labels, because of images beside the folders "
-                    f"{_listed(classes)}: {len(beside)} ({str(beside[0])!r})"] = 0
+        found.notes[
+            "there are no labels, because of images beside the folders "
+            f"{_listed(classes)}: {len(beside)} ({str(beside[0])!r})"
+        ] = 0
         return None, None
     if len(classes) < 2:
         inner = {name.parts[1] for name in found.names if len(name.parts) > 2}
@@ -317,9 +325,11 @@ def stack(images, where):
             sizes = ["{1} x {2}".format(*images[n].shape) for n in (first, name)]
             raise ValueError(
                 f"images differ in size: {where / first} is {sizes[0]} and {where / name} is "
-                f"{sizes[1]} (height x width); choose an image_size to resize them to")
-    return np.stack([np.broadcast_to(image, (channels, *image.shape[1:]))
-                     for image in images.values()])
+                f"{sizes[1]} (height x width); choose an image_size to resize them to"
+            )
+    return np.stack(
+        [np.broadcast_to(image, (channels, *image.shape[1:])) for image in images.values()]
+    )
 
 
 def read_zip(path, folder, image_size):
@@ -340,8 +350,10 @@ def read_zip(path, folder, image_size):
             found.notes.update(picture.notes)
             total += images[name].nbytes
             if total > most:
-                raise ValueError(f"its images have more than {most:,} bytes, which is all that is "
-                                 "read of a file of its size")
+                raise ValueError(
+                    f"its images have more than {most:,} bytes, which is all that is "
+                    "read of a file of its size"
+                )
     if not images:
         raise MissingSplit(f"{path} holds no images in a folder {folder}")
     found.say(f"{path}: {folder}", len(images))

@@ -10,7 +10,7 @@ Interchange Format, Version 89a")
 import io
 import struct
 
-EXTENSION, IMAGE, TRAILER = 0x21, 0x2c, 0x3b  # the first byte of a block
+EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B  # the first byte of a block
 HAS_COLOURS = 0x80  # in a byte of flags: a table of 2^(n + 1) colours follows, n in the last bits
 SIZE_OF_COLOURS = 0x07
 FOREVER = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"  # an extension: repeat without end
@@ -36,7 +36,7 @@ def write(file, pictures, milliseconds):
 
 def _write_picture(file, picture, milliseconds):
     flags, colours, data = _single(picture)
-    control = struct.pack("<BBBBHBB", EXTENSION, 0xf9, 4, 0, milliseconds // 10, 0, 0)
+    control = struct.pack("<BBBBHBB", EXTENSION, 0xF9, 4, 0, milliseconds // 10, 0, 0)
     descriptor = struct.pack("<BHHHHB", IMAGE, 0, 0, *picture.size, flags)
     file.write(control + descriptor + colours + data)
 
@@ -55,7 +55,7 @@ def _single(picture):
         position = _end_of_parts(content, position + 2)
     image_flags = content[position + 9]  # behind the place and the size of the image
     own_colours = _colours(content, position + 10, image_flags)
-    data = content[position + 10 + len(own_colours):-1]  # up to the trailer
+    data = content[position + 10 + len(own_colours) : -1]  # up to the trailer
     if own_colours:
         return image_flags, own_colours, data
     return image_flags | colour_flags, colours, data
@@ -67,7 +67,7 @@ def _colours(content, position, flags):
     if not flags & HAS_COLOURS:
         return b""
     count = 2 << (flags & SIZE_OF_COLOURS)
-    return content[position:position + 3 * count]
+    return content[position : position + 3 * count]
 
 
 def _end_of_parts(content, position):

@@ -67,7 +67,9 @@ def resize(images, image_size, *, nearest=False):
     else:
         kernel = Image.Resampling.HAMMING
     resized = np.empty((*images.shape[:2], image_size, image_size), np.uint8)
-    for i in np.ndindex(images.shape[:2]):  # one channel of one image at a time: any number of channels
+    for i in np.ndindex(
+        images.shape[:2]
+    ):  # one channel of one image at a time: any number of channels
         resized[i] = ImageOps.fit(Image.fromarray(images[i]), (image_size, image_size), kernel)
     return resized
 
@@ -123,8 +125,9 @@ def _open_picture(file):
     except Image.DecompressionBombError as error:
         raise ValueError(f"it has {too_many}") from error
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"it is no image of the kinds {', '.join(FORMATS)}, "
-                         "or its header is damaged") from error
+        raise ValueError(
+            f"it is no image of the kinds {', '.join(FORMATS)}, or its header is damaged"
+        ) from error
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has {width} x {height}, {too_many}")
@@ -164,7 +167,7 @@ def _pixels(image):
         band = image.crop((0, top, width, min(top + rows, height)))
         if band.has_transparency_data:
             band = _on_white(band)
-        pixels[top:top + rows] = np.asarray(band.convert(mode)).reshape(-1, width, channels)
+        pixels[top : top + rows] = np.asarray(band.convert(mode)).reshape(-1, width, channels)
     return pixels.transpose(2, 0, 1)
 
 
@@ -180,7 +183,9 @@ def pillow():
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise ImportError("to read, resize and write images needs Pillow: pip install 'minigan[examples]'") from error
+        raise ImportError(
+            "to read, resize and write images needs Pillow: pip install 'minigan[examples]'"
+        ) from error
     return Image, ImageOps
 
 
@@ -193,7 +198,9 @@ def make_grid(images, columns=None, padding=2, scale=None):
     """
     x = np.asarray(images)
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.size == 0:
-        raise ValueError(f"images have shape {x.shape}, expected (N, 1 or 3, height, width), none empty")
+        raise ValueError(
+            f"images have shape {x.shape}, expected (N, 1 or 3, height, width), none empty"
+        )
     columns = math.ceil(math.sqrt(len(x))) if columns is None else columns
     scale = max(1, 64 // max(x.shape[2:])) if scale is None else scale
     check_at_least(1, columns=columns, scale=scale)
@@ -203,7 +210,9 @@ def make_grid(images, columns=None, padding=2, scale=None):
     columns = min(columns, len(x))
     rows = math.ceil(len(x) / columns)
     x = np.pad(x, [(0, rows * columns - len(x)), (0, 0), (padding, 0), (padding, 0)])
-    x = x.reshape(rows, columns, *x.shape[1:]).transpose(0, 3, 1, 4, 2)  # (rows, height, columns, width, C)
+    x = x.reshape(rows, columns, *x.shape[1:]).transpose(
+        0, 3, 1, 4, 2
+    )  # (rows, height, columns, width, C)
     grid = x.reshape(rows * x.shape[1], columns * x.shape[3], -1)
     grid = np.pad(grid, [(0, padding), (0, padding), (0, 0)])
     return grid[:, :, 0] if grid.shape[2] == 1 else grid
@@ -250,8 +259,10 @@ def _to_picture(x):
         x = make_grid(read_image(x)[None], padding=0, scale=1)
     x = make_grid(x) if np.ndim(x) == 4 else np.asarray(x)
     if x.dtype != np.uint8 or x.size == 0 or x.ndim != 2 and (x.ndim != 3 or x.shape[2] != 3):
-        raise ValueError(f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), or a grid, uint8 "
-                         "(H, W) or (H, W, 3)")
+        raise ValueError(
+            f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), or a grid, uint8 "
+            "(H, W) or (H, W, 3)"
+        )
     return pillow()[0].fromarray(x)
 
 

@@ -26,12 +26,18 @@ CIFAR_UNFOLDED = 7 * CIFAR_BATCH  # bytes that the archive may unfold to: it has
 # IDX files are of what the .gz holds, for mirrors may compress anew. CIFAR-10's home is its last mirror, for it has at
 # times served 50 kB/s. Pairs are those of the CycleGAN paper that its authors still serve, known by the SHA-256 that
 # TensorFlow Datasets keeps.
-_TABLE = json.loads((Path(__file__).parents[1] / "assets" / "datasets.json").read_text(encoding="utf-8"))
+_TABLE = json.loads(
+    (Path(__file__).parents[1] / "assets" / "datasets.json").read_text(encoding="utf-8")
+)
 PAIRS = _TABLE["pairs"]["sha256"]
-SETS = {name: (tuple(row["classes"]), row["folders"], row["mirrors"], row["sha256"])
-        for name, row in _TABLE["sets"].items()}
-SETS |= {name: (None, (".", name), _TABLE["pairs"]["mirrors"], {f"{name.replace('-', '_')}.zip": sha256})
-         for name, sha256 in PAIRS.items()}
+SETS = {
+    name: (tuple(row["classes"]), row["folders"], row["mirrors"], row["sha256"])
+    for name, row in _TABLE["sets"].items()
+}
+SETS |= {
+    name: (None, (".", name), _TABLE["pairs"]["mirrors"], {f"{name.replace('-', '_')}.zip": sha256})
+    for name, sha256 in PAIRS.items()
+}
 DIGITS = SETS["mnist"][0]
 
 
@@ -48,15 +54,18 @@ def find(name, data_dir, *filenames):
     _, folders, mirrors, sha256 = SETS[name]
     if data_dir is None:
         first, urls = filenames[0], [mirror + filenames[0] for mirror in mirrors]
-        return download(first, urls, sha256[first], cache_folder() / name, contents=first.endswith("ubyte.gz"))
+        return download(
+            first, urls, sha256[first], cache_folder() / name, contents=first.endswith("ubyte.gz")
+        )
     data_dir = user_path(data_dir)
     for folder in folders:
         for filename in filenames:
             path = data_dir / folder / filename
             if path.is_file():
                 return path
-    raise FileNotFoundError(f"found none of {', '.join(filenames)} in the folders {', '.join(folders)} "
-                            f"of {data_dir}")
+    raise FileNotFoundError(
+        f"found none of {', '.join(filenames)} in the folders {', '.join(folders)} of {data_dir}"
+    )
 
 
 def user_path(text):

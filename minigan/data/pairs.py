@@ -14,7 +14,10 @@ from ..files import reading
 from ..files.bounded import Npz, open_regular
 from .images import resize
 
-COPPER, LIGHT = np.array([96, 48, 30]), np.array([132, 116, 76])  # the ground, and what light adds and shadow takes
+COPPER, LIGHT = (
+    np.array([96, 48, 30]),
+    np.array([132, 116, 76]),
+)  # the ground, and what light adds and shadow takes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,30 +38,43 @@ def load(args):
     """
     load_size = args.load_size or args.image_size * 286 // 256
     if load_size < args.image_size:
-        raise ValueError(f"--load-size {load_size} is less than --image-size {args.image_size}, which is cut out of it")
+        raise ValueError(
+            f"--load-size {load_size} is less than --image-size {args.image_size}, which is cut out of it"
+        )
     if args.data and (args.data_a or args.data_b):
-        raise ValueError(f"--data {args.data} names both kinds of images: leave out --data-a and --data-b")
+        raise ValueError(
+            f"--data {args.data} names both kinds of images: leave out --data-a and --data-b"
+        )
     if args.halves and args.data:
-        raise ValueError(f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}")
+        raise ValueError(
+            f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}"
+        )
     if args.data == "digits":
         return digits(load_size, args.image_size)
     names = (f"{args.data}:A", f"{args.data}:B") if args.data else (args.data_a, args.data_b)
     if None in names:
         missing, given = ("b", "a") if args.data_b is None else ("a", "b")
-        raise ValueError(f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another")
+        raise ValueError(
+            f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another"
+        )
     options = dict(data_dir=args.data_dir, skip_unreadable=args.skip_unreadable)
     train = [data.load(name, load_size, **options).images for name in names]
     if args.halves:
         first = first_half(names, args.halves, args.data_dir)
         test = [data.load(name, args.image_size, "test", **options).images for name in names]
         if len(test[0]) != len(test[1]) or not len(first) == len(train[0]) == len(train[1]):
-            raise ValueError(f"{names[0]} has {len(train[0])} images, {names[1]} {len(train[1])}, and {args.halves} "
-                             f"{len(first)} entries, expected as many: pairs")
+            raise ValueError(
+                f"{names[0]} has {len(train[0])} images, {names[1]} {len(train[1])}, and {args.halves} "
+                f"{len(first)} entries, expected as many: pairs"
+            )
         train = train[0][first], train[1][~first]
     else:
         test = [to_look_at(name, x, args.image_size, options) for name, x in zip(names, train)]
     channels = max(x.shape[1] for x in (*train, *test))
-    return Domains(*(np.broadcast_to(x, (len(x), channels, *x.shape[2:])) for x in (*train, *test)), bool(args.halves))
+    return Domains(
+        *(np.broadcast_to(x, (len(x), channels, *x.shape[2:])) for x in (*train, *test)),
+        bool(args.halves),
+    )
 
 
 def to_look_at(name, train, image_size, options):
@@ -77,7 +93,9 @@ def first_half(names, key, data_dir=None):
     """
     first, second = [data.find_npz(name, data_dir) for name in names]
     if first is None or second is None or first[0] != second[0]:
-        raise ValueError(f"--halves needs two arrays of one .npz file, --data-a is {names[0]} and --data-b {names[1]}")
+        raise ValueError(
+            f"--halves needs two arrays of one .npz file, --data-a is {names[0]} and --data-b {names[1]}"
+        )
     path = first[0]
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)
@@ -85,20 +103,25 @@ def first_half(names, key, data_dir=None):
         if groups.ndim == 1 and "split" in arrays:
             split = arrays.read("split")
             if split.shape != groups.shape:
-                raise ValueError(f"{key} has shape {groups.shape} and split {split.shape}, "
-                                 "expected one shape")
+                raise ValueError(
+                    f"{key} has shape {groups.shape} and split {split.shape}, expected one shape"
+                )
             groups = groups[split == data.SPLITS.index("train")]
     values = np.unique(groups)
     if groups.ndim != 1 or len(values) < 2:
-        raise ValueError(f"{path}: {key} has shape {groups.shape} and {len(values)} values, expected one axis and at "
-                         "least two values to divide the images by")
+        raise ValueError(
+            f"{path}: {key} has shape {groups.shape} and {len(values)} values, expected one axis and at "
+            "least two values to divide the images by"
+        )
     return np.isin(groups, values[::2])
 
 
 def digits(load_size, image_size):
     """Drawn digits <-> embossed digits: half of the bundled training digits each, and all test digits in both forms."""
-    train, test = (data.load("digits", size, split).images
-                   for size, split in ((load_size, "train"), (image_size, "test")))
+    train, test = (
+        data.load("digits", size, split).images
+        for size, split in ((load_size, "train"), (image_size, "test"))
+    )
     half = len(train) // 2  # their order is a fixed permutation
     drawn, test_drawn = (np.repeat(x, 3, axis=1) for x in (train[:half], test))
     return Domains(drawn, embossed(train[half:]), test_drawn, embossed(test), paired=True)
@@ -110,6 +133,10 @@ def embossed(images):
     The light on a pixel is the slope there, its lower right neighbour minus its upper left one. And what is raised is
     worn a little brighter, or nobody could tell it, lit from above left, from what is sunk and lit from below right.
     """
-    height = np.pad(images / 255, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")  # (N, 1, H + 2, W + 2)
+    height = np.pad(
+        images / 255, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge"
+    )  # (N, 1, H + 2, W + 2)
     light = height[:, :, 2:, 2:] - height[:, :, :-2, :-2] + height[:, :, 1:-1, 1:-1] / 4
-    return np.rint(np.clip(COPPER[:, None, None] + LIGHT[:, None, None] * light, 0, 255)).astype(np.uint8)
+    return np.rint(np.clip(COPPER[:, None, None] + LIGHT[:, None, None] * light, 0, 255)).astype(
+        np.uint8
+    )

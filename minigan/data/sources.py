@@ -42,7 +42,9 @@ class Dataset:
     def __repr__(self):
         channels, height, width = self.images.shape[1:]
         labelled = "no labels" if self.labels is None else f"{len(np.unique(self.labels))} classes"
-        return f"Dataset({self.name}: {len(self)} images, {channels} x {height} x {width}, {labelled})"
+        return (
+            f"Dataset({self.name}: {len(self)} images, {channels} x {height} x {width}, {labelled})"
+        )
 
 
 def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_unreadable=False):
@@ -87,8 +89,10 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
     path = named.user_path(data_dir or "") / named.user_path(name)
     folder, domain = _folder_and_domain(path)
     if domain and path.is_dir() and Path(folder).is_dir():
-        raise ValueError(f"there are a folder {path} and a folder {folder}, of which {name} may mean "
-                         f"part {domain}: rename one")
+        raise ValueError(
+            f"there are a folder {path} and a folder {folder}, of which {name} may mean "
+            f"part {domain}: rename one"
+        )
     if path.is_dir():
         return read_folder(path, split, image_size, "", skip_unreadable)
     if domain and Path(folder).is_dir():
@@ -101,8 +105,10 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
         return read_npz(npz[0], split, npz[1])
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
-    raise FileNotFoundError(f"{path} is no data set and no path, expected {', '.join(BUNDLED)}, "
-                            f"{', '.join(named.SETS)}, a folder of images, or an .npz file")
+    raise FileNotFoundError(
+        f"{path} is no data set and no path, expected {', '.join(BUNDLED)}, "
+        f"{', '.join(named.SETS)}, a folder of images, or an .npz file"
+    )
 
 
 def is_folder(name, data_dir=None):
@@ -188,8 +194,10 @@ def _read_integers(arrays, name, count):
         return None
     header = arrays.header(name)
     if header.shape != (count,) or header.dtype.kind not in "iu":
-        raise ValueError(f"{name} is {header.dtype} of shape {header.shape}, "
-                         f"expected integers of shape ({count},)")
+        raise ValueError(
+            f"{name} is {header.dtype} of shape {header.shape}, "
+            f"expected integers of shape ({count},)"
+        )
     return arrays.read(name)
 
 
@@ -199,11 +207,14 @@ def _read_names(arrays):
         return None
     header = arrays.header("classes")
     if len(header.shape) != 1 or header.dtype.kind not in "USiu":
-        raise ValueError(f"classes is {header.dtype} of shape {header.shape}, "
-                         "expected one axis of names")
+        raise ValueError(
+            f"classes is {header.dtype} of shape {header.shape}, expected one axis of names"
+        )
     if header.shape[0] > MOST_NAMES or header.nbytes > MOST_NAME_BYTES:
-        raise ValueError(f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, "
-                         f"expected at most {MOST_NAMES:,} in {MOST_NAME_BYTES:,}")
+        raise ValueError(
+            f"classes has {header.shape[0]:,} names in {header.nbytes:,} bytes, "
+            f"expected at most {MOST_NAMES:,} in {MOST_NAME_BYTES:,}"
+        )
     names = arrays.read("classes")
     if names.dtype.kind == "S":
         names = np.char.decode(names, "utf-8")
@@ -216,8 +227,10 @@ def _check_labels(labels, classes):
         return
     least, greatest = int(labels.min()), int(labels.max())
     if classes is not None and not 0 <= least <= greatest < len(classes):
-        raise ValueError(f"labels are from {least} to {greatest}, expected 0 to {len(classes) - 1}, "
-                         f"because classes has {len(classes)} names")
+        raise ValueError(
+            f"labels are from {least} to {greatest}, expected 0 to {len(classes) - 1}, "
+            f"because classes has {len(classes)} names"
+        )
     if least < 0 or greatest > np.iinfo(np.int64).max:
         raise ValueError(f"labels are from {least} to {greatest}, expected numbers from 0")
 
@@ -226,8 +239,9 @@ def _check_splits(splits):
     """Raise ValueError for images that would be of no split."""
     unknown = splits[~np.isin(splits, range(len(SPLITS)))]
     if len(unknown):
-        raise ValueError(f"split holds {unknown[0]}, "
-                         "expected 0 for train, 1 for validation or 2 for test")
+        raise ValueError(
+            f"split holds {unknown[0]}, expected 0 for train, 1 for validation or 2 for test"
+        )
 
 
 def _layout(shape, dtype, what):
@@ -239,8 +253,10 @@ def _layout(shape, dtype, what):
     first, last = [len(shape) == 4 and shape[axis] in (1, 3) for axis in (1, -1)]
     if first == last:
         ambiguous = "the ambiguous " if first else ""
-        raise ValueError(f"{what} has {ambiguous}shape {shape}, expected (N, height, width), or with "
-                         "1 or 3 channels as second or last axis")
+        raise ValueError(
+            f"{what} has {ambiguous}shape {shape}, expected (N, height, width), or with "
+            "1 or 3 channels as second or last axis"
+        )
     return "NCHW" if first else "NHWC"
 
 

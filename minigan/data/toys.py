@@ -29,7 +29,9 @@ class Mixture:
 
 
 def _ring(modes=8):
-    angles = 2 * np.pi * np.arange(modes) / modes  # linspace(0, 2 pi, 8) would have its first angle twice
+    angles = (
+        2 * np.pi * np.arange(modes) / modes
+    )  # linspace(0, 2 pi, 8) would have its first angle twice
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
@@ -48,5 +50,7 @@ def density_picture(points, extent, size=128):
     """
     ticks = np.linspace(-extent, extent, size + 1)
     counts = np.histogram2d(points[:, 1], points[:, 0], bins=(ticks, ticks))[0][::-1]
-    darkness = np.sqrt(counts / max(1, np.percentile(counts[counts > 0], 99) if counts.any() else 1)).clip(0, 1)
+    darkness = np.sqrt(
+        counts / max(1, np.percentile(counts[counts > 0], 99) if counts.any() else 1)
+    ).clip(0, 1)
     return np.rint(255 * (1 - darkness)).astype(np.uint8)

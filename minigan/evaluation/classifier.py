@@ -22,7 +22,11 @@ from ..optim import Adam, ConstantThenLinearLR
 from ..training import checkpoint
 
 VERSION = 2  # of architecture and training: raise it when either changes, and old files are no longer found
-BATCH_SIZE, LEAST_STEPS, PASSES = 64, 300, 2  # so many passes over the images, but at least so many steps
+BATCH_SIZE, LEAST_STEPS, PASSES = (
+    64,
+    300,
+    2,
+)  # so many passes over the images, but at least so many steps
 FEATURES = 128  # at most: what the last layer sees of an image
 MOST_CLASSES = 1000  # as many as ImageNet's challenge has
 
@@ -37,7 +41,11 @@ class Classifier(nn.Module):
             layers += [convolution, nn.BatchNorm2d(maps), nn.ReLU()]
             channels, height, width = maps, -(-height // stride), -(-width // stride)
         count = channels * height * width
-        layers += [nn.Flatten()] if count <= FEATURES else [nn.Flatten(), nn.Linear(count, FEATURES), nn.ReLU()]
+        layers += (
+            [nn.Flatten()]
+            if count <= FEATURES
+            else [nn.Flatten(), nn.Linear(count, FEATURES), nn.ReLU()]
+        )
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(min(count, FEATURES), classes))
 
@@ -47,8 +55,12 @@ class Classifier(nn.Module):
     def features(self, images):
         """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> the input of the last layer, (N, features)."""
         with devices.device("cpu"), no_grad():
-            return np.concatenate([self.body(tensor(area_resize(images[i:i + 500], *self.size))).numpy()
-                                   for i in range(0, len(images), 500)])
+            return np.concatenate(
+                [
+                    self.body(tensor(area_resize(images[i : i + 500], *self.size))).numpy()
+                    for i in range(0, len(images), 500)
+                ]
+            )
 
     def probabilities(self, images):
         """The same images -> softmax of the logits, float64 (N, classes)."""
@@ -67,8 +79,10 @@ def number_classes(*datasets):
     first = datasets[0]
     values = np.unique(np.concatenate([dataset.labels for dataset in datasets]))
     if len(values) > MOST_CLASSES:
-        raise ValueError(f"{first.name} has {len(values)} different labels, "
-                         f"expected at most {MOST_CLASSES} classes")
+        raise ValueError(
+            f"{first.name} has {len(values)} different labels, "
+            f"expected at most {MOST_CLASSES} classes"
+        )
     names = first.classes
     known = len(values) if names is None else len(names)
     if np.array_equal(values, np.arange(known)):
@@ -76,10 +90,15 @@ def number_classes(*datasets):
     if names is None:
         names = {value: str(value) for value in values.tolist()}
     classes = tuple(names[value] for value in values.tolist())
-    print(f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, "
-          f"are counted as {len(values)} classes", file=sys.stderr)
-    return tuple(replace(dataset, labels=np.searchsorted(values, dataset.labels), classes=classes)
-                 for dataset in datasets)
+    print(
+        f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, "
+        f"are counted as {len(values)} classes",
+        file=sys.stderr,
+    )
+    return tuple(
+        replace(dataset, labels=np.searchsorted(values, dataset.labels), classes=classes)
+        for dataset in datasets
+    )
 
 
 def count_classes(dataset):
@@ -87,8 +106,10 @@ def count_classes(dataset):
     count = len(dataset.classes or np.unique(dataset.labels))
     least, greatest = dataset.labels.min(), dataset.labels.max()
     if least < 0 or greatest >= count or count > MOST_CLASSES:
-        raise ValueError(f"{dataset.name} has {count} classes and labels from {least} to {greatest}, "
-                         f"expected labels from 0 to {count - 1}, and at most {MOST_CLASSES} classes")
+        raise ValueError(
+            f"{dataset.name} has {count} classes and labels from {least} to {greatest}, "
+            f"expected labels from 0 to {count - 1}, and at most {MOST_CLASSES} classes"
+        )
     return count
 
 
@@ -101,7 +122,9 @@ def trained_classifier(dataset):
     classes - 1: see number_classes.
     """
     if dataset.labels is None:
-        raise ValueError(f"{dataset.name} has no labels, without which no classifier can be trained")
+        raise ValueError(
+            f"{dataset.name} has no labels, without which no classifier can be trained"
+        )
     classes = count_classes(dataset)
     shape, before = dataset.images.shape[1:], rng.state_dict()
     digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
@@ -115,11 +138,17 @@ def trained_classifier(dataset):
             try:
                 network.load_state_dict(checkpoint.load(path)["classifier"])
             except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-                why = f"{error}: it is trained again" if path.exists() else f"trained once, for {path}"
+                why = (
+                    f"{error}: it is trained again"
+                    if path.exists()
+                    else f"trained once, for {path}"
+                )
                 print(f"the classifier of {dataset.name}: {why}", file=sys.stderr)
                 train(network, dataset)
                 checkpoint.save(path, {"classifier": network.state_dict()})
-    except OSError as error:  # a cache that cannot be written costs seconds each time, not the evaluation
+    except (
+        OSError
+    ) as error:  # a cache that cannot be written costs seconds each time, not the evaluation
         print(f"the classifier cannot be kept: {error}", file=sys.stderr)
     finally:
         rng.load_state_dict(before)
@@ -146,10 +175,13 @@ def translate(images, generator):
 
     Linear interpolation along an axis is a product with the matrix max(0, 1 - |i - j - distance|).
     """
+
     def moving(size):
         distance = generator.uniform(-1, 1, (len(images), 1, 1, 1)) * size * 3 / 32
         i = np.arange(size)
-        return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(np.float32)  # (N, 1, size, size)
+        return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(
+            np.float32
+        )  # (N, 1, size, size)
 
     return moving(images.shape[2]) @ (images + 1) @ moving(images.shape[3]).swapaxes(2, 3) - 1
 
@@ -168,16 +200,21 @@ def as_images(x, name):
     if x.dtype.kind != "f":
         raise ValueError(f"{name} are {x.dtype}, expected uint8, or floats in [-1, 1]")
     if not np.abs(x).max() <= 1.001:  # NaN is not, either
-        raise ValueError(f"{name} are {x.dtype} from {x.min()} to {x.max()}, "
-                         "expected uint8, or floats in [-1, 1]")
+        raise ValueError(
+            f"{name} are {x.dtype} from {x.min()} to {x.max()}, "
+            "expected uint8, or floats in [-1, 1]"
+        )
     return x.astype(np.float32)
 
 
 def area_resize(images, height, width):
     """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old ones that it covers."""
+
     def covering(old, new):
         ends, i = np.arange(1, new + 1)[:, None] * (old / new), np.arange(old)
         overlap = np.minimum(ends, i + 1) - np.maximum(ends - old / new, i)
-        return (overlap.clip(0) * (new / old)).astype(images.dtype)  # (new, old), each row sums to 1
+        return (overlap.clip(0) * (new / old)).astype(
+            images.dtype
+        )  # (new, old), each row sums to 1
 
     return covering(images.shape[-2], height) @ images @ covering(images.shape[-1], width).T

@@ -21,13 +21,17 @@ def _points(least=2, **sets):
     arrays = [devices.to_numpy(points) for points in sets.values()]
     for name, points in zip(sets, arrays):
         if points.ndim < 1 or len(points) < least or points.size == 0:
-            raise ValueError(f"{name} has shape {points.shape}, expected (n, ...), n at least {least}, none of them 0")
+            raise ValueError(
+                f"{name} has shape {points.shape}, expected (n, ...), n at least {least}, none of them 0"
+            )
         if bad := np.count_nonzero(~np.isfinite(points)):
             raise ValueError(f"{bad} of the {points.size} values of {name} are not finite")
     x, y = (points.reshape(len(points), -1) for points in arrays)
     if x.shape[1] != y.shape[1]:
         first, second = sets
-        raise ValueError(f"points of {first} have {x.shape[1]} values, of {second} {y.shape[1]}, expected equally many")
+        raise ValueError(
+            f"points of {first} have {x.shape[1]} values, of {second} {y.shape[1]}, expected equally many"
+        )
     return [np.subtract(points, y[0], dtype=np.float64) for points in (x, y)]
 
 
@@ -56,9 +60,13 @@ def _nearest_squared(x, y):
 def _kth_squared(x, k, name):
     """Squared distance from each point to its k-th nearest other one, (n,)."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k < len(x):
-        raise ValueError(f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, for {name} has {len(x)} points")
+        raise ValueError(
+            f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, for {name} has {len(x)} points"
+        )
     # The copy lets go of the block, which a view would hold.
-    return np.concatenate([np.partition(d, k - 1, axis=1)[:, k - 1].copy() for _, d in _blocks(x, x)])
+    return np.concatenate(
+        [np.partition(d, k - 1, axis=1)[:, k - 1].copy() for _, d in _blocks(x, x)]
+    )
 
 
 def nearest_distances(x, y):
@@ -84,7 +92,9 @@ def two_sample_halves(x, y):
     """
     x, y = _points(x=x, y=y)
     if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} points and y {len(y)}, expected equally many: take part of the larger")
+        raise ValueError(
+            f"x has {len(x)} points and y {len(y)}, expected equally many: take part of the larger"
+        )
     pairs = [(_nearest_squared(a, a), _nearest_squared(a, b)) for a, b in ((x, y), (y, x))]
     return tuple(float(np.mean((own < other) + (own == other) / 2)) for own, other in pairs)
 
@@ -98,7 +108,10 @@ def frechet_distance(x, y):
     # of centred points gives A without a covariance: the eigenvalues of a product of two would lose half of the digits.
     x, y = _points(x=x, y=y)
     shift = x.mean(0) - y.mean(0)
-    a, b = (np.linalg.qr(points - points.mean(0), mode="r") / np.sqrt(len(points) - 1) for points in (x, y))
+    a, b = (
+        np.linalg.qr(points - points.mean(0), mode="r") / np.sqrt(len(points) - 1)
+        for points in (x, y)
+    )
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return max(0.0, float(shift @ shift + np.sum(a * a) + np.sum(b * b) - 2 * overlap))
 
@@ -127,7 +140,9 @@ def density_coverage(real, fake, k=5):
     """
     real, fake = _points(real=real, fake=fake, least=1)
     radii = _kth_squared(real, k, "real")
-    counts = np.concatenate([np.count_nonzero(d <= radii[rows, None], axis=1) for rows, d in _blocks(real, fake)])
+    counts = np.concatenate(
+        [np.count_nonzero(d <= radii[rows, None], axis=1) for rows, d in _blocks(real, fake)]
+    )
     return float(counts.sum() / (k * len(fake))), float(np.mean(counts > 0))
 
 
@@ -140,10 +155,14 @@ def parzen_log_likelihood(samples, test, sigma=None, *, validation=None):
     points apart from the test's, likeliest -> (mean of log p, its standard error std / sqrt(m), sigma).
     """
     if (sigma is None) == (validation is None) or sigma is not None and not 0 < sigma < np.inf:
-        raise ValueError(f"sigma is {sigma} and there are {'no ' if validation is None else ''}validation points, "
-                         "expected either a sigma above 0 or points to choose it by")
+        raise ValueError(
+            f"sigma is {sigma} and there are {'no ' if validation is None else ''}validation points, "
+            "expected either a sigma above 0 or points to choose it by"
+        )
     if sigma is None:
-        sigma = float(SIGMAS[_log_densities(samples, validation, SIGMAS, "validation").mean(0).argmax()])
+        sigma = float(
+            SIGMAS[_log_densities(samples, validation, SIGMAS, "validation").mean(0).argmax()]
+        )
     found = _log_densities(samples, test, [sigma], "test")
     return float(found.mean()), float(found.std() / np.sqrt(len(found))), sigma
 
@@ -153,10 +172,16 @@ def _log_densities(samples, points, sigmas, name):
     samples, points = _points(samples=samples, **{name: points}, least=1)
     blocks = []
     for _, squared in _blocks(points, samples):
-        nearest = squared.min(1)  # taken out of the sum, so that its largest term is 1 and nothing underflows
+        nearest = squared.min(
+            1
+        )  # taken out of the sum, so that its largest term is 1 and nothing underflows
         squared -= nearest[:, None]
-        blocks.append([np.log(np.exp(squared * (-0.5 / s ** 2)).mean(1)) - nearest / (2 * s ** 2) for s in sigmas])
-    return np.concatenate(blocks, axis=1).T - points.shape[1] * np.log(np.sqrt(2 * np.pi) * np.asarray(sigmas))
+        blocks.append(
+            [np.log(np.exp(squared * (-0.5 / s**2)).mean(1)) - nearest / (2 * s**2) for s in sigmas]
+        )
+    return np.concatenate(blocks, axis=1).T - points.shape[1] * np.log(
+        np.sqrt(2 * np.pi) * np.asarray(sigmas)
+    )
 
 
 def inception_score(probabilities):
@@ -167,7 +192,9 @@ def inception_score(probabilities):
     """
     p = np.asarray(devices.to_numpy(probabilities), np.float64)
     if p.ndim != 2 or p.size == 0 or not (p >= 0).all() or not np.allclose(p.sum(1), 1, atol=1e-3):
-        raise ValueError(f"probabilities of shape {p.shape}, expected (n, classes), at least 0, rows that sum to 1")
+        raise ValueError(
+            f"probabilities of shape {p.shape}, expected (n, classes), at least 0, rows that sum to 1"
+        )
     ratio = np.divide(p, p.mean(0), out=np.ones_like(p), where=p > 0)  # 0 log 0 is 0
     return float(np.exp((p * np.log(ratio)).sum(1).mean()))
 
@@ -183,8 +210,12 @@ def mode_coverage(samples, centres, sigma):
     if not 0 < sigma < np.inf:
         raise ValueError(f"sigma is {sigma}, expected a number above 0")
     if (different := len(np.unique(centres, axis=0))) < len(centres):
-        raise ValueError(f"of the {len(centres)} centres only {different} are different: one mode would count twice")
-    nearest, squared = (np.concatenate(parts) for parts in zip(
-        *((d.argmin(1), d.min(1)) for _, d in _blocks(samples, centres))))
+        raise ValueError(
+            f"of the {len(centres)} centres only {different} are different: one mode would count twice"
+        )
+    nearest, squared = (
+        np.concatenate(parts)
+        for parts in zip(*((d.argmin(1), d.min(1)) for _, d in _blocks(samples, centres)))
+    )
     good = squared <= (3 * sigma) ** 2
     return len(np.unique(nearest[good])), float(good.mean())

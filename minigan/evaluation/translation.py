@@ -20,30 +20,49 @@ def report(images, G, F):
     lines += [f"{name:40}{columns[0][name]:9.2f}{columns[1][name]:9.2f}" for name in columns[0]]
     if {*np.unique(images.test_b)} <= {0, 255}:
         truth = images.test_b[:, 0] > 0
-        found = {"translation": translate(G, to_float(images.test_a)).mean(1) > 0,
-                 "Otsu's threshold": [x > otsu(x) for x in images.test_a.mean(1).round().astype(np.uint8)],
-                 "all foreground": np.ones_like(truth)}
+        found = {
+            "translation": translate(G, to_float(images.test_a)).mean(1) > 0,
+            "Otsu's threshold": [
+                x > otsu(x) for x in images.test_a.mean(1).round().astype(np.uint8)
+            ],
+            "all foreground": np.ones_like(truth),
+        }
         lines += ["", "Dice coefficient"]
-        lines += [f"{name:40}{np.mean([dice(p, t) for p, t in zip(masks, truth)]):9.3f}"
-                  for name, masks in found.items()]
+        lines += [
+            f"{name:40}{np.mean([dice(p, t) for p, t in zip(masks, truth)]):9.3f}"
+            for name, masks in found.items()
+        ]
     return "\n".join(lines)
 
 
 def errors(generator, x, y, target):
     """Of x, uint8 (N, C, H, W), as an image of the target; the truth is y -> {name: error in % of 255}."""
     x, y, mean = x.astype(float), y.astype(float), target.mean(0)
-    mean = mean if mean.shape == y.shape[1:] else mean.mean((1, 2), keepdims=True)  # loaded larger than looked at
-    guesses = {"translation": (translate(generator, to_float(x.astype(np.uint8))) + 1) * 127.5, "the image as it is": x,
-               "the mean image of the target": mean, "the best recolouring": recoloured(x, y)}
-    return {name: 100 * np.sqrt(np.square(guess - y).mean()) / 255 for name, guess in guesses.items()}
+    mean = (
+        mean if mean.shape == y.shape[1:] else mean.mean((1, 2), keepdims=True)
+    )  # loaded larger than looked at
+    guesses = {
+        "translation": (translate(generator, to_float(x.astype(np.uint8))) + 1) * 127.5,
+        "the image as it is": x,
+        "the mean image of the target": mean,
+        "the best recolouring": recoloured(x, y),
+    }
+    return {
+        name: 100 * np.sqrt(np.square(guess - y).mean()) / 255 for name, guess in guesses.items()
+    }
 
 
 def recoloured(x, y):
     """Each colour of x (N, C, H, W) replaced by the mean of the pixels of y that stand where it stands."""
-    _, colour = np.unique(x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]), axis=0, return_inverse=True)
+    _, colour = np.unique(
+        x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]), axis=0, return_inverse=True
+    )
     colour = colour.reshape(-1)
     count = np.bincount(colour)
-    means = [(np.bincount(colour, y[:, c].ravel()) / count)[colour].reshape(y[:, c].shape) for c in range(y.shape[1])]
+    means = [
+        (np.bincount(colour, y[:, c].ravel()) / count)[colour].reshape(y[:, c].shape)
+        for c in range(y.shape[1])
+    ]
     return np.stack(means, 1)
 
 
@@ -58,7 +77,9 @@ def otsu(image):
     share = np.bincount(image.ravel(), minlength=256) / image.size
     below, moment = np.cumsum(share), np.cumsum(share * np.arange(256))
     both = below * (1 - below)
-    between = np.divide((moment[-1] * below - moment) ** 2, both, out=np.zeros(256), where=both > 1e-12)
+    between = np.divide(
+        (moment[-1] * below - moment) ** 2, both, out=np.zeros(256), where=both > 1e-12
+    )
     return between.argmax()
 
 
@@ -74,5 +95,7 @@ def arguments_of(run):
             if name == "image_size" or kept[name] is not None:
                 check_whole(option(name), kept[name], 1)
         if not isinstance(kept["skip_unreadable"], bool):
-            raise ValueError(f"--skip-unreadable is {shown(kept['skip_unreadable'])}, expected true or false")
+            raise ValueError(
+                f"--skip-unreadable is {shown(kept['skip_unreadable'])}, expected true or false"
+            )
         return argparse.Namespace(**kept)

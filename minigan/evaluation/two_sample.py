@@ -19,9 +19,14 @@ def trained_two_sample_test(x, y):
     if x and y were of one distribution. The network and its training are always the same; minigan's random numbers are
     left as they were. Raises ValueError.
     """
-    x, y = (images if images.dtype == np.uint8 else to_uint8(images) for images in map(np.asarray, (x, y)))
+    x, y = (
+        images if images.dtype == np.uint8 else to_uint8(images)
+        for images in map(np.asarray, (x, y))
+    )
     if x.shape != y.shape or x.ndim != 4 or len(x) < 4:
-        raise ValueError(f"the sets have shapes {x.shape} and {y.shape}, expected one shape (n, C, H, W), n at least 4")
+        raise ValueError(
+            f"the sets have shapes {x.shape} and {y.shape}, expected one shape (n, C, H, W), n at least 4"
+        )
     order, half = np.random.default_rng(0).permutation(len(x)), len(x) // 2
     parts = [np.concatenate([x[chosen], y[chosen]]) for chosen in (order[:half], order[half:])]
     labels = [np.repeat([0, 1], len(part) // 2) for part in parts]

@@ -148,8 +148,10 @@ def check_npy_size(header, size):
     """Raise ValueError unless an .npy file of `size` bytes holds what its header says."""
     found = size - header.offset
     if header.nbytes != found:
-        raise ValueError(f"its header says {header.dtype} of shape {header.shape}, "
-                         f"{header.nbytes:,} bytes, but {found:,} bytes follow")
+        raise ValueError(
+            f"its header says {header.dtype} of shape {header.shape}, "
+            f"{header.nbytes:,} bytes, but {found:,} bytes follow"
+        )
 
 
 def open_npy(path):
@@ -214,12 +216,15 @@ def check_member(info, size):
     Stored and deflated members only: Python unfolds those piece by piece, others at once.
     """
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{info.filename} is compressed by method {info.compress_type}, "
-                         "expected deflate or none")
+        raise ValueError(
+            f"{info.filename} is compressed by method {info.compress_type}, "
+            "expected deflate or none"
+        )
     most = room(min(info.compress_size, size))
     if info.file_size > most:
-        raise ValueError(f"{info.filename} unfolds to {info.file_size:,} bytes, "
-                         f"expected at most {most:,}")
+        raise ValueError(
+            f"{info.filename} unfolds to {info.file_size:,} bytes, expected at most {most:,}"
+        )
 
 
 def open_member(archive, info):

@@ -160,8 +160,12 @@ def _steady(stream):
 
 
 def _text(raw, encoding, line_buffering):
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace",
-                            line_buffering=line_buffering)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=encoding,
+        errors="backslashreplace",
+        line_buffering=line_buffering,
+    )
 
 
 def _fill_descriptors():

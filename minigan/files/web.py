@@ -53,14 +53,15 @@ def is_public(address):
     of one's own."""
     ip = ipaddress.ip_address(address.partition("%")[0])  # fe80::1%eth0: without the interface
     if ip.version == 6:
-        if int(ip) >> 32 == 0x64ff9b << 64:  # 64:ff9b::/96: behind it stands an IPv4 address
-            ip = ipaddress.IPv4Address(int(ip) & 0xffffffff)
+        if int(ip) >> 32 == 0x64FF9B << 64:  # 64:ff9b::/96: behind it stands an IPv4 address
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         else:
             ip = ip.ipv4_mapped or ip.sixtofour or ip
     return ip.is_global
 
 
 # ---- fetching ------------------------------------------------------------------------------------
+
 
 def fetch(url, file, timeout):
     """Write what `url` serves into the binary file.
@@ -162,6 +163,7 @@ def _hang_up(transfer):
 
 # ---- public addresses only -----------------------------------------------------------------------
 
+
 def check_url(url):
     """Raise ValueError for what is not http(s), or names an address that is not public by its
     number."""
@@ -203,14 +205,17 @@ def _connection(base, request, transfer):
             address = self.sock.getpeername()[0]
             if not by_proxy and not is_public(address):
                 self.close()
-                raise OSError(f"{self.host} is at {address}, which is refused, because it is no "
-                              "public address")
+                raise OSError(
+                    f"{self.host} is at {address}, which is refused, because it is no "
+                    "public address"
+                )
 
     return Connection
 
 
 def _opener(transfer):
     """Opens http and https addresses, and no files and no ftp as urllib's own does."""
+
     class Http(urllib.request.HTTPHandler):
         def http_open(self, request):
             return self.do_open(_connection(HTTPConnection, request, transfer), request)
@@ -220,7 +225,14 @@ def _opener(transfer):
             return self.do_open(_connection(HTTPSConnection, request, transfer), request)
 
     opener = urllib.request.OpenerDirector()
-    for handler in (_Proxies(), Http(), Https(), _Redirects(), urllib.request.UnknownHandler(),
-                    urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor()):
+    for handler in (
+        _Proxies(),
+        Http(),
+        Https(),
+        _Redirects(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
         opener.add_handler(handler)
     return opener

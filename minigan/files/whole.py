@@ -25,8 +25,13 @@ if os.name == "posix":
 
 CHUNK = 1 << 16  # bytes
 NAME_KEPT = 40  # characters of a name in that of the temporary file, which may have 255 bytes
-KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device",
-         stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 # How a file system says that it cannot do this.
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -60,6 +65,7 @@ def reading(what):
 
 
 # ---- writing -------------------------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def whole_file(path, *, fsync=False):
@@ -146,7 +152,10 @@ def clear_parts(path):
     path = Path(path)
     name = path.name[:NAME_KEPT]
     for part in path.parent.glob(f".{glob.escape(name)}.*.part"):
-        if re.fullmatch(r"[0-9a-f]{32}", part.name[len(name) + 2:-len(".part")]) and part.is_file():
+        if (
+            re.fullmatch(r"[0-9a-f]{32}", part.name[len(name) + 2 : -len(".part")])
+            and part.is_file()
+        ):
             with contextlib.suppress(OSError):  # one that is not ours to read or to delete stays
                 _unlink_unless_written(part)
 
@@ -161,6 +170,7 @@ def _unlink_unless_written(part):
 
 
 # ---- downloading ---------------------------------------------------------------------------------
+
 
 def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
     """Fetch `filename` into `folder` from the first of `urls` that gives the right bytes -> its
@@ -189,8 +199,10 @@ def download(filename, urls, sha256, folder, *, contents=False, timeout=20.0):
             return target
         except web.ServerError as error:
             reasons.append(f"{url}: {error}")
-    raise OSError(f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a "
-                  "folder and name that folder with --data-dir (data_dir= in Python)")
+    raise OSError(
+        f"cannot download {filename} ({'; '.join(reasons)}): fetch it by hand into a "
+        "folder and name that folder with --data-dir (data_dir= in Python)"
+    )
 
 
 def _mismatch(path, sha256, contents):

@@ -8,7 +8,12 @@ from ..creation import at_most
 from ..files.foreign import check_whole, shown
 from . import cyclegan, dcgan, gan, wgan
 
-MODELS = {"cyclegan": cyclegan, "dcgan": dcgan, "gan": gan, "wgan": wgan}  # their names in a checkpoint
+MODELS = {
+    "cyclegan": cyclegan,
+    "dcgan": dcgan,
+    "gan": gan,
+    "wgan": wgan,
+}  # their names in a checkpoint
 SPARE = 1_000_000  # numbers that a network may make beside its own, in build
 LARGEST = 1 << 20  # of an integer among the arguments: pixels, feature maps, layers
 
@@ -28,7 +33,9 @@ def build(network, arguments, room=None):
         with at_most(4 * room + SPARE):
             return build(network, arguments)
     except ValueError as error:
-        raise ValueError(f"its networks cannot be built from {shown(arguments)}: {error}") from error
+        raise ValueError(
+            f"its networks cannot be built from {shown(arguments)}: {error}"
+        ) from error
 
 
 def check_arguments(arguments):
@@ -42,7 +49,9 @@ def check_arguments(arguments):
         elif type(value) is float and not math.isfinite(value):
             raise ValueError(f"{what} is {value}, expected a finite number")
         elif value is not None and type(value) not in (bool, str, float):
-            raise ValueError(f"{what} is {shown(value)}, expected a number, a text, a boolean or None")
+            raise ValueError(
+                f"{what} is {shown(value)}, expected a number, a text, a boolean or None"
+            )
 
 
 def find_network(model, name):
@@ -53,5 +62,7 @@ def find_network(model, name):
     module = MODELS.get(model) if isinstance(model, str) else None
     found = vars(module).get(name) if module is not None and isinstance(name, str) else None
     if not inspect.isclass(found) or not issubclass(found, nn.Module) or name.startswith("_"):
-        raise ValueError(f"it is of {shown(model)} with a {shown(name)}, which this version does not have")
+        raise ValueError(
+            f"it is of {shown(model)} with a {shown(name)}, which this version does not have"
+        )
     return found

@@ -22,8 +22,10 @@ def _check_images(network, x, unit, least, why):
     c, sides = network.in_channels, x.shape[2:]
     if x.ndim != 4 or x.shape[1] != c or min(sides) < least or any(n % unit for n in sides):
         of = f"multiples of {unit}, " if unit > 1 else ""
-        raise ValueError(f"{type(network).__name__}: images have shape {x.shape}, expected (N, {c}, H, W) with H and W "
-                         f"{of}at least {least}, {why}")
+        raise ValueError(
+            f"{type(network).__name__}: images have shape {x.shape}, expected (N, {c}, H, W) with H and W "
+            f"{of}at least {least}, {why}"
+        )
 
 
 def _normed(convolution, channels, activation=None):
@@ -35,8 +37,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels):
         self.main = nn.Sequential(
-            nn.ReflectionPad2d(1), *_normed(nn.Conv2d(channels, channels, 3), channels),
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels))
+            nn.ReflectionPad2d(1),
+            *_normed(nn.Conv2d(channels, channels, 3), channels),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        )
 
     def forward(self, x):
         return x + self.main(x)
@@ -52,14 +58,28 @@ class ResnetGenerator(nn.Module):
 
     def __init__(self, in_channels=3, out_channels=3, width=64, blocks=9):
         self.in_channels = in_channels
-        down = [layer for c in (width, 2 * width)
-                for layer in _normed(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), 2 * c)]
-        up = [layer for c in (2 * width, width)
-              for layer in _normed(nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1), c)]
+        down = [
+            layer
+            for c in (width, 2 * width)
+            for layer in _normed(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), 2 * c)
+        ]
+        up = [
+            layer
+            for c in (2 * width, width)
+            for layer in _normed(
+                nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1), c
+            )
+        ]
         self.main = nn.Sequential(
-            nn.ReflectionPad2d(3), *_normed(nn.Conv2d(in_channels, width, 7), width), *down,
-            *(ResidualBlock(4 * width) for _ in range(blocks)), *up,
-            nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh())
+            nn.ReflectionPad2d(3),
+            *_normed(nn.Conv2d(in_channels, width, 7), width),
+            *down,
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
+            *up,
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, out_channels, 7),
+            nn.Tanh(),
+        )
         dcgan_(self)
 
     def forward(self, x):
@@ -72,17 +92,27 @@ class UnetGenerator(nn.Module):
 
     def __init__(self, in_channels=3, out_channels=3, width=64, depth=7):
         if not 2 <= depth <= DEEPEST:
-            raise ValueError(f"UnetGenerator: depth is {depth}, expected at least 2 and at most {DEEPEST}")
-        self.in_channels, self.unit = in_channels, 2 ** depth
-        channels = [in_channels] + [width * min(2 ** i, 8) for i in range(depth)]
+            raise ValueError(
+                f"UnetGenerator: depth is {depth}, expected at least 2 and at most {DEEPEST}"
+            )
+        self.in_channels, self.unit = in_channels, 2**depth
+        channels = [in_channels] + [width * min(2**i, 8) for i in range(depth)]
         level = None
         for i in reversed(range(depth)):  # from the inside out
-            level = _Level(channels[i], channels[i + 1], channels[i] if i else out_channels, level, outermost=i == 0)
+            level = _Level(
+                channels[i],
+                channels[i + 1],
+                channels[i] if i else out_channels,
+                level,
+                outermost=i == 0,
+            )
         self.main = level
         dcgan_(self)
 
     def forward(self, x):
-        _check_images(self, x, self.unit, self.unit, f"which it halves {self.unit.bit_length() - 1} times")
+        _check_images(
+            self, x, self.unit, self.unit, f"which it halves {self.unit.bit_length() - 1} times"
+        )
         return self.main(x)
 
 
@@ -90,11 +120,20 @@ class _Level(nn.Module):
     """Down, the level below, up, and beside it the input: the way around. No norm at the outer and inner ends."""
 
     def __init__(self, outer, inner, out, inside, *, outermost):
-        down = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, stride=2, padding=1), nn.InstanceNorm2d(inner)]
-        down = down[outermost:len(down) - (outermost or inside is None)]
+        down = [
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(outer, inner, 4, stride=2, padding=1),
+            nn.InstanceNorm2d(inner),
+        ]
+        down = down[outermost : len(down) - (outermost or inside is None)]
         up = nn.ConvTranspose2d(2 * inner if inside else inner, out, 4, stride=2, padding=1)
-        self.main = nn.Sequential(*down, *([inside] if inside else []), nn.ReLU(), up,
-                                  nn.Tanh() if outermost else nn.InstanceNorm2d(out))
+        self.main = nn.Sequential(
+            *down,
+            *([inside] if inside else []),
+            nn.ReLU(),
+            up,
+            nn.Tanh() if outermost else nn.InstanceNorm2d(out),
+        )
         self.outermost = outermost
 
     def forward(self, x):
@@ -109,9 +148,11 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, in_channels=3, width=64, n_layers=3):
         if not 1 <= n_layers <= DEEPEST:
-            raise ValueError(f"PatchDiscriminator: n_layers is {n_layers}, expected at least 1 and at most {DEEPEST}")
+            raise ValueError(
+                f"PatchDiscriminator: n_layers is {n_layers}, expected at least 1 and at most {DEEPEST}"
+            )
         self.in_channels, self.n_layers = in_channels, n_layers
-        maps = [width * min(2 ** i, 8) for i in range(n_layers + 1)]
+        maps = [width * min(2**i, 8) for i in range(n_layers + 1)]
         layers = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for i, (here, there) in enumerate(zip(maps, maps[1:]), start=1):
             convolution = nn.Conv2d(here, there, 4, stride=2 if i < n_layers else 1, padding=1)
@@ -120,7 +161,7 @@ class PatchDiscriminator(nn.Module):
         dcgan_(self)
 
     def forward(self, x):
-        _check_images(self, x, 1, 3 * 2 ** self.n_layers, "or no score is left")
+        _check_images(self, x, 1, 3 * 2**self.n_layers, "or no score is left")
         return self.main(x)
 
 
@@ -164,13 +205,16 @@ class ImagePool:
         check_names("the image pool's state", state, {"images"})
         images = state["images"]
         if not isinstance(images, list) or len(images) > self.size:
-            raise ValueError(f"the image pool's state has {_count(images)} images, expected at most "
-                             f"{self.size}")
+            raise ValueError(
+                f"the image pool's state has {_count(images)} images, expected at most {self.size}"
+            )
         for image in images:
             shape = self.shape or np.shape(images[0])
             if getattr(image, "dtype", None) != np.float32 or image.shape != shape:
-                raise ValueError(f"the image pool's state has {shown(image)}, expected images float32 "
-                                 f"{self.shape or 'of one shape'}")
+                raise ValueError(
+                    f"the image pool's state has {shown(image)}, expected images float32 "
+                    f"{self.shape or 'of one shape'}"
+                )
         self.images = [devices.xp.asarray(image) for image in images]
 
 

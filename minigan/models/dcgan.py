@@ -27,17 +27,22 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
         self.latent_dim = latent_dim
-        maps = [width * 2 ** i for i in reversed(range(doublings(image_size)))]
+        maps = [width * 2**i for i in reversed(range(doublings(image_size)))]
         layers = [nn.ConvTranspose2d(latent_dim, maps[0], 4, stride=1, padding=0, bias=False)]
         for here, there in zip(maps, maps[1:] + [channels]):
-            layers += [nn.BatchNorm2d(here), nn.ReLU(),
-                       nn.ConvTranspose2d(here, there, 4, stride=2, padding=1, bias=False)]
+            layers += [
+                nn.BatchNorm2d(here),
+                nn.ReLU(),
+                nn.ConvTranspose2d(here, there, 4, stride=2, padding=1, bias=False),
+            ]
         self.main = nn.Sequential(*layers, nn.Tanh())
         dcgan_(self)
 
     def forward(self, z):
         if z.shape[1:] not in ((self.latent_dim,), (self.latent_dim, 1, 1)):
-            raise ValueError(f"Generator: latents have shape {z.shape}, expected (N, {self.latent_dim})")
+            raise ValueError(
+                f"Generator: latents have shape {z.shape}, expected (N, {self.latent_dim})"
+            )
         return self.main(z.reshape(z.shape[0], self.latent_dim, 1, 1))
 
 
@@ -46,24 +51,32 @@ class Discriminator(nn.Module):
 
     def __init__(self, image_size=64, channels=3, width=64):
         self.shape = (channels, image_size, image_size)
-        maps = [width * 2 ** i for i in range(doublings(image_size))]
+        maps = [width * 2**i for i in range(doublings(image_size))]
         layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
         for here, there in zip(maps, maps[1:]):
-            layers += [nn.Conv2d(here, there, 4, stride=2, padding=1, bias=False),
-                       nn.BatchNorm2d(there), nn.LeakyReLU(0.2)]
-        self.main = nn.Sequential(*layers, nn.Conv2d(maps[-1], 1, 4, stride=1, padding=0, bias=False))
+            layers += [
+                nn.Conv2d(here, there, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(there),
+                nn.LeakyReLU(0.2),
+            ]
+        self.main = nn.Sequential(
+            *layers, nn.Conv2d(maps[-1], 1, 4, stride=1, padding=0, bias=False)
+        )
         dcgan_(self)
 
     def forward(self, x):
         if x.shape[1:] != self.shape:
-            raise ValueError(f"Discriminator: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}")
+            raise ValueError(
+                f"Discriminator: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
+            )
         return self.main(x).reshape(-1)
 
 
 def discriminator_loss(real_logits, fake_logits, *, real_label=1.0):
     """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logits). real_label=0.9: one-sided smoothing (Salimans 2016)."""
-    return (F.binary_cross_entropy_with_logits(real_logits, real_label)
-            + F.binary_cross_entropy_with_logits(fake_logits, 0.0))
+    return F.binary_cross_entropy_with_logits(
+        real_logits, real_label
+    ) + F.binary_cross_entropy_with_logits(fake_logits, 0.0)
 
 
 def generator_loss(fake_logits, *, minimax=False):
@@ -79,5 +92,5 @@ def r1_penalty(discriminator, real, *, weight=1.0):
     It keeps a discriminator that has learned few images by heart from standing on needles, where it teaches nothing.
     """
     x = real.detach().requires_grad_()
-    slope, = grad(discriminator(x).sum(), x, create_graph=True)
+    (slope,) = grad(discriminator(x).sum(), x, create_graph=True)
     return (slope * slope).sum() * (weight / (2 * len(x)))

@@ -20,13 +20,21 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim=100, image_size=28, channels=1, hidden=1200):
         self.latent_dim, self.shape = latent_dim, (channels, image_size, image_size)
-        self.main = nn.Sequential(nn.Linear(latent_dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
-                                  nn.Linear(hidden, math.prod(self.shape)), nn.Sigmoid())
+        self.main = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, math.prod(self.shape)),
+            nn.Sigmoid(),
+        )
         goodfellow_(self, 0.05)
 
     def forward(self, z):
         if z.shape[1:] != (self.latent_dim,):
-            raise ValueError(f"Generator: latents have shape {z.shape}, expected (N, {self.latent_dim})")
+            raise ValueError(
+                f"Generator: latents have shape {z.shape}, expected (N, {self.latent_dim})"
+            )
         return (2 * self.main(z) - 1).reshape(len(z), *self.shape)
 
 
@@ -40,18 +48,27 @@ class Discriminator(nn.Module):
     def __init__(self, image_size=28, channels=1, units=240, pieces=5, pack=1):
         self.shape, self.pack = (channels, image_size, image_size), pack
         self.main = nn.Sequential(
-            nn.Dropout(0.2), nn.Maxout(pack * math.prod(self.shape), units, pieces),
-            nn.Dropout(0.5), nn.Maxout(units, units, pieces), nn.Dropout(0.5), nn.Linear(units, 1))
+            nn.Dropout(0.2),
+            nn.Maxout(pack * math.prod(self.shape), units, pieces),
+            nn.Dropout(0.5),
+            nn.Maxout(units, units, pieces),
+            nn.Dropout(0.5),
+            nn.Linear(units, 1),
+        )
         goodfellow_(self, 0.005)
 
     def forward(self, x):
         if x.shape[1:] != self.shape:
-            raise ValueError(f"Discriminator: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}")
+            raise ValueError(
+                f"Discriminator: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
+            )
         return self.main((packed(x, self.pack) + 1) * 0.5).reshape(-1)
 
 
 def packed(x, m):
     """(N, ...) -> (N / m, m * features): m samples side by side, to be judged as one. ValueError unless m divides N."""
     if m < 1 or len(x) % m:
-        raise ValueError(f"packed: {len(x)} samples cannot be packed by {m}, expected a multiple of 1 or more")
+        raise ValueError(
+            f"packed: {len(x)} samples cannot be packed by {m}, expected a multiple of 1 or more"
+        )
     return reshape(x, len(x) // m, -1)

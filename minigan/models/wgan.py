@@ -16,8 +16,11 @@ from ..ops import sqrt
 from ..rng import rand
 from .dcgan import Generator, doublings  # noqa: F401
 
-NORMS = {"batch": lambda channels, size: [nn.BatchNorm2d(channels)],
-         "layer": lambda channels, size: [nn.LayerNorm((channels, size, size))], "none": lambda channels, size: []}
+NORMS = {
+    "batch": lambda channels, size: [nn.BatchNorm2d(channels)],
+    "layer": lambda channels, size: [nn.LayerNorm((channels, size, size))],
+    "none": lambda channels, size: [],
+}
 
 
 class Critic(nn.Module):
@@ -30,17 +33,22 @@ class Critic(nn.Module):
         if norm not in NORMS:
             raise ValueError(f"Critic: norm is {norm!r}, expected {', '.join(NORMS)}")
         self.shape = (channels, image_size, image_size)
-        maps = [width * 2 ** i for i in range(doublings(image_size))]
+        maps = [width * 2**i for i in range(doublings(image_size))]
         layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for i, (here, there) in enumerate(zip(maps, maps[1:])):
-            layers += [nn.Conv2d(here, there, 4, stride=2, padding=1, bias=norm == "none"),
-                       *NORMS[norm](there, image_size >> i + 2), nn.LeakyReLU(0.2)]
+            layers += [
+                nn.Conv2d(here, there, 4, stride=2, padding=1, bias=norm == "none"),
+                *NORMS[norm](there, image_size >> i + 2),
+                nn.LeakyReLU(0.2),
+            ]
         self.main = nn.Sequential(*layers, nn.Conv2d(maps[-1], 1, 4, stride=1, padding=0))
         dcgan_(self)
 
     def forward(self, x):
         if x.shape[1:] != self.shape:
-            raise ValueError(f"Critic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}")
+            raise ValueError(
+                f"Critic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
+            )
         return self.main(x).reshape(-1)
 
 
@@ -60,7 +68,9 @@ class MLPGenerator(nn.Module):
 
     def forward(self, z):
         if z.shape[1:] != (self.latent_dim,):
-            raise ValueError(f"MLPGenerator: latents have shape {z.shape}, expected (N, {self.latent_dim})")
+            raise ValueError(
+                f"MLPGenerator: latents have shape {z.shape}, expected (N, {self.latent_dim})"
+            )
         return self.main(z).tanh().reshape(len(z), *self.shape)
 
 
@@ -73,7 +83,9 @@ class MLPCritic(nn.Module):
 
     def forward(self, x):
         if x.shape[1:] != self.shape:
-            raise ValueError(f"MLPCritic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}")
+            raise ValueError(
+                f"MLPCritic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
+            )
         return self.main(x.flatten(1)).reshape(-1)
 
 
@@ -107,12 +119,18 @@ def gradient_penalty(critic, real, fake, weight=10.0):
     critic with batch norm: there a sample's score depends on its neighbours, and its slope is none of f's.
     """
     if real.shape != fake.shape:
-        raise ValueError(f"gradient_penalty: real has shape {real.shape} and fake {fake.shape}, expected one shape")
+        raise ValueError(
+            f"gradient_penalty: real has shape {real.shape} and fake {fake.shape}, expected one shape"
+        )
     if any(isinstance(layer, nn.BatchNorm2d) for layer in getattr(critic, "modules", list)()):
-        raise ValueError("gradient_penalty: the critic has batch norm, which makes a sample's score depend on the "
-                         "whole batch, but the penalty is on each sample's own slope; expected layer norm, or none")
+        raise ValueError(
+            "gradient_penalty: the critic has batch norm, which makes a sample's score depend on the "
+            "whole batch, but the penalty is on each sample's own slope; expected layer norm, or none"
+        )
     t = rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype)
     x = (t * real.detach() + (1 - t) * fake.detach()).requires_grad_()
-    slope, = grad(critic(x).sum(), x, create_graph=True)
-    norm = sqrt((slope * slope).flatten(1).sum(1) + 1e-12)  # (N,); a root's own slope is infinite at 0
+    (slope,) = grad(critic(x).sum(), x, create_graph=True)
+    norm = sqrt(
+        (slope * slope).flatten(1).sum(1) + 1e-12
+    )  # (N,); a root's own slope is infinite at 0
     return weight * ((norm - 1) ** 2).mean()

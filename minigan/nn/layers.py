@@ -18,7 +18,9 @@ class Sequential(Module):
     def __init__(self, *layers):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Module):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, expected a Module")
+                raise TypeError(
+                    f"Sequential: layer {i} is a {type(layer).__name__}, expected a Module"
+                )
             setattr(self, str(i), layer)
 
     def __len__(self):
@@ -41,18 +43,23 @@ class Sequential(Module):
 
 # ---- layers with weights -------------------------------------------------------------------------------------------
 
+
 def _number(what, value, low, high=math.inf, kind=numbers.Real):
     """The value, if it is a number of this kind from low to high; else ValueError."""
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         bounds = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
-        raise ValueError(f"{what} is {value!r}, expected a {'' if kind is numbers.Real else 'whole '}number {bounds}")
+        raise ValueError(
+            f"{what} is {value!r}, expected a {'' if kind is numbers.Real else 'whole '}number {bounds}"
+        )
     return value
 
 
 def _weights(shape, out_features, bias):
     """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
     if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1 for n in shape):
-        raise ValueError(f"a layer has weights of shape {shape}, expected whole numbers, at least one of each")
+        raise ValueError(
+            f"a layer has weights of shape {shape}, expected whole numbers, at least one of each"
+        )
     fan_in, (out, *rest) = math.prod(shape[1:]), shape
     # a convolution's lies in memory as the kernels want it, channels innermost; so do its gradient and Adam's moments
     weight = zeros(shape) if len(shape) == 2 else zeros(out, *rest[1:], rest[0]).permute(0, 3, 1, 2)
@@ -75,7 +82,18 @@ class Linear(Module):
 class Conv2d(Module):
     """F.conv2d with its own weight (out_channels, in_channels, kH, kW)."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, dilation=1, groups=1, bias=True):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+    ):
         check_undilated("Conv2d", dilation, groups)
         shape = out_channels, in_channels, *pair("kernel_size", kernel_size, 1)
         weight, bias = _weights(shape, out_channels, bias)
@@ -90,8 +108,19 @@ class Conv2d(Module):
 class ConvTranspose2d(Module):
     """F.conv_transpose2d with its own weight (in_channels, out_channels, kH, kW)."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, output_padding=0, groups=1,
-                 bias=True, dilation=1):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+    ):
         check_undilated("ConvTranspose2d", dilation, groups)
         shape = in_channels, out_channels, *pair("kernel_size", kernel_size, 1)
         weight, bias = _weights(shape, out_channels, bias)
@@ -101,8 +130,14 @@ class ConvTranspose2d(Module):
         self.output_padding = pair("output_padding", output_padding, 0)
 
     def forward(self, x):
-        return F.conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding,
-                                  output_padding=self.output_padding)
+        return F.conv_transpose2d(
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+        )
 
 
 class _Norm(Module):
@@ -117,8 +152,10 @@ class _Norm(Module):
 
     def check(self, x):
         if x.ndim not in self.ndims or x.shape[1] != self.num_features:
-            raise ValueError(f"{type(self).__name__}({self.num_features}) got shape {x.shape}, expected "
-                             f"{self.num_features} channels and {' or '.join(map(str, self.ndims))} axes")
+            raise ValueError(
+                f"{type(self).__name__}({self.num_features}) got shape {x.shape}, expected "
+                f"{self.num_features} channels and {' or '.join(map(str, self.ndims))} axes"
+            )
 
 
 class BatchNorm2d(_Norm):
@@ -127,16 +164,32 @@ class BatchNorm2d(_Norm):
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
         self.momentum = None if momentum is None else _number("momentum", momentum, 0, 1)
-        self.running_mean, self.running_var = Buffer(zeros(num_features).array), Buffer(ones(num_features).array)
+        self.running_mean, self.running_var = (
+            Buffer(zeros(num_features).array),
+            Buffer(ones(num_features).array),
+        )
         self.num_batches_tracked = Count()
 
     def forward(self, x, negative_slope=None):
         self.check(x)
         if self.training:
             self.num_batches_tracked.array[...] += 1
-        momentum = 1 / max(1, int(self.num_batches_tracked.array)) if self.momentum is None else self.momentum
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=self.training,
-                            momentum=momentum, eps=self.eps, negative_slope=negative_slope)
+        momentum = (
+            1 / max(1, int(self.num_batches_tracked.array))
+            if self.momentum is None
+            else self.momentum
+        )
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=momentum,
+            eps=self.eps,
+            negative_slope=negative_slope,
+        )
 
 
 class BatchNorm1d(BatchNorm2d):
@@ -153,10 +206,16 @@ class InstanceNorm2d(_Norm):
 
     def forward(self, x, negative_slope=None):
         self.check(x)
-        return F.instance_norm(x, self.weight, self.bias, eps=self.eps, negative_slope=negative_slope)
+        return F.instance_norm(
+            x, self.weight, self.bias, eps=self.eps, negative_slope=negative_slope
+        )
 
 
-FUSED = BatchNorm1d, BatchNorm2d, InstanceNorm2d  # themselves, for a class derived from one may do something else
+FUSED = (
+    BatchNorm1d,
+    BatchNorm2d,
+    InstanceNorm2d,
+)  # themselves, for a class derived from one may do something else
 
 
 class LayerNorm(Module):
@@ -165,7 +224,10 @@ class LayerNorm(Module):
     normalises = True
 
     def __init__(self, normalized_shape, *, eps=1e-5):
-        self.weight, self.bias = Parameter(ones(normalized_shape)), Parameter(zeros(normalized_shape))
+        self.weight, self.bias = (
+            Parameter(ones(normalized_shape)),
+            Parameter(zeros(normalized_shape)),
+        )
         self.eps = _number("eps", eps, 0)
 
     def forward(self, x):
@@ -193,6 +255,7 @@ class Embedding(Module):
 
 
 # ---- layers without ------------------------------------------------------------------------------------------------
+
 
 class LeakyReLU(Module):
     """F.leaky_relu."""
@@ -240,7 +303,7 @@ class Unflatten(Module):
         self.dim, self.shape = dim, tuple(unflattened_size)
 
     def forward(self, x):
-        return x.reshape(x.shape[:self.dim] + self.shape + x.shape[self.dim % x.ndim + 1:])
+        return x.reshape(x.shape[: self.dim] + self.shape + x.shape[self.dim % x.ndim + 1 :])
 
 
 class Dropout(Module):
@@ -259,7 +322,9 @@ class ReflectionPad2d(Module):
     def __init__(self, padding):
         self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
         if len(self.padding) != 4:
-            raise ValueError(f"ReflectionPad2d: padding is {padding}, expected an int or (left, right, top, bottom)")
+            raise ValueError(
+                f"ReflectionPad2d: padding is {padding}, expected an int or (left, right, top, bottom)"
+            )
 
     def forward(self, x):
         return F.pad(x, self.padding, mode="reflect")

@@ -63,8 +63,10 @@ class Module:
         kind = self._kind(name)
         if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
             what = f"{kind.__name__.lower()} {name!r} of {type(self).__name__}"
-            raise TypeError(f"cannot assign a {type(value).__name__} as {what}: expected a "
-                            f"{kind.__name__} or None")
+            raise TypeError(
+                f"cannot assign a {type(value).__name__} as {what}: expected a "
+                f"{kind.__name__} or None"
+            )
         object.__setattr__(self, name, value)
         if kind is not None and value is None:
             vars(self).setdefault("_kinds", {})[name] = kind
@@ -128,11 +130,15 @@ class Module:
         if not hasattr(state, "keys"):
             raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
         own = dict(self.named_tensors())
-        missing, extra = ([name for name in a if name not in b and not name.endswith("num_batches_tracked")]
-                          for a, b in ((own, state), (state, own)))
+        missing, extra = (
+            [name for name in a if name not in b and not name.endswith("num_batches_tracked")]
+            for a, b in ((own, state), (state, own))
+        )
         if missing or extra:
-            raise ValueError(f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
-                             f"unexpected {shown(extra, 300)}")
+            raise ValueError(
+                f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
+                f"unexpected {shown(extra, 300)}"
+            )
         values = {}
         for name, t in own.items():
             try:
@@ -140,7 +146,9 @@ class Module:
             except TypeError as error:
                 raise ValueError(f"state_dict entry {name}: {error}") from error
             if values[name].shape != t.shape:
-                raise ValueError(f"state_dict entry {name} has shape {values[name].shape}, expected {t.shape}")
+                raise ValueError(
+                    f"state_dict entry {name} has shape {values[name].shape}, expected {t.shape}"
+                )
         for name, t in own.items():
             t.copy_(values[name])
         return self
@@ -159,7 +167,9 @@ class Module:
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
-                t.data = t.array.astype(dtype)  # a change in place: no graph of the old values holds
+                t.data = t.array.astype(
+                    dtype
+                )  # a change in place: no graph of the old values holds
                 t.grad = None
         return self
 
@@ -179,7 +189,13 @@ class Module:
             p.grad = None
 
     def __repr__(self):
-        own = ", ".join(f"{name}={value.shape if isinstance(value, Parameter) else value}"
-                        for name, value in vars(self).items() if isinstance(value, (Parameter, int, float, tuple)))
-        children = [f"\n  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        own = ", ".join(
+            f"{name}={value.shape if isinstance(value, Parameter) else value}"
+            for name, value in vars(self).items()
+            if isinstance(value, (Parameter, int, float, tuple))
+        )
+        children = [
+            f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        ]
         return f"{type(self).__name__}({own}{''.join(children)}" + ("\n)" if children else ")")

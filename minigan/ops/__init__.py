@@ -7,8 +7,36 @@ a Tensor, and methods binds all of these to it.
 
 from . import data_model, in_place, logic, methods  # they bind Tensor's methods
 from .dtypes import SCALARS, astype, floating, from_elsewhere
-from .elementwise import abs, add, check_bounds, clamp, div, exp, log, mul, neg, pow, sigmoid, softplus, sqrt, sub, tanh
+from .elementwise import (
+    abs,
+    add,
+    check_bounds,
+    clamp,
+    div,
+    exp,
+    log,
+    mul,
+    neg,
+    pow,
+    sigmoid,
+    softplus,
+    sqrt,
+    sub,
+    tanh,
+)
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
 from .products import linear, matmul, maxout
-from .shapes import amax, centred, expand, flatten, mean, permute, reshape, sum, sum_to, transpose, var
+from .shapes import (
+    amax,
+    centred,
+    expand,
+    flatten,
+    mean,
+    permute,
+    reshape,
+    sum,
+    sum_to,
+    transpose,
+    var,
+)

@@ -20,8 +20,10 @@ def leaky_relu(x, negative_slope=0.01):
     if not negative_slope >= 0:
         raise ValueError(f"negative_slope is {negative_slope}, expected at least 0")
     x = floating(x)
-    return record(devices.kernels.leaky_relu(x.array, negative_slope),
-                  (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)))
+    return record(
+        devices.kernels.leaky_relu(x.array, negative_slope),
+        (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)),
+    )
 
 
 def relu(x):
@@ -31,8 +33,10 @@ def relu(x):
 
 def leaky_relu_grad(g, y, negative_slope):
     """g times the derivative of LeakyReLU at the output y: linear in g, piecewise constant in y."""
-    return record(devices.kernels.leaky_relu_grad(g.array, y.array, negative_slope),
-                  (g, lambda h: leaky_relu_grad(h, y, negative_slope)))
+    return record(
+        devices.kernels.leaky_relu_grad(g.array, y.array, negative_slope),
+        (g, lambda h: leaky_relu_grad(h, y, negative_slope)),
+    )
 
 
 def log_softmax(x, dim=-1):

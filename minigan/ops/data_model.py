@@ -124,10 +124,30 @@ def rebuild(kind, array, requires_grad):
 
 # Functions that only look at their arguments: no number that they give has a gradient to lose.
 LOOKING = {
-    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
-    np.shares_memory, np.may_share_memory, np.allclose, np.isclose, np.array_equal, np.array_equiv,
-    np.array2string, np.array_repr, np.array_str, np.zeros_like, np.ones_like, np.empty_like,
-    np.full_like, np.save, np.savez, np.savez_compressed, np.savetxt,
+    np.shape,
+    np.ndim,
+    np.size,
+    np.result_type,
+    np.can_cast,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.shares_memory,
+    np.may_share_memory,
+    np.allclose,
+    np.isclose,
+    np.array_equal,
+    np.array_equiv,
+    np.array2string,
+    np.array_repr,
+    np.array_str,
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+    np.full_like,
+    np.save,
+    np.savez,
+    np.savez_compressed,
+    np.savetxt,
 }
 # Functions that write into their first argument.
 WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}

@@ -14,7 +14,13 @@ SCALARS = (numbers.Number, np.generic)
 def _common(a, b):
     """PyTorch's dtype of a + b: floats beat integers, and these truth values; of a kind, arrays beat what is 0-d."""
     first, second = ((x.dtype.kind == "f", x.dtype.kind != "b", x.ndim > 0) for x in (a, b))
-    return np.promote_types(a.dtype, b.dtype) if first == second else a.dtype if first > second else b.dtype
+    return (
+        np.promote_types(a.dtype, b.dtype)
+        if first == second
+        else a.dtype
+        if first > second
+        else b.dtype
+    )
 
 
 def _pair(x, y):
@@ -33,7 +39,9 @@ def _pair(x, y):
         elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
             dtype = np.dtype(np.int64)
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= y <= np.iinfo(dtype).max:
-            raise OverflowError(f"{y} is out of bounds for a tensor of {dtype}")  # NumPy 1 would wrap
+            raise OverflowError(
+                f"{y} is out of bounds for a tensor of {dtype}"
+            )  # NumPy 1 would wrap
         y = Tensor(devices.xp.asarray(y, dtype))
     elif isinstance(y, (np.ndarray, devices.xp.ndarray)):
         y = Tensor(y.copy() if recording.get() else y)  # it may change
@@ -48,8 +56,10 @@ def _pair(x, y):
 def from_elsewhere(y):
     """A list or an array of another library as a Tensor, unless that would lose a gradient."""
     if recording.get() and getattr(y, "requires_grad", False):
-        raise TypeError(f"a {type(y).__module__}.{type(y).__name__} that requires grad meets a Tensor, and would lose "
-                        "its gradient: detach() it")
+        raise TypeError(
+            f"a {type(y).__module__}.{type(y).__name__} that requires grad meets a Tensor, and would lose "
+            "its gradient: detach() it"
+        )
     return creation.tensor(y)
 
 

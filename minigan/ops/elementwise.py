@@ -30,26 +30,41 @@ def sub(x, y):
 def mul(x, y):
     """x y, entry by entry, broadcast."""
     x, y, xs, ys = _pair(x, y)
-    return record(x.array * y.array, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys)))
+    return record(
+        x.array * y.array, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys))
+    )
 
 
 def div(x, y):
     """x / y, broadcast."""
     x, y, xs, ys = _pair(x, y)
     x, y = floating(x), floating(y)
-    return record(x.array / y.array, (x, lambda g: sum_to(g / y, xs)), (y, lambda g, q: sum_to(-g * q / y, ys)))
+    return record(
+        x.array / y.array,
+        (x, lambda g: sum_to(g / y, xs)),
+        (y, lambda g, q: sum_to(-g * q / y, ys)),
+    )
 
 
 def pow(x, p):
     """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
     if isinstance(p, SCALARS):
-        p = p.item() if isinstance(p, np.generic) else p  # NumPy's own float64 would change a float32's dtype
+        p = (
+            p.item() if isinstance(p, np.generic) else p
+        )  # NumPy's own float64 would change a float32's dtype
         x = floating(x) if isinstance(p, float) else x
-        return record(_like(x.array, x.array ** p), (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0))
+        return record(
+            _like(x.array, x.array**p), (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0)
+        )
     x, p, xs, ps = _pair(x, p)
-    zero = x.array == 0  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
-    return record(x.array ** p.array, (x, lambda g: sum_to(g * p * (x + (zero & (p.array == 0))) ** (p - 1), xs)),
-                  (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.array >= 0))), ps)))
+    zero = (
+        x.array == 0
+    )  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
+    return record(
+        x.array**p.array,
+        (x, lambda g: sum_to(g * p * (x + (zero & (p.array == 0))) ** (p - 1), xs)),
+        (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.array >= 0))), ps)),
+    )
 
 
 def neg(x):
@@ -108,7 +123,9 @@ def clamp(x, min=None, max=None):
     x = floating(x) if any(isinstance(bound, (float, np.floating)) for bound in (min, max)) else x
     low, high = -np.inf if min is None else min, np.inf if max is None else max
     bounds = (bound if bound is None else x.array.dtype.type(bound) for bound in (min, max))
-    return record(devices.xp.clip(x.array, *bounds), (x, lambda g: g * ((x.array >= low) & (x.array <= high))))
+    return record(
+        devices.xp.clip(x.array, *bounds), (x, lambda g: g * ((x.array >= low) & (x.array <= high)))
+    )
 
 
 def check_bounds(*bounds):

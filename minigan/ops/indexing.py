@@ -71,7 +71,9 @@ def put(x, index, shape):
     chosen = index if type(index) is Selection else select(shape, index)
     dtype = x.array.dtype
     if chosen.repeats:
-        sums = devices.xp.zeros(shape, np.float64 if dtype == np.float32 else dtype)  # see summation.py
+        sums = devices.xp.zeros(
+            shape, np.float64 if dtype == np.float32 else dtype
+        )  # see summation.py
         devices.xp.add.at(sums[chosen.view], chosen.arrays, x.array.astype(sums.dtype, copy=False))
         y = sums.astype(dtype, copy=False)
     else:
@@ -233,7 +235,7 @@ def _without_ellipsis(parts, shape):
         )
     if place is None:
         return parts + missing
-    return parts[:place] + missing + parts[place + 1:]
+    return parts[:place] + missing + parts[place + 1 :]
 
 
 def _in_range(number, axis, shape):
@@ -255,7 +257,7 @@ def _check_range(positions, n):
 
 
 def _positions_of_true(mask, axis, shape):
-    if mask.shape != shape[axis:axis + mask.ndim]:
+    if mask.shape != shape[axis : axis + mask.ndim]:
         raise IndexError(
             f"a mask of shape {mask.shape} does not fit the axes from {axis} on of a tensor of "
             f"shape {shape}"

@@ -24,10 +24,14 @@ def cross_entropy(logits, labels, *, reduction="mean"):
     """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a label out of range."""
     shape = raw(logits).shape
     if len(shape) != 2 or np.shape(labels) != shape[:1] or 0 in shape:
-        raise ValueError(f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) and "
-                         "(N,), N at least 1")
+        raise ValueError(
+            f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) and "
+            "(N,), N at least 1"
+        )
     labels = indices("cross_entropy", labels, shape[1])
-    return _reduce(-getitem(log_softmax(logits, 1), (devices.xp.arange(shape[0]), labels)), reduction)
+    return _reduce(
+        -getitem(log_softmax(logits, 1), (devices.xp.arange(shape[0]), labels)), reduction
+    )
 
 
 def indices(name, index, count):
@@ -37,7 +41,9 @@ def indices(name, index, count):
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name} got {index.dtype}, expected integers")
     if isinstance(index, np.ndarray) and index.size and not 0 <= index.min() <= index.max() < count:
-        raise IndexError(f"{name} got integers from {index.min()} to {index.max()}, expected 0 to {count - 1}")
+        raise IndexError(
+            f"{name} got integers from {index.min()} to {index.max()}, expected 0 to {count - 1}"
+        )
     return devices.xp.asarray(index)
 
 
@@ -53,7 +59,9 @@ def l1_loss(x, target, *, reduction="mean"):
 
 
 def _difference(name, x, target):
-    if not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape:  # broadcasting is mostly a mistake
+    if (
+        not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape
+    ):  # broadcasting is mostly a mistake
         raise ValueError(f"{name}: target has shape {np.shape(target)}, expected {x.shape}")
     return x - target
 
@@ -84,18 +92,23 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     else:
         t = t if isinstance(t, Tensor) else Tensor(devices.xp.array(t, x.dtype))
         if (t.shape, t.dtype) != (x.shape, x.dtype):
-            raise ValueError(f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike")
+            raise ValueError(
+                f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike"
+            )
         low, high = (t.array.min(), t.array.max()) if t.size and devices.xp is np else (0, 1)
     if not (0 <= low and high <= 1):
         raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
     n = x.size if reduction == "mean" else 1
     if n == 0:
-        raise ValueError(f"the mean over an empty batch does not exist: logits have shape {x.shape}")
+        raise ValueError(
+            f"the mean over an empty batch does not exist: logits have shape {x.shape}"
+        )
     values = t.array if isinstance(t, Tensor) else t
 
     def vjp(g):
         if recording.get():
             return (sigmoid(logits) - t) * (g / n)
         return Tensor(devices.kernels.bce_with_logits_grad(x, values, g.array, reduction))
+
     edges = [(logits, vjp)] + ([(t, lambda g: -logits * (g / n))] if isinstance(t, Tensor) else [])
     return record(devices.kernels.bce_with_logits(x, values, reduction), *edges)

@@ -21,7 +21,13 @@ def _axes(dim, ndim):
     """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's 0 and -1 are none."""
     if isinstance(dim, Tensor):
         dim = operator.index(dim)
-    dims = range(ndim) if dim is None or dim == () else dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = (
+        range(ndim)
+        if dim is None or dim == ()
+        else dim
+        if isinstance(dim, (tuple, list))
+        else (dim,)
+    )
     n = ndim or 1
     if any(not -n <= d < n for d in dims) or len({d % n for d in dims}) != len(dims):
         raise IndexError(f"dim={dim} does not name different axes of a tensor with {ndim} of them")
@@ -50,7 +56,9 @@ def sum_to(x, shape):
     if x.array.shape == shape:
         return x
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i])
+    axes = tuple(range(lead)) + tuple(
+        lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i]
+    )
     return reshape(sum(x, axes), shape)
 
 
@@ -69,7 +77,9 @@ def _count_for_mean(x, dim):
 def var(x, dim=None, *, unbiased=True, keepdim=False):
     """Variance over dim; divided by n - 1, or by n with unbiased=False."""
     if (n := _count(x, dim)) <= unbiased:
-        raise ValueError(f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}")
+        raise ValueError(
+            f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}"
+        )
     d = centred(x, dim)
     return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
 
@@ -93,11 +103,14 @@ def amax(x, dim=None, *, keepdim=False):
     axes = _axes(dim, x.ndim)
     kept = _kept(raw(x).shape, axes)
     if 0 in [x.shape[axis] for axis in axes]:
-        raise ValueError(f"amax: the largest of no values does not exist: shape {x.shape}, dim={dim}")
+        raise ValueError(
+            f"amax: the largest of no values does not exist: shape {x.shape}, dim={dim}"
+        )
 
     def vjp(g, y):
         ties = x.array == y.array.reshape(kept)
         return reshape(g, kept) * (ties / ties.sum(axes, keepdims=True)).astype(x.array.dtype)
+
     return record(x.array.max(axes, keepdims=keepdim), (x, vjp))
 
 
@@ -105,7 +118,9 @@ def reshape(x, *shape):
     """The same entries in another shape, one length of which may be -1: what is left."""
     xs, shape = raw(x).shape, creation.flat(shape)
     if min(shape, default=0) < -1:
-        raise ValueError(f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest")
+        raise ValueError(
+            f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest"
+        )
     return record(x.array.reshape(shape), (x, lambda g: reshape(g, xs)))
 
 
@@ -115,14 +130,16 @@ def flatten(x, start_dim=0, end_dim=-1):
     (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
-    return reshape(x, x.shape[:start] + (math.prod(x.shape[start:end + 1]),) + x.shape[end + 1:])
+    return reshape(x, x.shape[:start] + (math.prod(x.shape[start : end + 1]),) + x.shape[end + 1 :])
 
 
 def permute(x, *dims):
     """Reorder the axes; PyTorch's permute."""
     dims = creation.flat(dims)
     if len(_axes(dims, x.ndim)) != x.ndim:
-        raise ValueError(f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}")
+        raise ValueError(
+            f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}"
+        )
     inverse = np.argsort([d % x.ndim for d in dims]).tolist()
     return record(x.array.transpose(dims), (x, lambda g: permute(g, inverse)))
 

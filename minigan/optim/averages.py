@@ -39,11 +39,17 @@ class ExponentialMovingAverage:
         extra = [name for name in theirs if name not in own]
         other = [name for name in own if name in theirs and own[name].shape != theirs[name].shape]
         if missing or extra or other:
-            raise ValueError(f"the average does not fit the network: missing {shown(missing)}, unexpected "
-                             f"{shown(extra)}, of another shape {shown(other)}")
-        trained, averaged = ({name for name, _ in each.named_parameters()} for each in (module, self.module))
+            raise ValueError(
+                f"the average does not fit the network: missing {shown(missing)}, unexpected "
+                f"{shown(extra)}, of another shape {shown(other)}"
+            )
+        trained, averaged = (
+            {name for name, _ in each.named_parameters()} for each in (module, self.module)
+        )
         if trained != averaged:
-            raise ValueError("the average does not fit the network: it shares other parameters under two names")
+            raise ValueError(
+                "the average does not fit the network: it shares other parameters under two names"
+            )
 
     def state_dict(self):
         return {"module": self.module.state_dict(), "count": self.count}

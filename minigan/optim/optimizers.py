@@ -27,8 +27,13 @@ class Optimizer:
     needs = set()
     may_have = set()
     flags = set()
-    absent = {"amsgrad": False, "maximize": False, "centered": False, "dampening": 0,
-              "decoupled_weight_decay": False}  # what PyTorch's can also do
+    absent = {
+        "amsgrad": False,
+        "maximize": False,
+        "centered": False,
+        "dampening": 0,
+        "decoupled_weight_decay": False,
+    }  # what PyTorch's can also do
 
     def __init__(self, params, **settings):
         name, self.params = type(self).__name__, list(params)
@@ -36,10 +41,18 @@ class Optimizer:
             raise ValueError(f"{name} got no parameters")
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or p.node.leaf is None:
-                what = f"is the output of {p.node.name}" if getattr(p, "requires_grad", False) else "requires none"
-                raise TypeError(f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}")
+                what = (
+                    f"is the output of {p.node.name}"
+                    if getattr(p, "requires_grad", False)
+                    else "requires none"
+                )
+                raise TypeError(
+                    f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}"
+                )
             if any(p is other for other in self.params[:i]):
-                raise ValueError(f"{name} got parameter {i} of {len(self.params)} twice, expected once")
+                raise ValueError(
+                    f"{name} got parameter {i} of {len(self.params)} twice, expected once"
+                )
         self.settings, self.state = tuple(settings), [{} for _ in self.params]
         self._set(settings)
 
@@ -59,13 +72,16 @@ class Optimizer:
         if key == "betas":
             two = isinstance(value, (tuple, list)) and len(value) == 2
             if not two or not all(_is_number(b) and 0 <= b < 1 for b in value):
-                raise ValueError(f"{name}: betas are {shown(value)}, expected two numbers in [0, 1)")
+                raise ValueError(
+                    f"{name}: betas are {shown(value)}, expected two numbers in [0, 1)"
+                )
         elif key in self.flags:
             if not isinstance(value, (bool, np.bool_)):
                 raise ValueError(f"{name}: {key} is {shown(value)}, expected True or False")
         elif not _is_number(value) or not 0 <= value < np.inf:
-            raise ValueError(f"{name}: {key} is {shown(value)}, expected a finite number of at least "
-                             "0")
+            raise ValueError(
+                f"{name}: {key} is {shown(value)}, expected a finite number of at least 0"
+            )
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -77,9 +93,14 @@ class Optimizer:
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
         for p, _ in active:
             g = p.grad
-            if not isinstance(g, Tensor) or (g.array.shape, g.array.dtype) != (p.array.shape, p.array.dtype):
+            if not isinstance(g, Tensor) or (g.array.shape, g.array.dtype) != (
+                p.array.shape,
+                p.array.dtype,
+            ):
                 got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
-                raise ValueError(f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}")
+                raise ValueError(
+                    f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}"
+                )
         self._check_state_shapes()
         self._update([(p.array, p.grad.array, s) for p, s in active])
         for p, _ in active:
@@ -103,14 +124,18 @@ class Optimizer:
         for i, (p, state) in enumerate(zip(self.params, self.state)):
             for name, value in state.items():
                 if getattr(value, "shape", p.shape) != p.shape:
-                    raise ValueError(f"{type(self).__name__} keeps {name} of shape {value.shape} for parameter {i}, "
-                                     f"which now has shape {p.shape}: make a new optimiser")
+                    raise ValueError(
+                        f"{type(self).__name__} keeps {name} of shape {value.shape} for parameter {i}, "
+                        f"which now has shape {p.shape}: make a new optimiser"
+                    )
 
     def state_dict(self):
         """{"state": {index: {name: array or int}}, "param_groups": [settings and indices]}."""
         settings = {k: getattr(self, k) for k in self.settings}
-        return {"state": {i: copy.deepcopy(s) for i, s in enumerate(self.state) if s},
-                "param_groups": [{**self.absent, **settings, "params": list(range(len(self.params)))}]}
+        return {
+            "state": {i: copy.deepcopy(s) for i, s in enumerate(self.state) if s},
+            "param_groups": [{**self.absent, **settings, "params": list(range(len(self.params)))}],
+        }
 
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
@@ -126,19 +151,22 @@ class Optimizer:
         """-> settings and indices, {index: what is kept of this parameter}."""
         if not isinstance(state, dict) or not {"state", "param_groups"} <= set(state):
             found = sorted(map(str, state)) if isinstance(state, dict) else state
-            raise ValueError("expected an optimiser's state with state and param_groups, got "
-                             f"{shown(found)}")
+            raise ValueError(
+                f"expected an optimiser's state with state and param_groups, got {shown(found)}"
+            )
         groups, entries = state["param_groups"], state["state"]
         if not isinstance(groups, (list, tuple)) or len(groups) != 1:
             found = len(groups) if isinstance(groups, (list, tuple)) else shown(groups)
             raise ValueError(f"the state has {found} param_groups, expected one")
         group = groups[0]
         if not isinstance(group, dict) or not isinstance(group.get("params"), (list, tuple)):
-            raise ValueError(f"the state has the param_group {shown(group)}, expected settings and "
-                             "params")
+            raise ValueError(
+                f"the state has the param_group {shown(group)}, expected settings and params"
+            )
         if not isinstance(entries, dict):
-            raise ValueError(f"the state has the state {shown(entries)}, expected what is kept by "
-                             "index")
+            raise ValueError(
+                f"the state has the state {shown(entries)}, expected what is kept by index"
+            )
         return group, entries
 
     def _check_group(self, group):
@@ -150,9 +178,11 @@ class Optimizer:
         count = len(group["params"])
         if count != len(self.params) or not set(self.settings) <= set(group):
             found = shown(sorted(map(str, group)), 300)
-            raise ValueError(f"the state is of {count} parameters and settings {found}, this "
-                             f"{type(self).__name__} has {len(self.params)} parameters and "
-                             f"{sorted(self.settings)}")
+            raise ValueError(
+                f"the state is of {count} parameters and settings {found}, this "
+                f"{type(self).__name__} has {len(self.params)} parameters and "
+                f"{sorted(self.settings)}"
+            )
         if list(group["params"]) != list(range(count)):
             found = shown(group["params"])
             raise ValueError(f"the state has the params {found}, expected 0 to {count - 1}")
@@ -164,8 +194,10 @@ class Optimizer:
         fits = is_whole(i, 0, len(self.params) - 1) and isinstance(entry, dict)
         if not fits or entry and not self.needs <= set(entry) or not set(entry) <= known:
             names = ", ".join(sorted(known)) or "nothing"
-            raise ValueError(f"the state of parameter {shown(i)} does not fit: {type(self).__name__} "
-                             f"has {len(self.params)} parameters, each with {names}")
+            raise ValueError(
+                f"the state of parameter {shown(i)} does not fit: {type(self).__name__} "
+                f"has {len(self.params)} parameters, each with {names}"
+            )
         for name, value in entry.items():
             what = f"the state's {name} of parameter {i} is"
             if name == "step":
@@ -232,7 +264,9 @@ class SGD(Optimizer):
     flags = {"nesterov"}
 
     def __init__(self, params, lr=1e-3, *, momentum=0.0, weight_decay=0.0, nesterov=False):
-        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        super().__init__(
+            params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
+        )
 
     def _check_settings(self, settings):
         super()._check_settings(settings)
@@ -255,7 +289,9 @@ class RMSprop(Optimizer):
     may_have = {"step", "momentum_buffer"}
 
     def __init__(self, params, lr=1e-2, *, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
-        super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        super().__init__(
+            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum
+        )
 
     def _update(self, rows):
         for p, g, state in rows:
@@ -263,7 +299,9 @@ class RMSprop(Optimizer):
             state["step"] = state.get("step", 0) + 1  # which nothing here needs, but PyTorch's
             v = _remember(state, "square_avg", self.alpha, (1 - self.alpha) * g * g)
             d = g / (devices.xp.sqrt(v) + self.eps)
-            p -= self.lr * (_remember(state, "momentum_buffer", self.momentum, d) if self.momentum else d)
+            p -= self.lr * (
+                _remember(state, "momentum_buffer", self.momentum, d) if self.momentum else d
+            )
 
 
 class Adam(Optimizer):
@@ -278,8 +316,14 @@ class Adam(Optimizer):
         groups = {}  # by step: one group, unless some parameter was frozen for a while
         for p, g, state in rows:
             if not state:
-                state.update(step=0, exp_avg=devices.xp.zeros_like(p), exp_avg_sq=devices.xp.zeros_like(p))
+                state.update(
+                    step=0, exp_avg=devices.xp.zeros_like(p), exp_avg_sq=devices.xp.zeros_like(p)
+                )
             state["step"] += 1
-            groups.setdefault(state["step"], []).append((p, g, state["exp_avg"], state["exp_avg_sq"]))
+            groups.setdefault(state["step"], []).append(
+                (p, g, state["exp_avg"], state["exp_avg_sq"])
+            )
         for step, group in groups.items():
-            devices.kernels.adam(*map(list, zip(*group)), step, self.lr, self.betas, self.eps, self.weight_decay)
+            devices.kernels.adam(
+                *map(list, zip(*group)), step, self.lr, self.betas, self.eps, self.weight_decay
+            )

@@ -29,14 +29,16 @@ class LambdaLR:
         except OverflowError:
             lr = np.inf
         if not 0 <= lr < np.inf:
-            raise ValueError(f"the schedule's learning rate at count {count} is {lr}, expected a "
-                             "finite number of at least 0")
+            raise ValueError(
+                f"the schedule's learning rate at count {count} is {lr}, expected a "
+                "finite number of at least 0"
+            )
         self.count, self.base, self.optimizer.lr = count, base, lr
 
 
 def ExponentialLR(optimizer, gamma):
     """lr * gamma^step."""
-    return LambdaLR(optimizer, lambda step: gamma ** step)
+    return LambdaLR(optimizer, lambda step: gamma**step)
 
 
 def StepLR(optimizer, step_size, gamma=0.1):
@@ -49,5 +51,9 @@ def StepLR(optimizer, step_size, gamma=0.1):
 def ConstantThenLinearLR(optimizer, constant, linear):
     """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more (CycleGAN's schedule)."""
     if constant < 0 or linear < 1:
-        raise ValueError(f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1")
-    return LambdaLR(optimizer, lambda step: 1 - max(0, min(step, constant + linear) - constant) / linear)
+        raise ValueError(
+            f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1"
+        )
+    return LambdaLR(
+        optimizer, lambda step: 1 - max(0, min(step, constant + linear) - constant) / linear
+    )

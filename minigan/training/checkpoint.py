@@ -39,8 +39,13 @@ def save(path, state):
     """
     tree, arrays = flatten(state)
     header = json.dumps({"format": FORMAT, "version": VERSION, "state": tree})
-    with whole_file(path, fsync=True) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(TREE), header)  # a bare ZipInfo is dated 1980: no clock time
+    with (
+        whole_file(path, fsync=True) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        archive.writestr(
+            zipfile.ZipInfo(TREE), header
+        )  # a bare ZipInfo is dated 1980: no clock time
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, version=(1, 0), allow_pickle=False)
@@ -79,7 +84,9 @@ def _encode(value, path, arrays):
     if kind in PLAIN:
         return value
     if kind in CONTAINERS and len(path) >= DEEPEST:
-        raise ValueError(f"checkpoint state at {_short(path)}: nested more than {DEEPEST} levels deep")
+        raise ValueError(
+            f"checkpoint state at {_short(path)}: nested more than {DEEPEST} levels deep"
+        )
     if kind is list:
         return [_encode(item, (*path, i), arrays) for i, item in enumerate(value)]
     if kind is tuple:
@@ -90,14 +97,18 @@ def _encode(value, path, arrays):
         return _number(value, path)
     if isinstance(value, (dict, list, tuple, str, int, float)):
         base = next(base for base in kind.__mro__ if base in PLAIN | {dict, list, tuple})
-        raise TypeError(f"checkpoint state at {_short(path)}: got a {kind.__name__}, which would come back "
-                        f"as a plain {base.__name__}: expected a {base.__name__}")
+        raise TypeError(
+            f"checkpoint state at {_short(path)}: got a {kind.__name__}, which would come back "
+            f"as a plain {base.__name__}: expected a {base.__name__}"
+        )
     name = _name(path) or "array"
     if name in arrays:
         raise ValueError(f"checkpoint state: two arrays have the path {_short(path)}")
     if len(name) > LONGEST_NAME:
-        raise ValueError(f"checkpoint state at {_short(path)}: the path of this array has {len(name)} "
-                         f"characters, expected at most {LONGEST_NAME}")
+        raise ValueError(
+            f"checkpoint state at {_short(path)}: the path of this array has {len(name)} "
+            f"characters, expected at most {LONGEST_NAME}"
+        )
     arrays[name] = _as_numpy(value, path)
     return {"$array": name}
 
@@ -105,8 +116,9 @@ def _encode(value, path, arrays):
 def _encode_dict(value, path, arrays):
     for key in value:
         if type(key) not in (str, int):
-            raise TypeError(f"checkpoint state: the key {shown(key)} is neither a string nor an "
-                            "integer")
+            raise TypeError(
+                f"checkpoint state: the key {shown(key)} is neither a string nor an integer"
+            )
         if type(key) is int:
             _check_digits(key, path)
     pairs = [[key, _encode(item, (*path, key), arrays)] for key, item in value.items()]
@@ -116,8 +128,10 @@ def _encode_dict(value, path, arrays):
 
 def _check_digits(value, path):
     if value.bit_length() > 3.3 * DIGITS:
-        raise ValueError(f"checkpoint state at {_short(path)}: got {shown(value)}, expected at most "
-                         f"{DIGITS} digits")
+        raise ValueError(
+            f"checkpoint state at {_short(path)}: got {shown(value)}, expected at most "
+            f"{DIGITS} digits"
+        )
     return value
 
 
@@ -233,7 +247,9 @@ def _check_entries(archive, file):
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             name = _plainly(entry.filename)
-            raise ValueError(f"its entry {name} is compressed or encrypted, which minigan never does")
+            raise ValueError(
+                f"its entry {name} is compressed or encrypted, which minigan never does"
+            )
     # Entries that are stored as they are, and together fit into the file, cannot unfold into a bomb.
     claimed = sum(entry.file_size for entry in entries)
     size = os.fstat(file.fileno()).st_size
@@ -290,7 +306,10 @@ def _plainly(name):
 
 def _parse_tree(text, arrays):
     """The state that `flatten` took apart; each of its arrays is taken out of `arrays`: {name of its entry: array}."""
-    def decode(node):  # called for each object, the innermost first, so that the cost is that of the text
+
+    def decode(
+        node,
+    ):  # called for each object, the innermost first, so that the cost is that of the text
         if any(key.startswith("$") for key in node):
             return _decode_mark(node, arrays)
         return node

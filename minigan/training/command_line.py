@@ -31,17 +31,30 @@ from .checkpoint import load as load_state
 from .run import CHECKPOINT, CONFIG, WRITTEN, networks_digest, read_checkpoint
 from .run_config import check_arguments, is_run, option, read_config
 
-FREE = ("steps", "log_every", "sample_every", "checkpoint_every", "quiet", "data_dir")  # may change with --resume
+FREE = (
+    "steps",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "quiet",
+    "data_dir",
+)  # may change with --resume
 NOT_KEPT = ("model", "out", "resume")  # said by the script, the folder and the command
 LARGEST_NETWORKS = 1 << 20  # bytes of a file of networks
-PACKAGES = ("PIL", "matplotlib", "tqdm")  # some are not needed before the end of training: too late to miss them
+PACKAGES = (
+    "PIL",
+    "matplotlib",
+    "tqdm",
+)  # some are not needed before the end of training: too late to miss them
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose description keeps its lines, and whose error is one sentence instead of the whole usage."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
 
     def error(self, message):
         said = messages.shortened(f"{self.prog}: {message}")
@@ -53,8 +66,15 @@ def one_sentence():
     """``with one_sentence():`` around the reading of input: what is wrong with it is said in a line; exit status 2."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError,
-            OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        ImportError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
         complain(messages.reason(error))
         sys.exit(2)
 
@@ -76,7 +96,9 @@ def program(main, output="results"):
     with messages.steady_streams() as lost:
         status = _run(main)
         if error := lost():
-            complain(f"not all that it printed could be written to stdout: {messages.reason(error)}")
+            complain(
+                f"not all that it printed could be written to stdout: {messages.reason(error)}"
+            )
             if output == "results":
                 status = status or 1
     if status:
@@ -108,6 +130,7 @@ def _run(main):
 
 def number(convert, expected, holds):
     """An argument's type: what `convert` makes of a text, if it `holds`; `expected` says so in words."""
+
     def checked(text):
         """What the text of an argument says, checked."""
         with contextlib.suppress(ValueError):
@@ -151,20 +174,47 @@ def parser(model, description=None, **defaults):
     """
     p = Parser(description=description)
     for name, default, least, help in (
-            ("--steps", 1000, 1, "how many in all, also with --resume"),
-            ("--batch-size", 64, 1, "images a step"),
-            ("--seed", 0, 0, "the same seed gives the same bits on the same device"),
-            ("--log-every", 50, 1, "steps between rows of log.csv"),
-            ("--sample-every", 100, 1, "steps between pictures"),
-            ("--checkpoint-every", 500, 1, "steps between checkpoints; Ctrl-C writes one too")):
-        p.add_argument(name, type=at_least(least), default=default, metavar="N", help=f"{help} (default: %(default)s)")
-    p.add_argument("--data", type=data_name, default="digits",
-                   help="a name, a folder of images or an .npz file (default: %(default)s)")
-    p.add_argument("--data-dir", metavar="DIR", help="where named data sets lie; without it they are downloaded, once")
-    p.add_argument("--device", help=f"one of {', '.join(devices.DEVICES)} (default: MINIGAN_DEVICE, or the fastest)")
-    p.add_argument("--out", default=f"runs/{model}", metavar="DIR", help="the run directory (default: %(default)s)")
-    p.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out with the arguments in its "
-                   f"config.json, of which only these may be given anew: {', '.join(map(option, FREE))}")
+        ("--steps", 1000, 1, "how many in all, also with --resume"),
+        ("--batch-size", 64, 1, "images a step"),
+        ("--seed", 0, 0, "the same seed gives the same bits on the same device"),
+        ("--log-every", 50, 1, "steps between rows of log.csv"),
+        ("--sample-every", 100, 1, "steps between pictures"),
+        ("--checkpoint-every", 500, 1, "steps between checkpoints; Ctrl-C writes one too"),
+    ):
+        p.add_argument(
+            name,
+            type=at_least(least),
+            default=default,
+            metavar="N",
+            help=f"{help} (default: %(default)s)",
+        )
+    p.add_argument(
+        "--data",
+        type=data_name,
+        default="digits",
+        help="a name, a folder of images or an .npz file (default: %(default)s)",
+    )
+    p.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="where named data sets lie; without it they are downloaded, once",
+    )
+    p.add_argument(
+        "--device",
+        help=f"one of {', '.join(devices.DEVICES)} (default: MINIGAN_DEVICE, or the fastest)",
+    )
+    p.add_argument(
+        "--out",
+        default=f"runs/{model}",
+        metavar="DIR",
+        help="the run directory (default: %(default)s)",
+    )
+    p.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint in --out with the arguments in its "
+        f"config.json, of which only these may be given anew: {', '.join(map(option, FREE))}",
+    )
     p.add_argument("--quiet", action="store_true", help="print only errors and the last line")
     add_networks(p)
     p.set_defaults(model=model, **defaults)
@@ -173,8 +223,12 @@ def parser(model, description=None, **defaults):
 
 def add_networks(parser):
     """Add --networks, which names a file of networks of one's own. With a checkpoint of theirs it is given again."""
-    parser.add_argument("--networks", metavar="FILE.py", type=file_name,
-                        help="your own networks: it defines Generator and Discriminator")
+    parser.add_argument(
+        "--networks",
+        metavar="FILE.py",
+        type=file_name,
+        help="your own networks: it defines Generator and Discriminator",
+    )
 
 
 def parse(parser, argv=None, optional=()):
@@ -187,13 +241,19 @@ def parse(parser, argv=None, optional=()):
     """
     args = parser.parse_args(argv)
     with one_sentence():
-        if missing := [package for package in PACKAGES if importlib.util.find_spec(package) is None]:
-            raise ImportError(f"scripts need {', '.join(missing)}, which is missing: pip install 'minigan[examples]'")
+        if missing := [
+            package for package in PACKAGES if importlib.util.find_spec(package) is None
+        ]:
+            raise ImportError(
+                f"scripts need {', '.join(missing)}, which is missing: pip install 'minigan[examples]'"
+            )
         kept = _kept_arguments(args)
         check_arguments(parser, kept, Path(args.out, CONFIG), NOT_KEPT, optional)
         _check_own_networks(args, kept)
         defaults = {name: value for name, value in kept.items() if name != "networks"}
-        args = parser.parse_args(argv, argparse.Namespace(**defaults))  # what is kept stands in for the defaults
+        args = parser.parse_args(
+            argv, argparse.Namespace(**defaults)
+        )  # what is kept stands in for the defaults
         _check_contradictions(args, defaults)
         _check_out_is_beside_the_data(args)
         if args.device is not None:
@@ -217,8 +277,10 @@ def _check_out_is_beside_the_data(args):
         text = getattr(args, name, None)
         folder = user_path(args.data_dir or "") / user_path(text) if text else None
         if folder is not None and folder.is_dir() and folder.resolve() in (out, *out.parents):
-            raise ValueError(f"--out {args.out} lies in the folder of the data, {folder}: the run's pictures would be "
-                             "data when it goes on")
+            raise ValueError(
+                f"--out {args.out} lies in the folder of the data, {folder}: the run's pictures would be "
+                "data when it goes on"
+            )
 
 
 def _kept_arguments(args):
@@ -226,42 +288,60 @@ def _kept_arguments(args):
     folder, path = Path(args.out), Path(args.out, CONFIG)
     begun = os.path.lexists(folder / CHECKPOINT)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--out {folder} is a file, expected a folder or a name for a new one")
+        raise NotADirectoryError(
+            f"--out {folder} is a file, expected a folder or a name for a new one"
+        )
     if begun and not args.resume:
-        raise FileExistsError(f"{folder} holds a {CHECKPOINT}: go on with --resume, or choose another --out")
+        raise FileExistsError(
+            f"{folder} holds a {CHECKPOINT}: go on with --resume, or choose another --out"
+        )
     if begun and not path.exists():
-        raise FileNotFoundError(f"{path} is missing, without which --resume does not know the arguments")
+        raise FileNotFoundError(
+            f"{path} is missing, without which --resume does not know the arguments"
+        )
     if not args.resume or not path.exists():
         _check_ours(folder)
         return {}
     config = read_config(path)
     if config.get("model") != args.model:
-        raise ValueError(f"{folder} holds a run of {_name_of(config.get('model'))}, expected {args.model}")
+        raise ValueError(
+            f"{folder} holds a run of {_name_of(config.get('model'))}, expected {args.model}"
+        )
     if not begun:
         _check_ours(folder)
     return config["arguments"]
 
 
 def _name_of(model):
-    return model if isinstance(model, str) and model.isidentifier() and len(model) < 50 else shown(model)
+    return (
+        model
+        if isinstance(model, str) and model.isidentifier() and len(model) < 50
+        else shown(model)
+    )
 
 
 def _check_ours(folder):
     """Refuse a folder in which a run would overwrite what is no run's."""
     written = [name for name in WRITTEN if (folder / name).exists() or (folder / name).is_symlink()]
     if written and not is_run(folder):
-        raise FileExistsError(f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out")
+        raise FileExistsError(
+            f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out"
+        )
 
 
 def _check_own_networks(args, kept):
     """The networks' file is given again, wherever it lies now; whether it is the same, its hash says."""
     named = kept.get("networks")
     if named and not args.networks:
-        raise ValueError(f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing "
-                         "that a run directory names is run, so give their file again, --networks FILE.py")
+        raise ValueError(
+            f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing "
+            "that a run directory names is run, so give their file again, --networks FILE.py"
+        )
     if args.networks and "networks" in kept and not named:
-        raise ValueError(f"--networks {args.networks} contradicts {Path(args.out, CONFIG)}, which has {named}: "
-                         "leave it out to go on, or start anew with another --out")
+        raise ValueError(
+            f"--networks {args.networks} contradicts {Path(args.out, CONFIG)}, which has {named}: "
+            "leave it out to go on, or start anew with another --out"
+        )
 
 
 def _check_contradictions(args, kept):
@@ -269,8 +349,10 @@ def _check_contradictions(args, kept):
     for name, value in kept.items():
         given = getattr(args, name)
         if name not in FREE and given != value:
-            raise ValueError(f"{option(name)} {given} contradicts {Path(args.out, CONFIG)}, which has {value}: "
-                             "leave it out to go on, or start anew with another --out")
+            raise ValueError(
+                f"{option(name)} {given} contradicts {Path(args.out, CONFIG)}, which has {value}: "
+                "leave it out to go on, or start anew with another --out"
+            )
 
 
 def _look_at_checkpoint(args, kept):
@@ -285,18 +367,28 @@ def _look_at_checkpoint(args, kept):
     architecture = about.get("architecture")
     for name, size in architecture.items() if isinstance(architecture, dict) else ():
         if type(size) is int and name in kept and kept[name] != size:
-            raise ValueError(f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the "
-                             f"checkpoint was trained with {shown(size)}")
+            raise ValueError(
+                f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the "
+                f"checkpoint was trained with {shown(size)}"
+            )
     room = sum(leaf.size for _, leaf in leaves(state) if isinstance(leaf, np.ndarray))
     return room, networks_digest(about) if args.networks else None
 
 
 def _describe(args):
     """The content of config.json: what is needed to repeat the run."""
-    versions = {name: sys.modules[name].__version__ for name in ("minigan", "numpy", "cupy") if name in sys.modules}
-    return {"model": args.model, "command": shlex.join([sys.executable, *sys.argv]),
-            "arguments": {name: value for name, value in vars(args).items() if name not in NOT_KEPT},
-            "device": devices.describe(), "versions": {"python": platform.python_version(), **versions}}
+    versions = {
+        name: sys.modules[name].__version__
+        for name in ("minigan", "numpy", "cupy")
+        if name in sys.modules
+    }
+    return {
+        "model": args.model,
+        "command": shlex.join([sys.executable, *sys.argv]),
+        "arguments": {name: value for name, value in vars(args).items() if name not in NOT_KEPT},
+        "device": devices.describe(),
+        "versions": {"python": platform.python_version(), **versions},
+    }
 
 
 def load_networks(path, sha256=None):
@@ -308,13 +400,19 @@ def load_networks(path, sha256=None):
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()
     if sha256 not in (None, found):
-        raise ValueError(f"--networks {path} has SHA-256 {found}, expected {sha256}: it was changed since the training")
+        raise ValueError(
+            f"--networks {path} has SHA-256 {found}, expected {sha256}: it was changed since the training"
+        )
     module = types.ModuleType(Path(path).stem)
     module.__file__ = str(path)
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)  # the bytes that were hashed, and no cached others
+        exec(
+            compile(source, str(path), "exec"), module.__dict__
+        )  # the bytes that were hashed, and no cached others
     except (Exception, SystemExit) as error:  # whatever a user's file may raise
-        raise ValueError(f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}") from error
+        raise ValueError(
+            f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}"
+        ) from error
     for name in ("Generator", "Discriminator"):
         if not callable(getattr(module, name, None)):
             raise ValueError(f"--networks {path} does not define {name}")
@@ -354,18 +452,24 @@ def own_networks(about, networks):
     """
     digest = networks_digest(about)
     if digest is None and networks is not None:
-        raise ValueError(f"it was trained with minigan's networks, so --networks {networks} is not needed")
+        raise ValueError(
+            f"it was trained with minigan's networks, so --networks {networks} is not needed"
+        )
     if digest is None:
         return None
     if networks is None:
-        raise ValueError("it was trained with networks of one's own, of which it holds only the hash: give their file, "
-                         "--networks FILE.py")
+        raise ValueError(
+            "it was trained with networks of one's own, of which it holds only the hash: give their file, "
+            "--networks FILE.py"
+        )
     return load_networks(networks, digest)[0]
 
 
 def build_network(network, architecture, arrays):
     """Build a network for a checkpoint's arrays, {name: array}, and load them into it. Raises ValueError, TypeError."""
-    if not isinstance(arrays, dict) or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+    if not isinstance(arrays, dict) or not all(
+        isinstance(array, np.ndarray) for array in arrays.values()
+    ):
         raise ValueError(f"its weights are {shown(arrays)}, expected names and arrays")
     room = sum(array.size for array in arrays.values())
     built = models.build(network, architecture, room)

@@ -36,16 +36,28 @@ from . import checkpoint, run_log
 from .interrupts import Interrupts
 
 CONFIG, CHECKPOINT, LOG = "config.json", "checkpoint.npz", "log.csv"
-WRITTEN = (CONFIG, LOG, "samples.png", "samples", "training.gif", "losses.png")  # what a run writes beside
+WRITTEN = (
+    CONFIG,
+    LOG,
+    "samples.png",
+    "samples",
+    "training.gif",
+    "losses.png",
+)  # what a run writes beside
 PART = re.compile(  # the name of a file that a killed run was writing: see files.whole_file
     r"\.(config\.json|checkpoint\.npz|log\.csv|samples\.png|step-[0-9]+\.png|training\.gif|losses\.png)"
-    r"\.[-0-9a-z]+\.part")
+    r"\.[-0-9a-z]+\.part"
+)
 
 
 def fingerprint(thing):
     """What tells whether a network, an optimiser or the like was changed, or left in another mode, as by eval()."""
     tree, arrays = checkpoint.flatten(thing.state_dict())
-    return str(tree), [zlib.crc32(array.tobytes()) for array in arrays.values()], getattr(thing, "training", None)
+    return (
+        str(tree),
+        [zlib.crc32(array.tobytes()) for array in arrays.values()],
+        getattr(thing, "training", None),
+    )
 
 
 def _check_restored(name, state, restored):
@@ -59,7 +71,9 @@ def _check_restored(name, state, restored):
         if path not in leaves:
             raise ValueError(f"its {where[:100]} has no place in this training")
         if not checkpoint.same_leaf(value, leaves[path]):
-            raise ValueError(f"its {where[:100]} is {shown(value)}, which was taken up as {shown(leaves[path])}")
+            raise ValueError(
+                f"its {where[:100]} is {shown(value)}, which was taken up as {shown(leaves[path])}"
+            )
 
 
 def _kinds(state):
@@ -78,7 +92,9 @@ def networks_digest(about):
         return None
     digest = networks.get("sha256") if isinstance(networks, dict) else None
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise ValueError(f"its networks is {shown(networks)}, expected None or the SHA-256 of their file")
+        raise ValueError(
+            f"its networks is {shown(networks)}, expected None or the SHA-256 of their file"
+        )
     return digest
 
 
@@ -112,7 +128,12 @@ class Run:
     def __init__(self, args, *, state, architecture, sample, sampling=None):
         self.args, self.state, self.sample, self.out = args, state, sample, Path(args.out)
         networks = {"sha256": args.networks_sha256} if args.networks else None
-        self.about = {"model": args.model, "architecture": architecture, "sampling": sampling, "networks": networks}
+        self.about = {
+            "model": args.model,
+            "architecture": architecture,
+            "sampling": sampling,
+            "networks": networks,
+        }
         self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
         self.header = None  # of log.csv, once it has a row
         self.saved = -1  # the step of the newest checkpoint
@@ -142,37 +163,53 @@ class Run:
         stopped_by = self.interrupts.signal
         if step == args.steps:
             messages.say(f"all {step} steps are done; see {self.out / 'samples.png'}")
-            if stopped_by:  # in the last step: a script's evaluation would keep whoever wants an end waiting
+            if (
+                stopped_by
+            ):  # in the last step: a script's evaluation would keep whoever wants an end waiting
                 sys.exit(128 + stopped_by)
             return
         networks = ["--networks", args.networks] if args.networks else []
         resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out, *networks])
-        messages.say(f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}")
+        messages.say(
+            f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}"
+        )
         sys.exit(128 + stopped_by)
 
     def log(self, **losses):
         """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and before each checkpoint."""
         for name, loss in losses.items():
-            self.losses[name] = loss.detach() if hasattr(loss, "detach") else loss  # let go of its graph
+            self.losses[name] = (
+                loss.detach() if hasattr(loss, "detach") else loss
+            )  # let go of its graph
 
     def _progress_bar(self, step):
         """A bar on a terminal, and nothing elsewhere."""
         from tqdm import tqdm
 
         class Bar(tqdm):
-            monitor_interval = 0  # no thread of its own, which would only redraw a bar that stands still
+            monitor_interval = (
+                0  # no thread of its own, which would only redraw a bar that stands still
+            )
 
         shown = not self.args.quiet and messages.is_terminal(sys.stdout)
-        return Bar(total=self.args.steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stdout,
-                   disable=not shown)
+        return Bar(
+            total=self.args.steps,
+            initial=step,
+            unit="step",
+            dynamic_ncols=True,
+            file=sys.stdout,
+            disable=not shown,
+        )
 
     # ---- between two steps
 
     def _keep(self, step):
         """All that is due after this step."""
         args = self.args
-        log, draw, save = (step == args.steps or step % every == 0
-                           for every in (args.log_every, args.sample_every, args.checkpoint_every))
+        log, draw, save = (
+            step == args.steps or step % every == 0
+            for every in (args.log_every, args.sample_every, args.checkpoint_every)
+        )
         if log or draw or save:
             losses = self._read_losses(step)
         try:
@@ -200,7 +237,10 @@ class Run:
             self._fail(step, f"cannot write: {messages.reason(error)}")
 
     def _read_losses(self, step):
-        losses = {name: loss.item() if hasattr(loss, "item") else loss for name, loss in self.losses.items()}
+        losses = {
+            name: loss.item() if hasattr(loss, "item") else loss
+            for name, loss in self.losses.items()
+        }
         for name, loss in losses.items():
             if not np.isfinite(loss):
                 self._fail(step, f"{name} is {loss}")
@@ -214,12 +254,17 @@ class Run:
         rate = (step - before) * self.args.batch_size / (self.logged[1] - then)
         header = ",".join(["step", *losses, "images_per_second"])
         if self.header not in (None, header):
-            raise ValueError(f"{self.out / LOG} has the columns {self.header}, but step {step} logged {header}")
+            raise ValueError(
+                f"{self.out / LOG} has the columns {self.header}, but step {step} logged {header}"
+            )
         numbers = [str(step), *(f"{loss:.9g}" for loss in losses.values()), f"{rate:.1f}"]
         row = ",".join(numbers) + "\n"
         run_log.append(self.out / LOG, row if self.header else f"{header}\n{row}")
         self.header = header
-        shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items()) + f"  {rate:.0f} images/s"
+        shown = (
+            "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            + f"  {rate:.0f} images/s"
+        )
         self.bar.set_postfix_str(shown)
         if self.bar.disable and not self.args.quiet:
             messages.say(f"step {step}/{self.args.steps}  {shown}")
@@ -231,9 +276,13 @@ class Run:
         with engine.no_grad():
             pictures = np.asarray(self.sample())
         rng.load_state_dict(random)
-        if changed := [name for name, mark in before.items() if mark != fingerprint(self.state[name])]:
-            raise RuntimeError(f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
-                               "norm in train() mode moves its averages, and eval() wants a train() after it")
+        if changed := [
+            name for name, mark in before.items() if mark != fingerprint(self.state[name])
+        ]:
+            raise RuntimeError(
+                f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
+                "norm in train() mode moves its averages, and eval() wants a train() after it"
+            )
         if not np.isfinite(pictures).all():
             self._fail(step, "a sampled image is not finite")
         grid = images.make_grid(pictures)
@@ -241,8 +290,10 @@ class Run:
             images.save_png(self.out / name, grid)
 
     def _save(self, step):
-        state = {"run": {**self.about, "step": step, "rng": rng.state_dict()},
-                 **{name: thing.state_dict() for name, thing in self.state.items()}}
+        state = {
+            "run": {**self.about, "step": step, "rng": rng.state_dict()},
+            **{name: thing.state_dict() for name, thing in self.state.items()},
+        }
         if name := checkpoint.first_not_finite(state):  # a loss may be finite and its gradient not
             self._fail(step, f"{name} is not finite")
         checkpoint.save(self.out / CHECKPOINT, state)
@@ -257,7 +308,9 @@ class Run:
     # ---- before the first step and after the last
 
     def _refuse(self, error):
-        sys.exit(messages.printable(f"cannot keep a run in --out {self.out}: {messages.reason(error)}"))
+        sys.exit(
+            messages.printable(f"cannot keep a run in --out {self.out}: {messages.reason(error)}")
+        )
 
     def _draw_first_samples(self):
         try:
@@ -268,7 +321,10 @@ class Run:
     def _check_places(self):
         """Raise OSError where a folder or the like has a name that a picture or the folder of pictures will need."""
         (self.out / "samples").mkdir(exist_ok=True)
-        for path in (self.out / "samples.png", *(path for step, path in self._pictures() if step > self.saved)):
+        for path in (
+            self.out / "samples.png",
+            *(path for step, path in self._pictures() if step > self.saved),
+        ):
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
@@ -279,16 +335,22 @@ class Run:
             import fcntl
 
             folder = os.open(self.out, os.O_RDONLY)
-            at_end.callback(os.close, folder)  # and with it the lock, as does the end of the process, however it comes
+            at_end.callback(
+                os.close, folder
+            )  # and with it the lock, as does the end of the process, however it comes
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                sys.exit(f"another process is training in {self.out}: stop it, or choose another --out")
+                sys.exit(
+                    f"another process is training in {self.out}: stop it, or choose another --out"
+                )
 
     def _open(self):
         """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
         args = self.args
-        if os.path.lexists(self.out / CHECKPOINT):  # a broken link too: what it should lead to is not replaced
+        if os.path.lexists(
+            self.out / CHECKPOINT
+        ):  # a broken link too: what it should lead to is not replaced
             self._restore()
             if self.saved >= args.steps:
                 self._finish()
@@ -308,7 +370,10 @@ class Run:
         rows = [line for step, line in rows if step <= self.saved]
         self.header = header if rows else None
         text = "".join([f"{header}\n", *rows]) if rows else ""
-        for path, content in ((self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"), (log, text)):
+        for path, content in (
+            (self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"),
+            (log, text),
+        ):
             with whole_file(path) as file:
                 file.write(content.encode())
         return max(self.saved, 0)
@@ -323,7 +388,9 @@ class Run:
             what = "training.gif and losses.png were still to be drawn"
             if not drawn:
                 what = "training.gif and losses.png could not all be drawn"
-        messages.say(f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}")
+        messages.say(
+            f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}"
+        )
         sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
 
     def _clear_parts(self):
@@ -355,7 +422,9 @@ class Run:
         about = resumed["run"]
         check_names("its run", about, {*self.about, "step", "rng"})
         if networks_digest(about) != networks_digest(self.about):
-            raise ValueError(f"its networks is {shown(about['networks'])}, expected {self.about['networks']}")
+            raise ValueError(
+                f"its networks is {shown(about['networks'])}, expected {self.about['networks']}"
+            )
         for name in ("model", "architecture", "sampling"):
             if about[name] != self.about[name] or _kinds(about[name]) != _kinds(self.about[name]):
                 text = about[name] if isinstance(about[name], str) else shown(about[name])
@@ -374,8 +443,12 @@ class Run:
 
         The training is complete and kept before this begins, so nothing here may make it fail.
         """
-        gif = self._draw("training.gif", lambda path: images.save_gif(path, self._readable_pictures()))
-        plot = self._draw("losses.png", lambda path: run_log.draw(self.out / LOG, path, self.args.model))
+        gif = self._draw(
+            "training.gif", lambda path: images.save_gif(path, self._readable_pictures())
+        )
+        plot = self._draw(
+            "losses.png", lambda path: run_log.draw(self.out / LOG, path, self.args.model)
+        )
         return gif and plot
 
     def _draw(self, name, draw):
@@ -391,7 +464,9 @@ class Run:
         """The pictures of samples/ as grids, one at a time, without those that cannot be read, which are named."""
         for _, path in self._pictures():
             try:
-                grid = images.make_grid(images.read_image(regular_file(path))[None], padding=0, scale=1)
+                grid = images.make_grid(
+                    images.read_image(regular_file(path))[None], padding=0, scale=1
+                )
             except (ValueError, OSError) as error:
                 messages.warn(f"training.gif goes on without a picture: {messages.reason(error)}")
                 continue

@@ -14,9 +14,14 @@ from ..files.foreign import check_whole, shown
 from ..models import check_arguments
 from . import command_line
 
-PRIORS = {"uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
-          "normal": lambda generator, shape: generator.standard_normal(shape)}
-WEIGHTS = ("average", "generator")  # whose weights draw: the average's over the training, or the last ones
+PRIORS = {
+    "uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
+    "normal": lambda generator, shape: generator.standard_normal(shape),
+}
+WEIGHTS = (
+    "average",
+    "generator",
+)  # whose weights draw: the average's over the training, or the last ones
 STATISTICS = ("running", "batch")  # which ones batch norm uses
 
 
@@ -39,12 +44,16 @@ def _build(state, networks):
     architecture = about["architecture"]
     check_arguments(architecture)
     if sampling["latent"] not in PRIORS or "latent_dim" not in architecture:
-        raise ValueError(f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}")
+        raise ValueError(
+            f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}"
+        )
     check_whole("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
     check_whole("its step", about["step"])
     if sampling["network"] not in WEIGHTS or sampling["batch_statistics"] not in STATISTICS:
-        raise ValueError(f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} and the "
-                         f"batch statistics {' or '.join(STATISTICS)}")
+        raise ValueError(
+            f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} and the "
+            f"batch statistics {' or '.join(STATISTICS)}"
+        )
     module = command_line.own_networks(about, networks)
     if module is None:  # some models have several
         network = models.find_network(about["model"], architecture.get("generator", "Generator"))
@@ -67,7 +76,9 @@ def draw_latents(n, about, seed, truncation=1.0):
     if prior == "uniform":
         z *= truncation
     while prior == "normal" and truncation < 1 and (far := np.abs(z) > 2 * truncation).any():
-        again = generator.uniform(-2, 2, int(far.sum())) * truncation  # kept with the share that the density says
+        again = (
+            generator.uniform(-2, 2, int(far.sum())) * truncation
+        )  # kept with the share that the density says
         z[far] = np.where(generator.random(len(again)) < np.exp(-again * again / 2), again, np.inf)
     return z.astype(np.float32)
 
@@ -75,7 +86,10 @@ def draw_latents(n, about, seed, truncation=1.0):
 def generate(generator, z, batch_size=100):
     """Latents (n, latent_dim) -> images float32 (n, C, H, W) in [-1, 1], a batch at a time."""
     with mg.no_grad():
-        batches = [generator(mg.tensor(z[i:i + batch_size])).numpy() for i in range(0, len(z), batch_size)]
+        batches = [
+            generator(mg.tensor(z[i : i + batch_size])).numpy()
+            for i in range(0, len(z), batch_size)
+        ]
     return np.ascontiguousarray(np.concatenate(batches))
 
 
@@ -89,6 +103,10 @@ def walk(z, steps):
     angle = np.arccos(np.clip((a * b).sum(-1, keepdims=True) / (lengths[0] * lengths[1]), -1, 1))
     t = np.linspace(0, 1, steps)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)  # (rows, steps, latent_dim)
-    path = np.where(np.sin(angle) > 1e-6, path, (1 - t) * a + t * b)  # on one line with 0 there is no circle
+        path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(
+            angle
+        )  # (rows, steps, latent_dim)
+    path = np.where(
+        np.sin(angle) > 1e-6, path, (1 - t) * a + t * b
+    )  # on one line with 0 there is no circle
     return path.reshape(-1, z.shape[1]).astype(np.float32)

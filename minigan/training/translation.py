@@ -26,7 +26,9 @@ def load_generators(run_or_checkpoint, networks=None):
     about = command_line.about_of(state)
     if about is None or not {*DIRECTIONS} <= state.keys():
         model = shown(about.get("model")).strip("'") if about else "another kind"
-        raise ValueError(f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that translate")
+        raise ValueError(
+            f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that translate"
+        )
     with reading(f"checkpoint {path}"):
         return *_build(state, about, networks), about
 
@@ -37,24 +39,34 @@ def _build(state, about, networks):
     check_arguments(architecture)
     check_whole("its step", about["step"])
     if about.get("sampling") != {"batch_statistics": "running"}:
-        raise ValueError(f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics")
+        raise ValueError(
+            f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics"
+        )
     check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
     module = command_line.own_networks(about, networks)
     kind = architecture.get("generator")
     if module is None and kind not in GENERATORS:
         raise ValueError(f"its generator is {shown(kind)}, expected one of {', '.join(GENERATORS)}")
     network = GENERATORS[kind] if module is None else module.Generator
-    return [command_line.build_network(network, architecture, state[direction]).eval() for direction in DIRECTIONS]
+    return [
+        command_line.build_network(network, architecture, state[direction]).eval()
+        for direction in DIRECTIONS
+    ]
 
 
 def translate(generator, x, batch_size=20):
     """Images float32 (N, C, H, W) in [-1, 1] of any size -> as many of that size, translated."""
     height, width = x.shape[2:]
-    unit = getattr(generator, "unit", 1)  # sides must be multiples of it; of a network of yours, as it likes
+    unit = getattr(
+        generator, "unit", 1
+    )  # sides must be multiples of it; of a network of yours, as it likes
     more = [max(-n % unit, 8 - n) if unit > 1 else 0 for n in (height, width)]
     x = np.pad(x, [(0, 0), (0, 0), (0, more[0]), (0, more[1])], mode="reflect")
     with mg.no_grad():
-        batches = [generator(mg.tensor(x[i:i + batch_size])).numpy() for i in range(0, len(x), batch_size)]
+        batches = [
+            generator(mg.tensor(x[i : i + batch_size])).numpy()
+            for i in range(0, len(x), batch_size)
+        ]
     return np.ascontiguousarray(np.concatenate(batches)[:, :, :height, :width])
 
 

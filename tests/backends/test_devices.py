@@ -3,6 +3,7 @@
 On the host device the kernels run thread by thread, in random schedules, every access judged; so a training that
 follows the CPU's here has neither a race nor a stray read.
 """
+
 import importlib.util
 import os
 import subprocess
@@ -25,9 +26,12 @@ needs_no_gpu = pytest.mark.skipif(devices.gpu_count() > 0, reason="there is an N
 
 # ---- choosing ------------------------------------------------------------------------------------------------------
 
+
 def python(script, **environment):
     """The output of a fresh process, in which only this environment chooses the device."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MINIGAN_")} | environment
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith("MINIGAN_")
+    } | environment
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
     return result.stdout + result.stderr
 
@@ -35,19 +39,27 @@ def python(script, **environment):
 @needs_no_gpu
 def test_without_a_gpu_the_default_is_the_cpu_and_says_why():
     out = python("import minigan as mg; print(mg.devices.describe())")
-    assert out.startswith("device cpu: NumPy") and out.endswith("chosen because there is no NVIDIA GPU\n")
+    assert out.startswith("device cpu: NumPy") and out.endswith(
+        "chosen because there is no NVIDIA GPU\n"
+    )
 
 
 def test_the_default_does_not_import_cupy_where_there_is_no_gpu():
-    script = "import sys, minigan; print(minigan.devices.gpu_count() > 0 or 'cupy' not in sys.modules)"
+    script = (
+        "import sys, minigan; print(minigan.devices.gpu_count() > 0 or 'cupy' not in sys.modules)"
+    )
     assert python(script) == "True\n"
 
 
 def test_the_environment_chooses():
-    assert python("import minigan as mg; print(mg.devices.describe())", MINIGAN_DEVICE="host").startswith(
-        "device host: the CUDA kernels as sm_90, run thread by thread")
-    assert python("import minigan as mg; print(mg.devices.describe())", MINIGAN_DEVICE="host", MINIGAN_ARCH="sm_120"
-                  ).startswith("device host: the CUDA kernels as sm_120")
+    assert python(
+        "import minigan as mg; print(mg.devices.describe())", MINIGAN_DEVICE="host"
+    ).startswith("device host: the CUDA kernels as sm_90, run thread by thread")
+    assert python(
+        "import minigan as mg; print(mg.devices.describe())",
+        MINIGAN_DEVICE="host",
+        MINIGAN_ARCH="sm_120",
+    ).startswith("device host: the CUDA kernels as sm_120")
 
 
 @pytest.fixture
@@ -57,12 +69,19 @@ def device_stays():
     mg.set_device(*before)
 
 
-@pytest.mark.parametrize("variable, value, words", [
-    ("CXX", "no-such-compiler", "no-such-compiler does not run install g++"),
-    ("CXX", __file__, "test_devices.py does not run install g++"),
-    ("PATH", "", "g++ does not run install g++"),
-    ("MINIGAN_CACHE", __file__, "test_devices.py/kernels, which cannot be written MINIGAN_CACHE"),
-])
+@pytest.mark.parametrize(
+    "variable, value, words",
+    [
+        ("CXX", "no-such-compiler", "no-such-compiler does not run install g++"),
+        ("CXX", __file__, "test_devices.py does not run install g++"),
+        ("PATH", "", "g++ does not run install g++"),
+        (
+            "MINIGAN_CACHE",
+            __file__,
+            "test_devices.py/kernels, which cannot be written MINIGAN_CACHE",
+        ),
+    ],
+)
 def test_device_host_says_at_once_what_it_lacks(variable, value, words, monkeypatch, device_stays):
     monkeypatch.setenv(variable, value)
     compiler._run.cache_clear()
@@ -71,7 +90,9 @@ def test_device_host_says_at_once_what_it_lacks(variable, value, words, monkeypa
             mg.set_device("host")
     finally:
         compiler._run.cache_clear()
-    assert all(word in str(refusal.value) for word in words.split()) and "\n" not in str(refusal.value)
+    assert all(word in str(refusal.value) for word in words.split()) and "\n" not in str(
+        refusal.value
+    )
 
 
 def test_a_gpu_without_cupy_is_named_with_the_extra_that_would_use_it(monkeypatch, device_stays):
@@ -81,13 +102,18 @@ def test_a_gpu_without_cupy_is_named_with_the_extra_that_would_use_it(monkeypatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     devices.choose()
     assert devices.name == "cpu" and "\n" not in devices.describe()
-    assert devices.describe().endswith("needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]")
+    assert devices.describe().endswith(
+        "needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]"
+    )
 
 
 def test_cuda_without_cupy_is_refused_in_one_sentence(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     before = devices.name
-    with pytest.raises(RuntimeError, match=r"^device cuda needs CuPy, which is not installed: pip install 'minigan\["):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^device cuda needs CuPy, which is not installed: pip install 'minigan\[",
+    ):
         mg.set_device("cuda")
     assert devices.name == before
 
@@ -96,7 +122,10 @@ def test_cuda_without_cupy_is_refused_in_one_sentence(monkeypatch):
 def test_cuda_without_a_gpu_is_refused_in_one_sentence():
     pytest.importorskip("cupy", reason="CuPy looks for the GPU")
     before = devices.name
-    with pytest.raises(RuntimeError, match=r"^device cuda needs an NVIDIA GPU and its driver, CuPy [\d.]+ sees none$"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^device cuda needs an NVIDIA GPU and its driver, CuPy [\d.]+ sees none$",
+    ):
         mg.set_device("cuda")
     assert devices.name == before
     last = python("import minigan; minigan.tensor(1.0)", MINIGAN_DEVICE="cuda").splitlines()[-1]
@@ -105,17 +134,47 @@ def test_cuda_without_a_gpu_is_refused_in_one_sentence():
 
 # What the environment may get wrong -> what is said of it.
 WRONG = {
-    "an unknown device": ({"MINIGAN_DEVICE": "tpu"}, "unknown device 'tpu' (MINIGAN_DEVICE says so)"),
+    "an unknown device": (
+        {"MINIGAN_DEVICE": "tpu"},
+        "unknown device 'tpu' (MINIGAN_DEVICE says so)",
+    ),
     "an unknown rung": ({"MINIGAN_RUNG": "top"}, "unknown rung 'top' (MINIGAN_RUNG says so)"),
-    "no compiler": ({"MINIGAN_DEVICE": "host", "CXX": "no-such-compiler"}, "no-such-compiler does not run"),
-    "a compiler that is none": ({"MINIGAN_DEVICE": "host", "CXX": __file__}, "test_devices.py does not run"),
-    "a compiler that fails": ({"MINIGAN_DEVICE": "host", "CXX": "false"}, "false failed with exit status 1"),
-    "a compiler that makes nothing": ({"MINIGAN_DEVICE": "host", "CXX": "true"}, "true made an empty file"),
-    "half a quotation": ({"MINIGAN_DEVICE": "host", "CXX": "'g++"}, "CXX is \"'g++\", expected a command"),
-    "blanks for a compiler": ({"MINIGAN_DEVICE": "host", "CXX": " "}, "CXX is ' ', expected a command"),
-    "a cache that is a file": ({"MINIGAN_DEVICE": "host", "MINIGAN_CACHE": __file__}, "which cannot be written"),
-    "an unknown architecture": ({"MINIGAN_DEVICE": "host", "MINIGAN_ARCH": "sm_1"}, "MINIGAN_ARCH is 'sm_1'"),
-    "a seed that is none": ({"MINIGAN_DEVICE": "host", "MINIGAN_HOST_SEED": "x"}, "MINIGAN_HOST_SEED or seed is 'x'"),
+    "no compiler": (
+        {"MINIGAN_DEVICE": "host", "CXX": "no-such-compiler"},
+        "no-such-compiler does not run",
+    ),
+    "a compiler that is none": (
+        {"MINIGAN_DEVICE": "host", "CXX": __file__},
+        "test_devices.py does not run",
+    ),
+    "a compiler that fails": (
+        {"MINIGAN_DEVICE": "host", "CXX": "false"},
+        "false failed with exit status 1",
+    ),
+    "a compiler that makes nothing": (
+        {"MINIGAN_DEVICE": "host", "CXX": "true"},
+        "true made an empty file",
+    ),
+    "half a quotation": (
+        {"MINIGAN_DEVICE": "host", "CXX": "'g++"},
+        'CXX is "\'g++", expected a command',
+    ),
+    "blanks for a compiler": (
+        {"MINIGAN_DEVICE": "host", "CXX": " "},
+        "CXX is ' ', expected a command",
+    ),
+    "a cache that is a file": (
+        {"MINIGAN_DEVICE": "host", "MINIGAN_CACHE": __file__},
+        "which cannot be written",
+    ),
+    "an unknown architecture": (
+        {"MINIGAN_DEVICE": "host", "MINIGAN_ARCH": "sm_1"},
+        "MINIGAN_ARCH is 'sm_1'",
+    ),
+    "a seed that is none": (
+        {"MINIGAN_DEVICE": "host", "MINIGAN_HOST_SEED": "x"},
+        "MINIGAN_HOST_SEED or seed is 'x'",
+    ),
 }
 
 
@@ -161,7 +220,10 @@ except ValueError as error:
     print(error, mg.devices.name)
 """
     said = python(script, MINIGAN_RUNG="top")
-    assert said == "unknown rung 'top' (MINIGAN_RUNG says so), expected naive, shared, tiled, tensor cpu\n"
+    assert (
+        said
+        == "unknown rung 'top' (MINIGAN_RUNG says so), expected naive, shared, tiled, tensor cpu\n"
+    )
 
 
 def test_the_device_is_chosen_once_and_then_is_an_ordinary_variable():
@@ -170,10 +232,14 @@ import minigan.devices as devices
 print("xp" in vars(devices), devices.xp.__name__, "xp" in vars(devices), devices.kernels.__name__)
 print(hasattr(devices, "nonsense"))
 """
-    assert python(script, MINIGAN_DEVICE="cpu").splitlines() == ["False numpy True minigan.backends.cpu", "False"]
+    assert python(script, MINIGAN_DEVICE="cpu").splitlines() == [
+        "False numpy True minigan.backends.cpu",
+        "False",
+    ]
 
 
 # ---- the same results on every device -------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("device", ["cpu", "host"])
 def test_an_activation_takes_whole_numbers_for_float32(device):
@@ -190,7 +256,9 @@ def test_every_operation_on_the_host_device(operation):
         f = operation.function(MINIGAN, options)
         expected = f(*map(mg.tensor, arrays)).numpy()
         with mg.device("host"):
-            np.testing.assert_allclose(f(*map(mg.tensor, arrays)).numpy(), expected, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(
+                f(*map(mg.tensor, arrays)).numpy(), expected, rtol=1e-12, atol=1e-12
+            )
             assert mg.gradcheck(f, arrays, order=min(operation.order, 2), directions=1, seed=seed)
 
 
@@ -202,7 +270,10 @@ def train_dcgan(steps):
     optimisers = [Adam(net.parameters(), 2e-3, betas=(0.5, 0.999)) for net in (g, d)]
     losses, rng = [], np.random.default_rng(0)
     for _ in range(steps):
-        x, z = mg.tensor(np.tanh(rng.standard_normal((4, 1, 16, 16)))), mg.tensor(rng.uniform(-1, 1, (4, 4)))
+        x, z = (
+            mg.tensor(np.tanh(rng.standard_normal((4, 1, 16, 16)))),
+            mg.tensor(rng.uniform(-1, 1, (4, 4))),
+        )
         fake = g(z)
         d_loss = dcgan.discriminator_loss(d(x), d(fake.detach()), real_label=0.9)
         d.zero_grad()
@@ -219,15 +290,22 @@ def train_dcgan(steps):
 def train_critic(steps):
     """WGAN-GP's critic on fixed images (Gulrajani et al. 2017): its loss holds the norm of a gradient."""
     mg.manual_seed(4)
-    critic = nn.Sequential(nn.Conv2d(2, 4, 4, stride=2, padding=1), nn.LayerNorm((4, 4, 4)), nn.LeakyReLU(0.2),
-                           nn.Conv2d(4, 4, 3, stride=1, padding=1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64, 1))
+    critic = nn.Sequential(
+        nn.Conv2d(2, 4, 4, stride=2, padding=1),
+        nn.LayerNorm((4, 4, 4)),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(4, 4, 3, stride=1, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(64, 1),
+    )
     optimiser = Adam(critic.double().parameters(), 1e-2, betas=(0.0, 0.9))
     losses, rng = [], np.random.default_rng(1)
     for _ in range(steps):
         real, fake = (mg.tensor(rng.standard_normal((3, 2, 8, 8))) for _ in range(2))
         mix = mg.tensor(rng.uniform(0, 1, (3, 1, 1, 1)))
         between = (mix * real + (1 - mix) * fake).detach().requires_grad_()
-        slope, = mg.grad(critic(between).sum(), between, create_graph=True)
+        (slope,) = mg.grad(critic(between).sum(), between, create_graph=True)
         penalty = 10 * (((slope * slope).flatten(1).sum(1).sqrt() - 1) ** 2).mean()
         loss = critic(fake).mean() - critic(real).mean() + penalty
         critic.zero_grad()
@@ -247,18 +325,24 @@ def test_training_on_the_host_device_follows_the_cpu(train, steps):
     assert len(launches) > 20 * steps
     np.testing.assert_allclose(host_losses, losses, rtol=1e-8)
     for name, t in state.items():
-        np.testing.assert_allclose(host_state[name].numpy(), t.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            host_state[name].numpy(), t.numpy(), rtol=1e-7, atol=1e-9, err_msg=name
+        )
 
 
 def test_training_in_float32_takes_the_tensor_rung_and_stays_near():
     """One step of the same DCGAN in float32: TF32 keeps 11 bits, so losses agree to some 1e-2, not to 1e-6."""
+
     def losses():
         mg.manual_seed(3)
         d = dcgan.Discriminator(image_size=16, channels=1, width=4)
-        x = mg.tensor(np.tanh(np.random.default_rng(0).standard_normal((4, 1, 16, 16))).astype(np.float32))
+        x = mg.tensor(
+            np.tanh(np.random.default_rng(0).standard_normal((4, 1, 16, 16))).astype(np.float32)
+        )
         loss = dcgan.discriminator_loss(d(x), d(-x))
         loss.backward()
         return loss.item(), d
+
     expected, _ = losses()
     with mg.device("host"), launch.trace() as launches, mg.rung("tensor"):
         loss, d = losses()

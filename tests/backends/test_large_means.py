@@ -5,6 +5,7 @@ that follows is exact: float32 must give what float64 gives for the same x. The 
 formula in float64 on x - offset, in which no digit is in danger, and for second derivatives
 float64's own, which finite differences hold (test_gradients.py).
 """
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -62,8 +63,9 @@ class Exact:
 
 
 @settings(max_examples=60)
-@given(case=cases(), dtype=dtypes, layout=layouts, offset=RATIOS,
-       size=st.sampled_from((1 << 17, 64)))
+@given(
+    case=cases(), dtype=dtypes, layout=layouts, offset=RATIOS, size=st.sampled_from((1 << 17, 64))
+)
 def test_batch_norm_and_its_gradients_are_those_of_float64(case, dtype, layout, offset, size):
     shape = shape_of(case)
     layout = "HWNC" if layout == "broadcast" else layout  # equal rows have no variance
@@ -122,14 +124,17 @@ def test_variance_and_instance_and_layer_norm_are_those_of_float64(case, dtype, 
 def test_second_derivatives_are_those_of_float64(case, offset, kind):
     shape = case.choose(3, 5), case.choose(2, 4), case.choose(3, 5), case.choose(3, 5)
     x, g = ((case.spread(shape, (0, 1, 2, 3)) + add).astype(np.float32) for add in (offset, 0))
-    normalise = {"batch": lambda t: F.batch_norm(t, training=True), "instance": F.instance_norm,
-                 "layer": lambda t: F.layer_norm(t, shape[1:])}[kind]
+    normalise = {
+        "batch": lambda t: F.batch_norm(t, training=True),
+        "instance": F.instance_norm,
+        "layer": lambda t: F.layer_norm(t, shape[1:]),
+    }[kind]
     results = []
     for a in (x, x.astype(np.float64) - offset):
         t = mg.tensor(a, requires_grad=True)
         y = normalise(t)
-        d, = mg.grad(y, t, mg.tensor(g.astype(a.dtype)), create_graph=True)
-        second, = mg.grad((d * d).sum(), t)
+        (d,) = mg.grad(y, t, mg.tensor(g.astype(a.dtype)), create_graph=True)
+        (second,) = mg.grad((d * d).sum(), t)
         results.append([d.numpy(), second.numpy()])
     for ours, exact in zip(*results):
         size = max(1, np.abs(exact).max())

@@ -3,6 +3,7 @@
 The loops run in float64 on the very numbers that the kernel is given, so what is left is the kernel's own rounding: for
 a sum of n products of unit size at most a few eps sqrt(n).
 """
+
 import inspect
 
 import numpy as np
@@ -38,7 +39,9 @@ def transposed(case):
 
 def weight_grad(case):
     x, w, stride, padding = any_convolution(case)
-    size = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)]
+    size = [
+        (n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)
+    ]
     return x, case.normal(len(x), len(w), *size), w.shape[2:], stride, padding
 
 
@@ -54,7 +57,15 @@ def biased(case):
 def statistics(case):
     x = image(case)
     weight, bias = (case.of(None, case.normal(x.shape[1])) for _ in range(2))
-    return x, weight, bias, None, None, 0.1, case.of(1.0, 0.3)  # eps: so large that a small variance may lose digits
+    return (
+        x,
+        weight,
+        bias,
+        None,
+        None,
+        0.1,
+        case.of(1.0, 0.3),
+    )  # eps: so large that a small variance may lose digits
 
 
 def normalised(case):
@@ -83,7 +94,11 @@ def activation_grad(case):
 
 def logits(case):
     x = 4 * case.normal(*case.shape(0, 4))
-    return x, case.of(0.0, 1.0, 0.9, np.asarray(case.rng.uniform(0, 1, x.shape))), case.of("mean", "sum", "none")
+    return (
+        x,
+        case.of(0.0, 1.0, 0.9, np.asarray(case.rng.uniform(0, 1, x.shape))),
+        case.of("mean", "sum", "none"),
+    )
 
 
 def logits_grad(case):
@@ -162,18 +177,27 @@ def test_kernel_agrees_with_the_plain_loops(name, case, dtype, layout):
 @given(case=cases(), dtype=dtypes, layout=layouts)
 def test_adam_agrees_with_the_plain_loops_in_place(case, dtype, layout):
     shapes = [case.shape(0, 3) for _ in range(case.choose(1, 3))]
-    state = [[in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes] for _ in range(3)]
+    state = [
+        [in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes]
+        for _ in range(3)
+    ]
     params, grads, means = state
     squares = [case.positive(*s).astype(dtype) for s in shapes]
     betas, decay = case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)), case.of(0.0, 0.1)
     arguments = (case.choose(1, 5), 0.01, betas, 1e-8, decay)
-    ours, plain = ([[a.copy() for a in arrays] for arrays in (params, grads, means, squares)] for _ in range(2))
+    ours, plain = (
+        [[a.copy() for a in arrays] for arrays in (params, grads, means, squares)] for _ in range(2)
+    )
     identities = [[id(a) for a in arrays] for arrays in ours]
     cpu.adam(*ours, *arguments)
     reference.adam(*plain, *arguments)
     assert identities == [[id(a) for a in arrays] for arrays in ours]
-    for a, b, before in zip(sum(ours, []), sum(plain, []), sum([params, grads, means, squares], [])):
-        np.testing.assert_allclose(a, b, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps)
+    for a, b, before in zip(
+        sum(ours, []), sum(plain, []), sum([params, grads, means, squares], [])
+    ):
+        np.testing.assert_allclose(
+            a, b, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps
+        )
         assert a.dtype == before.dtype
     for a, before in zip(ours[1], grads):
         np.testing.assert_array_equal(a, before, "adam wrote to the gradients")
@@ -183,22 +207,33 @@ def test_adam_agrees_with_the_plain_loops_in_place(case, dtype, layout):
 @given(case=cases(), dtype=dtypes, layout=layouts)
 def test_running_statistics_agree_with_the_plain_loops_in_place(case, dtype, layout):
     x = case.normal(case.choose(2, 5), case.choose(1, 4), *case.shape(0, 2)).astype(dtype)
-    running = [in_layout(a.astype(dtype), layout) for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))]
+    running = [
+        in_layout(a.astype(dtype), layout)
+        for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))
+    ]
     ours, plain = ([a.copy() for a in running] for _ in range(2))
     momentum = case.of(0.1, 0.0, 1.0, 0.3)
     for kernels, arrays in ((cpu, ours), (reference, plain)):
         kernels.batch_norm_statistics(x, None, None, *arrays, momentum, 1e-5)
-    np.testing.assert_allclose(ours, plain, rtol=50 * np.finfo(dtype).eps, atol=50 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        ours, plain, rtol=50 * np.finfo(dtype).eps, atol=50 * np.finfo(dtype).eps
+    )
 
 
 def public(module):
-    return {name: f for name, f in vars(module).items()
-            if inspect.isfunction(f) and not name.startswith("_") and f.__module__.startswith(module.__name__)}
+    return {
+        name: f
+        for name, f in vars(module).items()
+        if inspect.isfunction(f)
+        and not name.startswith("_")
+        and f.__module__.startswith(module.__name__)
+    }
 
 
 def test_reference_has_the_names_and_signatures_of_the_kernels():
     assert {n: inspect.signature(f) for n, f in public(cpu).items()} == {
-        n: inspect.signature(f) for n, f in public(reference).items()}
+        n: inspect.signature(f) for n, f in public(reference).items()
+    }
     assert set(KERNELS) | {"adam"} == set(public(cpu))
 
 
@@ -240,7 +275,9 @@ def dcgan_step():
     g_loss = dcgan.generator_loss(d(fake))
     g_loss.backward()
     optimizers[1].step()
-    return [d_loss.numpy(), g_loss.numpy()] + [t.numpy() for net in (g, d) for t in net.state_dict().values()]
+    return [d_loss.numpy(), g_loss.numpy()] + [
+        t.numpy() for net in (g, d) for t in net.state_dict().values()
+    ]
 
 
 def test_a_dcgan_step_runs_on_the_reference_and_gives_the_same_numbers(monkeypatch):

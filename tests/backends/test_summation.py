@@ -4,6 +4,7 @@ Added one after the other, a million float32 numbers 0.1 come out 1 % too large.
 are all 0.1, whose rounding errors all have one sign, or random numbers between 1 and 2; the oracle
 is math.fsum, or float64 with the numbers in C order.
 """
+
 import math
 
 import numpy as np
@@ -21,7 +22,7 @@ from minigan.backends.cpu import threads
 from minigan.ops.conv import channel_sum
 
 MILLION = (4, 3, 295, 295)
-seeds = st.integers(0, 2 ** 32 - 1)
+seeds = st.integers(0, 2**32 - 1)
 
 
 def every_other(a):
@@ -50,7 +51,7 @@ def numbers(kind, shape=MILLION, dtype=np.float32):
     return np.random.default_rng(0).uniform(1, 2, shape).astype(dtype)
 
 
-def assert_exact(actual, expected, dtype=np.float32, terms=10 ** 6):
+def assert_exact(actual, expected, dtype=np.float32, terms=10**6):
     """Agreement to a few times eps log2(terms): the error of a sum in pairs, where one after the
     other has eps terms.
     """
@@ -63,13 +64,17 @@ def assert_exact(actual, expected, dtype=np.float32, terms=10 ** 6):
 
 # ---- sums
 
+
 @st.composite
 def arrays(draw):
     """Positive numbers of one to four axes, which lie in memory in any order, forwards or
     backwards, dense or not.
     """
-    shape = draw(st.lists(st.sampled_from((1, 2, 3, 7, 33, 130, 1000)), min_size=1, max_size=4)
-                 .filter(lambda shape: math.prod(shape) <= 40_000))
+    shape = draw(
+        st.lists(st.sampled_from((1, 2, 3, 7, 33, 130, 1000)), min_size=1, max_size=4).filter(
+            lambda shape: math.prod(shape) <= 40_000
+        )
+    )
     order = draw(st.permutations(range(len(shape))))
     steps = [draw(st.sampled_from((1, -1, 2, -3))) for _ in shape]
     stretched = [draw(st.integers(0, 5)) == 0 for _ in shape]
@@ -114,6 +119,7 @@ def test_a_sum_of_nothing_is_nothing():
 
 
 # ---- everything that adds up, for a million numbers
+
 
 def gradient(f, *shape):
     """The gradient of the sum of f(w) at w = 1."""
@@ -178,24 +184,30 @@ REDUCTIONS = {
     "mean of channels": (lambda x: x.mean((0, 2, 3)).numpy(), lambda x: x.mean((0, 2, 3))),
     "var": (lambda x: x.var().numpy(), lambda x: x.var(ddof=1)),
     "var of channels": (lambda x: x.var((0, 2, 3)).numpy(), lambda x: x.var((0, 2, 3), ddof=1)),
-    "gradient of broadcasting": (lambda x: gradient(lambda w: w * x, x.shape[1], 1, 1),
-                                 lambda x: x.sum((0, 2, 3))[:, None, None]),
+    "gradient of broadcasting": (
+        lambda x: gradient(lambda w: w * x, x.shape[1], 1, 1),
+        lambda x: x.sum((0, 2, 3))[:, None, None],
+    ),
     "channel_sum": (lambda x: channel_sum(x).numpy(), lambda x: x.sum((0, 2, 3))),
     "channel_sum of rows": (lambda x: channel_sum(rows_of(x)).numpy(), lambda x: x.sum((0, 2, 3))),
     "batch norm's statistics": (statistics, exact_statistics),
     "batch norm's gradients": (batch_norm_gradients, exact_batch_norm_gradients),
     "mse_loss": (lambda x: F.mse_loss(x, 0.0).numpy(), lambda x: np.mean(x * x)),
     "l1_loss": (lambda x: F.l1_loss(x, 0.0).numpy(), lambda x: x.mean()),
-    "binary cross-entropy, mean": (lambda x: F.binary_cross_entropy_with_logits(x, 0.0).numpy(),
-                                   lambda x: np.logaddexp(0, x).mean()),
+    "binary cross-entropy, mean": (
+        lambda x: F.binary_cross_entropy_with_logits(x, 0.0).numpy(),
+        lambda x: np.logaddexp(0, x).mean(),
+    ),
     "binary cross-entropy, sum": (cross_entropy_sum, lambda x: np.logaddexp(0, -x).sum()),
     "log_softmax": (lambda x: F.log_softmax(rows_of(x), 0).numpy()[0], exact_log_softmax),
-    "gradient penalty's norm": (lambda x: (x * x).flatten(1).sum(1).numpy(),
-                                lambda x: (x * x).sum((1, 2, 3))),
+    "gradient penalty's norm": (
+        lambda x: (x * x).flatten(1).sum(1).numpy(),
+        lambda x: (x * x).sum((1, 2, 3)),
+    ),
     "convolution's weight gradient": (weight_grad, expected_weight_grad),
 }
 # a product's sums are BLAS's own: it adds up a block's terms one after the other, then the blocks
-TERMS = {"convolution's weight gradient": 2 ** 40}
+TERMS = {"convolution's weight gradient": 2**40}
 ZERO_FOR_CONSTANTS = {"var", "var of channels", "batch norm's statistics", "batch norm's gradients"}
 
 
@@ -207,7 +219,7 @@ def test_a_million_numbers_in_every_order_of_memory(name):
             x = lay_out(numbers(kind))
             expected = exact(np.ascontiguousarray(x).astype(np.float64))
             try:
-                assert_exact(f(mg.Tensor(x)), expected, terms=TERMS.get(name, 10 ** 6))
+                assert_exact(f(mg.Tensor(x)), expected, terms=TERMS.get(name, 10**6))
             except AssertionError as error:
                 raise AssertionError(f"{kind} in the order {order}") from error
 
@@ -224,7 +236,7 @@ def test_a_thousand_rows_are_added_as_exactly_as_a_million():
     for rows in (1, 100, 300, 1000, 3000):
         for lay_out in (np.ascontiguousarray, np.asfortranarray):
             x = lay_out(np.full((rows, 7), 0.1, np.float32))
-            assert_exact(cpu.channel_sum(x), x.sum(0, np.float64), terms=2 ** 20)
+            assert_exact(cpu.channel_sum(x), x.sum(0, np.float64), terms=2**20)
 
 
 def test_the_mean_of_a_constant_image_after_a_convolution():
@@ -261,6 +273,7 @@ def test_a_matrix_of_nothing_has_no_pieces(shape):
 
 # ---- products with a vector, and indices that occur often
 
+
 @pytest.mark.parametrize("kind", ["0.1", "random"])
 @pytest.mark.parametrize("n, m", [(1, 1), (1, 2), (5, 1), (1, 7)])
 def test_a_product_with_a_vector_adds_up_as_exactly_as_one_of_matrices(n, m, kind):
@@ -282,13 +295,14 @@ def test_the_weight_gradient_of_a_single_map_is_exact():
 
 def test_the_gradient_of_an_index_that_occurs_a_million_times():
     x = mg.zeros(3, 2, requires_grad=True)
-    index = np.full(10 ** 6, 1)
-    d, = mg.grad(x[index], x, mg.Tensor(np.full((10 ** 6, 2), 0.1, np.float32)))
+    index = np.full(10**6, 1)
+    (d,) = mg.grad(x[index], x, mg.Tensor(np.full((10**6, 2), 0.1, np.float32)))
     assert d.dtype == np.float32
     np.testing.assert_allclose(d.numpy(), [[0, 0], [1e5, 1e5], [0, 0]], rtol=1e-7)
 
 
 # ---- the same kernels on a GPU, or on the host device
+
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 @pytest.mark.parametrize("columns", [1, 3, 8])

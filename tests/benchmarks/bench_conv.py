@@ -3,6 +3,7 @@
 The generator's transposed convolutions are the discriminator's passes the other way round (its forward is their input
 gradient), so one table serves both. `python tests/benchmarks/bench_conv.py --write FILE` keeps it.
 """
+
 import argparse
 import time
 
@@ -14,9 +15,14 @@ from torch.nn import functional
 from minigan.backends import cpu
 
 # name, image channels, feature maps, image size, stride, padding; the kernel is 4x4
-LAYERS = [("3 -> 64, 64x64", 3, 64, 64, 2, 1), ("64 -> 128, 32x32", 64, 128, 32, 2, 1),
-          ("128 -> 256, 16x16", 128, 256, 16, 2, 1), ("256 -> 512, 8x8", 256, 512, 8, 2, 1),
-          ("512 -> 1, 4x4", 512, 1, 4, 1, 0), ("512 <- 100, 4x4", 512, 100, 4, 1, 0)]
+LAYERS = [
+    ("3 -> 64, 64x64", 3, 64, 64, 2, 1),
+    ("64 -> 128, 32x32", 64, 128, 32, 2, 1),
+    ("128 -> 256, 16x16", 128, 256, 16, 2, 1),
+    ("256 -> 512, 8x8", 256, 512, 8, 2, 1),
+    ("512 -> 1, 4x4", 512, 1, 4, 1, 0),
+    ("512 <- 100, 4x4", 512, 100, 4, 1, 0),
+]
 KERNEL = 4
 
 
@@ -27,7 +33,9 @@ def gather(x, stride, padding):
     columns = np.empty(x.shape[:2] + (KERNEL, KERNEL, size, size), x.dtype)
     for r in range(KERNEL):
         for s in range(KERNEL):
-            columns[:, :, r, s] = x[:, :, r:r + stride * size:stride, s:s + stride * size:stride]
+            columns[:, :, r, s] = x[
+                :, :, r : r + stride * size : stride, s : s + stride * size : stride
+            ]
     return columns.reshape(len(x), -1, size * size)
 
 
@@ -40,13 +48,17 @@ def textbook_forward(x, w, stride, padding):
 
 def textbook_input_grad(g, w, stride, padding):
     batch, k, size, _ = g.shape
-    columns = (w.reshape(k, -1).T @ g.reshape(batch, k, -1)).reshape(batch, -1, KERNEL, KERNEL, size, size)
+    columns = (w.reshape(k, -1).T @ g.reshape(batch, k, -1)).reshape(
+        batch, -1, KERNEL, KERNEL, size, size
+    )
     height = (size - 1) * stride + KERNEL
     x = np.zeros((batch, w.shape[1], height, height), g.dtype)
     for r in range(KERNEL):
         for s in range(KERNEL):
-            x[:, :, r:r + stride * size:stride, s:s + stride * size:stride] += columns[:, :, r, s]
-    return x[:, :, padding:height - padding, padding:height - padding]
+            x[:, :, r : r + stride * size : stride, s : s + stride * size : stride] += columns[
+                :, :, r, s
+            ]
+    return x[:, :, padding : height - padding, padding : height - padding]
 
 
 def textbook_weight_grad(x, g, stride, padding):
@@ -58,22 +70,35 @@ def textbook_weight_grad(x, g, stride, padding):
 def passes(c, k, size, stride, padding, batch_size):
     """pass -> its three implementations, on arrays as each library has them in a network."""
     rng, output = np.random.default_rng(0), (size + 2 * padding - KERNEL) // stride + 1
-    x, w, g = (rng.standard_normal(shape, np.float32) for shape in
-               ((batch_size, c, size, size), (k, c, KERNEL, KERNEL), (batch_size, k, output, output)))
+    x, w, g = (
+        rng.standard_normal(shape, np.float32)
+        for shape in (
+            (batch_size, c, size, size),
+            (k, c, KERNEL, KERNEL),
+            (batch_size, k, output, output),
+        )
+    )
     tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
     # minigan's images lie in memory as (H, W, N, C), but for those that come from a data set
     hx, hg = (np.ascontiguousarray(a.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1) for a in (x, g))
     hx = x if c == 3 else hx
     s, p = (stride, stride), (padding, padding)
     return {
-        "forward": (lambda: cpu.conv2d(hx, w, s, p), lambda: functional.conv2d(tx, tw, None, stride, padding),
-                    lambda: textbook_forward(x, w, stride, padding)),
-        "input gradient": (lambda: cpu.conv_transpose2d(hg, w, s, p, (0, 0)),
-                           lambda: functional.conv_transpose2d(tg, tw, None, stride, padding),
-                           lambda: textbook_input_grad(g, w, stride, padding)),
-        "weight gradient": (lambda: cpu.conv2d_weight_grad(hx, hg, (KERNEL, KERNEL), s, p),
-                            lambda: torch.nn.grad.conv2d_weight(tx, w.shape, tg, stride, padding),
-                            lambda: textbook_weight_grad(x, g, stride, padding)),
+        "forward": (
+            lambda: cpu.conv2d(hx, w, s, p),
+            lambda: functional.conv2d(tx, tw, None, stride, padding),
+            lambda: textbook_forward(x, w, stride, padding),
+        ),
+        "input gradient": (
+            lambda: cpu.conv_transpose2d(hg, w, s, p, (0, 0)),
+            lambda: functional.conv_transpose2d(tg, tw, None, stride, padding),
+            lambda: textbook_input_grad(g, w, stride, padding),
+        ),
+        "weight gradient": (
+            lambda: cpu.conv2d_weight_grad(hx, hg, (KERNEL, KERNEL), s, p),
+            lambda: torch.nn.grad.conv2d_weight(tx, w.shape, tg, stride, padding),
+            lambda: textbook_weight_grad(x, g, stride, padding),
+        ),
     }
 
 
@@ -92,11 +117,17 @@ def time_in_turn(functions, rounds, idle):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--idle", type=float, default=0.2, help="seconds of rest before each timing (default 0.2)")
-    parser.add_argument("--write", metavar="FILE", help="put the table between the markers of a markdown file")
+    parser.add_argument(
+        "--idle", type=float, default=0.2, help="seconds of rest before each timing (default 0.2)"
+    )
+    parser.add_argument(
+        "--write", metavar="FILE", help="put the table between the markers of a markdown file"
+    )
     args = parser.parse_args()
     rows, totals = [], np.zeros(3)
     with torch.no_grad():
@@ -104,15 +135,38 @@ def main():
             for direction, functions in passes(*shape, args.batch_size).items():
                 results = [np.asarray(f()) for f in functions]
                 for result in results[:2]:
-                    np.testing.assert_allclose(result, results[2], rtol=1e-3, atol=1e-3 * np.abs(results[2]).max())
+                    np.testing.assert_allclose(
+                        result, results[2], rtol=1e-3, atol=1e-3 * np.abs(results[2]).max()
+                    )
                 times = time_in_turn(functions, args.rounds, args.idle)
                 medians = np.median(times, axis=1)
                 totals += medians
-                rows.append([name, direction, *(f"{m:.2f}" for m in medians),
-                             f"{np.median(times[1] / times[0]):.2f}", f"{np.median(times[1] / times[2]):.2f}"])
-    rows.append(["all", "", *(f"{t:.1f}" for t in totals), *(f"{totals[1] / t:.2f}" for t in totals[[0, 2]])])
-    header = [f"layer, batch {args.batch_size}", "pass", "minigan ms", "PyTorch ms", "textbook im2col ms",
-              "PyTorch / minigan", "PyTorch / textbook"]
+                rows.append(
+                    [
+                        name,
+                        direction,
+                        *(f"{m:.2f}" for m in medians),
+                        f"{np.median(times[1] / times[0]):.2f}",
+                        f"{np.median(times[1] / times[2]):.2f}",
+                    ]
+                )
+    rows.append(
+        [
+            "all",
+            "",
+            *(f"{t:.1f}" for t in totals),
+            *(f"{totals[1] / t:.2f}" for t in totals[[0, 2]]),
+        ]
+    )
+    header = [
+        f"layer, batch {args.batch_size}",
+        "pass",
+        "minigan ms",
+        "PyTorch ms",
+        "textbook im2col ms",
+        "PyTorch / minigan",
+        "PyTorch / textbook",
+    ]
     report("bench_conv", header, rows, versions(), args.write)
 
 

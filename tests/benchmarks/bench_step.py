@@ -6,6 +6,7 @@ behind in the allocator decides how many page faults the next one's small arrays
 `python tests/benchmarks/bench_step.py --write FILE` keeps the table.
 Where minigan's device is cuda, both run on the GPU.
 """
+
 import argparse
 import json
 import pathlib
@@ -48,6 +49,7 @@ def minigan_step(model, batch_size):
         g_optimizer.step()
         discriminator.requires_grad_(True)
         return d_loss.item() + g_loss.item()
+
     return step
 
 
@@ -72,7 +74,9 @@ def pytorch_step(model, batch_size):
         fake = generator(torch.randn(latent_shape))
         d_optimizer.zero_grad()
         real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
-        d_loss = (bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits)))
+        d_loss = bce(real_logits, torch.ones_like(real_logits)) + bce(
+            fake_logits, torch.zeros_like(fake_logits)
+        )
         d_loss.backward()
         d_optimizer.step()
         g_optimizer.zero_grad()
@@ -83,6 +87,7 @@ def pytorch_step(model, batch_size):
         g_optimizer.step()
         discriminator.requires_grad_(True)
         return d_loss.item() + g_loss.item()
+
     return step
 
 
@@ -96,7 +101,11 @@ def mlp(nn, sizes):
 
 def pytorch_dcgan(nn, width=64):
     """Generator and discriminator of PyTorch's DCGAN example, 64x64."""
-    g = [nn.ConvTranspose2d(LATENT, 8 * width, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * width), nn.ReLU(True)]
+    g = [
+        nn.ConvTranspose2d(LATENT, 8 * width, 4, 1, 0, bias=False),
+        nn.BatchNorm2d(8 * width),
+        nn.ReLU(True),
+    ]
     d = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE, True)]
     for i in (8, 4, 2):
         a, b = i * width, i * width // 2
@@ -134,9 +143,13 @@ def time_steps(model, batch_size, rounds):
 
 def in_a_process(function, *arguments):
     """What a function of this file returns in a process of its own."""
-    code = (f"import json, bench_step; bench_step.torch_device = {torch_device!r}; "
-            f"print(json.dumps(bench_step.{function.__name__}(*{arguments!r})))")
-    done = subprocess.run([sys.executable, "-c", code], cwd=sys.path[0], check=True, stdout=subprocess.PIPE, text=True)
+    code = (
+        f"import json, bench_step; bench_step.torch_device = {torch_device!r}; "
+        f"print(json.dumps(bench_step.{function.__name__}(*{arguments!r})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=sys.path[0], check=True, stdout=subprocess.PIPE, text=True
+    )
     return json.loads(done.stdout)
 
 
@@ -164,29 +177,55 @@ def high_water_mark():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch-size", type=int, help="instead of 32 (DCGAN-64) and 64 (MLP GAN)")
-    parser.add_argument("--write", metavar="FILE", help="put the table between the markers of a markdown file")
+    parser.add_argument(
+        "--write", metavar="FILE", help="put the table between the markers of a markdown file"
+    )
     args = parser.parse_args()
     from minigan import devices
 
     global torch_device
     rows, on_gpu = [], devices.name == "cuda"
     torch_device = "cuda" if on_gpu else "cpu"
-    for model, name, default, rounds in (("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
-                                         ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds)):
+    for model, name, default, rounds in (
+        ("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
+        ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds),
+    ):
         batch = args.batch_size or default
-        times = {name: np.array(t) for name, t in in_a_process(time_steps, model, batch, rounds).items()}
-        rows.append([f"{name}, batch {batch}", *(f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
-                                                 for t in times.values()),
-                     f"{np.median(times['PyTorch'] / times['minigan']):.2f}"])
+        times = {
+            name: np.array(t) for name, t in in_a_process(time_steps, model, batch, rounds).items()
+        }
+        rows.append(
+            [
+                f"{name}, batch {batch}",
+                *(
+                    f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
+                    for t in times.values()
+                ),
+                f"{np.median(times['PyTorch'] / times['minigan']):.2f}",
+            ]
+        )
         if not on_gpu:  # a process's resident memory says nothing of a GPU's
-            memory = {library: in_a_process(peak_memory, library, model, batch) for library in STEPS}
-            rows[-1] += [*(f"{m:.0f}" for m in memory.values()), f"{memory['minigan'] / memory['PyTorch']:.2f}"]
+            memory = {
+                library: in_a_process(peak_memory, library, model, batch) for library in STEPS
+            }
+            rows[-1] += [
+                *(f"{m:.0f}" for m in memory.values()),
+                f"{memory['minigan'] / memory['PyTorch']:.2f}",
+            ]
     header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan"]
     header += [] if on_gpu else ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
-    report("bench_step", header, rows, f"{versions()}, {devices.describe()}" if on_gpu else versions(), args.write)
+    report(
+        "bench_step",
+        header,
+        rows,
+        f"{versions()}, {devices.describe()}" if on_gpu else versions(),
+        args.write,
+    )
 
 
 if __name__ == "__main__":

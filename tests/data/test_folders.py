@@ -265,8 +265,7 @@ def test_files_with_several_pictures_and_deep_colours_are_counted(tmp_path, caps
     line = said(capsys)
     assert (
         "3 images are read; 1 with 16 bits a channel, of which the upper 8 are read; "
-        "2 with several pictures"
-        in line
+        "2 with several pictures" in line
     )
 
 

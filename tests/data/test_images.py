@@ -27,7 +27,11 @@ def read(path):
 
 def test_the_filters_are_lanczos_where_it_shrinks_and_hamming_where_it_grows():
     picture = np.random.default_rng(0).integers(0, 256, (12, 12), np.uint8)
-    for size, kernel in ((5, Image.Resampling.LANCZOS), (11, Image.Resampling.LANCZOS), (13, Image.Resampling.HAMMING)):
+    for size, kernel in (
+        (5, Image.Resampling.LANCZOS),
+        (11, Image.Resampling.LANCZOS),
+        (13, Image.Resampling.HAMMING),
+    ):
         expected = np.asarray(Image.fromarray(picture).resize((size, size), kernel))
         assert np.array_equal(images.resize(picture[None, None], size)[0, 0], expected)
 
@@ -43,7 +47,9 @@ def test_all_256_bytes_survive_the_way_to_floats_and_back():
 
 def test_floats_are_rounded_and_clipped():
     step = 2 / 255
-    y = np.array([-1e30, -1.2, -1 + 0.49 * step, -1 + 0.51 * step, 1 - 0.49 * step, 1.2, 1e30], np.float32)
+    y = np.array(
+        [-1e30, -1.2, -1 + 0.49 * step, -1 + 0.51 * step, 1 - 0.49 * step, 1.2, 1e30], np.float32
+    )
     assert images.to_uint8(y).tolist() == [0, 0, 0, 1, 255, 255, 255]
 
 
@@ -63,8 +69,14 @@ def test_each_code_refuses_the_other():
 # ---- resizing
 
 
-@given(st.integers(1, 2), st.integers(1, 4), st.integers(1, 20), st.integers(1, 20), st.integers(1, 30),
-       st.integers(0, 255))
+@given(
+    st.integers(1, 2),
+    st.integers(1, 4),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.integers(1, 30),
+    st.integers(0, 255),
+)
 @settings(deadline=None, max_examples=60)
 def test_a_plain_image_stays_plain_at_every_size(n, channels, height, width, size, value):
     resized = images.resize(np.full((n, channels, height, width), value, np.uint8), size)
@@ -86,7 +98,9 @@ def test_the_size_that_is_already_there_costs_nothing():
 
 def test_shrinking_averages_instead_of_picking_pixels():
     x = np.zeros((1, 1, 64, 64), np.uint8)
-    x[..., ::2] = 255  # stripes one pixel wide: picking every eighth pixel would give all black or all white
+    x[..., ::2] = (
+        255  # stripes one pixel wide: picking every eighth pixel would give all black or all white
+    )
     assert np.abs(images.resize(x, 8)[..., 1:-1].astype(int) - 127).max() <= 2
 
 
@@ -95,13 +109,17 @@ def test_enlarging_is_smooth_and_keeps_the_picture():
     large = images.resize(digit, 64)
     steps = np.abs(np.diff(large.astype(int), axis=3))
     assert steps.max() < 60 < np.abs(np.diff(digit.astype(int), axis=3)).max()
-    blocks = large.reshape(8, 8, 8, 8).mean(axis=(1, 3))  # the mean of each 8x8 block, against its one pixel
+    blocks = large.reshape(8, 8, 8, 8).mean(
+        axis=(1, 3)
+    )  # the mean of each 8x8 block, against its one pixel
     assert np.corrcoef(blocks.ravel(), digit.ravel())[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, False, "8"])
 def test_impossible_sizes_are_refused(size):
-    with pytest.raises(ValueError, match=f"image_size is {size!r}, expected a whole number, at least 1"):
+    with pytest.raises(
+        ValueError, match=f"image_size is {size!r}, expected a whole number, at least 1"
+    ):
         images.resize(bytes_of(1, 1, 4, 4), size)
 
 
@@ -110,17 +128,34 @@ def test_impossible_sizes_are_refused(size):
 
 def upright(pixels, orientation):
     """What EXIF's orientation 1 to 8 makes of (H, W, C), as its standard says: where row 0 and column 0 are."""
-    turned = {1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
-              5: pixels.swapaxes(0, 1), 6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].swapaxes(0, 1),
-              8: np.rot90(pixels)}
+    turned = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.swapaxes(0, 1),
+        6: np.rot90(pixels, -1),
+        7: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(pixels),
+    }
     return turned[orientation]
 
 
-@pytest.mark.parametrize("name, options", [
-    ("a.png", {}), ("a.webp", {"lossless": True}), ("a.tif", {}), ("a.tiff", {"compression": "tiff_lzw"}),
-    ("a.tif", {"compression": "raw"}), ("a.tif", {"compression": "tiff_deflate"})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.png", {}),
+        ("a.webp", {"lossless": True}),
+        ("a.tif", {}),
+        ("a.tiff", {"compression": "tiff_lzw"}),
+        ("a.tif", {"compression": "raw"}),
+        ("a.tif", {"compression": "tiff_deflate"}),
+    ],
+)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(tmp_path, name, options, mode):
+def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(
+    tmp_path, name, options, mode
+):
     pixels = bytes_of(4, 7, 3)
     if mode == "L":
         pixels = pixels[:, :, :1].repeat(3, axis=2)
@@ -131,7 +166,7 @@ def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(tmp_p
         picture.save(tmp_path / name, exif=exif, **options)
         found = images.read_image(tmp_path / name).transpose(1, 2, 0)
         expected = upright(pixels, orientation)
-        assert np.array_equal(found, expected[:, :, :found.shape[2]])
+        assert np.array_equal(found, expected[:, :, : found.shape[2]])
 
 
 def test_an_oriented_jpeg_has_the_size_of_the_picture_turned_upright(tmp_path):
@@ -150,13 +185,20 @@ def on_white(colour, alpha):
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
-def test_transparency_is_laid_on_white_whatever_the_bands(tmp_path_factory, height, width, band, seed):
-    path, pixels = tmp_path_factory.getbasetemp() / "rgba.png", bytes_of(height, width, 4, seed=seed)
+def test_transparency_is_laid_on_white_whatever_the_bands(
+    tmp_path_factory, height, width, band, seed
+):
+    path, pixels = (
+        tmp_path_factory.getbasetemp() / "rgba.png",
+        bytes_of(height, width, 4, seed=seed),
+    )
     Image.fromarray(pixels).save(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
         found = images.read_image(path)
-        Image.merge("LA", [Image.fromarray(np.ascontiguousarray(pixels[:, :, i])) for i in (0, 3)]).save(path)
+        Image.merge(
+            "LA", [Image.fromarray(np.ascontiguousarray(pixels[:, :, i])) for i in (0, 3)]
+        ).save(path)
         grey = images.read_image(path)
     expected = on_white(pixels[:, :, :3].astype(float), pixels[:, :, 3:])
     assert abs(found.transpose(1, 2, 0) - expected).max() <= 1
@@ -177,10 +219,18 @@ def test_one_colour_that_stands_for_transparency_becomes_white(tmp_path):
     assert np.array_equal(images.read_image(tmp_path / "a.png").transpose(1, 2, 0), expected)
 
 
-@pytest.mark.parametrize("name, content, mode", [
-    ("a.png", np.full((3, 3), 5000, np.uint16), "I(;16)?"), ("a.tif", np.full((3, 3), 5000, np.uint16), "I;16"),
-    ("a.tif", np.full((3, 3), 70_000, np.int32), "I"), ("a.tif", np.full((3, 3), 0.5, np.float32), "F")])
-def test_grey_values_of_more_than_8_bits_are_refused_instead_of_clipped(tmp_path, name, content, mode):
+@pytest.mark.parametrize(
+    "name, content, mode",
+    [
+        ("a.png", np.full((3, 3), 5000, np.uint16), "I(;16)?"),
+        ("a.tif", np.full((3, 3), 5000, np.uint16), "I;16"),
+        ("a.tif", np.full((3, 3), 70_000, np.int32), "I"),
+        ("a.tif", np.full((3, 3), 0.5, np.float32), "F"),
+    ],
+)
+def test_grey_values_of_more_than_8_bits_are_refused_instead_of_clipped(
+    tmp_path, name, content, mode
+):
     Image.fromarray(content).save(tmp_path / name)
     with pytest.raises(ValueError, match=f"its pixels have mode {mode}, expected 8 bits a channel"):
         images.read_image(tmp_path / name)
@@ -198,7 +248,9 @@ def test_colours_of_16_bits_keep_their_upper_8_and_fewer_bits_are_scaled(tmp_pat
     assert np.array_equal(images.read_image(tmp_path / "a.png")[0], (colour[:, :, 0] > 99) * 255)
 
 
-@pytest.mark.parametrize("name, options", [("a.gif", {}), ("a.tif", {}), ("a.png", {}), ("a.webp", {"lossless": True})])
+@pytest.mark.parametrize(
+    "name, options", [("a.gif", {}), ("a.tif", {}), ("a.png", {}), ("a.webp", {"lossless": True})]
+)
 def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, options):
     first, second = (Image.new("RGB", (4, 4), colour) for colour in ((200, 10, 30), (0, 0, 255)))
     first.save(tmp_path / name, save_all=True, append_images=[second], **options)
@@ -218,8 +270,12 @@ def test_a_file_of_another_kind_is_no_image_whatever_its_name(tmp_path, kind):
 
 def test_images_are_read_from_regular_files_alone(tmp_path):
     (tmp_path / "folder.png").mkdir()
-    for name, target, message in (("zero.png", "/dev/zero", "is a device"), ("folder", "folder.png", "is a folder"),
-                                  ("gone.png", "nowhere", "No such file"), ("loop.png", "loop.png", "symbolic links")):
+    for name, target, message in (
+        ("zero.png", "/dev/zero", "is a device"),
+        ("folder", "folder.png", "is a folder"),
+        ("gone.png", "nowhere", "No such file"),
+        ("loop.png", "loop.png", "symbolic links"),
+    ):
         os.symlink(target, tmp_path / name)
         with pytest.raises(ValueError, match=f"cannot read the image .*{name}: .*{message}"):
             images.read_image(tmp_path / name)
@@ -234,20 +290,31 @@ def test_a_damaged_image_gives_pixels_or_a_sentence(tmp_path, name):
         content = bytearray(whole)
         for place in generator.integers(0, len(whole), 3):
             content[place] = generator.integers(256)
-        (tmp_path / name).write_bytes(content[:generator.integers(1, len(whole) + 1)])
+        (tmp_path / name).write_bytes(content[: generator.integers(1, len(whole) + 1)])
         try:
             assert images.read_image(tmp_path / name).dtype == np.uint8
         except ValueError as error:
-            assert f"cannot read the image {tmp_path / name}: " in str(error) and "\n" not in str(error)
+            assert f"cannot read the image {tmp_path / name}: " in str(error) and "\n" not in str(
+                error
+            )
 
 
 # ---- grids
 
 
-@given(st.integers(1, 12), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 5),
-       st.integers(0, 3), st.integers(1, 3), st.one_of(st.none(), st.integers(1, 14)))
+@given(
+    st.integers(1, 12),
+    st.sampled_from([1, 3]),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.one_of(st.none(), st.integers(1, 14)),
+)
 @settings(deadline=None, max_examples=80)
-def test_every_image_stands_in_its_place_in_the_grid(n, channels, height, width, padding, scale, columns):
+def test_every_image_stands_in_its_place_in_the_grid(
+    n, channels, height, width, padding, scale, columns
+):
     x = bytes_of(n, channels, height, width)
     grid = images.make_grid(x, columns, padding, scale)
     across = min(columns or int(np.ceil(np.sqrt(n))), n)
@@ -257,7 +324,7 @@ def test_every_image_stands_in_its_place_in_the_grid(n, channels, height, width,
     assert grid.shape == shape + ((3,) if channels == 3 else ()) and grid.dtype == np.uint8
     for i in range(n):
         top, left = padding + i // across * cell_height, padding + i % across * cell_width
-        part = grid[top:top + height * scale, left:left + width * scale]
+        part = grid[top : top + height * scale, left : left + width * scale]
         part = part.reshape(height * scale, width * scale, channels)
         for dy in range(scale):
             for dx in range(scale):  # each of the scale x scale copies of the image's pixels
@@ -265,27 +332,48 @@ def test_every_image_stands_in_its_place_in_the_grid(n, channels, height, width,
     assert grid.sum(dtype=int) == scale**2 * x.sum(dtype=int)  # so all else is black
 
 
-@pytest.mark.parametrize("size, scale", [(8, 8), (16, 4), (28, 2), (32, 2), (33, 1), (64, 1), (128, 1)])
+@pytest.mark.parametrize(
+    "size, scale", [(8, 8), (16, 4), (28, 2), (32, 2), (33, 1), (64, 1), (128, 1)]
+)
 def test_small_images_are_enlarged_to_be_seen(size, scale):
-    assert images.make_grid(bytes_of(1, 1, size, size), padding=0).shape == (size * scale, size * scale)
+    assert images.make_grid(bytes_of(1, 1, size, size), padding=0).shape == (
+        size * scale,
+        size * scale,
+    )
 
 
 def test_floats_bytes_and_tensors_give_the_same_grid():
     x = bytes_of(5, 3, 4, 4)
-    grids = [images.make_grid(y) for y in (x, images.to_float(x), images.to_float(x).astype(np.float64),
-                                           mg.tensor(images.to_float(x), requires_grad=True))]
+    grids = [
+        images.make_grid(y)
+        for y in (
+            x,
+            images.to_float(x),
+            images.to_float(x).astype(np.float64),
+            mg.tensor(images.to_float(x), requires_grad=True),
+        )
+    ]
     assert all(np.array_equal(grid, grids[0]) for grid in grids)
 
 
-@pytest.mark.parametrize("x, options, error, message", [
-    (np.full((2, 1, 4, 4), np.nan), {}, ValueError, "32 of 32 pixels are not finite"),
-    (np.zeros((2, 2, 4, 4)), {}, ValueError, r"images have shape \(2, 2, 4, 4\)"),
-    (np.zeros((2, 4, 4)), {}, ValueError, r"images have shape \(2, 4, 4\)"),
-    (np.zeros((0, 1, 4, 4)), {}, ValueError, r"images have shape \(0, 1, 4, 4\)"),
-    (np.zeros((2, 1, 4, 4), np.int64), {}, TypeError, "images are int64"),
-    (np.zeros((2, 1, 4, 4)), {"columns": 0}, ValueError, "columns is 0, expected a whole number, at least 1"),
-    (np.zeros((2, 1, 4, 4)), {"padding": -1}, ValueError, "padding is -1"),
-    (np.zeros((2, 1, 4, 4)), {"scale": 1.5}, ValueError, "scale is 1.5")])
+@pytest.mark.parametrize(
+    "x, options, error, message",
+    [
+        (np.full((2, 1, 4, 4), np.nan), {}, ValueError, "32 of 32 pixels are not finite"),
+        (np.zeros((2, 2, 4, 4)), {}, ValueError, r"images have shape \(2, 2, 4, 4\)"),
+        (np.zeros((2, 4, 4)), {}, ValueError, r"images have shape \(2, 4, 4\)"),
+        (np.zeros((0, 1, 4, 4)), {}, ValueError, r"images have shape \(0, 1, 4, 4\)"),
+        (np.zeros((2, 1, 4, 4), np.int64), {}, TypeError, "images are int64"),
+        (
+            np.zeros((2, 1, 4, 4)),
+            {"columns": 0},
+            ValueError,
+            "columns is 0, expected a whole number, at least 1",
+        ),
+        (np.zeros((2, 1, 4, 4)), {"padding": -1}, ValueError, "padding is -1"),
+        (np.zeros((2, 1, 4, 4)), {"scale": 1.5}, ValueError, "scale is 1.5"),
+    ],
+)
 def test_what_is_no_batch_of_images_is_refused(x, options, error, message):
     with pytest.raises(error, match=message):
         images.make_grid(x, **options)
@@ -317,15 +405,20 @@ def test_a_gif_has_every_frame_in_order_and_repeats(tmp_path, channels):
 
 
 def test_a_gif_is_made_of_the_pictures_of_a_run(tmp_path):
-    paths = [images.save_png(tmp_path / f"step-{shade}.png", np.full((1, 1, 8, 8), shade, np.uint8))
-             for shade in (0, 50, 100, 150)]
+    paths = [
+        images.save_png(tmp_path / f"step-{shade}.png", np.full((1, 1, 8, 8), shade, np.uint8))
+        for shade in (0, 50, 100, 150)
+    ]
     with Image.open(images.save_gif(tmp_path / "training.gif", paths)) as gif:
         assert gif.n_frames == 4 and gif.size == (68, 68)
 
 
 def test_the_same_images_give_the_same_files(tmp_path):
     x = bytes_of(4, 3, 8, 8)
-    for save, name, argument in ((images.save_png, "a.png", x), (images.save_gif, "a.gif", [x, 255 - x])):
+    for save, name, argument in (
+        (images.save_png, "a.png", x),
+        (images.save_gif, "a.gif", [x, 255 - x]),
+    ):
         first = save(tmp_path / name, argument).read_bytes()
         assert save(tmp_path / name, argument).read_bytes() == first
 
@@ -333,22 +426,41 @@ def test_the_same_images_give_the_same_files(tmp_path):
 def test_a_picture_that_fails_midway_leaves_the_old_one_and_no_other_file(tmp_path):
     path = images.save_gif(tmp_path / "training.gif", [bytes_of(1, 1, 8, 8)])
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"have the sizes \[\(36, 36\), \(68, 68\)\], expected one"):
+    with pytest.raises(
+        ValueError, match=r"have the sizes \[\(36, 36\), \(68, 68\)\], expected one"
+    ):
         images.save_gif(path, [bytes_of(1, 1, 8, 8), np.zeros((36, 36), np.uint8)])
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ValueError, match="cannot read the image .*torn.png"):
         images.save_gif(path, [bytes_of(1, 1, 8, 8), tmp_path / "torn.png"])
-    assert path.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["torn.png", "training.gif"]
+    assert path.read_bytes() == before and sorted(os.listdir(tmp_path)) == [
+        "torn.png",
+        "training.gif",
+    ]
 
 
-@pytest.mark.parametrize("save, name, argument, message", [
-    (images.save_png, "a.jpg", bytes_of(1, 1, 4, 4), r"a.jpg, expected a name that ends in \.png"),
-    (images.save_png, "a", bytes_of(1, 1, 4, 4), r"ends in \.png"),
-    (images.save_png, "a.png", np.zeros((4, 4)), r"a picture is float64 of shape \(4, 4\)"),
-    (images.save_png, "a.png", bytes_of(4, 4, 2), r"shape \(4, 4, 2\)"),
-    (images.save_png, "a.png", bytes_of(0, 4), r"shape \(0, 4\)"),
-    (images.save_gif, "a.gif", [], r"the frames of .*a.gif have the sizes \[\], expected one size"),
-    (images.save_gif, "a.png", [bytes_of(1, 1, 4, 4)], r"ends in \.gif")])
+@pytest.mark.parametrize(
+    "save, name, argument, message",
+    [
+        (
+            images.save_png,
+            "a.jpg",
+            bytes_of(1, 1, 4, 4),
+            r"a.jpg, expected a name that ends in \.png",
+        ),
+        (images.save_png, "a", bytes_of(1, 1, 4, 4), r"ends in \.png"),
+        (images.save_png, "a.png", np.zeros((4, 4)), r"a picture is float64 of shape \(4, 4\)"),
+        (images.save_png, "a.png", bytes_of(4, 4, 2), r"shape \(4, 4, 2\)"),
+        (images.save_png, "a.png", bytes_of(0, 4), r"shape \(0, 4\)"),
+        (
+            images.save_gif,
+            "a.gif",
+            [],
+            r"the frames of .*a.gif have the sizes \[\], expected one size",
+        ),
+        (images.save_gif, "a.png", [bytes_of(1, 1, 4, 4)], r"ends in \.gif"),
+    ],
+)
 def test_what_is_no_picture_is_refused_and_nothing_written(tmp_path, save, name, argument, message):
     with pytest.raises(ValueError, match=message):
         save(tmp_path / name, argument)

@@ -22,7 +22,9 @@ from minigan.data import named
 
 Image = pytest.importorskip("PIL.Image", reason="images are read and resized by Pillow")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real data sets are not at {SHARED}")
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason=f"the real data sets are not at {SHARED}"
+)
 
 
 def bytes_of(*shape, seed=0):
@@ -30,7 +32,11 @@ def bytes_of(*shape, seed=0):
 
 
 def idx(array, kind=8):
-    return bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, kind, array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 def write_idx_set(folder, images, labels, prefix="train", pack=bytes, suffix=""):
@@ -70,18 +76,33 @@ def test_the_digits_are_the_1797_of_uci_split_into_1437_and_360():
     assert train.images.shape == (1437, 1, 8, 8) and train.images.dtype == np.uint8
     assert train.labels.shape == (1437,) and train.labels.dtype == np.int64
     counts = np.bincount(train.labels) + np.bincount(test.labels)
-    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # as UCI counts them
+    assert counts.tolist() == [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]  # as UCI counts them
     assert repr(train) == "Dataset(digits: 1437 images, 1 x 8 x 8, 10 classes)"
     assert train.classes == tuple("0123456789")
 
 
 def test_the_digits_file_holds_the_published_bytes_and_its_split_is_fixed():
     path = Path(data.__file__).parents[1] / "assets" / "digits.npz"
-    expected = {"images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
-                "labels": "8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
-                "split": "8c03e44a1e1bef33a6f5675e6b4d7db08c8202e3dd56262ee455ccf329971405"}
+    expected = {
+        "images": "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3",
+        "labels": "8ba4f891220f5e4c9c819638d1602d74b83618f167043c6da52a2a247841ddf0",
+        "split": "8c03e44a1e1bef33a6f5675e6b4d7db08c8202e3dd56262ee455ccf329971405",
+    }
     with np.load(path, allow_pickle=False) as archive:
-        found = {name: hashlib.sha256(archive[name].tobytes()).hexdigest() for name in archive.files}
+        found = {
+            name: hashlib.sha256(archive[name].tobytes()).hexdigest() for name in archive.files
+        }
     assert found == expected
     assert path.stat().st_size < 60_000
 
@@ -93,7 +114,9 @@ def test_the_digits_are_white_strokes_on_black_with_16_inked_pixels_as_255():
 
 
 def test_train_and_test_digits_are_disjoint_places_of_one_permutation():
-    with np.load(Path(data.__file__).parents[1] / "assets" / "digits.npz", allow_pickle=False) as archive:
+    with np.load(
+        Path(data.__file__).parents[1] / "assets" / "digits.npz", allow_pickle=False
+    ) as archive:
         order = np.random.Generator(np.random.PCG64(0)).permutation(1797)
         assert set(np.flatnonzero(archive["split"] == 2)) == set(order[1437:])
 
@@ -110,11 +133,21 @@ def test_idx_is_known_by_its_bytes_whatever_its_name(tmp_path, pack, suffix):
     assert np.array_equal(loaded.images, images[:, None]) and np.array_equal(loaded.labels, labels)
 
 
-@pytest.mark.parametrize("name, folder", [
-    ("mnist", "."), ("mnist", "mnist"), ("mnist", "MNIST/raw"), ("fashion_mnist", "."),
-    ("fashion-mnist", "fashion_mnist"), ("fashion-mnist", "fashion-mnist")])
+@pytest.mark.parametrize(
+    "name, folder",
+    [
+        ("mnist", "."),
+        ("mnist", "mnist"),
+        ("mnist", "MNIST/raw"),
+        ("fashion_mnist", "."),
+        ("fashion-mnist", "fashion_mnist"),
+        ("fashion-mnist", "fashion-mnist"),
+    ],
+)
 def test_idx_sets_lie_in_data_dir_or_its_subfolder(tmp_path, name, folder):
-    write_idx_set(tmp_path / folder, bytes_of(3, 4, 4), np.array([7, 8, 9], np.uint8), prefix="t10k")
+    write_idx_set(
+        tmp_path / folder, bytes_of(3, 4, 4), np.array([7, 8, 9], np.uint8), prefix="t10k"
+    )
     assert data.load(name, split="test", data_dir=tmp_path).labels.tolist() == [7, 8, 9]
 
 
@@ -141,8 +174,15 @@ def test_the_real_idx_sets_have_the_expected_digests(name, split, count):
 # ---- CIFAR-10
 
 
-@pytest.mark.parametrize("place", ["cifar-10-binary.tar.gz", "cifar10/cifar-10-binary.tar.gz",
-                                   "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "cifar-10-binary.tar.gz",
+        "cifar10/cifar-10-binary.tar.gz",
+        "cifar-10-batches-bin",
+        "cifar10/cifar-10-batches-bin",
+    ],
+)
 def test_cifar10_is_read_packed_or_unpacked(tmp_path, place):
     members = cifar_members()
     if place.endswith("gz"):
@@ -151,8 +191,21 @@ def test_cifar10_is_read_packed_or_unpacked(tmp_path, place):
         (tmp_path / place).mkdir(parents=True)
         for name, records in members.items():
             (tmp_path / place / name).write_bytes(records.tobytes())
-    train, test = (data.load("cifar10", split=split, data_dir=tmp_path) for split in ("train", "test"))
-    assert train.images.shape == (10, 3, 32, 32) and train.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    train, test = (
+        data.load("cifar10", split=split, data_dir=tmp_path) for split in ("train", "test")
+    )
+    assert train.images.shape == (10, 3, 32, 32) and train.labels.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+        4,
+        4,
+    ]
     assert test.images.shape == (2, 3, 32, 32) and test.labels.tolist() == [5, 5]
     assert train.images[:, 0, 0, 0].tolist() == train.labels.tolist()
 
@@ -163,20 +216,33 @@ def test_a_cifar10_record_is_a_label_then_red_then_green_then_blue_rows(tmp_path
     members["test_batch.bin"][0, 1 + 32] = 99  # the first red pixel of the second row
     write_cifar_archive(tmp_path / "cifar-10-binary.tar.gz", members)
     test = data.load("cifar10", split="test", data_dir=tmp_path)
-    assert test.images[0].mean(axis=(1, 2)).round().tolist() == [10, 20, 30] and test.images[0, 0, 1, 0] == 99
+    assert (
+        test.images[0].mean(axis=(1, 2)).round().tolist() == [10, 20, 30]
+        and test.images[0, 0, 1, 0] == 99
+    )
     assert test.classes[test.labels[0]] == "cat"
 
 
 # ---- .npz
 
 
-@given(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(4, 6), st.integers(4, 6),
-       st.sampled_from(["NHW", "NHWC", "NCHW"]))
+@given(
+    st.integers(1, 4),
+    st.sampled_from([1, 3]),
+    st.integers(4, 6),
+    st.integers(4, 6),
+    st.sampled_from(["NHW", "NHWC", "NCHW"]),
+)
 @settings(deadline=None, max_examples=40)
-def test_every_layout_of_an_npz_gives_the_same_images(tmp_path_factory, n, channels, height, width, layout):
+def test_every_layout_of_an_npz_gives_the_same_images(
+    tmp_path_factory, n, channels, height, width, layout
+):
     path = tmp_path_factory.getbasetemp() / "layout.npz"
     images = bytes_of(n, 1 if layout == "NHW" else channels, height, width)
-    np.savez(path, images={"NHW": images[:, 0], "NHWC": images.transpose(0, 2, 3, 1), "NCHW": images}[layout])
+    np.savez(
+        path,
+        images={"NHW": images[:, 0], "NHWC": images.transpose(0, 2, 3, 1), "NCHW": images}[layout],
+    )
     loaded = data.load(path)
     assert np.array_equal(loaded.images, images) and loaded.images.flags.c_contiguous
     assert loaded.labels is None and loaded.classes is None
@@ -184,8 +250,14 @@ def test_every_layout_of_an_npz_gives_the_same_images(tmp_path_factory, n, chann
 
 def test_an_npz_is_divided_by_its_split_array_with_the_labels(tmp_path):
     images, split = bytes_of(6, 4, 4), np.array([0, 1, 2, 0, 1, 0])
-    np.savez(tmp_path / "a.npz", images=images, masks=255 - images, labels=np.arange(6, dtype=np.uint8),
-             split=split, classes=np.array(list("abcdef")))
+    np.savez(
+        tmp_path / "a.npz",
+        images=images,
+        masks=255 - images,
+        labels=np.arange(6, dtype=np.uint8),
+        split=split,
+        classes=np.array(list("abcdef")),
+    )
     for number, name in enumerate(("train", "validation", "test")):
         loaded = data.load("a.npz", split=name, data_dir=tmp_path)
         assert np.array_equal(loaded.images[:, 0], images[split == number])
@@ -197,13 +269,23 @@ def test_an_npz_is_divided_by_its_split_array_with_the_labels(tmp_path):
 
 
 @needs_shared
-@pytest.mark.parametrize("name, channels, counts", [("sign_digits_64.npz", 3, (1802, 0, 260)),
-                                                    ("clothing_small_64.npz", 3, (3068, 341, 372)),
-                                                    ("dsb2018_fluo_64.npz:masks", 1, (3264, 0, 641))])
+@pytest.mark.parametrize(
+    "name, channels, counts",
+    [
+        ("sign_digits_64.npz", 3, (1802, 0, 260)),
+        ("clothing_small_64.npz", 3, (3068, 341, 372)),
+        ("dsb2018_fluo_64.npz:masks", 1, (3264, 0, 641)),
+    ],
+)
 def test_the_real_npz_files_load_by_split(name, channels, counts):
     for split, count in zip(data.SPLITS, counts):
         if count:
-            assert data.load(name, split=split, data_dir=SHARED).images.shape == (count, channels, 64, 64)
+            assert data.load(name, split=split, data_dir=SHARED).images.shape == (
+                count,
+                channels,
+                64,
+                64,
+            )
         else:
             with pytest.raises(ValueError, match="no images of split 'validation'"):
                 data.load(name, split=split, data_dir=SHARED)
@@ -217,36 +299,73 @@ def test_an_npz_with_any_byte_flipped_or_cut_off_is_refused_or_still_right(tmp_p
     for _ in range(300):
         place = generator.randrange(len(content))
         flipped = bytes([content[place] ^ 1 << generator.randrange(8)])
-        path.write_bytes(generator.choice([content[:place] + flipped + content[place + 1:], content[:place]]))
+        path.write_bytes(
+            generator.choice([content[:place] + flipped + content[place + 1 :], content[:place]])
+        )
         try:
             assert np.array_equal(data.load(path).images[:, 0], images)
         except ValueError as error:
             assert "hurt.npz" in str(error)
 
 
-@pytest.mark.parametrize("arrays, message", [
-    ({"labels": np.array([0, -1, 2])}, "labels are from -1 to 2, expected numbers from 0"),
-    ({"labels": np.array([0, 1, 2**63 + 5], np.uint64)}, "labels are from 0 to 9223372036854775813, expected numbers"),
-    ({"labels": np.array([0, 1, 2]), "classes": np.array(["a", "b"])}, "labels are from 0 to 2, expected 0 to 1"),
-    ({"labels": np.array([0, -1, 1]), "classes": np.array(["a", "b"])}, "labels are from -1 to 1, expected 0 to 1"),
-    ({"labels": np.zeros((3, 1), int)}, r"labels is int64 of shape \(3, 1\), expected integers of shape \(3,\)"),
-    ({"labels": np.array([True, False, True])}, "labels is bool of shape"),
-    ({"classes": np.array([["a"], ["b"]])}, r"classes is <U1 of shape \(2, 1\), expected one axis of names"),
-    ({"classes": np.array([0.5, 1])}, r"classes is float64 of shape \(2,\), expected one axis of names"),
-    ({"classes": np.array([b"\xff"])}, "'utf-8' codec can't decode byte"),
-    ({"split": np.array([0, 1, 3])}, "split holds 3, expected 0 for train, 1 for validation or 2 for test"),
-    ({"split": np.array([0, -1, 2])}, "split holds -1, expected 0 for train")])
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"labels": np.array([0, -1, 2])}, "labels are from -1 to 2, expected numbers from 0"),
+        (
+            {"labels": np.array([0, 1, 2**63 + 5], np.uint64)},
+            "labels are from 0 to 9223372036854775813, expected numbers",
+        ),
+        (
+            {"labels": np.array([0, 1, 2]), "classes": np.array(["a", "b"])},
+            "labels are from 0 to 2, expected 0 to 1",
+        ),
+        (
+            {"labels": np.array([0, -1, 1]), "classes": np.array(["a", "b"])},
+            "labels are from -1 to 1, expected 0 to 1",
+        ),
+        (
+            {"labels": np.zeros((3, 1), int)},
+            r"labels is int64 of shape \(3, 1\), expected integers of shape \(3,\)",
+        ),
+        ({"labels": np.array([True, False, True])}, "labels is bool of shape"),
+        (
+            {"classes": np.array([["a"], ["b"]])},
+            r"classes is <U1 of shape \(2, 1\), expected one axis of names",
+        ),
+        (
+            {"classes": np.array([0.5, 1])},
+            r"classes is float64 of shape \(2,\), expected one axis of names",
+        ),
+        ({"classes": np.array([b"\xff"])}, "'utf-8' codec can't decode byte"),
+        (
+            {"split": np.array([0, 1, 3])},
+            "split holds 3, expected 0 for train, 1 for validation or 2 for test",
+        ),
+        ({"split": np.array([0, -1, 2])}, "split holds -1, expected 0 for train"),
+    ],
+)
 def test_labels_classes_and_splits_that_mean_nothing_are_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), **arrays)
     with pytest.raises(ValueError, match=f"cannot read .*a.npz: {message}"):
         data.load(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("classes, expected", [
-    (np.array(["cat", "dögs"]), ("cat", "dögs")), (np.array([b"cat", "dögs".encode()]), ("cat", "dögs")),
-    (np.array([3, 7]), ("3", "7"))])
+@pytest.mark.parametrize(
+    "classes, expected",
+    [
+        (np.array(["cat", "dögs"]), ("cat", "dögs")),
+        (np.array([b"cat", "dögs".encode()]), ("cat", "dögs")),
+        (np.array([3, 7]), ("3", "7")),
+    ],
+)
 def test_the_names_of_classes_may_be_texts_bytes_or_numbers(tmp_path, classes, expected):
-    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), labels=np.array([0, 1, 1], np.uint8), classes=classes)
+    np.savez(
+        tmp_path / "a.npz",
+        images=bytes_of(3, 4, 4),
+        labels=np.array([0, 1, 1], np.uint8),
+        classes=classes,
+    )
     loaded = data.load(tmp_path / "a.npz")
     assert loaded.classes == expected and loaded.labels.dtype == np.int64
 
@@ -254,13 +373,19 @@ def test_the_names_of_classes_may_be_texts_bytes_or_numbers(tmp_path, classes, e
 def test_the_suffix_of_an_npz_may_be_written_in_any_case(tmp_path):
     np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=bytes_of(2, 4, 4))
     (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
-    assert len(data.load(tmp_path / "A.NPZ")) == 3 and len(data.load(f"{tmp_path}/A.NPZ:masks")) == 2
+    assert (
+        len(data.load(tmp_path / "A.NPZ")) == 3 and len(data.load(f"{tmp_path}/A.NPZ:masks")) == 2
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64])
 def test_labels_and_splits_of_any_integers_mean_the_same(tmp_path, dtype):
-    np.savez(tmp_path / "a.npz", images=bytes_of(4, 4, 4), labels=np.array([0, 100, 3, 127], dtype),
-             split=np.array([0, 2, 0, 1], dtype))
+    np.savez(
+        tmp_path / "a.npz",
+        images=bytes_of(4, 4, 4),
+        labels=np.array([0, 100, 3, 127], dtype),
+        split=np.array([0, 2, 0, 1], dtype),
+    )
     assert data.load(tmp_path / "a.npz").labels.tolist() == [0, 3]
     assert data.load(tmp_path / "a.npz", split="test").labels.tolist() == [100]
 
@@ -273,7 +398,12 @@ def test_a_folder_is_read_in_sorted_order_with_its_subfolders(tmp_path):
         write_images(tmp_path, [name], value=60 * value)
     loaded = data.load(tmp_path)
     assert loaded.images.shape == (4, 1, 6, 6) and loaded.labels is None
-    assert loaded.images[:, 0, 0, 0].tolist() == [120, 180, 60, 240]  # a.png, b/10.png, b/2.png, c.jpg
+    assert loaded.images[:, 0, 0, 0].tolist() == [
+        120,
+        180,
+        60,
+        240,
+    ]  # a.png, b/10.png, b/2.png, c.jpg
 
 
 def test_subfolders_are_classes_if_every_image_lies_in_one_of_two_or_more(tmp_path):
@@ -294,7 +424,9 @@ def test_train_and_test_subfolders_are_honoured(tmp_path):
     write_images(tmp_path, ["test/1.png", "val/1.png"])
     train = data.load(tmp_path)
     assert train.labels.tolist() == [0, 1, 1] and train.classes == ("cat", "dog")
-    assert len(data.load(tmp_path, split="test")) == len(data.load(tmp_path, split="validation")) == 1
+    assert (
+        len(data.load(tmp_path, split="test")) == len(data.load(tmp_path, split="validation")) == 1
+    )
 
 
 def test_a_folder_is_grey_only_if_all_of_it_is(tmp_path):
@@ -306,11 +438,22 @@ def test_a_folder_is_grey_only_if_all_of_it_is(tmp_path):
     assert (images[0] == 77).all() and images[2, :, 0, 0].tolist() == [10, 20, 30]
 
 
-@pytest.mark.parametrize("mode, value, expected", [
-    ("RGBA", (10, 20, 30, 0), [255, 255, 255]), ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
-    ("LA", (10, 0), [255]), ("LA", (10, 255), [10]), ("1", 1, [255]), ("1", 0, [0]),
-    ("CMYK", (0, 0, 0, 0), [255, 255, 255]), ("P", 0, [0, 0, 0])])
-def test_every_eight_bit_mode_becomes_grey_or_rgb_and_transparency_white(tmp_path, mode, value, expected):
+@pytest.mark.parametrize(
+    "mode, value, expected",
+    [
+        ("RGBA", (10, 20, 30, 0), [255, 255, 255]),
+        ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
+        ("LA", (10, 0), [255]),
+        ("LA", (10, 255), [10]),
+        ("1", 1, [255]),
+        ("1", 0, [0]),
+        ("CMYK", (0, 0, 0, 0), [255, 255, 255]),
+        ("P", 0, [0, 0, 0]),
+    ],
+)
+def test_every_eight_bit_mode_becomes_grey_or_rgb_and_transparency_white(
+    tmp_path, mode, value, expected
+):
     name = "1.tif" if mode == "CMYK" else "1.png"
     write_images(tmp_path, [name], mode=mode, value=value)
     assert data.load(tmp_path).images[0, :, 0, 0].tolist() == expected
@@ -360,17 +503,29 @@ def write_pair_zip(path, folders, suffix=".jpg"):
                 picture = BytesIO()
                 Image.new("RGB", (12, 10), (80 * value, 0, 10 * int(name))).save(picture, "PNG")
                 archive.writestr(f"{path.stem}/{folder}/{name}{suffix}", picture.getvalue())
-            for name in (f"{path.stem}/{folder}/readme.txt", f"__MACOSX/{path.stem}/{folder}/._1.jpg"):
+            for name in (
+                f"{path.stem}/{folder}/readme.txt",
+                f"__MACOSX/{path.stem}/{folder}/._1.jpg",
+            ):
                 archive.writestr(name, "no image")
 
 
-@pytest.mark.parametrize("place", ["summer2winter_yosemite.zip", "summer2winter-yosemite/summer2winter_yosemite.zip"])
+@pytest.mark.parametrize(
+    "place", ["summer2winter_yosemite.zip", "summer2winter-yosemite/summer2winter_yosemite.zip"]
+)
 def test_a_published_pair_is_read_out_of_its_zip(tmp_path, place):
     write_pair_zip(tmp_path / place, ["trainA", "trainB", "testA"])
     b = data.load("summer2winter_yosemite:B", image_size=8, data_dir=tmp_path)
     assert b.images.shape == (3, 3, 8, 8) and b.labels is None
-    assert b.images[:, :, 0, 0].tolist() == [[80, 0, 10], [80, 0, 20], [80, 0, 30]]  # in the order of their names
-    assert data.load("Summer2Winter-Yosemite:A", split="test", data_dir=tmp_path).images[0, 0, 0, 0] == 160
+    assert b.images[:, :, 0, 0].tolist() == [
+        [80, 0, 10],
+        [80, 0, 20],
+        [80, 0, 30],
+    ]  # in the order of their names
+    assert (
+        data.load("Summer2Winter-Yosemite:A", split="test", data_dir=tmp_path).images[0, 0, 0, 0]
+        == 160
+    )
     with pytest.raises(ValueError, match="yosemite.zip holds no images in a folder testB"):
         data.load("summer2winter_yosemite:B", split="test", data_dir=tmp_path)
 
@@ -394,16 +549,25 @@ def test_a_damaged_zip_is_named_and_a_missing_one_too(tmp_path):
         data.load("horse2zebra:A", data_dir=tmp_path)
 
 
-def test_a_published_pair_is_downloaded_from_its_authors_and_known_by_its_sha256(tmp_path, monkeypatch):
+def test_a_published_pair_is_downloaded_from_its_authors_and_known_by_its_sha256(
+    tmp_path, monkeypatch
+):
     asked = []
     write_pair_zip(tmp_path / "horse2zebra.zip", ["trainA"])
-    monkeypatch.setattr(named, "download", lambda *given, **options: asked.append((given, options)) or
-                        tmp_path / "horse2zebra.zip")
+    monkeypatch.setattr(
+        named,
+        "download",
+        lambda *given, **options: asked.append((given, options)) or tmp_path / "horse2zebra.zip",
+    )
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     assert len(data.load("horse2zebra:A")) == 3
-    ((name, urls, sha256, folder), options), = asked
-    assert name == "horse2zebra.zip" and all(url.endswith("/horse2zebra.zip") for url in urls) and len(urls) > 1
+    (((name, urls, sha256, folder), options),) = asked
+    assert (
+        name == "horse2zebra.zip"
+        and all(url.endswith("/horse2zebra.zip") for url in urls)
+        and len(urls) > 1
+    )
     assert sha256 == named.PAIRS["horse2zebra"] and folder == tmp_path / "cache" / "horse2zebra"
     assert options == {"contents": False}
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in named.PAIRS.values())
@@ -439,10 +603,14 @@ def test_an_epoch_gives_every_image_at_most_once_and_all_but_the_remainder(n, dr
         seen = []
         for _ in range(n // batch_size):
             x, labels = next(batches)
-            assert x.shape == (batch_size, 1, 1, 1) and x.dtype == np.float32 and x.flags.c_contiguous
+            assert (
+                x.shape == (batch_size, 1, 1, 1) and x.dtype == np.float32 and x.flags.c_contiguous
+            )
             assert np.array_equal(data.to_float(images[labels]), x)  # labels stay with their images
             seen += labels.tolist()
-        assert batches.epoch == epoch and len(set(seen)) == len(seen) == n // batch_size * batch_size
+        assert (
+            batches.epoch == epoch and len(set(seen)) == len(seen) == n // batch_size * batch_size
+        )
 
 
 def test_epochs_are_shuffled_and_the_seed_decides_how():
@@ -475,7 +643,9 @@ def test_batches_resumed_anywhere_are_the_same_to_the_bit(n, draw, taken):
 def located(height, width, n=40):
     """Images whose two channels tell each pixel's row and column, and a third the image."""
     rows, columns = np.mgrid[:height, :width]
-    return np.stack([np.stack([rows, columns, np.full_like(rows, i)]) for i in range(n)]).astype(np.uint8)
+    return np.stack([np.stack([rows, columns, np.full_like(rows, i)]) for i in range(n)]).astype(
+        np.uint8
+    )
 
 
 def test_a_crop_is_a_square_of_neighbouring_pixels_from_anywhere_mirrored_half_of_the_time():
@@ -488,16 +658,17 @@ def test_a_crop_is_a_square_of_neighbouring_pixels_from_anywhere_mirrored_half_o
             mirrored += (flipped := columns[0, 0] > columns[0, -1])
             columns = columns[:, ::-1] if flipped else columns
             top, left = rows[0, 0], columns[0, 0]
-            np.testing.assert_array_equal([rows, columns], np.mgrid[top:top + 7, left:left + 7])
+            np.testing.assert_array_equal([rows, columns], np.mgrid[top : top + 7, left : left + 7])
             places.append((top, left))
     assert {*places} == {(top, left) for top in range(3) for left in range(6)}
-    assert abs(mirrored / 400 - 0.5) < 5 * 0.5 / 400 ** 0.5
+    assert abs(mirrored / 400 - 0.5) < 5 * 0.5 / 400**0.5
 
 
 def test_neither_crop_nor_flip_leaves_the_order_or_the_images_alone():
     images = located(6, 6)
-    plain, cropped, flipped = (data.Batches(images, 10, seed=1, **options) for options in
-                               ({}, {"crop": 6}, {"flip": True}))
+    plain, cropped, flipped = (
+        data.Batches(images, 10, seed=1, **options) for options in ({}, {"crop": 6}, {"flip": True})
+    )
     for _ in range(4):  # one epoch: the next orders differ, for mirroring draws numbers too
         x, y, z = next(plain), next(cropped), next(flipped)
         np.testing.assert_array_equal(x, y)
@@ -517,8 +688,14 @@ def test_crops_resume_to_the_same_bits(taken):
         assert next(batches).tobytes() == next(resumed).tobytes()
 
 
-@pytest.mark.parametrize("crop, message", [(7, "crop is 7, expected a whole number from 1 to the images' 6"),
-                                           (0, "crop is 0"), (2.0, "crop is 2.0")])
+@pytest.mark.parametrize(
+    "crop, message",
+    [
+        (7, "crop is 7, expected a whole number from 1 to the images' 6"),
+        (0, "crop is 0"),
+        (2.0, "crop is 2.0"),
+    ],
+)
 def test_a_crop_that_the_images_do_not_hold_is_refused(crop, message):
     with pytest.raises(ValueError, match=message):
         data.Batches(located(6, 9), 2, crop=crop)
@@ -540,14 +717,23 @@ def test_batches_of_images_that_were_changed_do_not_go_on():
 GOOD = data.Batches(bytes_of(10, 1, 2, 2), 5).state_dict()
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"images": 11}, "images 11, expected 10"), ({"batch_size": 2}, "batch_size 2, expected 5"),
-    ({"checksum": 0}, "checksum 0, expected"), ({"position": 3}, "position 3"), ({"position": 15}, "position 15"),
-    ({"epoch": -1}, "epoch -1"),
-    ({"epoch": None}, "epoch None"), ({"generator": None}, "PCG64"), ({"generator": {}}, "PCG64"),
-    ({"generator": {**GOOD["generator"], "bit_generator": "MT19937"}}, "PCG64"),
-    ({"generator": {**GOOD["generator"], "state": {"state": -1, "inc": 1}}}, "PCG64"),
-    ({"generator": {**GOOD["generator"], "state": {"state": 1}}}, "PCG64")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"images": 11}, "images 11, expected 10"),
+        ({"batch_size": 2}, "batch_size 2, expected 5"),
+        ({"checksum": 0}, "checksum 0, expected"),
+        ({"position": 3}, "position 3"),
+        ({"position": 15}, "position 15"),
+        ({"epoch": -1}, "epoch -1"),
+        ({"epoch": None}, "epoch None"),
+        ({"generator": None}, "PCG64"),
+        ({"generator": {}}, "PCG64"),
+        ({"generator": {**GOOD["generator"], "bit_generator": "MT19937"}}, "PCG64"),
+        ({"generator": {**GOOD["generator"], "state": {"state": -1, "inc": 1}}}, "PCG64"),
+        ({"generator": {**GOOD["generator"], "state": {"state": 1}}}, "PCG64"),
+    ],
+)
 def test_a_state_of_other_batches_is_refused_and_changes_nothing(change, message):
     batches = data.Batches(bytes_of(10, 1, 2, 2), 5)
     before = batches.state_dict()
@@ -562,9 +748,14 @@ def test_a_batch_size_that_the_images_cannot_fill_is_refused(batch_size):
         data.Batches(bytes_of(10, 1, 2, 2), batch_size)
 
 
-@pytest.mark.parametrize("images, labels, message", [
-    (np.zeros((4, 1, 2, 2)), None, "images are float64"), (bytes_of(4, 2, 2), None, r"uint8 \(4, 2, 2\)"),
-    (bytes_of(4, 1, 2, 2), np.zeros(3), "3 labels for 4 images")])
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (np.zeros((4, 1, 2, 2)), None, "images are float64"),
+        (bytes_of(4, 2, 2), None, r"uint8 \(4, 2, 2\)"),
+        (bytes_of(4, 1, 2, 2), np.zeros(3), "3 labels for 4 images"),
+    ],
+)
 def test_batches_refuse_what_is_not_bytes_nchw_with_a_label_each(images, labels, message):
     with pytest.raises(ValueError, match=message):
         data.Batches(images, 2, labels=labels)
@@ -584,14 +775,19 @@ def write_bad(folder):
     """One file or folder per row of the table below."""
     good = bytes_of(4, 5, 6)
     for name, arrays in {
-        "no_images.npz": {"pictures": good}, "float.npz": {"images": good / 255.0},
-        "bool.npz": {"images": good > 9}, "flat.npz": {"images": good[0]}, "empty.npz": {"images": good[:0]},
+        "no_images.npz": {"pictures": good},
+        "float.npz": {"images": good / 255.0},
+        "bool.npz": {"images": good > 9},
+        "flat.npz": {"images": good[0]},
+        "empty.npz": {"images": good[:0]},
         "object.npz": {"images": np.array([good, Opened()], dtype=object)},
-        "rgba.npz": {"images": bytes_of(4, 5, 6, 4)}, "ambiguous.npz": {"images": bytes_of(4, 3, 6, 1)},
+        "rgba.npz": {"images": bytes_of(4, 5, 6, 4)},
+        "ambiguous.npz": {"images": bytes_of(4, 3, 6, 1)},
         "labels.npz": {"images": good, "labels": np.arange(3)},
         "float_labels.npz": {"images": good, "labels": np.ones(4)},
         "split.npz": {"images": good, "split": np.zeros(5, int)},
-        "unsplit.npz": {"images": good}, "all_train.npz": {"images": good, "split": np.zeros(4, int)},
+        "unsplit.npz": {"images": good},
+        "all_train.npz": {"images": good, "split": np.zeros(4, int)},
     }.items():
         np.savez(folder / name, **arrays)
     (folder / "text.npz").write_text("no zip")
@@ -610,48 +806,86 @@ def write_bad(folder):
     Image.fromarray(np.full((4, 4), 5000, np.uint16)).save(folder / "deep" / "16bit.png")
 
 
-@pytest.mark.parametrize("name, options, error, message", [
-    ("mnits", {}, FileNotFoundError, "mnits.*digits, clothes, nuclei, mnist, fashion-mnist, cifar10"),
-    ("nowhere/at/all", {}, FileNotFoundError, "nowhere/at/all"),
-    ("nowhere.npz", {}, FileNotFoundError, "nowhere.npz"),
-    ("nowhere.npz:masks", {}, FileNotFoundError, "nowhere.npz"),
-    ("text.txt", {}, ValueError, "text.txt is neither a folder of images nor an .npz"),
-    ("text.npz", {}, ValueError, "text.npz: File is not a zip file"),
-    ("array.npz", {}, ValueError, "array.npz: File is not a zip file"),
-    ("no_images.npz", {}, ValueError, "no_images.npz: it holds no array 'images', only pictures"),
-    ("float.npz", {}, ValueError, "float.npz: images is float64, expected uint8"),
-    ("bool.npz", {}, ValueError, "images is bool, expected uint8"),
-    ("object.npz", {}, ValueError, "object.npz: images: Object arrays cannot be loaded"),
-    ("flat.npz", {}, ValueError, r"flat.npz: images has shape \(5, 6\)"),
-    ("rgba.npz", {}, ValueError, r"rgba.npz: images has shape \(4, 5, 6, 4\).*1 or 3 channels"),
-    ("ambiguous.npz", {}, ValueError, r"ambiguous shape \(4, 3, 6, 1\)"),
-    ("labels.npz", {}, ValueError, r"labels is int64 of shape \(3,\), expected integers of shape \(4,\)"),
-    ("float_labels.npz", {}, ValueError, "labels is float64"),
-    ("split.npz", {}, ValueError, r"split is int64 of shape \(5,\)"),
-    ("empty.npz", {}, ValueError, "empty.npz has no images of split 'train'"),
-    ("unsplit.npz", {"split": "test"}, ValueError, "unsplit.npz has no images of split 'test'"),
-    ("all_train.npz", {"split": "test"}, ValueError, "no images of split 'test'"),
-    ("empty", {}, ValueError, "empty holds no images"), ("notes", {}, ValueError, "notes holds no images"),
-    ("sizes", {}, ValueError, "a.png is 5 x 7 and .*b.png is 5 x 4 .* image_size"),
-    ("broken", {}, ValueError, "cannot read the image .*torn.png"),
-    ("deep", {}, ValueError, "16bit.png: its pixels have mode I(;16)?, expected 8 bits"),
-    ("split", {}, ValueError, "split has no split 'train', expected test"),
-    ("flat", {"split": "test"}, ValueError, "flat has no split 'test', expected train"),
-    ("horse2zebra", {}, ValueError, "horse2zebra has two kinds of images, expected horse2zebra:A or horse2zebra:B"),
-    ("flat:A", {}, ValueError, "flat has no folder trainA"), ("horse2zebra:C", {}, FileNotFoundError, "zebra:C is no"),
-    ("digits:A", {}, FileNotFoundError, "digits:A is no data set"),
-    ("digits", {"split": "dev"}, ValueError, "split is 'dev', expected one of train, validation, test"),
-    ("digits", {"split": "validation"}, ValueError, "no images of split 'validation'"),
-    ("mnist", {"split": "validation"}, ValueError, "mnist has no split 'validation', expected train or test"),
-    ("cifar10", {"split": "validation"}, ValueError, "cifar10 has no split 'validation'"),
-    ("digits", {"image_size": 0}, ValueError, "image_size is 0"),
-    ("digits", {"image_size": -8}, ValueError, "image_size is -8"),
-    ("digits", {"image_size": "64"}, ValueError, "image_size is '64', expected a whole number"),
-    ("digits", {"image_size": 8.0}, ValueError, "image_size is 8.0"),
-    ("digits", {"image_size": True}, ValueError, "image_size is True"),
-    ("mnist", {}, FileNotFoundError, "train-images-idx3-ubyte"),
-    ("cifar10", {}, FileNotFoundError, "cifar-10-binary.tar.gz")])
-def test_bad_sources_are_refused_in_one_sentence(tmp_path, monkeypatch, name, options, error, message):
+@pytest.mark.parametrize(
+    "name, options, error, message",
+    [
+        (
+            "mnits",
+            {},
+            FileNotFoundError,
+            "mnits.*digits, clothes, nuclei, mnist, fashion-mnist, cifar10",
+        ),
+        ("nowhere/at/all", {}, FileNotFoundError, "nowhere/at/all"),
+        ("nowhere.npz", {}, FileNotFoundError, "nowhere.npz"),
+        ("nowhere.npz:masks", {}, FileNotFoundError, "nowhere.npz"),
+        ("text.txt", {}, ValueError, "text.txt is neither a folder of images nor an .npz"),
+        ("text.npz", {}, ValueError, "text.npz: File is not a zip file"),
+        ("array.npz", {}, ValueError, "array.npz: File is not a zip file"),
+        (
+            "no_images.npz",
+            {},
+            ValueError,
+            "no_images.npz: it holds no array 'images', only pictures",
+        ),
+        ("float.npz", {}, ValueError, "float.npz: images is float64, expected uint8"),
+        ("bool.npz", {}, ValueError, "images is bool, expected uint8"),
+        ("object.npz", {}, ValueError, "object.npz: images: Object arrays cannot be loaded"),
+        ("flat.npz", {}, ValueError, r"flat.npz: images has shape \(5, 6\)"),
+        ("rgba.npz", {}, ValueError, r"rgba.npz: images has shape \(4, 5, 6, 4\).*1 or 3 channels"),
+        ("ambiguous.npz", {}, ValueError, r"ambiguous shape \(4, 3, 6, 1\)"),
+        (
+            "labels.npz",
+            {},
+            ValueError,
+            r"labels is int64 of shape \(3,\), expected integers of shape \(4,\)",
+        ),
+        ("float_labels.npz", {}, ValueError, "labels is float64"),
+        ("split.npz", {}, ValueError, r"split is int64 of shape \(5,\)"),
+        ("empty.npz", {}, ValueError, "empty.npz has no images of split 'train'"),
+        ("unsplit.npz", {"split": "test"}, ValueError, "unsplit.npz has no images of split 'test'"),
+        ("all_train.npz", {"split": "test"}, ValueError, "no images of split 'test'"),
+        ("empty", {}, ValueError, "empty holds no images"),
+        ("notes", {}, ValueError, "notes holds no images"),
+        ("sizes", {}, ValueError, "a.png is 5 x 7 and .*b.png is 5 x 4 .* image_size"),
+        ("broken", {}, ValueError, "cannot read the image .*torn.png"),
+        ("deep", {}, ValueError, "16bit.png: its pixels have mode I(;16)?, expected 8 bits"),
+        ("split", {}, ValueError, "split has no split 'train', expected test"),
+        ("flat", {"split": "test"}, ValueError, "flat has no split 'test', expected train"),
+        (
+            "horse2zebra",
+            {},
+            ValueError,
+            "horse2zebra has two kinds of images, expected horse2zebra:A or horse2zebra:B",
+        ),
+        ("flat:A", {}, ValueError, "flat has no folder trainA"),
+        ("horse2zebra:C", {}, FileNotFoundError, "zebra:C is no"),
+        ("digits:A", {}, FileNotFoundError, "digits:A is no data set"),
+        (
+            "digits",
+            {"split": "dev"},
+            ValueError,
+            "split is 'dev', expected one of train, validation, test",
+        ),
+        ("digits", {"split": "validation"}, ValueError, "no images of split 'validation'"),
+        (
+            "mnist",
+            {"split": "validation"},
+            ValueError,
+            "mnist has no split 'validation', expected train or test",
+        ),
+        ("cifar10", {"split": "validation"}, ValueError, "cifar10 has no split 'validation'"),
+        ("digits", {"image_size": 0}, ValueError, "image_size is 0"),
+        ("digits", {"image_size": -8}, ValueError, "image_size is -8"),
+        ("digits", {"image_size": "64"}, ValueError, "image_size is '64', expected a whole number"),
+        ("digits", {"image_size": 8.0}, ValueError, "image_size is 8.0"),
+        ("digits", {"image_size": True}, ValueError, "image_size is True"),
+        ("mnist", {}, FileNotFoundError, "train-images-idx3-ubyte"),
+        ("cifar10", {}, FileNotFoundError, "cifar-10-binary.tar.gz"),
+    ],
+)
+def test_bad_sources_are_refused_in_one_sentence(
+    tmp_path, monkeypatch, name, options, error, message
+):
     monkeypatch.chdir(tmp_path)
     write_bad(tmp_path)
     with pytest.raises(error, match=message) as caught:
@@ -668,19 +902,30 @@ def test_a_data_dir_that_is_no_folder_is_named(tmp_path):
 IMAGES, LABELS = idx(bytes_of(3, 4, 4)), idx(np.arange(3, dtype=np.uint8))
 
 
-@pytest.mark.parametrize("images, labels, message", [
-    (IMAGES[:-1], LABELS, "it ends after 47 of 48 bytes"),
-    (IMAGES + b"x", LABELS, "it goes on after the 48 bytes"), (b"PNG" + IMAGES, LABELS, "begins '50 4e 47 00'"),
-    (IMAGES[:9], LABELS, "no IDX file"), (b"", LABELS, "no IDX file"), (IMAGES[:3], LABELS, "no IDX file"),
-    (idx(bytes_of(3, 4, 4), kind=13), LABELS, "begins '00 00 0d 03'"),
-    (gzip.compress(IMAGES)[:-9], LABELS, "damaged"),
-    (gzip.compress(IMAGES)[:20] + b"x" * 30, LABELS, "damaged"),
-    (IMAGES, idx(np.arange(4, dtype=np.uint8)), "mnist has 3 images but 4 labels"),
-    (LABELS, LABELS, "begins '00 00 08 01', expected '00 00 08 03'"),
-    (IMAGES, IMAGES, "begins '00 00 08 03', expected '00 00 08 01'"),
-    (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, "images-idx3-ubyte is no IDX file of 3 axes, or damaged: "),
-    (idx(bytes_of(0, 4, 4)), idx(np.arange(0, dtype=np.uint8)), "holds no images"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (IMAGES[:-1], LABELS, "it ends after 47 of 48 bytes"),
+        (IMAGES + b"x", LABELS, "it goes on after the 48 bytes"),
+        (b"PNG" + IMAGES, LABELS, "begins '50 4e 47 00'"),
+        (IMAGES[:9], LABELS, "no IDX file"),
+        (b"", LABELS, "no IDX file"),
+        (IMAGES[:3], LABELS, "no IDX file"),
+        (idx(bytes_of(3, 4, 4), kind=13), LABELS, "begins '00 00 0d 03'"),
+        (gzip.compress(IMAGES)[:-9], LABELS, "damaged"),
+        (gzip.compress(IMAGES)[:20] + b"x" * 30, LABELS, "damaged"),
+        (IMAGES, idx(np.arange(4, dtype=np.uint8)), "mnist has 3 images but 4 labels"),
+        (LABELS, LABELS, "begins '00 00 08 01', expected '00 00 08 03'"),
+        (IMAGES, IMAGES, "begins '00 00 08 03', expected '00 00 08 01'"),
+        (
+            b"\0\0\x08\x03" + b"\xff" * 12,
+            LABELS,
+            "images-idx3-ubyte is no IDX file of 3 axes, or damaged: ",
+        ),
+        (idx(bytes_of(0, 4, 4)), idx(np.arange(0, dtype=np.uint8)), "holds no images"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_bad_idx_files_are_refused_in_one_sentence(tmp_path, images, labels, message):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(images)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
@@ -690,9 +935,11 @@ def test_bad_idx_files_are_refused_in_one_sentence(tmp_path, images, labels, mes
 
 def test_bad_cifar10_files_are_refused_in_one_sentence(tmp_path):
     members, path = cifar_members(), tmp_path / "cifar-10-binary.tar.gz"
-    for reason, records in ((r"cannot reshape array of size 6144 into shape \(3073", members["test_batch.bin"][:, :-1]),
-                            ("it has the label 10, expected 0 to 9", np.full((2, 3073), 10, np.uint8)),
-                            ("zero-size array", np.zeros((0, 3073), np.uint8))):
+    for reason, records in (
+        (r"cannot reshape array of size 6144 into shape \(3073", members["test_batch.bin"][:, :-1]),
+        ("it has the label 10, expected 0 to 9", np.full((2, 3073), 10, np.uint8)),
+        ("zero-size array", np.zeros((0, 3073), np.uint8)),
+    ):
         write_cifar_archive(path, {**members, "test_batch.bin": records})
         with pytest.raises(ValueError, match="cifar-10-binary.tar.gz is damaged: " + reason):
             data.load("cifar10", split="test", data_dir=tmp_path)

@@ -266,12 +266,19 @@ def test_a_list_of_tensors_keeps_its_gradients_or_is_refused():
 def test_arrays_of_another_library_meet_a_tensor_or_are_refused():
     torch = pytest.importorskip("torch", reason="PyTorch is the other library")
     x, t = row(True), torch.tensor([1.0, 5.0, 3.0])
-    for got, expected in ((x * t, [1, 10, 9]), (t * x, [1, 10, 9]), (t - x, [0, 3, 0]), (x + t, [2, 7, 6])):
+    for got, expected in (
+        (x * t, [1, 10, 9]),
+        (t * x, [1, 10, 9]),
+        (t - x, [0, 3, 0]),
+        (x + t, [2, 7, 6]),
+    ):
         assert isinstance(got, mg.Tensor) and got.requires_grad and got.numpy().tolist() == expected
     for got, expected in ((x == t, [True, False, True]), (t > x, [False, True, False])):
         assert isinstance(got, mg.Tensor) and got.numpy().tolist() == expected
     for operation in (operator.add, operator.mul, operator.matmul):
-        with pytest.raises(TypeError, match=r"torch.Tensor that requires grad meets a Tensor.*detach\(\)"):
+        with pytest.raises(
+            TypeError, match=r"torch.Tensor that requires grad meets a Tensor.*detach\(\)"
+        ):
             operation(x, t.clone().requires_grad_())
 
 
@@ -331,7 +338,9 @@ def test_backward_adds_to_no_gradient_of_another_kind(grad):
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     for wrong in (grad, mg.ones(3, 2), mg.ones(2, dtype=np.float64)):
         x.grad = wrong
-        with pytest.raises(ValueError, match=r"\.grad is a .*expected None or a Tensor \(2,\) float32"):
+        with pytest.raises(
+            ValueError, match=r"\.grad is a .*expected None or a Tensor \(2,\) float32"
+        ):
             (x * x).sum().backward()
 
 
@@ -356,7 +365,9 @@ def test_a_list_of_tensors_does_not_lose_their_gradients(take):
 def test_a_device_that_is_no_name_and_the_largest_of_nothing_are_one_sentence():
     with pytest.raises(ValueError, match=r"unknown device \['cpu'\]"):
         mg.set_device(["cpu"])
-    with pytest.raises(ValueError, match=r"amax: the largest of no values does not exist: shape \(2, 0\)"):
+    with pytest.raises(
+        ValueError, match=r"amax: the largest of no values does not exist: shape \(2, 0\)"
+    ):
         mg.ones(2, 0).amax(1)
 
 

@@ -34,20 +34,29 @@ def cards(t, loss, names):
     keys = {drawing._key(v): k for k, v in names.items()}
     grads = mg.grad(loss, [v for v in tensors.values() if v.requires_grad])
     grads = iter(grads)
-    return {keys.get(k): drawing._card("", v, next(grads) if v.requires_grad else None) for k, v in tensors.items()}
+    return {
+        keys.get(k): drawing._card("", v, next(grads) if v.requires_grad else None)
+        for k, v in tensors.items()
+    }
 
 
 def test_values_and_gradients_are_those_of_micrograd_s_readme():
     t, out, names = micrograd()
     rows = cards(t, out, names)
     assert {k: dict(rows[k]) for k in names} == {
-        "x1": {"value": "2", "grad": "−1.5"}, "x2": {"value": "0", "grad": "0.5"},
-        "w1": {"value": "−3", "grad": "1"}, "w2": {"value": "1", "grad": "0"},
-        "b": {"value": "6.881", "grad": "0.5"}, "n": {"value": "0.8814", "grad": "0.5"},
-        "o": {"value": "0.7071", "grad": "1"}}
+        "x1": {"value": "2", "grad": "−1.5"},
+        "x2": {"value": "0", "grad": "0.5"},
+        "w1": {"value": "−3", "grad": "1"},
+        "w2": {"value": "1", "grad": "0"},
+        "b": {"value": "6.881", "grad": "0.5"},
+        "n": {"value": "0.8814", "grad": "0.5"},
+        "o": {"value": "0.7071", "grad": "1"},
+    }
 
 
-@pytest.mark.parametrize("suffix, magic", [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
+@pytest.mark.parametrize(
+    "suffix, magic", [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")]
+)
 def test_pictures_are_written_and_no_grad_is_touched(suffix, magic, tmp_path):
     t, out, names = micrograd()
     t.draw(tmp_path / f"graph{suffix}", out, names)
@@ -89,7 +98,9 @@ def test_a_tensor_used_twice_is_one_box_with_two_lines():
 
 def layout(t, loss):
     tensors, operations, columns = drawing._ancestors(t.records, loss)
-    return drawing._layout({k: drawing._card("", v, None) for k, v in tensors.items()}, operations, columns)
+    return drawing._layout(
+        {k: drawing._card("", v, None) for k, v in tensors.items()}, operations, columns
+    )
 
 
 def neuron(inputs, seed):
@@ -110,7 +121,7 @@ def network():
 def test_a_power_is_drawn_with_its_exponent():
     x, p = mg.tensor(1.5, requires_grad=True), mg.tensor(2.0, requires_grad=True)
     with drawing.trace() as t:
-        loss = x ** 3 + x ** -0.5 + x ** p
+        loss = x**3 + x**-0.5 + x**p
     symbols = [symbol for symbol, _ in drawing._ancestors(t.records, loss)[1].values()]
     assert sorted(symbols) == ["**", "** -0.5", "** 3", "+", "+"]
 
@@ -124,12 +135,17 @@ def second_order():
 
 def arrays():
     with drawing.trace() as t:
-        loss = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())(mg.randn(2, 1, 5, 5)).mean()
+        loss = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())(
+            mg.randn(2, 1, 5, 5)
+        ).mean()
     return t, loss
 
 
-@pytest.mark.parametrize("make", [network, second_order, arrays, lambda: micrograd()[:2]],
-                         ids=["network", "second order", "arrays", "micrograd"])
+@pytest.mark.parametrize(
+    "make",
+    [network, second_order, arrays, lambda: micrograd()[:2]],
+    ids=["network", "second order", "arrays", "micrograd"],
+)
 def test_boxes_lie_inside_the_picture_and_apart_and_inputs_stand_to_the_left(make, tmp_path):
     t, loss = make()
     boxes, lines, (width, height) = layout(t, loss)
@@ -138,12 +154,18 @@ def test_boxes_lie_inside_the_picture_and_apart_and_inputs_stand_to_the_left(mak
     for (x0, y0, w0, h0), (x1, y1, w1, h1) in itertools.combinations(boxes.values(), 2):
         assert x0 + w0 <= x1 or x1 + w1 <= x0 or abs(y0 - y1) >= (h0 + h1) / 2
     _, operations, _ = drawing._ancestors(t.records, loss)
-    assert all(boxes[x][0] + boxes[x][2] < boxes[key][0] for key, (_, inputs) in operations.items() for x in inputs)
+    assert all(
+        boxes[x][0] + boxes[x][2] < boxes[key][0]
+        for key, (_, inputs) in operations.items()
+        for x in inputs
+    )
     assert all(a[0] <= b[0] for line in lines for a, b in zip(line, line[1:]))
     for points in lines:  # a line passes boxes above or below, never through
         for (x0, y0), (x1, y1) in zip(points, points[1:]):
-            assert not any(x0 < x + 1 and x + w - 1 < x1 and abs(y0 - y) < h / 2 - 1 and y0 == y1
-                           for x, y, w, h in boxes.values())
+            assert not any(
+                x0 < x + 1 and x + w - 1 < x1 and abs(y0 - y) < h / 2 - 1 and y0 == y1
+                for x, y, w, h in boxes.values()
+            )
     assert drawn(t, loss, {}, tmp_path)
 
 
@@ -151,7 +173,9 @@ def test_arrays_show_shape_mean_and_deviation():
     x = mg.tensor(np.array([[1.0, 3.0]]), requires_grad=True)
     with drawing.trace() as t:
         loss = (x * x).sum()
-    assert [("", "x (1, 2)"), ("value", "2 ± 1"), ("grad", "4 ± 2")] == drawing._card("x", x, mg.grad(loss, x)[0])
+    assert [("", "x (1, 2)"), ("value", "2 ± 1"), ("grad", "4 ± 2")] == drawing._card(
+        "x", x, mg.grad(loss, x)[0]
+    )
     assert drawing._card("", mg.zeros(0), None) == [("", "(0,)"), ("value", "empty")]
     assert len(t.records) == 2
 
@@ -197,6 +221,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, monkeypa
         if name.startswith("matplotlib"):
             raise ImportError(name)
         return real(name, *args, **options)
+
     monkeypatch.setattr(builtins, "__import__", without)
     t, out, names = micrograd()
     with pytest.raises(ImportError, match=r"matplotlib.*pip install 'minigan\[examples\]'"):

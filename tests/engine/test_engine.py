@@ -18,6 +18,7 @@ def leaf(*shape, seed=0):
 
 # ---- grad and backward ---------------------------------------------------------------------------------------------
 
+
 def test_grad_returns_gradients_and_touches_no_grad():
     x, w = leaf(3), leaf(3, seed=1)
     gx, gw = mg.grad((x * x * w).sum(), [x, w])
@@ -31,7 +32,9 @@ def test_a_gradient_penalty_leaves_the_parameters_clean():
     (g,) = mg.grad(critic(x).sum(), x, create_graph=True)
     assert all(p.grad is None for p in critic.parameters()) and x.grad is None
     ((g * g).sum() - 1).backward()
-    np.testing.assert_allclose(critic.weight.grad.numpy(), 10 * critic.weight.numpy())  # five rows, d(w w)/dw = 2 w
+    np.testing.assert_allclose(
+        critic.weight.grad.numpy(), 10 * critic.weight.numpy()
+    )  # five rows, d(w w)/dw = 2 w
 
 
 def test_backward_accumulates_into_new_memory():
@@ -51,14 +54,18 @@ def test_backward_reaches_leaves_only():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize("combine", [
-    lambda x, w: x + w,
-    lambda x, w: x.reshape(6).reshape(2, 3) + w,
-    lambda x, w: mg.cat([x, w])[:2] + mg.cat([x, w])[2:],
-    lambda x, w: x.transpose(0, 1).transpose(0, 1) + w.reshape(3, 2).reshape(2, 3),
-    lambda x, w: x[:, :] + w[...],
-    lambda x, w: (x + w) * 2,
-], ids=["sum", "reshape", "cat", "transpose", "index", "later"])
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda x, w: x + w,
+        lambda x, w: x.reshape(6).reshape(2, 3) + w,
+        lambda x, w: mg.cat([x, w])[:2] + mg.cat([x, w])[2:],
+        lambda x, w: x.transpose(0, 1).transpose(0, 1) + w.reshape(3, 2).reshape(2, 3),
+        lambda x, w: x[:, :] + w[...],
+        lambda x, w: (x + w) * 2,
+    ],
+    ids=["sum", "reshape", "cat", "transpose", "index", "later"],
+)
 def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, create_graph):
     x, w, g = leaf(2, 3), leaf(2, 3, seed=1), mg.randn(2, 3, dtype=np.float64)
     expected = mg.grad(combine(x, w), [x, w], g)
@@ -124,7 +131,7 @@ def test_an_output_may_be_its_own_input():
 
 def test_derivatives_to_the_fifth_order():
     x = leaf()
-    y, expected = x ** 4, [4 * x.item() ** 3, 12 * x.item() ** 2, 24 * x.item(), 24, 0]
+    y, expected = x**4, [4 * x.item() ** 3, 12 * x.item() ** 2, 24 * x.item(), 24, 0]
     for value in expected:
         (y,) = mg.grad(y, x, create_graph=True)
         assert y.item() == pytest.approx(value)
@@ -132,18 +139,19 @@ def test_derivatives_to_the_fifth_order():
 
 def test_without_create_graph_the_result_is_plain_numbers():
     x = leaf(3)
-    assert not mg.grad((x ** 3).sum(), x)[0].requires_grad
-    assert mg.grad((x ** 3).sum(), x, create_graph=True)[0].requires_grad
+    assert not mg.grad((x**3).sum(), x)[0].requires_grad
+    assert mg.grad((x**3).sum(), x, create_graph=True)[0].requires_grad
 
 
 def test_mixed_second_derivatives_agree():
     x, w = leaf(3), leaf(3, seed=1)
-    y = (x ** 2 * w ** 3).sum()
+    y = (x**2 * w**3).sum()
     gx, gw = mg.grad(y, [x, w], create_graph=True)
     np.testing.assert_allclose(mg.grad(gx.sum(), w)[0].numpy(), mg.grad(gw.sum(), x)[0].numpy())
 
 
 # ---- what records ---------------------------------------------------------------------------------------------------
+
 
 def test_no_grad_as_a_context_and_as_a_decorator():
     x = leaf(3)
@@ -195,6 +203,7 @@ def test_the_output_of_an_operation_cannot_be_frozen():
 
 # ---- depth and width -----------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_chain_of_ten_thousand_operations(create_graph):
     x = leaf()
@@ -212,10 +221,11 @@ def test_a_billion_paths_are_walked_as_thirty_nodes():
     y = x
     for _ in range(30):
         y = y + y
-    assert mg.grad(y, x)[0].item() == 2 ** 30
+    assert mg.grad(y, x)[0].item() == 2**30
 
 
 # ---- changes in place ----------------------------------------------------------------------------------------------
+
 
 def double_by(change):
     """h = 2 x, then h h is recorded, then h changes."""
@@ -227,14 +237,25 @@ def double_by(change):
     return y, x
 
 
-@pytest.mark.parametrize("change", [
-    lambda h: h.copy_(np.zeros(4)), lambda h: h.clamp_(0, 1), lambda h: h.detach().copy_(0.0),
-    lambda h: h.reshape(2, 2).copy_(0.0), lambda h: h[1:3].clamp_(0, 1), lambda h: h[None].transpose(0, 1).copy_(1.0),
-    lambda h: h.detach().detach()[::-1].copy_(2.0),
-], ids=["copy_", "clamp_", "detach", "reshape", "slice", "transpose", "detached slice"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h: h.copy_(np.zeros(4)),
+        lambda h: h.clamp_(0, 1),
+        lambda h: h.detach().copy_(0.0),
+        lambda h: h.reshape(2, 2).copy_(0.0),
+        lambda h: h[1:3].clamp_(0, 1),
+        lambda h: h[None].transpose(0, 1).copy_(1.0),
+        lambda h: h.detach().detach()[::-1].copy_(2.0),
+    ],
+    ids=["copy_", "clamp_", "detach", "reshape", "slice", "transpose", "detached slice"],
+)
 def test_a_change_between_forward_and_backward_is_refused(change):
     y, _ = double_by(change)
-    with pytest.raises(RuntimeError, match=r"gradient of mul needs a tensor of shape \(4,\) that was changed in place"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"gradient of mul needs a tensor of shape \(4,\) that was changed in place",
+    ):
         y.backward()
 
 
@@ -290,6 +311,7 @@ def test_after_the_backward_pass_everything_may_change():
 def test_writing_into_data_bypasses_the_check():
     def overwrite(h):
         h.array[:] = 3
+
     y, x = double_by(overwrite)
     y.backward()
     np.testing.assert_array_equal(x.grad.numpy(), np.full(4, 2 * 2 * 3.0))
@@ -307,8 +329,9 @@ def test_a_leaf_that_requires_grad_changes_in_no_grad_only():
 
 # ---- operations of one's own ---------------------------------------------------------------------------------------
 
+
 def cube(x):
-    return record(x.array ** 3, (x, lambda g: g * (3 * x * x)))
+    return record(x.array**3, (x, lambda g: g * (3 * x * x)))
 
 
 def test_an_operation_of_ones_own_is_checked_like_any_other():
@@ -323,7 +346,9 @@ def test_an_operation_of_ones_own_is_checked_like_any_other():
 
 
 def test_a_vjp_that_is_no_plain_function_is_refused():
-    with pytest.raises(TypeError, match="got a partial as a VJP, expected a plain function: def or lambda"):
+    with pytest.raises(
+        TypeError, match="got a partial as a VJP, expected a plain function: def or lambda"
+    ):
         record(np.ones(3), (leaf(3), functools.partial(mg.ops.mul, 2)))
     with pytest.raises(TypeError, match="got a method as a VJP"):
         record(np.ones(3), (leaf(3), leaf(3).reshape))
@@ -342,12 +367,14 @@ def test_a_gradient_of_another_shape_does_not_arrive():
 def test_a_vjp_with_two_arguments_gets_the_output():
     def reciprocal(x):
         return record(1 / x.array, (x, lambda g, y: -g * y * y))
+
     assert mg.gradcheck(reciprocal, leaf(3), order=3)
 
 
 def test_a_default_argument_is_no_second_argument():
     def scale(x):
         return record(x.array * 5, (x, lambda g, factor=5: g * factor))
+
     assert mg.grad(scale(leaf(3)).sum(), x := leaf(3)) == (None,)
     assert mg.gradcheck(scale, x)
 
@@ -355,6 +382,7 @@ def test_a_default_argument_is_no_second_argument():
 def test_one_vjp_may_serve_several_inputs_and_may_skip_some():
     def product(x, w, bias=None):
         return record(x.array * w.array, ((x, w, bias), lambda g: (g * w, g * x, None)))
+
     x, w = leaf(3), leaf(3, seed=1)
     assert mg.gradcheck(product, [x, w])
     assert mg.grad(product(x, w, leaf(3)).sum(), [w, x])[0].numpy().tolist() == x.numpy().tolist()
@@ -362,6 +390,7 @@ def test_one_vjp_may_serve_several_inputs_and_may_skip_some():
 
 def counted(x, w, calls):
     """x w, noting which VJP ran."""
+
     def to_x(g):
         calls.append("x")
         return g * w
@@ -369,6 +398,7 @@ def counted(x, w, calls):
     def to_w(g):
         calls.append("w")
         return g * x
+
     return record(x.array * w.array, (x, to_x), (w, to_w))
 
 
@@ -389,13 +419,18 @@ def test_grad_computes_only_what_is_asked():
 
 
 def test_a_frozen_discriminator_passes_gradients_on_and_keeps_none():
-    generator, discriminator = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    generator, discriminator = (
+        nn.Linear(2, 3),
+        nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)),
+    )
     fake = generator(mg.randn(5, 2))
     discriminator.requires_grad_(False)
     discriminator(fake).sum().backward()
     discriminator.requires_grad_(True)
     assert all(p.grad is None for p in discriminator.parameters())
-    assert all(p.grad is not None and np.abs(p.grad.numpy()).max() > 0 for p in generator.parameters())
+    assert all(
+        p.grad is not None and np.abs(p.grad.numpy()).max() > 0 for p in generator.parameters()
+    )
     discriminator(fake.detach()).sum().backward()
     assert all(p.grad is not None for p in discriminator.parameters())
 

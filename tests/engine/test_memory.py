@@ -43,9 +43,14 @@ def gan_step(generator, discriminator, g_optimiser, d_optimiser, real, z):
 
 
 def mlp_gan(width):
-    generator = nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 6), nn.Tanh())
+    generator = nn.Sequential(
+        nn.Linear(4, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 6), nn.Tanh()
+    )
     discriminator = nn.Sequential(nn.Dropout(0.2), nn.Maxout(6, width, 2), nn.Linear(width, 1))
-    optimisers = optim.Adam(generator.parameters()), optim.SGD(discriminator.parameters(), momentum=0.5)
+    optimisers = (
+        optim.Adam(generator.parameters()),
+        optim.SGD(discriminator.parameters(), momentum=0.5),
+    )
     return generator, discriminator, *optimisers
 
 
@@ -63,8 +68,13 @@ def test_a_thousand_steps_leave_no_tensor_alive(no_collector):
 
 def test_convolutions_and_gradient_penalties_leave_no_tensor_alive(no_collector):
     generator = dcgan.Generator(latent_dim=4, image_size=16, channels=1, width=2)
-    discriminator = nn.Sequential(nn.Conv2d(1, 2, 4, stride=4), nn.LayerNorm((2, 4, 4)), nn.LeakyReLU(0.2),
-                                  nn.Flatten(), nn.Linear(32, 1))
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, 2, 4, stride=4),
+        nn.LayerNorm((2, 4, 4)),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(32, 1),
+    )
     optimisers = [optim.Adam(network.parameters()) for network in (generator, discriminator)]
     before = alive()
     for _ in range(20):
@@ -99,11 +109,39 @@ def memory(t):
     return weakref.ref(t.array if t.array.base is None else t.array.base)
 
 
-@pytest.mark.parametrize("use", [
-    lambda h: h + 1, lambda h: h.sum(), lambda h: h * 3, lambda h: h.exp(), F.tanh, F.relu, F.sigmoid, lambda h: h / 2,
-    lambda h: F.leaky_relu(h, 0.2), lambda h: F.conv2d(h, mg.ones(2, 3, 3, 3)), lambda h: F.pad(h, (1, 1)),
-    lambda h: conv.add_bias(h, mg.ones(3, requires_grad=True)), lambda h: h - mg.ones(1, requires_grad=True),
-], ids=["add", "sum", "scale", "exp", "tanh", "relu", "sigmoid", "divide", "leaky", "conv", "pad", "bias", "subtract"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda h: h + 1,
+        lambda h: h.sum(),
+        lambda h: h * 3,
+        lambda h: h.exp(),
+        F.tanh,
+        F.relu,
+        F.sigmoid,
+        lambda h: h / 2,
+        lambda h: F.leaky_relu(h, 0.2),
+        lambda h: F.conv2d(h, mg.ones(2, 3, 3, 3)),
+        lambda h: F.pad(h, (1, 1)),
+        lambda h: conv.add_bias(h, mg.ones(3, requires_grad=True)),
+        lambda h: h - mg.ones(1, requires_grad=True),
+    ],
+    ids=[
+        "add",
+        "sum",
+        "scale",
+        "exp",
+        "tanh",
+        "relu",
+        "sigmoid",
+        "divide",
+        "leaky",
+        "conv",
+        "pad",
+        "bias",
+        "subtract",
+    ],
+)
 def test_an_activation_that_no_vjp_reads_is_freed_at_once(use, no_collector):
     h = mg.randn(2, 3, 4, 4, requires_grad=True) * 2
     y, seen = use(h), memory(h)
@@ -134,7 +172,9 @@ def test_no_array_is_kept_for_a_frozen_network(no_collector):
     assert seen() is None and y.requires_grad
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm, which only Linux has")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="reads /proc/self/statm, which only Linux has"
+)
 def test_resident_memory_is_flat_over_five_hundred_steps(no_collector):
     def resident():
         with open("/proc/self/statm") as file:

@@ -20,11 +20,26 @@ def array(*shape, dtype=F32, seed=0):
 
 # ---- dtypes --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("source, dtype", [
-    (3, F32), (2.5, F32), (True, F32), ([1, 2], F32), ([[1.0], [2.0]], F32), ((), F32), ([np.float64(1)], F32),
-    (np.float64(3), F64), (np.arange(3), I64), (np.ones(3), F64), (np.ones(3, F32), F32), (np.ones(3, bool), BOOL),
-    (np.ones(3, np.uint8), np.uint8), (np.ones(3, ">f8"), F64),
-])
+
+@pytest.mark.parametrize(
+    "source, dtype",
+    [
+        (3, F32),
+        (2.5, F32),
+        (True, F32),
+        ([1, 2], F32),
+        ([[1.0], [2.0]], F32),
+        ((), F32),
+        ([np.float64(1)], F32),
+        (np.float64(3), F64),
+        (np.arange(3), I64),
+        (np.ones(3), F64),
+        (np.ones(3, F32), F32),
+        (np.ones(3, bool), BOOL),
+        (np.ones(3, np.uint8), np.uint8),
+        (np.ones(3, ">f8"), F64),
+    ],
+)
 def test_arrays_keep_their_dtype_and_numbers_become_float32(source, dtype):
     t = mg.tensor(source)
     assert t.dtype == dtype and t.shape == np.shape(source)
@@ -33,11 +48,15 @@ def test_arrays_keep_their_dtype_and_numbers_become_float32(source, dtype):
 
 @pytest.mark.parametrize("dtype", [F32, F64])
 @pytest.mark.parametrize("scalar", [2, 2.5, True, np.float64(2.5), np.float32(2.5), np.int64(2)])
-@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow])
+@pytest.mark.parametrize(
+    "operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+)
 def test_scalars_never_change_a_dtype(operation, scalar, dtype):
     x = array(3, dtype=dtype)
-    for got, expected in ((operation(mg.tensor(x), scalar), operation(x.astype(F64), float(scalar))),
-                          (operation(scalar, mg.tensor(x)), operation(float(scalar), x.astype(F64)))):
+    for got, expected in (
+        (operation(mg.tensor(x), scalar), operation(x.astype(F64), float(scalar))),
+        (operation(scalar, mg.tensor(x)), operation(float(scalar), x.astype(F64))),
+    ):
         assert isinstance(got, mg.Tensor) and got.dtype == dtype
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
 
@@ -54,10 +73,22 @@ def test_bounds_never_change_a_dtype_but_integers_are_clamped_to_fractions_as_fl
     assert got.dtype == (F32 if fractional else I64) and got.numpy().tolist() == [low or 0, 1, 2, 2]
 
 
-@pytest.mark.parametrize("a, b, expected", [
-    (F32, F64, F64), (F64, F32, F64), (I64, F32, F32), (F32, I64, F32), (I64, F64, F64), (I64, I64, I64),
-    (np.int32, I64, I64), (np.uint8, I64, I64), (BOOL, F32, F32), (BOOL, I64, I64), (np.uint8, BOOL, np.uint8),
-])
+@pytest.mark.parametrize(
+    "a, b, expected",
+    [
+        (F32, F64, F64),
+        (F64, F32, F64),
+        (I64, F32, F32),
+        (F32, I64, F32),
+        (I64, F64, F64),
+        (I64, I64, I64),
+        (np.int32, I64, I64),
+        (np.uint8, I64, I64),
+        (BOOL, F32, F32),
+        (BOOL, I64, I64),
+        (np.uint8, BOOL, np.uint8),
+    ],
+)
 def test_two_tensors_meet_in_the_wider_dtype_and_floats_win(a, b, expected):
     x, y = np.array([3, 1, 0]).astype(a), np.array([2, 1, 5]).astype(b)
     got = mg.tensor(x) + mg.tensor(y)
@@ -71,16 +102,35 @@ def test_a_number_that_an_integer_tensor_cannot_hold_is_refused_and_not_wrapped(
     for operation in (operator.add, operator.mul, operator.iadd):
         with pytest.raises(OverflowError, match=f"{number} is out of bounds for a tensor of uint8"):
             operation(x, number)
-    assert (x + 253).numpy().tolist() == [254, 255] and (mg.tensor(np.arange(2)) - 300).numpy().tolist() == [-300, -299]
+    assert (x + 253).numpy().tolist() == [254, 255] and (
+        mg.tensor(np.arange(2)) - 300
+    ).numpy().tolist() == [-300, -299]
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
-@pytest.mark.parametrize("operation", [
-    lambda x: x ** 2.5, lambda x: x ** -1, lambda x: x ** -0.5, lambda x: 2 ** x, lambda x: x.sigmoid(), ops.softplus,
-    lambda x: x / 3, lambda x: 1.5 - x, lambda x: x.clamp(0, 1.5), lambda x: x.tanh(), lambda x: x.abs(),
-    mg.functional.relu,
-    lambda x: x[None][0], lambda x: x[...], lambda x: (x * x).sqrt()])
-def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gradient(operation, dtype):
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x**2.5,
+        lambda x: x**-1,
+        lambda x: x**-0.5,
+        lambda x: 2**x,
+        lambda x: x.sigmoid(),
+        ops.softplus,
+        lambda x: x / 3,
+        lambda x: 1.5 - x,
+        lambda x: x.clamp(0, 1.5),
+        lambda x: x.tanh(),
+        lambda x: x.abs(),
+        mg.functional.relu,
+        lambda x: x[None][0],
+        lambda x: x[...],
+        lambda x: (x * x).sqrt(),
+    ],
+)
+def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gradient(
+    operation, dtype
+):
     x = mg.tensor(np.array(0.7, dtype), requires_grad=True)
     y = operation(x)
     (g,) = mg.grad(y, x, create_graph=True)
@@ -89,12 +139,17 @@ def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gra
 
 
 def test_integers_divide_into_float32():
-    assert (mg.tensor(np.arange(3)) / 2).dtype == F32 and (mg.tensor(np.arange(3)) + 0.5).dtype == F32
+    assert (mg.tensor(np.arange(3)) / 2).dtype == F32 and (
+        mg.tensor(np.arange(3)) + 0.5
+    ).dtype == F32
     assert mg.tensor(np.arange(3)).mean().item() == 1.0
 
 
 def test_gradients_come_back_in_their_input_s_dtype():
-    x, y = mg.tensor(array(3), requires_grad=True), mg.tensor(array(3, dtype=F64), requires_grad=True)
+    x, y = (
+        mg.tensor(array(3), requires_grad=True),
+        mg.tensor(array(3, dtype=F64), requires_grad=True),
+    )
     (x * y).sum().backward()
     assert x.grad.dtype == F32 and y.grad.dtype == F64
 
@@ -115,10 +170,13 @@ def test_tensor_copies_and_keeps_what_it_was_given():
     assert mg.tensor([1, 2], dtype=F64).dtype == F64
 
 
-in_this_memory = pytest.mark.skipif(devices.xp is not np, reason="NumPy cannot look into a GPU's memory")
+in_this_memory = pytest.mark.skipif(
+    devices.xp is not np, reason="NumPy cannot look into a GPU's memory"
+)
 
 
 # ---- NumPy ---------------------------------------------------------------------------------------------------------
+
 
 @in_this_memory
 def test_numpy_reads_tensors_that_require_grad():
@@ -137,11 +195,16 @@ def test_a_ufunc_refuses_rather_than_lose_the_gradient():
         np.exp(mg.tensor(array(3), requires_grad=True))
 
 
-@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow])
+@pytest.mark.parametrize(
+    "operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+)
 def test_an_array_on_the_left_gives_a_tensor_with_a_gradient(operation):
     a, t = array(2, 3, seed=1), mg.tensor(array(3), requires_grad=True)
-    for got, expected in ((operation(a, t), operation(a, t.numpy())), (operation(t, a), operation(t.numpy(), a)),
-                          (operation(a.tolist(), t), operation(a, t.numpy()))):
+    for got, expected in (
+        (operation(a, t), operation(a, t.numpy())),
+        (operation(t, a), operation(t.numpy(), a)),
+        (operation(a.tolist(), t), operation(a, t.numpy())),
+    ):
         assert isinstance(got, mg.Tensor) and got.requires_grad and got.dtype == F32
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5)
 
@@ -194,6 +257,7 @@ def test_dlpack_goes_both_ways_with_torch():
 
 # ---- looking at it -------------------------------------------------------------------------------------------------
 
+
 def test_repr_shows_what_is_not_obvious():
     x = mg.tensor([1.0, -2.5], requires_grad=True)
     assert repr(mg.tensor(3.0)) == "tensor(3.)"
@@ -227,19 +291,46 @@ def test_shape_ndim_size_dtype():
 # ---- indexing ------------------------------------------------------------------------------------------------------
 
 INDICES = [
-    0, -1, (1, 2), (1, 2, 3), slice(1, 3), slice(None, None, 2), slice(None, None, -1), (slice(None), slice(3, 0, -2)),
-    ..., (..., 0), (0, ..., slice(1, None)), None, (slice(None), None, 1), (None, 0, None, ..., None), np.int64(2),
-    [0, 2], [0, 0, 2, 0], ([0, 1, 1], [2, 2, 0]), (slice(None), [3, 0, 3]), ([1, 1], slice(1, 3), [0, 2]),
-    np.array([[0, 1], [2, 0]]), (np.array([[0], [2]]), np.array([1, 3])), (..., [0, 0]), slice(2, 2),
-    np.arange(60).reshape(3, 4, 5) % 3 == 0, np.array([True, False, True]), (slice(None), np.arange(4) > 1),
-    mg.tensor(np.array([2, 2, 0])), (mg.tensor(np.array([0, 1])), slice(None), mg.tensor(np.array([4, 4]))),
+    0,
+    -1,
+    (1, 2),
+    (1, 2, 3),
+    slice(1, 3),
+    slice(None, None, 2),
+    slice(None, None, -1),
+    (slice(None), slice(3, 0, -2)),
+    ...,
+    (..., 0),
+    (0, ..., slice(1, None)),
+    None,
+    (slice(None), None, 1),
+    (None, 0, None, ..., None),
+    np.int64(2),
+    [0, 2],
+    [0, 0, 2, 0],
+    ([0, 1, 1], [2, 2, 0]),
+    (slice(None), [3, 0, 3]),
+    ([1, 1], slice(1, 3), [0, 2]),
+    np.array([[0, 1], [2, 0]]),
+    (np.array([[0], [2]]), np.array([1, 3])),
+    (..., [0, 0]),
+    slice(2, 2),
+    np.arange(60).reshape(3, 4, 5) % 3 == 0,
+    np.array([True, False, True]),
+    (slice(None), np.arange(4) > 1),
+    mg.tensor(np.array([2, 2, 0])),
+    (mg.tensor(np.array([0, 1])), slice(None), mg.tensor(np.array([4, 4]))),
 ]
 
 
 @pytest.mark.parametrize("index", INDICES, ids=lambda i: str(i).replace("\n", "")[:40])
 def test_indexing_is_numpy_s_and_its_gradient_counts_the_visits(index):
     x = mg.tensor(array(3, 4, 5, dtype=F64), requires_grad=True)
-    plain = tuple(i.numpy() if isinstance(i, mg.Tensor) else i for i in index) if isinstance(index, tuple) else index
+    plain = (
+        tuple(i.numpy() if isinstance(i, mg.Tensor) else i for i in index)
+        if isinstance(index, tuple)
+        else index
+    )
     plain = plain.numpy() if isinstance(plain, mg.Tensor) else plain
     expected = x.numpy()[plain]
     y = x[index]
@@ -250,20 +341,33 @@ def test_indexing_is_numpy_s_and_its_gradient_counts_the_visits(index):
     np.testing.assert_allclose(mg.grad(y, x, mg.tensor(g))[0].numpy(), visits)
 
 
-@pytest.mark.parametrize("index, shape", [
-    ((0, slice(None), [1, 2, 2]), (4, 3)), ((..., [0, 1], 2), (3, 2)), ((1, [0, 3], slice(0, 2)), (2, 2)),
-    ((-1, None, ..., np.array([True, False, True, False, True])), (1, 4, 3)), ((2, [0, 3], [1, 1]), (2,)),
-    ((np.int64(1), slice(None), mg.tensor(np.array([[0, 4]]))), (4, 1, 2)), ((0, np.eye(4, 5) == 1), (4,)),
-    ((None, [0, 1], [2, 2], None, 3), (1, 2, 1))], ids=lambda i: str(i).replace("\n", "")[:40])
+@pytest.mark.parametrize(
+    "index, shape",
+    [
+        ((0, slice(None), [1, 2, 2]), (4, 3)),
+        ((..., [0, 1], 2), (3, 2)),
+        ((1, [0, 3], slice(0, 2)), (2, 2)),
+        ((-1, None, ..., np.array([True, False, True, False, True])), (1, 4, 3)),
+        ((2, [0, 3], [1, 1]), (2,)),
+        ((np.int64(1), slice(None), mg.tensor(np.array([[0, 4]]))), (4, 1, 2)),
+        ((0, np.eye(4, 5) == 1), (4,)),
+        ((None, [0, 1], [2, 2], None, 3), (1, 2, 1)),
+    ],
+    ids=lambda i: str(i).replace("\n", "")[:40],
+)
 def test_a_number_beside_an_array_takes_its_axis_away_as_in_pytorch(index, shape):
     x = mg.tensor(array(3, 4, 5, dtype=F64), requires_grad=True)
     y, positions = x[index], mg.tensor(np.arange(60).reshape(3, 4, 5))[index].numpy()
     assert y.shape == positions.shape == shape
     np.testing.assert_array_equal(y.numpy(), x.numpy().ravel()[positions])
-    assert mg.grad(y.sum(), x)[0].numpy().ravel().tolist() == np.bincount(positions.ravel(), minlength=60).tolist()
+    assert (
+        mg.grad(y.sum(), x)[0].numpy().ravel().tolist()
+        == np.bincount(positions.ravel(), minlength=60).tolist()
+    )
 
 
 # ---- making and copying --------------------------------------------------------------------------------------------
+
 
 def test_deepcopy_copies_values_class_and_flag_but_no_history():
     x = mg.tensor(array(3), requires_grad=True)
@@ -284,14 +388,24 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_cat_and_stack_are_numpy_s(dim):
     a, b = array(2, 3), array(2, 3, seed=1)
-    np.testing.assert_array_equal(mg.cat([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.concatenate([a, b], dim))
-    np.testing.assert_array_equal(mg.stack([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.stack([a, b], dim))
+    np.testing.assert_array_equal(
+        mg.cat([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.concatenate([a, b], dim)
+    )
+    np.testing.assert_array_equal(
+        mg.stack([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.stack([a, b], dim)
+    )
 
 
 def test_zeros_and_ones():
-    assert mg.zeros(2, 3).numpy().tolist() == np.zeros((2, 3)).tolist() and mg.ones((2, 3)).dtype == F32
+    assert (
+        mg.zeros(2, 3).numpy().tolist() == np.zeros((2, 3)).tolist()
+        and mg.ones((2, 3)).dtype == F32
+    )
     assert mg.zeros().shape == () and mg.ones([2]).shape == (2,)
-    assert mg.ones(2, dtype=F64, requires_grad=True).requires_grad and mg.zeros(2, dtype=I64).dtype == I64
+    assert (
+        mg.ones(2, dtype=F64, requires_grad=True).requires_grad
+        and mg.zeros(2, dtype=I64).dtype == I64
+    )
 
 
 @pytest.mark.parametrize("draw", [mg.randn, mg.rand])
@@ -301,7 +415,11 @@ def test_one_seed_gives_one_sequence(draw):
     mg.manual_seed(3)
     np.testing.assert_array_equal(draw((2, 3)).numpy(), first.numpy())
     np.testing.assert_array_equal(draw(2, 3).numpy(), second.numpy())
-    assert not np.array_equal(first.numpy(), second.numpy()) and first.dtype == F32 and draw(2, dtype=F64).dtype == F64
+    assert (
+        not np.array_equal(first.numpy(), second.numpy())
+        and first.dtype == F32
+        and draw(2, dtype=F64).dtype == F64
+    )
     assert draw(2, requires_grad=True).requires_grad
     mg.manual_seed(4)
     assert not np.array_equal(draw(2, 3).numpy(), first.numpy())
@@ -366,17 +484,24 @@ def test_complex_numbers_are_refused():
 
 def test_an_array_may_change_after_it_was_an_operand():
     a, x = np.array([2.0, 3.0]), mg.tensor(np.array([0.3, 0.6]), requires_grad=True)
-    y = (x * a).sum() + mg.functional.binary_cross_entropy_with_logits(x, target := np.array([0.0, 1.0]))
+    y = (x * a).sum() + mg.functional.binary_cross_entropy_with_logits(
+        x, target := np.array([0.0, 1.0])
+    )
     a[:], target[:] = 100, 0.5
     expected = np.array([2.0, 3.0]) + (1 / (1 + np.exp(-x.numpy())) - np.array([0.0, 1.0])) / 2
     np.testing.assert_allclose(mg.grad(y, x)[0].numpy(), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape, dim", [((300_000, 4), 0), ((100, 3000, 4), (0, 1)), ((4, 300_000, 2), 1)])
+@pytest.mark.parametrize(
+    "shape, dim", [((300_000, 4), 0), ((100, 3000, 4), (0, 1)), ((4, 300_000, 2), 1)]
+)
 def test_sums_of_many_rows_keep_their_digits(shape, dim):
     x = np.random.default_rng(0).random(shape, dtype=np.float32) + 3
     wide = x.astype(np.float64)
-    for ours, exact in ((mg.tensor(x).sum(dim), wide.sum(dim)), (mg.tensor(x).mean(dim), wide.mean(dim)),
-                        (mg.tensor(x).var(dim), wide.var(dim, ddof=1))):
+    for ours, exact in (
+        (mg.tensor(x).sum(dim), wide.sum(dim)),
+        (mg.tensor(x).mean(dim), wide.mean(dim)),
+        (mg.tensor(x).var(dim), wide.var(dim, ddof=1)),
+    ):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours.numpy(), exact, rtol=1e-6)

@@ -57,7 +57,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             for i in range(400):  # never silent for as long as a timeout, and never done
                 if self.server.closing.wait(0.05):
                     break
-                self.wfile.write(content[i:i + 1])
+                self.wfile.write(content[i : i + 1])
         else:
             self.wfile.write(content)
 
@@ -102,17 +102,27 @@ def down(monkeypatch):
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/file"
 
 
-FAILINGS = [("missing", "404"), ("wrong", "SHA-256"), ("truncating", "ended after 299999 of 300000 bytes"),
-            ("stalling", "timed out"), ("trickling", r"\d+ bytes in \d s"), ("dripping", r"0 bytes in \d s"),
-            ("endless", "went on after .* expected at most 400000")]
+FAILINGS = [
+    ("missing", "404"),
+    ("wrong", "SHA-256"),
+    ("truncating", "ended after 299999 of 300000 bytes"),
+    ("stalling", "timed out"),
+    ("trickling", r"\d+ bytes in \d s"),
+    ("dripping", r"0 bytes in \d s"),
+    ("endless", "went on after .* expected at most 400000"),
+]
 
 
 @pytest.mark.parametrize("behaviour, reason", FAILINGS)
-def test_a_bad_mirror_is_named_and_leaves_nothing_behind(tmp_path, mirror, monkeypatch, behaviour, reason):
+def test_a_bad_mirror_is_named_and_leaves_nothing_behind(
+    tmp_path, mirror, monkeypatch, behaviour, reason
+):
     monkeypatch.setattr(web, "LARGEST", 400_000)
     timeout = 0.5 if behaviour in ("stalling", "trickling", "dripping") else PATIENT
     started = time.monotonic()
-    with pytest.raises(OSError, match=rf"cannot download file \({mirror(behaviour)}: .*{reason}.*--data-dir"):
+    with pytest.raises(
+        OSError, match=rf"cannot download file \({mirror(behaviour)}: .*{reason}.*--data-dir"
+    ):
         files.download("file", [mirror(behaviour)], SHA256, tmp_path, timeout=timeout)
     assert os.listdir(tmp_path) == [] and time.monotonic() - started < 5
 
@@ -134,7 +144,9 @@ def test_the_first_good_mirror_serves_after_all_the_bad_ones(tmp_path, mirror, d
 
 def test_when_all_mirrors_fail_each_is_named_with_its_reason(tmp_path, mirror, down):
     with pytest.raises(OSError) as caught:
-        files.download("file", [down, mirror("missing"), mirror("wrong")], SHA256, tmp_path, timeout=PATIENT)
+        files.download(
+            "file", [down, mirror("missing"), mirror("wrong")], SHA256, tmp_path, timeout=PATIENT
+        )
     message = str(caught.value)
     assert f"{down}: " in message and f"{mirror('missing')}: HTTP Error 404" in message
     assert f"{mirror('wrong')}: has SHA-256" in message and "--data-dir" in message
@@ -150,7 +162,10 @@ def test_a_cached_file_is_checked_and_fetched_anew_only_if_it_is_wrong(tmp_path,
         path = files.download("file", [mirror("good")], SHA256, tmp_path, timeout=PATIENT)
     assert len(mirror.requests) == 1
     path.write_bytes(CONTENT[:-1])
-    assert files.download("file", [mirror("good")], SHA256, tmp_path, timeout=PATIENT).read_bytes() == CONTENT
+    assert (
+        files.download("file", [mirror("good")], SHA256, tmp_path, timeout=PATIENT).read_bytes()
+        == CONTENT
+    )
     assert len(mirror.requests) == 2 and "downloading it again" in capsys.readouterr().err
 
 
@@ -162,13 +177,17 @@ def test_a_wrong_cached_file_is_never_used(tmp_path, mirror):
 
 def test_gzip_is_judged_by_its_contents_not_by_how_hard_it_was_compressed(tmp_path, mirror, capsys):
     mirror.content["file"] = gzip.compress(CONTENT, compresslevel=1)
-    path = files.download("file", [mirror("good")], SHA256, tmp_path, contents=True, timeout=PATIENT)
+    path = files.download(
+        "file", [mirror("good")], SHA256, tmp_path, contents=True, timeout=PATIENT
+    )
     assert gzip.decompress(path.read_bytes()) == CONTENT
     path.write_bytes(path.read_bytes()[:-1])
     files.download("file", [mirror("good")], SHA256, tmp_path, contents=True, timeout=PATIENT)
     assert "is no whole gzip file" in capsys.readouterr().err
     with pytest.raises(OSError, match="is no whole gzip file"):
-        files.download("other", [mirror("good", "raw")], SHA256, tmp_path, contents=True, timeout=PATIENT)
+        files.download(
+            "other", [mirror("good", "raw")], SHA256, tmp_path, contents=True, timeout=PATIENT
+        )
 
 
 def test_progress_is_shown_on_a_terminal_only(tmp_path, mirror, capsys, monkeypatch):
@@ -181,9 +200,11 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path, mirror, capsys, monkeypa
 
 
 def test_processes_that_download_at_once_all_get_the_whole_file(tmp_path, mirror):
-    script = ("import sys; from minigan import files; from minigan.files import web; "
-              "web.is_public = lambda address: True; "
-              "print(files.download('file', [sys.argv[1]], sys.argv[2], sys.argv[3]))")
+    script = (
+        "import sys; from minigan import files; from minigan.files import web; "
+        "web.is_public = lambda address: True; "
+        "print(files.download('file', [sys.argv[1]], sys.argv[2], sys.argv[3]))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])}
     command = [sys.executable, "-c", script, mirror("good"), SHA256, str(tmp_path)]
     options = {"env": environment, "stdout": subprocess.PIPE, "text": True}
@@ -207,7 +228,9 @@ def test_threads_that_write_one_file_at_once_leave_one_of_them_whole(tmp_path):
             if (tmp_path / "file").exists():
                 content = (tmp_path / "file").read_bytes()
                 assert len(content) == 10_000 and len(set(content)) == 1
-    assert [writer.result() for writer in writers] == [None] * 4 and os.listdir(tmp_path) == ["file"]
+    assert [writer.result() for writer in writers] == [None] * 4 and os.listdir(tmp_path) == [
+        "file"
+    ]
 
 
 def test_a_write_that_fails_keeps_the_old_file_and_nothing_else(tmp_path):
@@ -258,7 +281,9 @@ def test_cifar10_is_downloaded_once_into_the_cache(tmp_path, mirror, monkeypatch
 
 def test_every_mirror_and_digest_is_well_formed():
     for name, (classes, _, mirrors, digests) in named.SETS.items():
-        assert len(mirrors) >= 2 and (classes is None or len(set(classes)) == 10)  # pairs of domains have none
+        assert len(mirrors) >= 2 and (
+            classes is None or len(set(classes)) == 10
+        )  # pairs of domains have none
         assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in mirrors)
         assert len(digests) == (1 if name == "cifar10" or classes is None else 4)
         assert all(len(bytes.fromhex(digest)) == 32 for digest in digests.values())

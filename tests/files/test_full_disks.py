@@ -19,12 +19,22 @@ from minigan.data import images
 from minigan.files import whole
 from minigan.training import checkpoint, run_log
 
-ANSWERS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EMFILE, errno.ENFILE]
+ANSWERS = [
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EFBIG,
+    errno.EMFILE,
+    errno.ENFILE,
+]
 
 
 def refuse(number, path=None):
     def refused(*arguments, **options):
         raise OSError(number, os.strerror(number), path)
+
     return refused
 
 
@@ -39,7 +49,7 @@ class FullFile(io.FileIO):
     def write(self, data):
         data = bytes(data)
         if len(data) > FullFile.room:
-            super().write(data[:FullFile.room])
+            super().write(data[: FullFile.room])
             FullFile.room = 0
             raise OSError(FullFile.number, os.strerror(FullFile.number))
         FullFile.room -= len(data)
@@ -53,7 +63,11 @@ def small_disk(monkeypatch):
     def opened(path, mode="r", *arguments, **options):
         if mode in ("xb", "a"):
             file = io.BufferedWriter(FullFile(path, mode))
-            return file if mode == "xb" else io.TextIOWrapper(file, options["encoding"], newline=options["newline"])
+            return (
+                file
+                if mode == "xb"
+                else io.TextIOWrapper(file, options["encoding"], newline=options["newline"])
+            )
         return really_open(path, mode, *arguments, **options)
 
     def limit(room, number=errno.ENOSPC):
@@ -96,7 +110,9 @@ def test_a_write_that_is_refused_names_the_file_and_leaves_the_old_one(old, disk
 
 @pytest.mark.parametrize("number", ANSWERS)
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_refusal_after_the_last_byte_names_the_file_and_leaves_the_old_one(old, monkeypatch, number, call):
+def test_a_refusal_after_the_last_byte_names_the_file_and_leaves_the_old_one(
+    old, monkeypatch, number, call
+):
     monkeypatch.setattr(os, call, refuse(number))
     with pytest.raises(OSError) as caught, files.whole_file(old, fsync=True) as file:
         file.write(b"new")
@@ -104,7 +120,9 @@ def test_a_refusal_after_the_last_byte_names_the_file_and_leaves_the_old_one(old
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES])
-def test_a_folder_that_cannot_be_synchronised_is_found_out_before_the_rename(old, monkeypatch, number):
+def test_a_folder_that_cannot_be_synchronised_is_found_out_before_the_rename(
+    old, monkeypatch, number
+):
     monkeypatch.setattr(os, "open", refuse(number))
     with pytest.raises(OSError), files.whole_file(old, fsync=True) as file:
         file.write(b"new")
@@ -173,9 +191,11 @@ def test_a_checkpoint_or_picture_that_does_not_fit_leaves_the_old_one(tmp_path_f
     folder = tmp_path_factory.mktemp("disk")
     state = {"w": np.arange(3000.0), "v": [np.zeros(7), "text"]}
     pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 3, 16, 16), np.uint8)
-    writers = {"a.npz": lambda path: checkpoint.save(path, state),
-               "a.png": lambda path: images.save_png(path, pictures[0]),
-               "a.gif": lambda path: images.save_gif(path, pictures)}
+    writers = {
+        "a.npz": lambda path: checkpoint.save(path, state),
+        "a.png": lambda path: images.save_png(path, pictures[0]),
+        "a.gif": lambda path: images.save_gif(path, pictures),
+    }
     for name, write in writers.items():
         write(folder / name)
         before = (folder / name).read_bytes()
@@ -184,7 +204,9 @@ def test_a_checkpoint_or_picture_that_does_not_fit_leaves_the_old_one(tmp_path_f
             if room < len(before):
                 with pytest.raises(OSError) as caught:
                     write(folder / name)
-                assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(folder / name)
+                assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(
+                    folder / name
+                )
             elif room >= len(before) + REWRITTEN:
                 write(folder / name)
         assert (folder / name).read_bytes() == before
@@ -201,7 +223,11 @@ def test_only_a_regular_file_is_one(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     assert files.regular_file(tmp_path / "file") == tmp_path / "file"
     assert files.regular_file(str(tmp_path / "link")) == tmp_path / "link"
-    for path, kind in ((tmp_path, "a folder"), (tmp_path / "fifo", "a named pipe"), ("/dev/zero", "a device")):
+    for path, kind in (
+        (tmp_path, "a folder"),
+        (tmp_path / "fifo", "a named pipe"),
+        ("/dev/zero", "a device"),
+    ):
         with pytest.raises(ValueError, match=f"^{path} is {kind}, expected a regular file$"):
             files.regular_file(path)
     for path in (tmp_path / "broken", tmp_path / "absent"):
@@ -239,7 +265,9 @@ def test_a_training_ends_in_a_sentence_and_its_checkpoint_is_whole(tmp_path, dis
     said = exit_of(training(tmp_path, 3, lambda: disk(room, number)))
     kept = step_of(tmp_path)
     assert said.startswith(f"step 3: cannot write: {os.strerror(number)} ({tmp_path}")
-    assert said.endswith(f"; training stops; the last good checkpoint is {tmp_path / 'checkpoint.npz'}, of step {kept}")
+    assert said.endswith(
+        f"; training stops; the last good checkpoint is {tmp_path / 'checkpoint.npz'}, of step {kept}"
+    )
     assert kept in (2, 3) and "\n" not in said and not list(tmp_path.rglob("*.part"))
 
 
@@ -266,21 +294,31 @@ def test_a_row_that_did_not_fit_is_no_row_after_resume(tmp_path, disk, monkeypat
     for _ in these:
         these.log(loss=1)
     assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == [
-        "step", "1", "2", "3", "4"]
+        "step",
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
 
 
 @pytest.mark.parametrize("number", ANSWERS)
 def test_a_run_that_cannot_begin_says_so_in_a_sentence(tmp_path, disk, number):
     disk(0, number)
     assert exit_of(training(tmp_path / "out")) == (
-        f"cannot keep a run in --out {tmp_path / 'out'}: {os.strerror(number)} ({tmp_path / 'out/config.json'})")
+        f"cannot keep a run in --out {tmp_path / 'out'}: {os.strerror(number)} ({tmp_path / 'out/config.json'})"
+    )
 
 
 def test_file_size_limits_are_answered_as_full_disks_are(tmp_path):
     resource = pytest.importorskip("resource", reason="file size limits are POSIX's")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        said = exit_of(training(tmp_path, 3, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))))
+        said = exit_of(
+            training(
+                tmp_path, 3, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+            )
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert said.startswith("step 3: cannot write: File too large (") and step_of(tmp_path) in (2, 3)
@@ -318,5 +356,3 @@ def test_results_do_not_depend_on_threads_that_cannot_be_started(monkeypatch, ca
         loss, gradient = results()
     assert loss == expected[0] and np.array_equal(gradient, expected[1])
     assert capfd.readouterr().err == "the system starts no more threads: minigan goes on with 1\n"
-
-

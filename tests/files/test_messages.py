@@ -20,7 +20,7 @@ from minigan.training import command_line
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@given(st.text(st.integers(0, 0x10ffff).map(chr)))
+@given(st.text(st.integers(0, 0x10FFFF).map(chr)))
 def test_what_is_printable_stays_and_what_is_not_is_escaped_in_one_line(text):
     shown = messages.printable(text)
     assert shown.isprintable() and len(shown.splitlines()) <= 1
@@ -30,19 +30,40 @@ def test_what_is_printable_stays_and_what_is_not_is_escaped_in_one_line(text):
     assert all(character in rest for character in plain)  # in this order, and none is lost
 
 
-@pytest.mark.parametrize("text, shown", [
-    ("a\nb", "a\\nb"), ("a\r\n\tb", "a\\r\\n\\tb"), ("\x1b[31m", "\\x1b[31m"), ("\x85", "\\x85"), ("\u2028", "\\u2028"),
-    ("torn\udcff.png", "torn\\udcff.png"), ("\u202egnp.exe", "\\u202egnp.exe"),
-    ("ラン é 😀 C:\\new", "ラン é 😀 C:\\new")])
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("a\nb", "a\\nb"),
+        ("a\r\n\tb", "a\\r\\n\\tb"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x85", "\\x85"),
+        ("\u2028", "\\u2028"),
+        ("torn\udcff.png", "torn\\udcff.png"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("ラン é 😀 C:\\new", "ラン é 😀 C:\\new"),
+    ],
+)
 def test_control_characters_are_escaped_as_in_python(text, shown):
     assert messages.printable(text) == shown
 
 
-@pytest.mark.parametrize("error, said", [
-    (OSError(errno.ENOSPC, "No space left on device", "runs/log.csv"), "No space left on device (runs/log.csv)"),
-    (OSError(errno.EIO, "Input/output error"), "Input/output error"), (OSError("no\nlines"), "no\\nlines"),
-    (FileNotFoundError(errno.ENOENT, "No such file", b"a\nb\xff"), "No such file (a\\nb\\udcff)"),
-    (ValueError("3 is no prime"), "3 is no prime"), (EOFError(), "EOFError")])
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "runs/log.csv"),
+            "No space left on device (runs/log.csv)",
+        ),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("no\nlines"), "no\\nlines"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", b"a\nb\xff"),
+            "No such file (a\\nb\\udcff)",
+        ),
+        (ValueError("3 is no prime"), "3 is no prime"),
+        (EOFError(), "EOFError"),
+    ],
+)
 def test_an_exception_has_its_reason_in_one_line(error, said):
     assert messages.reason(error) == said
 
@@ -75,7 +96,10 @@ def test_letters_that_a_stream_lacks_are_shown_as_escape_sequences(streams):
     messages.say("ラン é")
     with messages.steady_streams():
         print("ラン é \udcff")
-    assert bytes_written.getvalue().splitlines() == [b"\\u30e9\\u30f3 \xe9", b"\\u30e9\\u30f3 \xe9 \\udcff"]
+    assert bytes_written.getvalue().splitlines() == [
+        b"\\u30e9\\u30f3 \xe9",
+        b"\\u30e9\\u30f3 \xe9 \\udcff",
+    ]
 
 
 def test_a_pipe_that_is_full_for_now_is_waited_for(streams):
@@ -122,14 +146,25 @@ def ends(main, output="results"):
 def raising(error):
     def main():
         raise error
+
     return main
 
 
-@pytest.mark.parametrize("error, status, said", [
-    (KeyboardInterrupt(), 130, ""), (MemoryError("3 GB"), 1, "not enough memory: 3 GB"),
-    (OSError(errno.ENOSPC, "No space left on device", "a\nb.npz"), 1, "No space left on device (a\\nb.npz)"),
-    (OSError(errno.EMFILE, "Too many open files", "x"), 1, "Too many open files (x)"),
-    (command_line.DeviceError("unknown device 'tpu'"), 2, "unknown device 'tpu'"), (SystemExit(3), 3, "")])
+@pytest.mark.parametrize(
+    "error, status, said",
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (MemoryError("3 GB"), 1, "not enough memory: 3 GB"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a\nb.npz"),
+            1,
+            "No space left on device (a\\nb.npz)",
+        ),
+        (OSError(errno.EMFILE, "Too many open files", "x"), 1, "Too many open files (x)"),
+        (command_line.DeviceError("unknown device 'tpu'"), 2, "unknown device 'tpu'"),
+        (SystemExit(3), 3, ""),
+    ],
+)
 def test_a_script_ends_in_a_sentence(error, status, said, capfd):
     assert ends(raising(error)) == status
     name = Path(sys.argv[0]).name
@@ -146,8 +181,15 @@ def test_a_mistake_of_the_program_keeps_its_traceback():
         command_line.program(lambda: 1 / 0)
 
 
-@pytest.mark.parametrize("error", [ValueError("a\nb"), FileNotFoundError(errno.ENOENT, "No such file", "a\nb"),
-                                   KeyError("a\nb"), OSError("a\nb")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a\nb"),
+        FileNotFoundError(errno.ENOENT, "No such file", "a\nb"),
+        KeyError("a\nb"),
+        OSError("a\nb"),
+    ],
+)
 def test_a_line_break_in_what_is_refused_is_escaped(error, capfd):
     with pytest.raises(SystemExit) as stop, command_line.one_sentence():
         raise error
@@ -160,7 +202,8 @@ def test_a_line_break_in_an_argument_is_escaped(capfd):
         command_line.Parser(prog="script.py").parse_args(["--un\nknown\x1b"])
     assert stop.value.code == 2
     assert capfd.readouterr().err == (
-        "script.py: unrecognized arguments: --un\\nknown\\x1b (--help lists the arguments)\n")
+        "script.py: unrecognized arguments: --un\\nknown\\x1b (--help lists the arguments)\n"
+    )
 
 
 def test_results_that_could_not_be_printed_are_an_error_and_progress_is_none(streams, capfd):
@@ -175,17 +218,26 @@ def test_results_that_could_not_be_printed_are_an_error_and_progress_is_none(str
             ended = stop.code
         assert ended == status
         assert errors.getvalue().endswith(
-            "not all that it printed could be written to stdout: No space left on device\n")
+            "not all that it printed could be written to stdout: No space left on device\n"
+        )
 
 
 # What stdout and stderr of a real script may be -> its exit status, for results and for progress.
-REDIRECTED = {"> /dev/full": (1, 0), ">&-": (0, 0), "2>&-": (0, 0), ">&- 2>&-": (0, 0), "<&- >&- 2>&-": (0, 0),
-              "2> /dev/full": (0, 0), "> /dev/full 2>&1": (1, 0), "<&-": (0, 0)}
+REDIRECTED = {
+    "> /dev/full": (1, 0),
+    ">&-": (0, 0),
+    "2>&-": (0, 0),
+    ">&- 2>&-": (0, 0),
+    "<&- >&- 2>&-": (0, 0),
+    "2> /dev/full": (0, 0),
+    "> /dev/full 2>&1": (1, 0),
+    "<&-": (0, 0),
+}
 
 
 @pytest.mark.parametrize("redirection", REDIRECTED)
 def test_a_script_works_whatever_its_streams_are(redirection, tmp_path):
-    (tmp_path / "script.py").write_text('''
+    (tmp_path / "script.py").write_text("""
 import os, sys
 from minigan.training import command_line as arguments
 
@@ -197,18 +249,31 @@ def main():
         os.system("echo child; echo child >&2")
 
 arguments.program(main, sys.argv[1])
-''')
+""")
     for output, status in zip(("results", "progress"), REDIRECTED[redirection]):
         command = f"{sys.executable} script.py {output} {redirection}; echo $? > status"
-        done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True,
-                              env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"})
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"},
+        )
         assert (tmp_path / "status").read_text() == f"{status}\n", done.stderr
         assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
 def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
-    script = 'from minigan.training import command_line\n' \
-             'command_line.program(lambda: print(*["line"] * 100000, sep="\\n"))'
-    done = subprocess.run(f"({sys.executable} -c '{script}'; echo $? >&2) | head -1", shell=True, capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"})
+    script = (
+        "from minigan.training import command_line\n"
+        'command_line.program(lambda: print(*["line"] * 100000, sep="\\n"))'
+    )
+    done = subprocess.run(
+        f"({sys.executable} -c '{script}'; echo $? >&2) | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"},
+    )
     assert (done.stdout, done.stderr) == ("line\n", "0\n")

@@ -53,7 +53,9 @@ def serve(monkeypatch):
     """serve(answer) -> a running Server, on the one address of this machine that counts as public here."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(web, "is_public", lambda address: address == "127.0.0.1" or really_public(address))
+    monkeypatch.setattr(
+        web, "is_public", lambda address: address == "127.0.0.1" or really_public(address)
+    )
     servers = []
 
     def start(answer):
@@ -77,7 +79,7 @@ def refusal(server_or_url, folder, timeout=5.0):
     assert message.isprintable() and len(message) < 600
     before, after = f"cannot download file ({url}: ", "): fetch it by hand"
     assert message.startswith(before) and after in message
-    return message[len(before):message.index(after)]
+    return message[len(before) : message.index(after)]
 
 
 def redirect(url):
@@ -105,7 +107,9 @@ def test_the_body_of_a_redirect_is_not_read(serve, tmp_path):
     assert server.sent < 20 << 20  # what fits between two sockets, and not all of it
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, *([308] if sys.version_info >= (3, 11) else [])])
+@pytest.mark.parametrize(
+    "status", [301, 302, 303, 307, *([308] if sys.version_info >= (3, 11) else [])]
+)
 def test_a_redirect_to_another_address_is_followed(serve, tmp_path, status):
     target = serve(good)
     server = serve(lambda request: [redirect(target.url).replace(b"302", str(status).encode())])
@@ -113,25 +117,44 @@ def test_a_redirect_to_another_address_is_followed(serve, tmp_path, status):
     assert len(target.requests) == 1
 
 
-@pytest.mark.parametrize("url", [
-    "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/", "http://192.168.1.1/admin", "http://127.0.0.2:80/",
-    "http://172.16.3.4/", "http://[::1]/", "http://[fe80::1]/", "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/",
-    "http://100.64.0.1/", "https://10.0.0.1/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/",
+        "http://192.168.1.1/admin",
+        "http://127.0.0.2:80/",
+        "http://172.16.3.4/",
+        "http://[::1]/",
+        "http://[fe80::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://0.0.0.0/",
+        "http://100.64.0.1/",
+        "https://10.0.0.1/",
+    ],
+)
 def test_a_redirect_into_a_private_network_is_refused(serve, tmp_path, url):
     said = refusal(serve(lambda request: [redirect(url)]), tmp_path)
     assert said.endswith("is refused, because it is no public address")
 
 
-@pytest.mark.parametrize("url", ["http://2130706434/", "http://0x7f.2/", "http://127.2/", "http://127.0.0.%32/"])
+@pytest.mark.parametrize(
+    "url", ["http://2130706434/", "http://0x7f.2/", "http://127.2/", "http://127.0.0.%32/"]
+)
 def test_a_private_address_in_disguise_is_refused(serve, tmp_path, url):
     """127.0.0.2 as a number, in base 16, with two parts, with an escape: Linux listens there, as on all of 127."""
     with socket.create_server(("127.0.0.2", 0)) as listener:
         url = url[:-1] + f":{listener.getsockname()[1]}/"
         said = refusal(serve(lambda request: [redirect(url)]), tmp_path)
-    assert "127.0.0.2, which is refused, because it is no public address" in said or "not known" in said
+    assert (
+        "127.0.0.2, which is refused, because it is no public address" in said
+        or "not known" in said
+    )
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/file", "data:,x", "gopher://a/"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.org/file", "data:,x", "gopher://a/"]
+)
 def test_a_redirect_to_anything_but_http_is_refused(serve, tmp_path, url):
     said = refusal(serve(lambda request: [redirect(url)]), tmp_path)
     assert "refused, expected an http or https address" in said or "is not allowed" in said
@@ -141,7 +164,10 @@ def test_a_name_that_leads_to_a_private_address_is_refused(serve, tmp_path, monk
     server = serve(good)
     monkeypatch.setattr(web, "is_public", really_public)
     said = refusal(server.url.replace("127.0.0.1", "localhost"), tmp_path)
-    assert said == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public address>"
+    assert (
+        said
+        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public address>"
+    )
     assert "".join(server.requests) == ""  # it was called, and told nothing
 
 
@@ -160,12 +186,30 @@ def test_redirects_that_lead_ever_further_end(serve, tmp_path):
     assert "infinite loop" in refusal(server, tmp_path) and len(server.requests) <= 11
 
 
-@pytest.mark.parametrize("address, public", [
-    ("8.8.8.8", True), ("2606:4700::1111", True), ("64:ff9b::808:808", True), ("::ffff:8.8.8.8", True),
-    ("127.0.0.1", False), ("10.1.2.3", False), ("172.31.0.1", False), ("192.168.0.1", False),
-    ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("::1", False), ("::", False),
-    ("fe80::1%eth0", False), ("fc00::1", False),
-    ("::ffff:127.0.0.1", False), ("64:ff9b::a00:1", False), ("2002:a00:1::", False), ("255.255.255.255", False)])
+@pytest.mark.parametrize(
+    "address, public",
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("64:ff9b::808:808", True),
+        ("::ffff:8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.31.0.1", False),
+        ("192.168.0.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+        ("255.255.255.255", False),
+    ],
+)
 def test_which_addresses_are_public(address, public):
     assert really_public(address) is public
 
@@ -178,7 +222,10 @@ def test_a_proxy_of_the_users_may_be_in_the_users_network(serve, tmp_path, monke
     assert files.download("file", [url], SHA256, tmp_path).read_bytes() == CONTENT
     assert proxy.requests == [f"GET {url} HTTP/1.1"]
     (tmp_path / "file").unlink()
-    assert "no public address" in refusal("http://10.0.0.1/file", tmp_path) and len(proxy.requests) == 1
+    assert (
+        "no public address" in refusal("http://10.0.0.1/file", tmp_path)
+        and len(proxy.requests) == 1
+    )
 
 
 # ---- answers
@@ -191,22 +238,46 @@ def lines(*headers, body=CONTENT):
 ANSWERS = {  # kind: (what the server answers, what is said of it)
     "nothing": ([b""], "Remote end closed connection without response"),
     "no http": ([b"SSH-2.0-OpenSSH\r\n\r\n"], "SSH-2.0-OpenSSH"),
-    "a page": (lines(b"Content-Type: text/html", body=b"<html>please log in</html>"), "has SHA-256"),
+    "a page": (
+        lines(b"Content-Type: text/html", body=b"<html>please log in</html>"),
+        "has SHA-256",
+    ),
     "gzip unasked": (lines(b"Content-Encoding: gzip", body=gzip.compress(CONTENT)), "has SHA-256"),
     "a negative length": (lines(b"Content-Length: -5"), "its Content-Length is '-5'"),
     "a length in words": (lines(b"Content-Length: a\tlot"), "its Content-Length is 'a\\\\tlot'"),
-    "an enormous length": (lines(b"Content-Length: 99999999999"), "its Content-Length is 99999999999, expected"),
-    "a length of 5,000 digits": (lines(b"Content-Length: " + b"9" * 5000), "is 99999999999999999999, expected"),
+    "an enormous length": (
+        lines(b"Content-Length: 99999999999"),
+        "its Content-Length is 99999999999, expected",
+    ),
+    "a length of 5,000 digits": (
+        lines(b"Content-Length: " + b"9" * 5000),
+        "is 99999999999999999999, expected",
+    ),
     "too short": (lines(b"Content-Length: 20000"), "ended after 10240 of 20000 bytes"),
     "too long": (lines(b"Content-Length: 100"), "has SHA-256"),
     "broken chunks": (lines(b"Transfer-Encoding: chunked", body=b"zz\r\nx"), ""),
     "too many headers": (lines(*[b"A: b"] * 1000), "got more than 100 headers"),
-    "a header without an end": ([OK + b"A: " + b"x" * 100_000], "got more than 65536 bytes when reading header line"),
-    "a status without an end": ([b"HTTP/1.1 200 " + b"x" * 100_000], "got more than 65536 bytes when reading"),
-    "a message of several lines": ([b"HTTP/1.1 404 not\x1b[2J\x85here\r\n\r\n"], "HTTP Error 404: not\\x1b[2J here"),
-    "a long message": ([b"HTTP/1.1 500 " + b"sorry " * 9000 + b"\r\n\r\n"], "HTTP Error 500: sorry"),
+    "a header without an end": (
+        [OK + b"A: " + b"x" * 100_000],
+        "got more than 65536 bytes when reading header line",
+    ),
+    "a status without an end": (
+        [b"HTTP/1.1 200 " + b"x" * 100_000],
+        "got more than 65536 bytes when reading",
+    ),
+    "a message of several lines": (
+        [b"HTTP/1.1 404 not\x1b[2J\x85here\r\n\r\n"],
+        "HTTP Error 404: not\\x1b[2J here",
+    ),
+    "a long message": (
+        [b"HTTP/1.1 500 " + b"sorry " * 9000 + b"\r\n\r\n"],
+        "HTTP Error 500: sorry",
+    ),
     "a redirect that says no address": ([b"HTTP/1.1 302 Found\r\n\r\n"], "HTTP Error 302: Found"),
-    "a redirect of several lines": ([b"HTTP/1.1 302 x\r\nLocation: http://a\r\n b\x1b/\r\n\r\n"], ""),
+    "a redirect of several lines": (
+        [b"HTTP/1.1 302 x\r\nLocation: http://a\r\n b\x1b/\r\n\r\n"],
+        "",
+    ),
 }
 
 
@@ -216,10 +287,17 @@ def test_an_answer_that_is_no_such_file_is_refused_in_a_line(serve, tmp_path, ki
     assert said in refusal(serve(lambda request: answer), tmp_path)
 
 
-@pytest.mark.parametrize("headers, body", [
-    ((b"Transfer-Encoding: chunked",), b"%x\r\n" % len(CONTENT) + CONTENT + b"\r\n0\r\n\r\n"),
-    ((b"Transfer-Encoding: chunked", b"Content-Length: 7"), b"%x\r\n" % len(CONTENT) + CONTENT + b"\r\n0\r\n\r\n"),
-    ((), CONTENT)])
+@pytest.mark.parametrize(
+    "headers, body",
+    [
+        ((b"Transfer-Encoding: chunked",), b"%x\r\n" % len(CONTENT) + CONTENT + b"\r\n0\r\n\r\n"),
+        (
+            (b"Transfer-Encoding: chunked", b"Content-Length: 7"),
+            b"%x\r\n" % len(CONTENT) + CONTENT + b"\r\n0\r\n\r\n",
+        ),
+        ((), CONTENT),
+    ],
+)
 def test_a_length_may_come_in_chunks_or_not_at_all(serve, tmp_path, headers, body):
     server = serve(lambda request: lines(*headers, body=body))
     assert files.download("file", [server.url], SHA256, tmp_path).read_bytes() == CONTENT
@@ -229,7 +307,9 @@ def test_a_gzip_bomb_is_not_unfolded(serve, tmp_path, monkeypatch):
     monkeypatch.setattr(web, "LARGEST", 1 << 20)
     bomb = gzip.compress(bytes(1 << 26))
     with pytest.raises(OSError, match="holds more than 1048576 bytes"):
-        files.download("file", [serve(lambda request: lines(body=bomb)).url], SHA256, tmp_path, contents=True)
+        files.download(
+            "file", [serve(lambda request: lines(body=bomb)).url], SHA256, tmp_path, contents=True
+        )
 
 
 # ---- time
@@ -241,6 +321,7 @@ def endless(part, pause):
         while True:
             yield part
             time.sleep(pause)
+
     return answer
 
 
@@ -269,12 +350,16 @@ def test_nobody_reads_on_after_a_download_was_given_up(serve, tmp_path):
     server = serve(answer)
     refusal(server, tmp_path, timeout=0.3)
     end = time.monotonic() + 2
-    while threading.active_count() > before + 1 and time.monotonic() < end:  # one is the server's own
+    while (
+        threading.active_count() > before + 1 and time.monotonic() < end
+    ):  # one is the server's own
         time.sleep(0.02)
     assert threading.active_count() <= before + 1
 
 
-@pytest.mark.parametrize("megabytes, kilobytes_per_second", [(10, 5), (120, 20), (170, 20), (1000, 30)])
+@pytest.mark.parametrize(
+    "megabytes, kilobytes_per_second", [(10, 5), (120, 20), (170, 20), (1000, 30)]
+)
 def test_a_real_download_on_a_poor_line_has_time_enough(megabytes, kilobytes_per_second):
     assert web.seconds_allowed(megabytes * 1e6) > megabytes * 1000 / kilobytes_per_second
 
@@ -327,12 +412,18 @@ def test_what_is_no_part_of_this_file_stays(tmp_path):
 
 
 def test_a_part_that_a_living_process_writes_stays(tmp_path):
-    script = ("import sys; from minigan import files\n"
-              "with files.whole_file(sys.argv[1]) as file:\n"
-              "    file.write(b'new'); print('open', flush=True); sys.stdin.read()")
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "file")], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])})
+    script = (
+        "import sys; from minigan import files\n"
+        "with files.whole_file(sys.argv[1]) as file:\n"
+        "    file.write(b'new'); print('open', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "file")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])},
+    )
     assert process.stdout.readline() == "open\n"
     left = part(tmp_path, "0")
     files.clear_parts(tmp_path / "file")

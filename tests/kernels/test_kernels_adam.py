@@ -1,4 +1,5 @@
 """Adam's CUDA kernels: PyTorch's definition, all parameters in one launch, or in as few as fit."""
+
 import math
 from unittest import mock
 
@@ -25,8 +26,14 @@ def pytorch_step(p, g, m, v, step, lr, betas, eps, weight_decay):
 
 def arrays(case, shapes, dtype, layout="contiguous"):
     """Parameters, gradients and both moments, writable, in this memory layout."""
-    made = [[in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes] for _ in range(3)]
-    return [*made, [in_layout(case.positive(*s).astype(dtype), layout).copy(order="K") for s in shapes]]
+    made = [
+        [in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes]
+        for _ in range(3)
+    ]
+    return [
+        *made,
+        [in_layout(case.positive(*s).astype(dtype), layout).copy(order="K") for s in shapes],
+    ]
 
 
 @settings(max_examples=40)
@@ -36,7 +43,13 @@ def test_a_step_agrees_with_the_plain_loops_in_place(case, dtype, layout, rung, 
     ours = arrays(case, shapes, dtype, layout)
     plain = [[a.copy() for a in same] for same in ours]
     grads = [a.copy() for a in ours[1]]
-    arguments = case.choose(1, 5), 0.01, case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)), 1e-8, case.of(0.0, 0.1)
+    arguments = (
+        case.choose(1, 5),
+        0.01,
+        case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)),
+        1e-8,
+        case.of(0.0, 0.1),
+    )
     with on_device(rung, seed) as kernels:
         kernels.adam(*ours, *arguments)
     reference.adam(*plain, *arguments)
@@ -92,6 +105,7 @@ def test_the_last_chunk_of_the_longest_array():
             row[pointer] -= np.uintp(4 * first)
         row["n"], row["first_block"] = launch.MOST, -(first // adam_step.ADAM_CHUNK)
         run(operation, rung, template, grid, block, args, **options)
+
     with on_device("tiled", 5) as kernels, mock.patch.object(adam_step, "run", run_far_out):
         kernels.adam(*ours, *settings)
     reference.adam(*plain, *settings)

@@ -1,9 +1,18 @@
 """Batch norm's CUDA kernels: odd shapes, large means, poison, and the same bits in all schedules."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from on_device import compare_off_the_grid, compare_with_reference, image, on_device, results, rungs, seeds
+from on_device import (
+    compare_off_the_grid,
+    compare_with_reference,
+    image,
+    on_device,
+    results,
+    rungs,
+    seeds,
+)
 from strategies import cases, dtypes, fixed_case, in_layout, layouts
 
 import minigan as mg
@@ -18,7 +27,7 @@ def moments(kernels, x):
     """The mean, as two numbers, and the variance of each channel."""
     with np.errstate(divide="ignore"):
         mean, inv_std, *_ = kernels.batch_norm_statistics(x, *[None] * 4, 0.1, 0.0)
-        return mean, inv_std ** -2
+        return mean, inv_std**-2
 
 
 @settings(max_examples=50)
@@ -26,9 +35,13 @@ def moments(kernels, x):
 def test_statistics_are_those_of_the_channel(case, dtype, layout, rung, seed):
     x = image(case)
     weight, bias = (case.of(None, case.normal(x.shape[1])) for _ in range(2))
-    eps = case.of(1.0, 0.3)  # so large that a small variance may lose digits: other tests are about those
+    eps = case.of(
+        1.0, 0.3
+    )  # so large that a small variance may lose digits: other tests are about those
     arguments = [x, weight, bias, None, None, 0.1, eps]
-    compare_with_reference("batch_norm_statistics", arguments, dtype, layout, rung, seed, x[:, 0].size)
+    compare_with_reference(
+        "batch_norm_statistics", arguments, dtype, layout, rung, seed, x[:, 0].size
+    )
 
 
 @settings(max_examples=30)
@@ -36,9 +49,14 @@ def test_statistics_are_those_of_the_channel(case, dtype, layout, rung, seed):
 def test_running_statistics_take_a_step_in_place(case, dtype, layout, rung, seed):
     x = image(case, 2000)
     x = (x if x[:, 0].size > 1 else np.concatenate([x, x])).astype(dtype)
-    running = [in_layout(a.astype(dtype), layout) for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))]
+    running = [
+        in_layout(a.astype(dtype), layout)
+        for a in (case.normal(x.shape[1]), case.positive(x.shape[1]))
+    ]
     wide = [np.full((len(a), 2), 7, dtype) for a in running]
-    ours = [b[:, 0] if layout == "offset" else a.copy() for a, b in zip(running, wide)]  # with gaps, or without
+    ours = [
+        b[:, 0] if layout == "offset" else a.copy() for a, b in zip(running, wide)
+    ]  # with gaps, or without
     plain, momentum = [a.copy() for a in running], case.of(0.1, 0.0, 1.0, 0.3)
     for a, values in zip(ours, running):
         a[...] = values
@@ -64,9 +82,18 @@ def test_gradient_is_the_transposed_jacobian(case, dtype, layout, rung, seed):
     x = image(case, 2000)
     c, y = x.shape[1], case.away(x.shape, 0)
     y[y < -1] = 0  # exactly at the kink
-    arguments = [case.normal(*x.shape), x, y, case.normal(2, c), case.positive(c), case.of(None, case.normal(c)),
-                 case.of(*SLOPES)]
-    compare_with_reference("batch_norm_grad", arguments, dtype, layout, rung, seed, 16 * x[:, 0].size)
+    arguments = [
+        case.normal(*x.shape),
+        x,
+        y,
+        case.normal(2, c),
+        case.positive(c),
+        case.of(None, case.normal(c)),
+        case.of(*SLOPES),
+    ]
+    compare_with_reference(
+        "batch_norm_grad", arguments, dtype, layout, rung, seed, 16 * x[:, 0].size
+    )
 
 
 def test_any_array_may_lie_off_the_grid():
@@ -79,19 +106,42 @@ def test_any_array_may_lie_off_the_grid():
 
 
 @settings(max_examples=30)
-@given(case=cases(), dtype=dtypes, seed=seeds, lanes=st.sampled_from((1, 2, 4, 8, 16, 32)), band=st.integers(1, 90))
+@given(
+    case=cases(),
+    dtype=dtypes,
+    seed=seeds,
+    lanes=st.sampled_from((1, 2, 4, 8, 16, 32)),
+    band=st.integers(1, 90),
+)
 def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
     """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands longer than a tile."""
     v = case.of(16 // np.dtype(dtype).itemsize, 1)
-    x = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype) + dtype(case.of(0, 30))
+    x = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype) + dtype(
+        case.of(0, 30)
+    )
     rows, c = x.shape
     bands, block = -(-rows // band), (lanes, 256 // lanes)
     partial, y = (np.empty(shape, dtype) for shape in ((bands, 2, c), (5, c)))
-    t, n = {np.float32: "float", np.float64: "double"}[dtype], [np.int32(k) for k in (rows, c, band, bands)]
-    machine.run("batch_norm.cu", f"batch_norm_statistics_tiled<{t}, {v}>", (bands, -(-c // (v * lanes))), block,
-             [x, machine.Out(partial), *n[:3]], seed=seed)
-    machine.run("batch_norm.cu", f"batch_norm_statistics_merge_tiled<{t}>", (1, -(-c // lanes)), block,
-             [x, partial, *[machine.NULL] * 4, machine.Out(y), dtype(0.1), dtype(1e-3), *n], seed=seed)
+    t, n = (
+        {np.float32: "float", np.float64: "double"}[dtype],
+        [np.int32(k) for k in (rows, c, band, bands)],
+    )
+    machine.run(
+        "batch_norm.cu",
+        f"batch_norm_statistics_tiled<{t}, {v}>",
+        (bands, -(-c // (v * lanes))),
+        block,
+        [x, machine.Out(partial), *n[:3]],
+        seed=seed,
+    )
+    machine.run(
+        "batch_norm.cu",
+        f"batch_norm_statistics_merge_tiled<{t}>",
+        (1, -(-c // lanes)),
+        block,
+        [x, partial, *[machine.NULL] * 4, machine.Out(y), dtype(0.1), dtype(1e-3), *n],
+        seed=seed,
+    )
     x = x.astype(np.float64)
     eps = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(y[0], x.mean(0), rtol=eps, atol=eps)
@@ -118,10 +168,14 @@ def test_output_and_gradient_keep_their_digits_under_a_large_mean(case, dtype, r
     """Of x + offset, which cost x some digits, float64 makes the same as the kernels."""
     x, offset, slope = image(case, 2000), case.of(1e3, 50.0), case.of(*SLOPES)
     c, axes, per_channel = x.shape[1], (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
-    x, g, weight, bias = (np.asarray(a, dtype) for a in (x + offset, case.normal(*x.shape), case.normal(c),
-                                                         case.normal(c)))
+    x, g, weight, bias = (
+        np.asarray(a, dtype)
+        for a in (x + offset, case.normal(*x.shape), case.normal(c), case.normal(c))
+    )
     with on_device(rung, seed) as kernels:
-        mean, inv_std, scale, shift = kernels.batch_norm_statistics(x, weight, bias, None, None, 0.1, 0.1)
+        mean, inv_std, scale, shift = kernels.batch_norm_statistics(
+            x, weight, bias, None, None, 0.1, 0.1
+        )
         y = kernels.batch_norm_forward(x, mean[0], scale, shift, slope)
         actual = kernels.batch_norm_grad(g, x, y, mean, inv_std, weight, slope)
     exact = x.astype(np.float64) - offset
@@ -129,11 +183,18 @@ def test_output_and_gradient_keep_their_digits_under_a_large_mean(case, dtype, r
     z = (exact - average.reshape(per_channel)) / np.sqrt(variance + 0.1).reshape(per_channel)
     z = z * weight.reshape(per_channel) + bias.reshape(per_channel)
     tolerance = 16 * np.finfo(dtype).eps * max(8, x[:, 0].size) ** 0.5
-    np.testing.assert_allclose(y, z if slope is None else reference.leaky_relu(z, slope), rtol=tolerance,
-                               atol=tolerance)
-    expected = reference.batch_norm_grad(g.astype(np.float64), exact, y.astype(np.float64),
-                                         np.stack([average, 0 * average]), 1 / np.sqrt(variance + 0.1),
-                                         weight.astype(np.float64), slope)
+    np.testing.assert_allclose(
+        y, z if slope is None else reference.leaky_relu(z, slope), rtol=tolerance, atol=tolerance
+    )
+    expected = reference.batch_norm_grad(
+        g.astype(np.float64),
+        exact,
+        y.astype(np.float64),
+        np.stack([average, 0 * average]),
+        1 / np.sqrt(variance + 0.1),
+        weight.astype(np.float64),
+        slope,
+    )
     for a, b in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=4 * tolerance, atol=4 * tolerance)
 
@@ -159,9 +220,11 @@ def test_bits_do_not_depend_on_the_schedule(shape, rung):
     mean, bits = np.float32(case.normal(2, c)), set()
     for seed in range(4):
         with on_device(rung, seed) as kernels:
-            arrays = (results(kernels, "batch_norm_statistics", [x, weight, bias, None, None, 0.1, 1e-5])
-                      + results(kernels, "batch_norm_forward", [x, bias, weight, bias, 0.2])
-                      + results(kernels, "batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2]))
+            arrays = (
+                results(kernels, "batch_norm_statistics", [x, weight, bias, None, None, 0.1, 1e-5])
+                + results(kernels, "batch_norm_forward", [x, bias, weight, bias, 0.2])
+                + results(kernels, "batch_norm_grad", [g, x, y, mean, inv_std, weight, 0.2])
+            )
         bits.add(b"".join(a.tobytes() for a in arrays))
     assert len(bits) == 1
 
@@ -174,12 +237,16 @@ def test_one_channels_poison_stays_there(rung, bad):
     others, zero, one = np.arange(8) != 5, np.zeros(8, np.float32), np.ones(8, np.float32)
     with on_device(rung, 3) as kernels:
         mean, var = moments(kernels, x)
-        dx, dweight, dbias = kernels.batch_norm_grad(x, x, x, np.stack([zero, zero]), one, None, None)
+        dx, dweight, dbias = kernels.batch_norm_grad(
+            x, x, x, np.stack([zero, zero]), one, None, None
+        )
         y = kernels.batch_norm_forward(x, zero, one, zero, 0.0)
     for a in (mean[0], var, dweight, dbias):
         assert not np.isfinite(a[5]) and np.isfinite(a[others]).all()
     assert not np.isfinite(dx[:, 5]).any() and np.isfinite(dx[:, others]).all()
-    np.testing.assert_array_equal(y[13, 5, 1, 2], np.maximum(bad, 0))  # ReLU of -inf is 0, of NaN NaN
+    np.testing.assert_array_equal(
+        y[13, 5, 1, 2], np.maximum(bad, 0)
+    )  # ReLU of -inf is 0, of NaN NaN
     assert np.isfinite(np.delete(y.ravel(), np.ravel_multi_index((13, 5, 1, 2), y.shape))).all()
 
 
@@ -187,7 +254,12 @@ def test_one_channels_poison_stays_there(rung, bad):
 def test_instance_norm_goes_through_the_same_kernels(rung):
     """Each channel of each image has mean 0 and variance 1 before weight and bias, and their gradients are its sums."""
     case = fixed_case(9)
-    x, g, weight, bias = case.normal(3, 6, 5, 4), case.normal(3, 6, 5, 4), case.normal(6), case.normal(6)
+    x, g, weight, bias = (
+        case.normal(3, 6, 5, 4),
+        case.normal(3, 6, 5, 4),
+        case.normal(6),
+        case.normal(6),
+    )
     with on_device(rung, 4):
         tensors = [mg.tensor(a, requires_grad=True) for a in (x, weight, bias)]
         y = F.instance_norm(tensors[0], weight=tensors[1], bias=tensors[2], eps=0.0)
@@ -197,5 +269,7 @@ def test_instance_norm_goes_through_the_same_kernels(rung):
     np.testing.assert_allclose(y, z * weight[:, None, None] + bias[:, None, None], atol=1e-12)
     np.testing.assert_allclose(dbias, g.sum((0, 2, 3)), atol=1e-12)
     np.testing.assert_allclose(dweight, (g * z).sum((0, 2, 3)), atol=1e-12)
-    np.testing.assert_allclose(dx.sum((2, 3)), 0, atol=1e-12)  # a shift of an image's channel changes nothing,
+    np.testing.assert_allclose(
+        dx.sum((2, 3)), 0, atol=1e-12
+    )  # a shift of an image's channel changes nothing,
     np.testing.assert_allclose((dx * z).sum((2, 3)), 0, atol=1e-12)  # nor does its scale

@@ -1,4 +1,5 @@
 """The convolution's CUDA kernels, naive, shared, tiled and tensor."""
+
 import convolutions
 import numpy as np
 import pytest
@@ -46,11 +47,16 @@ LARGEST = [
 ]
 
 
-@pytest.mark.parametrize("kernel, image, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES])
+@pytest.mark.parametrize(
+    "kernel, image, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES]
+)
 def test_every_tile(kernel, image, weight, stride, padding):
     case, (k, *taps) = fixed_case(1), weight
     arguments = [case.normal(*image), case.normal(k, image[1], *taps), stride, padding]
-    dtype, rung = np.float64 if "double" in kernel else np.float32, kernel.split("<")[0].split("_")[-1]
+    dtype, rung = (
+        np.float64 if "double" in kernel else np.float32,
+        kernel.split("<")[0].split("_")[-1],
+    )
     assert ran(check("conv2d", arguments, dtype, rung)) == [kernel]
 
 
@@ -63,8 +69,15 @@ def test_the_largest_tiles(kernel, images, weight):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("image, weight", [
-    ((3, 5, 7, 5), (17, 3, 3)), ((1, 16, 4, 4), (16, 1, 1)), ((2, 1, 9, 8), (1, 4, 5)), ((1, 17, 3, 3), (2, 1, 1))])
+@pytest.mark.parametrize(
+    "image, weight",
+    [
+        ((3, 5, 7, 5), (17, 3, 3)),
+        ((1, 16, 4, 4), (16, 1, 1)),
+        ((2, 1, 9, 8), (1, 4, 5)),
+        ((1, 17, 3, 3), (2, 1, 1)),
+    ],
+)
 def test_the_shared_rung_at_the_edges_of_its_tiles_of_16(image, weight, dtype):
     """Pixels, maps and steps that 16 does not divide, that it divides exactly, one more, and fewer than 16 of each."""
     case, (k, *taps) = fixed_case(12), weight
@@ -75,7 +88,12 @@ def test_the_shared_rung_at_the_edges_of_its_tiles_of_16(image, weight, dtype):
 
 def test_the_shared_rung_reads_a_sixteenth_of_what_naive_reads_and_its_loop_has_no_bank_conflicts():
     case = fixed_case(13)
-    arguments = [np.float32(case.normal(2, 16, 8, 8)), np.float32(case.normal(32, 16, 3, 3)), (1, 1), (0, 0)]
+    arguments = [
+        np.float32(case.normal(2, 16, 8, 8)),
+        np.float32(case.normal(32, 16, 3, 3)),
+        (1, 1),
+        (0, 0),
+    ]
     requests = {}
     for rung in ("naive", "shared"):
         with launch.trace(counting=True) as launches:
@@ -91,14 +109,21 @@ def test_the_shared_rung_reads_a_sixteenth_of_what_naive_reads_and_its_loop_has_
 def test_a_tile_that_lies_in_one_row_of_a_wide_image(rung):
     """Which taps it meets depends on where in the row it lies, and on the stride along the row."""
     case = fixed_case(9)
-    check("conv2d", [case.normal(1, 4, 4, 300), case.normal(4, 4, 3, 3), (3, 1), (1, 1)], np.float32, rung)
+    check(
+        "conv2d",
+        [case.normal(1, 4, 4, 300), case.normal(4, 4, 3, 3), (3, 1), (1, 1)],
+        np.float32,
+        rung,
+    )
 
 
 def test_every_kernel_has_its_case():
     assert convolutions.instantiated("conv2d") == {tile[0] for tile in TILES + LARGEST}
 
 
-@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
+@pytest.mark.parametrize(
+    "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)]
+)
 def test_a_long_sum_is_cut_into_parts(rung, dtype):
     """As in a critic's last layer: few numbers per image, from all pixels and channels."""
     case = fixed_case(2)
@@ -111,34 +136,55 @@ def test_a_long_sum_is_cut_into_parts(rung, dtype):
 def test_the_same_bits_whatever_the_schedule(rung):
     case = fixed_case(3)
     for c in (3, 32):
-        arguments = [np.float32(case.normal(3, c, 8, 6)), np.float32(case.normal(5, c, 4, 4)), (2, 2), (1, 1)]
+        arguments = [
+            np.float32(case.normal(3, c, 8, 6)),
+            np.float32(case.normal(5, c, 4, 4)),
+            (2, 2),
+            (1, 1),
+        ]
         convolutions.same_bits_whatever_the_schedule("conv2d", arguments, rung)
 
 
 @pytest.mark.parametrize("rung", ["tiled", "tensor"])
 def test_an_array_may_lie_off_the_grid(rung):
     case = fixed_case(4)
-    arguments = [np.float32(case.normal(2, 4, 5, 5)), np.float32(case.normal(8, 4, 3, 3)), (1, 1), (1, 1)]
+    arguments = [
+        np.float32(case.normal(2, 4, 5, 5)),
+        np.float32(case.normal(8, 4, 3, 3)),
+        (1, 1),
+        (1, 1),
+    ]
     convolutions.the_same_bits_off_the_grid("conv2d", arguments, rung)
 
 
 def test_tf32_rounds_to_nearest_with_ties_away_from_zero():
     """A 1x1 convolution with a weight of one shows what mma was given: every normal number, infinity and NaN."""
     rng = np.random.default_rng(5)
-    bits = rng.integers(0, 2 ** 32, 4_000, np.uint32)
-    bits[:1000] = bits[:1000] & 0xffffe000 | rng.choice(np.uint32([0x0fff, 0x1000, 0x1001]), 1000)
-    bits[:6] = 0x7f800000, 0xff800000, 0x7fffffff, 0xffc00000, 0x7f7fffff, 0xff7fefff
-    bits = bits[(bits & 0x7f800000 != 0) | (bits == 0)]
+    bits = rng.integers(0, 2**32, 4_000, np.uint32)
+    bits[:1000] = bits[:1000] & 0xFFFFE000 | rng.choice(np.uint32([0x0FFF, 0x1000, 0x1001]), 1000)
+    bits[:6] = 0x7F800000, 0xFF800000, 0x7FFFFFFF, 0xFFC00000, 0x7F7FFFFF, 0xFF7FEFFF
+    bits = bits[(bits & 0x7F800000 != 0) | (bits == 0)]
     x = bits.view(np.float32)
-    expected = np.where(np.isfinite(x), ((bits + np.uint32(0x1000)) & 0xffffe000).view(np.float32), x)
-    y = convolutions.run("conv2d", [x.reshape(1, 1, 1, -1), np.ones((1, 1, 1, 1), np.float32), (1, 1), (0, 0)],
-                            "tensor", 0)
+    expected = np.where(
+        np.isfinite(x), ((bits + np.uint32(0x1000)) & 0xFFFFE000).view(np.float32), x
+    )
+    y = convolutions.run(
+        "conv2d",
+        [x.reshape(1, 1, 1, -1), np.ones((1, 1, 1, 1), np.float32), (1, 1), (0, 0)],
+        "tensor",
+        0,
+    )
     np.testing.assert_array_equal(y.ravel(), expected)
 
 
 @pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
 def test_a_nan_spreads_as_in_the_loops(rung):
-    arguments = [np.ones((2, 4, 7, 6), np.float32), np.ones((5, 4, 3, 3), np.float32), (2, 1), (1, 1)]
+    arguments = [
+        np.ones((2, 4, 7, 6), np.float32),
+        np.ones((5, 4, 3, 3), np.float32),
+        (2, 1),
+        (1, 1),
+    ]
     convolutions.a_nan_spreads_as_in_the_loops("conv2d", arguments, rung)
     centre = [np.ones((2, 3, 7, 6), np.float32), np.ones((5, 3, 3, 3), np.float32), (1, 1), (0, 0)]
     centre[0][0, 0, 3, 2] = np.nan  # it lies below a window, at the step after the last, 27
@@ -148,7 +194,12 @@ def test_a_nan_spreads_as_in_the_loops(rung):
 def test_the_tensor_loop_has_no_bank_conflicts():
     case = fixed_case(6)
     for (n, c), k in (((20, 8), 68), ((33, 4), 36), ((9, 20), 3), ((2, 8), 9), ((4, 3), 9)):
-        arguments = [np.float32(case.normal(n, c, 6, 5)), np.float32(case.normal(k, c, 3, 3)), (2, 1), (1, 1)]
+        arguments = [
+            np.float32(case.normal(n, c, 6, 5)),
+            np.float32(case.normal(k, c, 3, 3)),
+            (2, 1),
+            (1, 1),
+        ]
         conflicts, turns = convolutions.conflicts_in_the_loop("conv2d", arguments)
         assert conflicts == 0 and turns > 100
 
@@ -161,12 +212,21 @@ def test_whole_numbers_come_out_exact(rung):
         convolutions.whole_numbers_come_out_exact("conv2d", arguments, rung)
 
 
-@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
+@pytest.mark.parametrize(
+    "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)]
+)
 def test_few_maps_are_many_of_one_tap(rung, dtype):
     """Padding within the kernel and beyond it, maps up to the last few; at a stride of 2 they stay what they are."""
     case = fixed_case(11)
-    for k, taps, padding in ((3, (7, 7), (3, 3)), (1, (4, 4), (0, 0)), (4, (2, 3), (0, 4)), (2, (5, 1), (6, 1))):
+    for k, taps, padding in (
+        (3, (7, 7), (3, 3)),
+        (1, (4, 4), (0, 0)),
+        (4, (2, 3), (0, 4)),
+        (2, (5, 1), (6, 1)),
+    ):
         arguments = [case.normal(2, 6, 5, 8), case.normal(k, 6, *taps), (1, 1), padding]
         first, *_, last = ran(check("conv2d", arguments, dtype, rung))
         assert first.startswith(f"conv2d_{rung}<") and last.startswith("conv2d_taps_tiled<")
-    assert "taps" not in " ".join(ran(check("conv2d", [*arguments[:2], (1, 2), (6, 1)], dtype, rung)))
+    assert "taps" not in " ".join(
+        ran(check("conv2d", [*arguments[:2], (1, 2), (6, 1)], dtype, rung))
+    )

@@ -1,4 +1,5 @@
 """The CUDA kernels of the convolution's weight gradient, naive, tiled and tensor."""
+
 import convolutions
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from strategies import cases, fixed_case, layouts
 @given(case=cases(), rung=rungs, x_layout=layouts, g_layout=layouts, seed=seeds)
 def test_every_rung_agrees_with_the_loops(case, rung, x_layout, g_layout, seed):
     name, dtype = rung
-    check("conv2d_weight_grad", convolutions.draw("conv2d_weight_grad", case), dtype, name, seed, (x_layout, g_layout))
+    check(
+        "conv2d_weight_grad",
+        convolutions.draw("conv2d_weight_grad", case),
+        dtype,
+        name,
+        seed,
+        (x_layout, g_layout),
+    )
 
 
 # the kernel that must run, (N, C, H, W), (K, R, S), stride, padding
@@ -49,9 +57,14 @@ def maps(case, images, weight, stride, padding, dtype=np.float32):
     return [x.astype(dtype), g.astype(dtype), weight[1:], stride, padding]
 
 
-@pytest.mark.parametrize("kernel, images, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES])
+@pytest.mark.parametrize(
+    "kernel, images, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES]
+)
 def test_every_tile(kernel, images, weight, stride, padding):
-    dtype, rung = np.float64 if "double" in kernel else np.float32, kernel.split("<")[0].split("_")[-1]
+    dtype, rung = (
+        np.float64 if "double" in kernel else np.float32,
+        kernel.split("<")[0].split("_")[-1],
+    )
     arguments = maps(fixed_case(1), images, weight, stride, padding, dtype)
     assert ran(check("conv2d_weight_grad", arguments, dtype, rung))[0] == kernel
 
@@ -67,8 +80,12 @@ def test_every_kernel_has_its_case():
     assert convolutions.instantiated("conv2d_weight_grad") == {tile[0] for tile in TILES + LARGEST}
 
 
-@pytest.mark.parametrize("images", [(3, 2, 11, 12), (19, 1, 11, 12)], ids=["few parts", "many parts"])
-@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)])
+@pytest.mark.parametrize(
+    "images", [(3, 2, 11, 12), (19, 1, 11, 12)], ids=["few parts", "many parts"]
+)
+@pytest.mark.parametrize(
+    "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)]
+)
 def test_a_long_sum_is_cut_into_parts(rung, dtype, images):
     arguments = maps(fixed_case(2), images, (3, 2, 1), (1, 1), (0, 0), dtype)
     first, second = check("conv2d_weight_grad", arguments, dtype, rung)
@@ -101,7 +118,13 @@ def test_an_array_may_lie_off_the_grid(rung):
 
 @pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
 def test_a_nan_spreads_as_in_the_loops(rung):
-    arguments = [np.ones((2, 4, 7, 6), np.float32), np.ones((2, 5, 4, 6), np.float32), (3, 3), (2, 1), (1, 1)]
+    arguments = [
+        np.ones((2, 4, 7, 6), np.float32),
+        np.ones((2, 5, 4, 6), np.float32),
+        (3, 3),
+        (2, 1),
+        (1, 1),
+    ]
     convolutions.a_nan_spreads_as_in_the_loops("conv2d_weight_grad", arguments, rung)
 
 
@@ -121,7 +144,9 @@ def test_whole_numbers_come_out_exact(rung):
         convolutions.whole_numbers_come_out_exact("conv2d_weight_grad", arguments, rung)
 
 
-@pytest.mark.parametrize("rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("naive", np.float64)])
+@pytest.mark.parametrize(
+    "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("naive", np.float64)]
+)
 def test_of_few_maps_image_and_maps_change_places(rung, dtype):
     """Padding up to the kernel's edge; where it is beyond, or the stride is not 1, they stay where they are."""
     case = fixed_case(11)
@@ -131,15 +156,23 @@ def test_of_few_maps_image_and_maps_change_places(rung, dtype):
         check("conv2d_weight_grad", arguments, dtype, rung)
     for stride, padding in (((1, 2), (1, 1)), ((1, 1), (3, 0))):
         maps = convolutions.map_size((7, 8), (3, 3), stride, padding)
-        check("conv2d_weight_grad", [case.normal(2, 6, 7, 8), case.normal(2, 3, *maps), (3, 3), stride, padding], dtype,
-              rung)
+        check(
+            "conv2d_weight_grad",
+            [case.normal(2, 6, 7, 8), case.normal(2, 3, *maps), (3, 3), stride, padding],
+            dtype,
+            rung,
+        )
 
 
 @pytest.mark.parametrize("rung", ["tiled", "tensor"])
 def test_a_tile_that_begins_in_the_middle_of_a_row_of_taps(rung):
     """Its first row of taps is not whole, the next one is: the pixels that any of them needs are those of all."""
     case = fixed_case(12)
-    for c, h in ((12, 6), (9, 6), (12, 1)):  # of an image that is one pixel high, a row of taps meets padding alone
+    for c, h in (
+        (12, 6),
+        (9, 6),
+        (12, 1),
+    ):  # of an image that is one pixel high, a row of taps meets padding alone
         arguments = [case.normal(2, c, h, 6), case.normal(2, 36, h, 6), (3, 3), (1, 1), (1, 1)]
         check("conv2d_weight_grad", arguments, np.float32, rung)
 

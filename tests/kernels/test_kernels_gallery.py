@@ -14,13 +14,15 @@ from minigan.backends.host.machine import Out
 
 FILE = Path(__file__).parent / "gallery.cu"
 TEXT = FILE.read_text(encoding="utf-8")
-pytestmark = pytest.mark.skipif(not shutil.which((os.environ.get("CXX") or "g++").split()[0]),
-                                reason="device host compiles kernels with a C++ compiler")
+pytestmark = pytest.mark.skipif(
+    not shutil.which((os.environ.get("CXX") or "g++").split()[0]),
+    reason="device host compiles kernels with a C++ compiler",
+)
 
 
 def floats(n):
     """n different numbers, none of which TF32 can hold."""
-    return np.linspace(1, 2, n, dtype=np.float32) + np.float32(2 ** -20)
+    return np.linspace(1, 2, n, dtype=np.float32) + np.float32(2**-20)
 
 
 def empty(n):
@@ -52,7 +54,11 @@ CASES = {
     "index_beyond_a_shared_array": ("undefined", [floats(64), empty(64)], {}),
     "pointer_past_a_shared_array": ("out of bounds", [floats(64), empty(64)], {}),
     "too_much_static_shared_memory": ("shared memory", [floats(64), empty(64)], {}),
-    "static_on_top_of_dynamic_shared_memory": ("shared memory", [floats(64), empty(64)], {"shared": 227 << 10}),
+    "static_on_top_of_dynamic_shared_memory": (
+        "shared memory",
+        [floats(64), empty(64)],
+        {"shared": 227 << 10},
+    ),
     "beyond_dynamic_shared_memory": ("out of bounds", [floats(64), empty(64)], {"shared": 256}),
     "unwritten_shared_memory": ("unwritten", [floats(64), empty(64)], {}),
     "unwritten_byte": ("unwritten", [empty(64)], {}),
@@ -95,7 +101,7 @@ def run(name, right, seed):
 def marked_lines(name):
     """The numbers of the lines of this kernel that end in `// <- here`."""
     begin = TEXT.index(f"void {name}(")
-    body = TEXT[begin:TEXT.index("\n}\n", begin)]
+    body = TEXT[begin : TEXT.index("\n}\n", begin)]
     first = TEXT[:begin].count("\n") + 1
     return {first + i for i, line in enumerate(body.splitlines()) if line.endswith("// <- here")}
 
@@ -121,8 +127,10 @@ def test_both_sides_of_a_race_are_named():
     with pytest.raises(machine.KernelError) as caught:
         run("missing_second_syncthreads", "false", 0)
     there = r"gallery.cu:(\d+).*thread \(\d+, 0, 0\) of block \(0, 0, 0\)"
-    lines = re.search(f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at gallery.cu:(\\d+)",
-                      str(caught.value)).groups()
+    lines = re.search(
+        f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at gallery.cu:(\\d+)",
+        str(caught.value),
+    ).groups()
     assert {int(line) for line in lines} == marked_lines("missing_second_syncthreads")
 
 
@@ -144,10 +152,10 @@ def test_the_transcripts_in_the_readme_show_the_lines_as_they_are():
 def test_the_script_in_the_readme_is_caught_as_it_says(monkeypatch):
     text = (compiler.kernels_folder() / "README.md").read_text(encoding="utf-8")
     first = "    import numpy as np\n    from minigan.backends.host import machine"
-    script = text[text.index(first):].split("\n\nThe seed")[0]
+    script = text[text.index(first) :].split("\n\nThe seed")[0]
     monkeypatch.setenv("MINIGAN_HOST_SEED", "0")
     with pytest.raises(machine.KernelError) as caught:
         exec(textwrap.dedent(script), {})
     error = "minigan.backends.host.machine.KernelError: "
-    said = text[text.index(error) + len(error):].split("\n\n")[0]
+    said = text[text.index(error) + len(error) :].split("\n\n")[0]
     assert str(caught.value) == re.sub(r"\s+", " ", said)

@@ -3,6 +3,7 @@
 What a GPU would do with a launch is asked of a stand-in for CuPy, which notes it; CuPy's own compiler, which needs no
 GPU, judges the sources.
 """
+
 import contextlib
 import os
 import re
@@ -60,24 +61,64 @@ class FakeArray:
 
 REFUSED = {
     "too many threads": (lambda: leaky(block=(32, 64)), ValueError, "(32, 64) 2048 1024"),
-    "a block too deep": (lambda: leaky(block=(1, 1, 65)), ValueError, "(1, 1, 65) (1024, 1024, 64)"),
-    "a grid too high": (lambda: leaky(grid=(1, 65536)), ValueError, "(1, 65536) (2147483647, 65535, 65535)"),
+    "a block too deep": (
+        lambda: leaky(block=(1, 1, 65)),
+        ValueError,
+        "(1, 1, 65) (1024, 1024, 64)",
+    ),
+    "a grid too high": (
+        lambda: leaky(grid=(1, 65536)),
+        ValueError,
+        "(1, 65536) (2147483647, 65535, 65535)",
+    ),
     "an empty grid": (lambda: leaky(grid=(0,)), ValueError, "grid (0,)"),
     "four axes": (lambda: leaky(grid=(1, 1, 1, 1)), ValueError, "(1, 1, 1, 1)"),
     "too much shared memory": (lambda: leaky(shared=228 << 10), ValueError, "233472 sm_90 232448"),
     "another device's array": (lambda: leaky(x=FakeArray()), TypeError, "cupy FakeArray numpy"),
     "a list": (lambda: leaky(x=[1.0]), TypeError, "list numpy"),
     "a Python number": (lambda: leaky(n=8), TypeError, "int NumPy"),
-    "a huge array": (lambda: leaky(x=np.broadcast_to(X[:1], 2 ** 31)), ValueError, "2147483648"),
-    "a strided array": (lambda: leaky(x=np.zeros((4, 4), np.float32)[:, :2]), ValueError, "(16, 4) (4, 2)"),
-    "float64 on tensor cores": (lambda: forced("tensor", np.float64), ValueError, "conv2d tensor float64"),
-    "an unknown rung": (lambda: mg.rung("fast").__enter__(), ValueError, "'fast' naive, shared, tiled, tensor"),
-    "a size beyond int": (lambda: stretched(2 ** 31), ValueError, "conv2d 2147483648 2^31"),
-    "a padded image beyond half of that": (lambda: padded(2 ** 29), ValueError, "conv2d 536870912 2^30"),
-    "no images": (lambda: empty("conv2d", normal(5, 3, 2, 2), (1, 1), (0, 0)), ValueError, "conv2d size 0"),
-    "no numbers for a mean": (lambda: empty("batch_norm_statistics", *[None] * 4, 0.1, 1e-5), ValueError, "0 3"),
-    "mixed dtypes": (lambda: cuda.add_bias(normal(2, 3), normal(3, dtype=np.float64)), TypeError, "float32 float64"),
-    "half precision": (lambda: cuda.leaky_relu(X.astype(np.float16), 0.1), TypeError, "float16 float32 or float64"),
+    "a huge array": (lambda: leaky(x=np.broadcast_to(X[:1], 2**31)), ValueError, "2147483648"),
+    "a strided array": (
+        lambda: leaky(x=np.zeros((4, 4), np.float32)[:, :2]),
+        ValueError,
+        "(16, 4) (4, 2)",
+    ),
+    "float64 on tensor cores": (
+        lambda: forced("tensor", np.float64),
+        ValueError,
+        "conv2d tensor float64",
+    ),
+    "an unknown rung": (
+        lambda: mg.rung("fast").__enter__(),
+        ValueError,
+        "'fast' naive, shared, tiled, tensor",
+    ),
+    "a size beyond int": (lambda: stretched(2**31), ValueError, "conv2d 2147483648 2^31"),
+    "a padded image beyond half of that": (
+        lambda: padded(2**29),
+        ValueError,
+        "conv2d 536870912 2^30",
+    ),
+    "no images": (
+        lambda: empty("conv2d", normal(5, 3, 2, 2), (1, 1), (0, 0)),
+        ValueError,
+        "conv2d size 0",
+    ),
+    "no numbers for a mean": (
+        lambda: empty("batch_norm_statistics", *[None] * 4, 0.1, 1e-5),
+        ValueError,
+        "0 3",
+    ),
+    "mixed dtypes": (
+        lambda: cuda.add_bias(normal(2, 3), normal(3, dtype=np.float64)),
+        TypeError,
+        "float32 float64",
+    ),
+    "half precision": (
+        lambda: cuda.leaky_relu(X.astype(np.float16), 0.1),
+        TypeError,
+        "float16 float32 or float64",
+    ),
 }
 
 
@@ -86,7 +127,7 @@ def empty(operation, *others):
 
 
 def padded(padding):
-    cuda.conv2d(normal(1, 1, 1, 1), normal(5, 1, 1, 1), (2 ** 30, 1), (padding, 0))
+    cuda.conv2d(normal(1, 1, 1, 1), normal(5, 1, 1, 1), (2**30, 1), (padding, 0))
 
 
 def stretched(stride):
@@ -95,7 +136,9 @@ def stretched(stride):
 
 def forced(rung, dtype):
     with mg.rung(rung):
-        cuda.conv2d(normal(1, 1, 3, 3, dtype=dtype), normal(1, 1, 2, 2, dtype=dtype), (1, 1), (0, 0))
+        cuda.conv2d(
+            normal(1, 1, 3, 3, dtype=dtype), normal(1, 1, 2, 2, dtype=dtype), (1, 1), (0, 0)
+        )
 
 
 @pytest.mark.parametrize("slip, kind, words", REFUSED.values(), ids=list(REFUSED))
@@ -112,19 +155,31 @@ def test_it_is_refused_in_one_sentence_before_the_launch(slip, kind, words, monk
 LONG, LONG_ROWS, ROW, MEAN = normal(101), normal(101, 1), normal(1), normal(2, 1)
 
 
-@pytest.mark.parametrize("operation, arguments", [
-    ("leaky_relu", (LONG, 0.2)), ("leaky_relu_grad", (LONG, LONG, 0.2)), ("bce_with_logits", (LONG, 1.0, "mean")),
-    ("bce_with_logits", (LONG, 1.0, "none")), ("bce_with_logits_grad", (LONG, 1.0, ROW, "mean")),
-    ("channel_sum", (LONG_ROWS,)), ("add_bias", (LONG_ROWS, ROW)),
-    ("batch_norm_forward", (LONG_ROWS, ROW, ROW, ROW, None)),
-    ("batch_norm_statistics", (LONG_ROWS, *[None] * 4, 0.1, 1e-5)),
-    ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, MEAN, ROW, None, None)),
-    ("adam", (*[[ROW, LONG]] * 4, 1, 0.1, (0.5, 0.9), 1e-8, 0.0))], ids=str)
+@pytest.mark.parametrize(
+    "operation, arguments",
+    [
+        ("leaky_relu", (LONG, 0.2)),
+        ("leaky_relu_grad", (LONG, LONG, 0.2)),
+        ("bce_with_logits", (LONG, 1.0, "mean")),
+        ("bce_with_logits", (LONG, 1.0, "none")),
+        ("bce_with_logits_grad", (LONG, 1.0, ROW, "mean")),
+        ("channel_sum", (LONG_ROWS,)),
+        ("add_bias", (LONG_ROWS, ROW)),
+        ("batch_norm_forward", (LONG_ROWS, ROW, ROW, ROW, None)),
+        ("batch_norm_statistics", (LONG_ROWS, *[None] * 4, 0.1, 1e-5)),
+        ("batch_norm_grad", (LONG_ROWS, LONG_ROWS, LONG_ROWS, MEAN, ROW, None, None)),
+        ("adam", (*[[ROW, LONG]] * 4, 1, 0.1, (0.5, 0.9), 1e-8, 0.0)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_an_array_that_an_int_cannot_count(operation, arguments, rung, monkeypatch):
     monkeypatch.setattr(launch, "MOST", 100)  # 2^31 - 1024 numbers would fill this machine's memory
     monkeypatch.setattr(machine, "run", lambda *_, **__: pytest.fail("the kernel ran"))
-    with mg.rung(rung), pytest.raises(ValueError, match=r"shape \(101.*101 elements, more than 100"):
+    with (
+        mg.rung(rung),
+        pytest.raises(ValueError, match=r"shape \(101.*101 elements, more than 100"),
+    ):
         getattr(cuda, operation)(*arguments)
 
 
@@ -144,8 +199,10 @@ def test_an_unknown_architecture(monkeypatch):
         launch.architecture()
 
 
-@pytest.mark.parametrize("name, like", [("sm_87", "sm_86"), ("sm_103", "sm_100"), ("sm_121", "sm_120"),
-                                        ("sm_61", "sm_70")])
+@pytest.mark.parametrize(
+    "name, like",
+    [("sm_87", "sm_86"), ("sm_103", "sm_100"), ("sm_121", "sm_120"), ("sm_61", "sm_70")],
+)
 def test_an_architecture_beside_the_table_has_the_limits_of_its_forerunner(name, like):
     assert launch.limits(name) == launch.ARCHITECTURES[like]
 
@@ -167,34 +224,49 @@ def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
     for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
         grids.clear()
         x, row, mean = (np.empty(shape, np.float32) for shape in ((rows, c), c, (2, c)))
-        getattr(cuda, operation)(*{"channel_sum": (x,), "batch_norm_grad": (x, x, x, mean, row, row, 0.2),
-                                   "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5)}[operation])
+        getattr(cuda, operation)(
+            *{
+                "channel_sum": (x,),
+                "batch_norm_grad": (x, x, x, mean, row, row, 0.2),
+                "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5),
+            }[operation]
+        )
         assert 264 <= np.prod(grids[0]) <= 1056 and grids[1][0] == 1
 
 
 def test_a_grid_has_room_for_the_columns_of_many_instances():
     for columns in (1, 8 * 65535, 8 * 65535 + 1, 32 * 65535):
         (_, groups), (across, down) = grids_module._merging(columns)
-        assert groups <= 65535 and groups * across >= columns and across * down == grids_module.THREADS
+        assert (
+            groups <= 65535 and groups * across >= columns and across * down == grids_module.THREADS
+        )
 
 
 def test_every_architecture_has_room_for_every_tile():
     """The largest tile is for those with much shared memory, and every other must start on all."""
     for name, row in launch.ARCHITECTURES.items():
         for rung in ("tiled", "tensor") if launch.generation(name) >= 80 else ("tiled",):
-            most = max(convolution._plan(rung, "float", rows, columns, 8, 1, (4, 4), row.shared_per_block)[3]
-                       for rows in (1, 128, 1 << 15) for columns in (1, 33, 65))
+            most = max(
+                convolution._plan(rung, "float", rows, columns, 8, 1, (4, 4), row.shared_per_block)[
+                    3
+                ]
+                for rows in (1, 128, 1 << 15)
+                for columns in (1, 33, 65)
+            )
             assert 32 << 10 < most <= row.shared_per_block << 10, (name, rung)
 
 
 # ---- which rung ----------------------------------------------------------------------------------------------------
 
+
 def rungs_of(launches):
     return [re.search(r"_(naive|shared|tiled|tensor)<", row.name)[1] for row in launches]
 
 
-@pytest.mark.parametrize("rung, of_two", [
-    ("naive", "naive"), ("shared", "naive"), ("tiled", "tiled"), ("tensor", "tiled")])
+@pytest.mark.parametrize(
+    "rung, of_two",
+    [("naive", "naive"), ("shared", "naive"), ("tiled", "tiled"), ("tensor", "tiled")],
+)
 def test_a_forced_rung_is_taken_or_the_nearest_one_below(rung, of_two):
     x, w = normal(2, 3, 6, 6), normal(4, 3, 3, 3)
     with launch.trace() as launches, mg.rung(rung):
@@ -206,8 +278,11 @@ def test_a_forced_rung_is_taken_or_the_nearest_one_below(rung, of_two):
 def test_rungs_by_dtype_and_set_tf32(monkeypatch):
     def taken(dtype):
         with launch.trace() as launches:
-            cuda.conv2d(normal(2, 3, 6, 6, dtype=dtype), normal(4, 3, 3, 3, dtype=dtype), (1, 1), (1, 1))
+            cuda.conv2d(
+                normal(2, 3, 6, 6, dtype=dtype), normal(4, 3, 3, 3, dtype=dtype), (1, 1), (1, 1)
+            )
         return rungs_of(launches)[0]
+
     monkeypatch.setattr(ladder, "tf32", True)
     assert (taken(np.float32), taken(np.float64)) == ("tensor", "tiled")
     mg.set_tf32(False)
@@ -216,42 +291,69 @@ def test_rungs_by_dtype_and_set_tf32(monkeypatch):
     assert taken(np.float32) == "tensor"
 
 
-@pytest.mark.parametrize("rung, message", [("naive", "naive"), ("fast", "unknown rung 'fast' (MINIGAN_RUNG says so)")])
+@pytest.mark.parametrize(
+    "rung, message", [("naive", "naive"), ("fast", "unknown rung 'fast' (MINIGAN_RUNG says so)")]
+)
 def test_a_rung_in_the_environment(rung, message):
-    script = "import numpy; from minigan.backends.cuda import rungs; " \
-             "print(rungs.choose('conv2d', numpy.dtype('float32')))"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT,
-                            env={**os.environ, "MINIGAN_RUNG": rung, "MINIGAN_DEVICE": "host"})
+    script = (
+        "import numpy; from minigan.backends.cuda import rungs; "
+        "print(rungs.choose('conv2d', numpy.dtype('float32')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MINIGAN_RUNG": rung, "MINIGAN_DEVICE": "host"},
+    )
     assert message in (result.stdout + result.stderr).splitlines()[-1]
 
 
 def test_the_rungs_in_python_are_the_kernels_in_the_files():
     for file, operations in ladder.LADDERS.items():
         text = (native.kernels_folder() / file).read_text(encoding="utf-8")
-        kernels = re.findall(r"__global__\s+void\s+(?:\w+\([^)]*\)\s*)?(\w+)\s*\(", text)  # launch bounds may intervene
-        assert sorted(kernels) == sorted(f"{name}_{rung}" for name, rungs in operations.items() for rung in rungs), file
+        kernels = re.findall(
+            r"__global__\s+void\s+(?:\w+\([^)]*\)\s*)?(\w+)\s*\(", text
+        )  # launch bounds may intervene
+        assert sorted(kernels) == sorted(
+            f"{name}_{rung}" for name, rungs in operations.items() for rung in rungs
+        ), file
     files = {path.name for path in native.kernels_folder().glob("*.cu")}
     assert files == set(ladder.LADDERS) == set(launch.instantiations)
 
 
 def test_cuda_has_the_names_of_the_other_devices():
     def public(module):
-        return {name for name, f in vars(module).items()
-                if isinstance(f, types.FunctionType) and f.__module__.startswith(module.__name__)
-                and not name.startswith("_")}
+        return {
+            name
+            for name, f in vars(module).items()
+            if isinstance(f, types.FunctionType)
+            and f.__module__.startswith(module.__name__)
+            and not name.startswith("_")
+        }
+
     assert public(cuda) == public(cpu) == public(reference)
 
 
 # ---- results and their memory --------------------------------------------------------------------------------------
 
+
 def test_results_lie_in_memory_as_the_next_layer_reads_them():
     x, w = normal(2, 3, 6, 5), normal(4, 3, 3, 3)
     y = cuda.conv2d(x, w, (1, 1), (1, 1))
-    for image in (y, cuda.conv_transpose2d(y, w, (1, 1), (1, 1), (0, 0)), cuda.add_bias(x, normal(3)),
-                  cuda.batch_norm_forward(x, normal(3), normal(3), normal(3), 0.2)):
+    for image in (
+        y,
+        cuda.conv_transpose2d(y, w, (1, 1), (1, 1), (0, 0)),
+        cuda.add_bias(x, normal(3)),
+        cuda.batch_norm_forward(x, normal(3), normal(3), normal(3), 0.2),
+    ):
         assert image.transpose(2, 3, 0, 1).flags.c_contiguous
     assert cuda.leaky_relu(y, 0.2).strides == cuda.leaky_relu_grad(y, y, 0.2).strides == y.strides
-    assert cuda.conv2d_weight_grad(x, y, (3, 3), (1, 1), (1, 1)).transpose(0, 2, 3, 1).flags.c_contiguous
+    assert (
+        cuda.conv2d_weight_grad(x, y, (3, 3), (1, 1), (1, 1))
+        .transpose(0, 2, 3, 1)
+        .flags.c_contiguous
+    )
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
@@ -268,8 +370,15 @@ def test_nothing_is_launched_for_empty_arrays(rung):
 
 def test_the_host_refuses_arguments_of_another_number_or_size():
     x, kernel = np.ones(4, np.float32), "leaky_relu.cu:leaky_relu_tiled<float, 4>"
-    for given in ([x], [x, x, np.float64(1), np.int32(4)], [x, x, np.float32(1), np.int32(4), np.int32(4)]):
-        with mg.device("host"), pytest.raises(TypeError, match=r"takes arguments of \[-4, -4, 4, 4\] bytes, got"):
+    for given in (
+        [x],
+        [x, x, np.float64(1), np.int32(4)],
+        [x, x, np.float32(1), np.int32(4), np.int32(4)],
+    ):
+        with (
+            mg.device("host"),
+            pytest.raises(TypeError, match=r"takes arguments of \[-4, -4, 4, 4\] bytes, got"),
+        ):
             launch.launch(kernel, (1,), (256,), given)
 
 
@@ -282,6 +391,7 @@ def test_adam_takes_all_parameters_in_one_launch_and_many_in_few():
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def kernels(tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "kernels_folder", lambda: tmp_path)
@@ -290,17 +400,27 @@ def kernels(tmp_path, monkeypatch):
 
 def test_includes_are_put_in_once_and_lines_keep_their_places(kernels):
     (kernels / "a.cuh").write_text("int a;\n")
-    (kernels / "b.cuh").write_text('#include "a.cuh"\n#ifdef HOST\n#include "host/device.h"\n#endif\nint b;\n')
+    (kernels / "b.cuh").write_text(
+        '#include "a.cuh"\n#ifdef HOST\n#include "host/device.h"\n#endif\nint b;\n'
+    )
     (kernels / "k.cu").write_text('// k\n#include "a.cuh"\n#include "b.cuh"\nint k;\n')
     text = launch.source("k.cu")
-    assert [text.count(f"int {name};") for name in "abk"] == [1, 1, 1] and '#include "host/device.h"' in text
+    assert [text.count(f"int {name};") for name in "abk"] == [
+        1,
+        1,
+        1,
+    ] and '#include "host/device.h"' in text
     places, file, number = {}, None, 0
     for line in text.splitlines():
         if at := re.match(r'#line (\d+) "(.*)"', line):
             number, file = int(at[1]), at[2]
         else:
             places[line], number = (file, number), number + 1
-    assert (places["int a;"], places["int b;"], places["int k;"]) == (("a.cuh", 1), ("b.cuh", 5), ("k.cu", 4))
+    assert (places["int a;"], places["int b;"], places["int k;"]) == (
+        ("a.cuh", 1),
+        ("b.cuh", 5),
+        ("k.cu", 4),
+    )
 
 
 def test_an_include_that_is_not_there_is_named_with_its_line(kernels):
@@ -324,8 +444,11 @@ class Kernel:
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """Launches go to Kernels, compiled by CuPy's real compiler for sm_90, in a dict by name expression."""
-    pytest.importorskip("cupy", reason="CuPy's compiler is the one that training uses; it needs no GPU")
+    pytest.importorskip(
+        "cupy", reason="CuPy's compiler is the one that training uses; it needs no GPU"
+    )
     from cupy.cuda import compiler
+
     made = {}
     launch._compiled.cache_clear()
 
@@ -335,9 +458,12 @@ def as_on_a_gpu(monkeypatch):
 
         def get_function(self, name):
             assert (name,) == self.names and name not in made, "compiled twice"
-            program = compiler._NVRTCProgram(self.code, "kernel.cu", name_expressions=self.names, method="cubin")
+            program = compiler._NVRTCProgram(
+                self.code, "kernel.cu", name_expressions=self.names, method="cubin"
+            )
             program.compile((*self.options, "-arch=sm_90"))
             return made.setdefault(name, Kernel())
+
     monkeypatch.setattr("cupy.RawModule", RawModule)
     monkeypatch.setattr("cupy.cuda.Device", lambda: types.SimpleNamespace(compute_capability="90"))
     launch.use("cuda", np)
@@ -350,7 +476,7 @@ def test_on_a_gpu_a_kernel_is_compiled_once_and_launched_with_the_same_arguments
     with launch.trace() as launches:
         for _ in range(2):
             y = cuda.leaky_relu(x, 0.2)
-    kernel, = as_on_a_gpu.values()
+    (kernel,) = as_on_a_gpu.values()
     launch.use("host", np)
     cuda.leaky_relu(x, 0.2)
     launch.use("cuda", np)
@@ -372,17 +498,22 @@ def test_on_a_gpu_a_kernel_is_told_of_much_shared_memory_and_null_is_a_pointer(a
 
 
 @pytest.mark.parametrize("dynamic, told", [(47 << 10, 48 << 10), ((47 << 10) + 4, (47 << 10) + 4)])
-def test_on_a_gpu_static_shared_memory_counts_towards_what_needs_telling(as_on_a_gpu, dynamic, told):
+def test_on_a_gpu_static_shared_memory_counts_towards_what_needs_telling(
+    as_on_a_gpu, dynamic, told
+):
     """Kernel has 1 KB of static shared memory: with 47 KB more it still fits into what every block has."""
     leaky(shared=dynamic)
-    kernel, = as_on_a_gpu.values()
+    (kernel,) = as_on_a_gpu.values()
     assert kernel.max_dynamic_shared_size_bytes == told
 
 
 def test_on_a_gpu_a_block_that_a_kernel_has_no_room_for_is_refused(as_on_a_gpu):
     arguments = [X, Out(np.empty(8, np.float32)), np.float32(0.2), np.int32(8)]
-    for block, shared, words in [(257, 0, "block (257,), 256 threads"), (256, 226 << 10, ""),
-                                 (256, (226 << 10) + 1, "231425 bytes 232449 sm_90 232448")]:
+    for block, shared, words in [
+        (257, 0, "block (257,), 256 threads"),
+        (256, 226 << 10, ""),
+        (256, (226 << 10) + 1, "231425 bytes 232449 sm_90 232448"),
+    ]:
         with pytest.raises(ValueError) if words else contextlib.nullcontext() as refusal:
             launch.launch(LEAKY, (1,), (block,), arguments, shared=shared)
         assert all(word in str(refusal and refusal.value) for word in words.split())
@@ -390,9 +521,13 @@ def test_on_a_gpu_a_block_that_a_kernel_has_no_room_for_is_refused(as_on_a_gpu):
 
 
 def test_an_error_of_the_compiler_names_file_and_line(kernels, as_on_a_gpu):
-    (kernels / "common.cuh").write_text("template <typename T> __device__ T twice(T x) {\n    return x * two;\n}\n")
-    (kernels / "double.cu").write_text('#include "common.cuh"\n'
-                                       "template <typename T> __global__ void double_naive(T* x) { *x = twice(*x); }\n")
+    (kernels / "common.cuh").write_text(
+        "template <typename T> __device__ T twice(T x) {\n    return x * two;\n}\n"
+    )
+    (kernels / "double.cu").write_text(
+        '#include "common.cuh"\n'
+        "template <typename T> __global__ void double_naive(T* x) { *x = twice(*x); }\n"
+    )
     message = r"kernels/double.cu does not compile for double_naive<float>:\ncommon.cuh\(2\): error: .*two"
     with pytest.raises(RuntimeError, match=message):
         launch.launch("double.cu:double_naive<float>", (1,), (1,), [X])
@@ -402,23 +537,31 @@ def test_an_error_of_the_compiler_names_file_and_line(kernels, as_on_a_gpu):
 
 # ---- the program ---------------------------------------------------------------------------------------------------
 
+
 def test_the_program_checks_a_kernel_and_describes_it(capsys):
     pytest.importorskip("cupy", reason="its NVRTC counts the registers")
     main(["batch_norm_forward", "--rung", "tiled"])
     out = capsys.readouterr().out
-    assert re.search(r"batch_norm_forward, float32: right, the largest error is [\d.e-]+ of its bound", out)
+    assert re.search(
+        r"batch_norm_forward, float32: right, the largest error is [\d.e-]+ of its bound", out
+    )
     assert re.search(r"batch_norm_forward_tiled<float, 4>  grid \(\d+, \d+\)  block \(8, 32\)", out)
-    assert re.search(r"sm_90: \d+ registers, 0 bytes shared, 0 spilled, 0 on the stack; \d+% of", out)
+    assert re.search(
+        r"sm_90: \d+ registers, 0 bytes shared, 0 spilled, 0 on the stack; \d+% of", out
+    )
     assert re.search(r"bank conflicts 0, sectors per request [\d.]+, at best [\d.]+", out)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["conv3d"], "conv3d conv2d adam"),
-    (["adam", "--rung", "tensor"], "adam naive, tiled, 'tensor'"),
-    (["conv2d", "--rung", "tensor", "--dtype", "float64"], "tensor float64"),
-    (["conv2d", "--speed"], "--speed"),
-    ([], "kernel"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["conv3d"], "conv3d conv2d adam"),
+        (["adam", "--rung", "tensor"], "adam naive, tiled, 'tensor'"),
+        (["conv2d", "--rung", "tensor", "--dtype", "float64"], "tensor float64"),
+        (["conv2d", "--speed"], "--speed"),
+        ([], "kernel"),
+    ],
+)
 def test_the_program_refuses_in_one_sentence(arguments, words):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
@@ -426,19 +569,27 @@ def test_the_program_refuses_in_one_sentence(arguments, words):
 
 
 def test_the_program_finds_a_wrong_kernel(monkeypatch):
-    monkeypatch.setattr(cuda, "leaky_relu", lambda x, slope: reference.leaky_relu(x, slope) * np.float32(1.01))
+    monkeypatch.setattr(
+        cuda, "leaky_relu", lambda x, slope: reference.leaky_relu(x, slope) * np.float32(1.01)
+    )
     with pytest.raises(SystemExit, match="leaky_relu: an error of .* times its bound"):
         main(["leaky_relu"])
 
 
 def test_it_runs_as_a_module_without_a_warning():
-    result = subprocess.run([sys.executable, "-W", "error", "-m", "minigan.launch", "leaky_relu"], capture_output=True,
-                            text=True, cwd=ROOT, env={**os.environ, "MINIGAN_DEVICE": "host"})
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "minigan.launch", "leaky_relu"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MINIGAN_DEVICE": "host"},
+    )
     assert result.returncode == 0 and "leaky_relu, float32: right" in result.stdout, result.stderr
     assert result.stderr == ""
 
 
 # ---- packaging -----------------------------------------------------------------------------------------------------
+
 
 def test_every_file_of_the_kernels_is_part_of_the_package():
     """setup.cfg must take along what is compiled; .ci/run tries the wheel itself."""
@@ -450,8 +601,17 @@ def test_every_file_of_the_kernels_is_part_of_the_package():
         pytest.skip("not a checkout")
     globs = [glob.strip() for glob in setup["options.package_data"]["minigan.kernels"].split(",")]
     packed = {path for glob in globs for path in (ROOT / "kernels").glob(glob)}
-    needed = {path for path in (ROOT / "kernels").rglob("*") if path.suffix in {".cu", ".cuh", ".h", ".cpp"}}
+    needed = {
+        path
+        for path in (ROOT / "kernels").rglob("*")
+        if path.suffix in {".cu", ".cuh", ".h", ".cpp"}
+    }
     assert needed and needed <= packed
     packages = setup["options"]["packages"].split()
-    assert {"minigan.kernels", *(".".join(path.parent.relative_to(ROOT).parts)
-                                 for path in (ROOT / "minigan").rglob("__init__.py"))} == set(packages)
+    assert {
+        "minigan.kernels",
+        *(
+            ".".join(path.parent.relative_to(ROOT).parts)
+            for path in (ROOT / "minigan").rglob("__init__.py")
+        ),
+    } == set(packages)

@@ -1,11 +1,21 @@
 """LeakyReLU, the loss on logits, bias and channel sum: their CUDA kernels, naive and tiled."""
+
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from on_device import compare_off_the_grid, compare_with_reference, image, mapped, on_device, results, rungs, seeds
+from on_device import (
+    compare_off_the_grid,
+    compare_with_reference,
+    image,
+    mapped,
+    on_device,
+    results,
+    rungs,
+    seeds,
+)
 from strategies import cases, dtypes, fixed_case, layouts
 
 from minigan import devices
@@ -15,7 +25,9 @@ from minigan.backends.host import machine
 
 def anything(case):
     """Normal numbers of any shape: up to four short axes, or one long enough for several blocks."""
-    return case.normal(*case.of(case.shape(0, 4), (case.choose(1, 9000),), (4 * case.choose(1, 2500),)))
+    return case.normal(
+        *case.of(case.shape(0, 4), (case.choose(1, 9000),), (4 * case.choose(1, 2500),))
+    )
 
 
 def leaky_relu(case):
@@ -30,7 +42,11 @@ def leaky_relu_grad(case):
 
 def bce_with_logits(case):
     x = 4 * anything(case)
-    return [x, case.of(0.0, 1.0, 0.9, np.asarray(case.rng.uniform(0, 1, x.shape))), case.of("mean", "sum", "none")]
+    return [
+        x,
+        case.of(0.0, 1.0, 0.9, np.asarray(case.rng.uniform(0, 1, x.shape))),
+        case.of("mean", "sum", "none"),
+    ]
 
 
 def bce_with_logits_grad(case):
@@ -79,15 +95,25 @@ def test_kernel_agrees_with_the_plain_loops(name, case, dtype, layout, rung, see
 def test_any_array_may_lie_off_the_grid(name):
     case = fixed_case(8)
     x = case.normal(12, 8)
-    arguments = {"leaky_relu": [x, 0.2], "leaky_relu_grad": [case.normal(12, 8), x, 0.2],
-                 "bce_with_logits": [x, np.abs(np.tanh(x)), "none"],
-                 "bce_with_logits_grad": [x, np.abs(np.tanh(x)), case.normal(12, 8), "none"],
-                 "add_bias": [x, case.normal(8)], "channel_sum": [x]}
+    arguments = {
+        "leaky_relu": [x, 0.2],
+        "leaky_relu_grad": [case.normal(12, 8), x, 0.2],
+        "bce_with_logits": [x, np.abs(np.tanh(x)), "none"],
+        "bce_with_logits_grad": [x, np.abs(np.tanh(x)), case.normal(12, 8), "none"],
+        "add_bias": [x, case.normal(8)],
+        "channel_sum": [x],
+    }
     compare_off_the_grid(name, arguments[name])
 
 
 @settings(max_examples=25)
-@given(case=cases(), dtype=dtypes, seed=seeds, lanes=st.sampled_from((1, 2, 4, 8, 16, 32)), band=st.integers(1, 90))
+@given(
+    case=cases(),
+    dtype=dtypes,
+    seed=seeds,
+    lanes=st.sampled_from((1, 2, 4, 8, 16, 32)),
+    band=st.integers(1, 90),
+)
 def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands longer than a tile."""
     v = case.of(16 // np.dtype(dtype).itemsize, 1)
@@ -95,10 +121,18 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     rows, c = g.shape
     bands, t = -(-rows // band), {np.float32: "float", np.float64: "double"}[dtype]
     partial = np.empty((bands, c), dtype)
-    machine.run("channels.cu", f"channel_sum_tiled<{t}, {v}>", (bands, -(-c // (v * lanes))), (lanes, 256 // lanes),
-             [g, machine.Out(partial), *(np.int32(n) for n in (rows, c, band))], seed=seed)
-    expected = [g[first:first + band].astype(np.float64).sum(0) for first in range(0, rows, band)]
-    np.testing.assert_allclose(partial, expected, rtol=100 * np.finfo(dtype).eps, atol=100 * np.finfo(dtype).eps)
+    machine.run(
+        "channels.cu",
+        f"channel_sum_tiled<{t}, {v}>",
+        (bands, -(-c // (v * lanes))),
+        (lanes, 256 // lanes),
+        [g, machine.Out(partial), *(np.int32(n) for n in (rows, c, band))],
+        seed=seed,
+    )
+    expected = [g[first : first + band].astype(np.float64).sum(0) for first in range(0, rows, band)]
+    np.testing.assert_allclose(
+        partial, expected, rtol=100 * np.finfo(dtype).eps, atol=100 * np.finfo(dtype).eps
+    )
 
 
 def test_the_error_of_a_long_sum_stays_small():
@@ -106,7 +140,11 @@ def test_the_error_of_a_long_sum_stays_small():
     g = np.full((100_000, 1), np.float32(0.1))
     with on_device("tiled", 1) as kernels:
         total = kernels.channel_sum(g)
-    assert abs(total[0] / (1e5 * float(g[0, 0])) - 1) < 1e-6 < abs(np.cumsum(g)[-1] / (1e5 * float(g[0, 0])) - 1)
+    assert (
+        abs(total[0] / (1e5 * float(g[0, 0])) - 1)
+        < 1e-6
+        < abs(np.cumsum(g)[-1] / (1e5 * float(g[0, 0])) - 1)
+    )
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])

@@ -2,6 +2,7 @@
 
 It judges the kernels' arithmetic, shifts, alignment and array indices, where the host device itself judges memory.
 """
+
 import functools
 
 import pytest
@@ -22,9 +23,13 @@ def test_no_undefined_behaviour(file, monkeypatch):
         return machine.run(at, expression, *args, **options, sanitize="undefined")
 
     compiler.library(file, launch.instantiations[file], sanitize="undefined")
-    monkeypatch.setattr(launch, "_compiled", functools.lru_cache(lambda _, *kernel: functools.partial(run, *kernel)))
+    monkeypatch.setattr(
+        launch, "_compiled", functools.lru_cache(lambda _, *kernel: functools.partial(run, *kernel))
+    )
     monkeypatch.setattr(launch, "_prepare", functools.lru_cache(launch._prepare.__wrapped__))
-    for _, check in sorted(checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]):
+    for _, check in sorted(
+        checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]
+    ):
         if judged != all_of_them:
             check()
     assert judged == all_of_them

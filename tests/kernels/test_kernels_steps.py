@@ -4,6 +4,7 @@ A multiplication with padding changes no result, so results cannot show it. Here
 one pixel (64 images), or to one tap (64 channels), and slices as long as the other factor's channels (16 doubles): then
 an operation needs one slice for each pixel and tap that meet in the image, and the host device counts them.
 """
+
 import convolutions
 import numpy as np
 import pytest
@@ -40,8 +41,13 @@ def arguments(name, image, taps, stride, padding):
 
 
 # image, taps, stride, padding
-SHAPES = [((2, 3), (3, 3), (1, 1), (2, 0)), ((3, 2), (3, 3), (1, 1), (0, 2)), ((5, 1), (4, 3), (2, 2), (3, 1)),
-          ((2, 4), (3, 3), (1, 3), (1, 2)), ((1, 5), (3, 5), (2, 2), (1, 2))]
+SHAPES = [
+    ((2, 3), (3, 3), (1, 1), (2, 0)),
+    ((3, 2), (3, 3), (1, 1), (0, 2)),
+    ((5, 1), (4, 3), (2, 2), (3, 1)),
+    ((2, 4), (3, 3), (1, 3), (1, 2)),
+    ((1, 5), (3, 5), (2, 2), (1, 2)),
+]
 
 
 @pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "conv2d_weight_grad"])
@@ -50,6 +56,9 @@ def test_no_slice_is_of_padding_alone(name):
     for sizes in SHAPES:
         given = arguments(name, *sizes)
         y, slices = multiplied(name, given)
-        assert np.all(np.abs(y - getattr(reference, name)(*given)) <= error_bound(name, given, np.float64, "tiled"))
+        assert np.all(
+            np.abs(y - getattr(reference, name)(*given))
+            <= error_bound(name, given, np.float64, "tiled")
+        )
         needed = [meetings(*axis) for axis in zip(*sizes, convolutions.map_size(*sizes))]
         assert slices == one * np.prod(needed) > 0

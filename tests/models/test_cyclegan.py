@@ -28,9 +28,14 @@ def weight_shapes(network):
 # ---- as published
 
 
-@pytest.mark.parametrize("network, parameters", [
-    (lambda: ResnetGenerator(blocks=9), 11_378_179), (lambda: ResnetGenerator(blocks=6), 7_837_699),
-    (lambda: PatchDiscriminator(), 2_764_737)])
+@pytest.mark.parametrize(
+    "network, parameters",
+    [
+        (lambda: ResnetGenerator(blocks=9), 11_378_179),
+        (lambda: ResnetGenerator(blocks=6), 7_837_699),
+        (lambda: PatchDiscriminator(), 2_764_737),
+    ],
+)
 def test_the_parameter_counts_are_those_of_the_authors_code(network, parameters):
     assert count(network()) == parameters
 
@@ -39,26 +44,58 @@ def test_the_layers_of_the_residual_generator_are_the_papers():
     """c7s1-64, d128, d256, nine times R256, u128, u64, c7s1-3."""
     blocks = [(256, 256, 3, 3)] * 18
     assert weight_shapes(ResnetGenerator()) == [
-        (64, 3, 7, 7), (128, 64, 3, 3), (256, 128, 3, 3), *blocks, (256, 128, 3, 3), (128, 64, 3, 3), (3, 64, 7, 7)]
+        (64, 3, 7, 7),
+        (128, 64, 3, 3),
+        (256, 128, 3, 3),
+        *blocks,
+        (256, 128, 3, 3),
+        (128, 64, 3, 3),
+        (3, 64, 7, 7),
+    ]
 
 
 def test_the_layers_of_the_discriminator_are_the_papers():
     """C64-C128-C256-C512 and a last convolution to one score."""
     assert weight_shapes(PatchDiscriminator()) == [
-        (64, 3, 4, 4), (128, 64, 4, 4), (256, 128, 4, 4), (512, 256, 4, 4), (1, 512, 4, 4)]
+        (64, 3, 4, 4),
+        (128, 64, 4, 4),
+        (256, 128, 4, 4),
+        (512, 256, 4, 4),
+        (1, 512, 4, 4),
+    ]
 
 
 def test_the_channels_of_the_u_net_double_up_to_512_and_come_back_doubled_by_the_ways_around():
     assert [shape[:2] for shape in weight_shapes(UnetGenerator(depth=5))] == [
-        (64, 3), (128, 64), (256, 128), (512, 256), (512, 512),  # down: (out, in)
-        (512, 512), (1024, 256), (512, 128), (256, 64), (128, 3)]  # up: (in, out)
+        (64, 3),
+        (128, 64),
+        (256, 128),
+        (512, 256),
+        (512, 512),  # down: (out, in)
+        (512, 512),
+        (1024, 256),
+        (512, 128),
+        (256, 64),
+        (128, 3),
+    ]  # up: (in, out)
 
 
-@pytest.mark.parametrize("network", [ResnetGenerator(width=32, blocks=1), UnetGenerator(width=32, depth=3),
-                                     PatchDiscriminator(width=32)])
-def test_weights_begin_as_normal_numbers_of_standard_deviation_2_percent_and_biases_as_zero(network):
+@pytest.mark.parametrize(
+    "network",
+    [
+        ResnetGenerator(width=32, blocks=1),
+        UnetGenerator(width=32, depth=3),
+        PatchDiscriminator(width=32),
+    ],
+)
+def test_weights_begin_as_normal_numbers_of_standard_deviation_2_percent_and_biases_as_zero(
+    network,
+):
     weights = np.concatenate([p.numpy().ravel() for p in network.parameters() if p.ndim > 1])
-    assert weights.std() == pytest.approx(0.02, rel=0.02) and abs(weights.mean()) < 5 * 0.02 / len(weights) ** 0.5
+    assert (
+        weights.std() == pytest.approx(0.02, rel=0.02)
+        and abs(weights.mean()) < 5 * 0.02 / len(weights) ** 0.5
+    )
     assert not any(p.numpy().any() for p in network.parameters() if p.ndim == 1)
 
 
@@ -72,12 +109,12 @@ def test_one_score_sees_a_patch_of_the_published_size_and_all_of_it(n_layers, pa
     x = mg.randn(1, 1, 128, 128, dtype=np.float64, requires_grad=True)
     scores = D(x)
     middle = scores.shape[2] // 2
-    slope, = mg.grad(scores[0, 0, middle, middle], x)
+    (slope,) = mg.grad(scores[0, 0, middle, middle], x)
     seen = slope.numpy()[0, 0] != 0
     for axis in (0, 1):
         lines = np.flatnonzero(seen.any(axis))
         assert lines[-1] - lines[0] + 1 == patch == len(lines)
-    assert seen.sum() == patch ** 2
+    assert seen.sum() == patch**2
 
 
 # ---- sizes
@@ -94,26 +131,41 @@ def test_a_translation_has_the_size_of_its_original(height, width, n):
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3, 4])
 def test_the_smallest_image_leaves_a_discriminator_one_score_and_a_smaller_one_is_refused(n_layers):
-    D, least = PatchDiscriminator(1, width=2, n_layers=n_layers), 3 * 2 ** n_layers
+    D, least = PatchDiscriminator(1, width=2, n_layers=n_layers), 3 * 2**n_layers
     assert D(mg.zeros(1, 1, least, least + 1)).shape == (1, 1, 1, 1)
-    with pytest.raises(ValueError, match=rf"{least - 1}\), expected .* at least {least}, or no score is left"):
+    with pytest.raises(
+        ValueError, match=rf"{least - 1}\), expected .* at least {least}, or no score is left"
+    ):
         D(mg.zeros(1, 1, least, least - 1))
 
 
-@pytest.mark.parametrize("network, shape, message", [
-    (ResnetGenerator(3, 3, 2, 1), (1, 3, 30, 32), r"\(1, 3, 30, 32\), expected .* multiples of 4.*halves twice"),
-    (ResnetGenerator(3, 3, 2, 1), (1, 3, 4, 8), "at least 8"),
-    (ResnetGenerator(3, 3, 2, 1), (1, 1, 8, 8), r"expected \(N, 3, H, W\)"),
-    (ResnetGenerator(3, 3, 2, 1), (3, 8, 8), r"expected \(N, 3, H, W\)"),
-    (UnetGenerator(1, 1, 2, 4), (1, 1, 24, 16), "multiples of 16, .*halves 4 times"),
-    (PatchDiscriminator(3, 2), (2, 1, 64, 64), r"expected \(N, 3, H, W\)")])
+@pytest.mark.parametrize(
+    "network, shape, message",
+    [
+        (
+            ResnetGenerator(3, 3, 2, 1),
+            (1, 3, 30, 32),
+            r"\(1, 3, 30, 32\), expected .* multiples of 4.*halves twice",
+        ),
+        (ResnetGenerator(3, 3, 2, 1), (1, 3, 4, 8), "at least 8"),
+        (ResnetGenerator(3, 3, 2, 1), (1, 1, 8, 8), r"expected \(N, 3, H, W\)"),
+        (ResnetGenerator(3, 3, 2, 1), (3, 8, 8), r"expected \(N, 3, H, W\)"),
+        (UnetGenerator(1, 1, 2, 4), (1, 1, 24, 16), "multiples of 16, .*halves 4 times"),
+        (PatchDiscriminator(3, 2), (2, 1, 64, 64), r"expected \(N, 3, H, W\)"),
+    ],
+)
 def test_images_that_do_not_fit_are_refused_in_one_sentence(network, shape, message):
     with pytest.raises(ValueError, match=message):
         network(mg.zeros(*shape))
 
 
-@pytest.mark.parametrize("make, message", [(lambda: PatchDiscriminator(n_layers=0), "n_layers is 0"),
-                                           (lambda: UnetGenerator(depth=1), "depth is 1")])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: PatchDiscriminator(n_layers=0), "n_layers is 0"),
+        (lambda: UnetGenerator(depth=1), "depth is 1"),
+    ],
+)
 def test_networks_that_are_none_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
@@ -124,18 +176,27 @@ def test_networks_that_are_none_are_refused(make, message):
 
 def test_the_losses_are_squares_and_the_discriminators_is_halved():
     real, fake = mg.tensor([1.0, 3.0]), mg.tensor([0.0, -2.0])
-    assert cyclegan.discriminator_loss(real, fake).item() == pytest.approx(0.5 * ((0 + 4) / 2 + (0 + 4) / 2))
+    assert cyclegan.discriminator_loss(real, fake).item() == pytest.approx(
+        0.5 * ((0 + 4) / 2 + (0 + 4) / 2)
+    )
     assert cyclegan.generator_loss(fake).item() == pytest.approx((1 + 9) / 2)
     assert cyclegan.generator_loss(mg.ones(3)).item() == 0
     assert cyclegan.discriminator_loss(mg.ones(3), mg.zeros(3)).item() == 0
 
 
-@pytest.mark.parametrize("network, size", [(ResnetGenerator(1, 1, width=2, blocks=1), 8),
-                                           (UnetGenerator(1, 1, width=2, depth=2), 8),
-                                           (PatchDiscriminator(1, width=2, n_layers=1), 8)])
+@pytest.mark.parametrize(
+    "network, size",
+    [
+        (ResnetGenerator(1, 1, width=2, blocks=1), 8),
+        (UnetGenerator(1, 1, width=2, depth=2), 8),
+        (PatchDiscriminator(1, width=2, n_layers=1), 8),
+    ],
+)
 def test_derivatives_agree_with_finite_differences(network, size):
     network.double()
-    for p in network.parameters():  # far from zero, where (Leaky)ReLU has its kink, and where tanh is not flat
+    for p in (
+        network.parameters()
+    ):  # far from zero, where (Leaky)ReLU has its kink, and where tanh is not flat
         with mg.no_grad():
             p.copy_(np.random.default_rng(p.size).standard_normal(p.shape) * 0.3)
     mg.gradcheck(network, [np.random.default_rng(1).standard_normal((1, 1, size, size))])
@@ -152,7 +213,9 @@ def numbers_of(images):
     return [int(number) for number in images.numpy().ravel()]
 
 
-@given(st.integers(0, 5), st.lists(st.integers(1, 4), min_size=1, max_size=20), st.integers(0, 2 ** 32))
+@given(
+    st.integers(0, 5), st.lists(st.integers(1, 4), min_size=1, max_size=20), st.integers(0, 2**32)
+)
 @settings(max_examples=60)
 def test_a_pool_gives_back_every_image_once_or_keeps_it(size, batches, seed):
     """Given and kept before = returned and kept after; nothing is lost, doubled or made up."""
@@ -176,7 +239,7 @@ def test_a_full_pool_answers_about_every_other_image_with_an_older_one():
     pool(images_of(*range(50)))
     answers = np.array(numbers_of(pool(images_of(*range(50, 2050)))))
     older = (answers != np.arange(50, 2050)).mean()
-    assert abs(older - 0.5) < 5 * 0.5 / 2000 ** 0.5
+    assert abs(older - 0.5) < 5 * 0.5 / 2000**0.5
     assert len(set(answers[answers < 50])) > 40  # all places are replaced
 
 
@@ -218,20 +281,42 @@ def torch_resnet(torch, channels, width, blocks):
     class Residual(t.Module):
         def __init__(self, c):
             super().__init__()
-            self.body = t.Sequential(t.ReflectionPad2d(1), t.Conv2d(c, c, 3), t.InstanceNorm2d(c), t.ReLU(),
-                                     t.ReflectionPad2d(1), t.Conv2d(c, c, 3), t.InstanceNorm2d(c))
+            self.body = t.Sequential(
+                t.ReflectionPad2d(1),
+                t.Conv2d(c, c, 3),
+                t.InstanceNorm2d(c),
+                t.ReLU(),
+                t.ReflectionPad2d(1),
+                t.Conv2d(c, c, 3),
+                t.InstanceNorm2d(c),
+            )
 
         def forward(self, x):
             return x + self.body(x)
 
     w = width
     return t.Sequential(
-        t.ReflectionPad2d(3), t.Conv2d(channels, w, 7), t.InstanceNorm2d(w), t.ReLU(),
-        t.Conv2d(w, 2 * w, 3, 2, 1), t.InstanceNorm2d(2 * w), t.ReLU(),
-        t.Conv2d(2 * w, 4 * w, 3, 2, 1), t.InstanceNorm2d(4 * w), t.ReLU(), *[Residual(4 * w) for _ in range(blocks)],
-        t.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, 1), t.InstanceNorm2d(2 * w), t.ReLU(),
-        t.ConvTranspose2d(2 * w, w, 3, 2, 1, 1), t.InstanceNorm2d(w), t.ReLU(),
-        t.ReflectionPad2d(3), t.Conv2d(w, channels, 7), t.Tanh()).double()
+        t.ReflectionPad2d(3),
+        t.Conv2d(channels, w, 7),
+        t.InstanceNorm2d(w),
+        t.ReLU(),
+        t.Conv2d(w, 2 * w, 3, 2, 1),
+        t.InstanceNorm2d(2 * w),
+        t.ReLU(),
+        t.Conv2d(2 * w, 4 * w, 3, 2, 1),
+        t.InstanceNorm2d(4 * w),
+        t.ReLU(),
+        *[Residual(4 * w) for _ in range(blocks)],
+        t.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, 1),
+        t.InstanceNorm2d(2 * w),
+        t.ReLU(),
+        t.ConvTranspose2d(2 * w, w, 3, 2, 1, 1),
+        t.InstanceNorm2d(w),
+        t.ReLU(),
+        t.ReflectionPad2d(3),
+        t.Conv2d(w, channels, 7),
+        t.Tanh(),
+    ).double()
 
 
 def torch_unet(torch, channels, width):
@@ -243,8 +328,14 @@ def torch_unet(torch, channels, width):
             super().__init__()
             w = width
             self.down1, self.down2 = t.Conv2d(channels, w, 4, 2, 1), t.Conv2d(w, 2 * w, 4, 2, 1)
-            self.down3, self.up3 = t.Conv2d(2 * w, 4 * w, 4, 2, 1), t.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1)
-            self.up2, self.up1 = t.ConvTranspose2d(4 * w, w, 4, 2, 1), t.ConvTranspose2d(2 * w, channels, 4, 2, 1)
+            self.down3, self.up3 = (
+                t.Conv2d(2 * w, 4 * w, 4, 2, 1),
+                t.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1),
+            )
+            self.up2, self.up1 = (
+                t.ConvTranspose2d(4 * w, w, 4, 2, 1),
+                t.ConvTranspose2d(2 * w, channels, 4, 2, 1),
+            )
 
         def forward(self, x):
             f = t.functional
@@ -261,10 +352,16 @@ def torch_unet(torch, channels, width):
 def torch_patches(torch, channels, w):
     t = torch.nn
     return t.Sequential(
-        t.Conv2d(channels, w, 4, 2, 1), t.LeakyReLU(0.2),
-        t.Conv2d(w, 2 * w, 4, 2, 1), t.InstanceNorm2d(2 * w), t.LeakyReLU(0.2),
-        t.Conv2d(2 * w, 4 * w, 4, 1, 1), t.InstanceNorm2d(4 * w), t.LeakyReLU(0.2),
-        t.Conv2d(4 * w, 1, 4, 1, 1)).double()
+        t.Conv2d(channels, w, 4, 2, 1),
+        t.LeakyReLU(0.2),
+        t.Conv2d(w, 2 * w, 4, 2, 1),
+        t.InstanceNorm2d(2 * w),
+        t.LeakyReLU(0.2),
+        t.Conv2d(2 * w, 4 * w, 4, 1, 1),
+        t.InstanceNorm2d(4 * w),
+        t.LeakyReLU(0.2),
+        t.Conv2d(4 * w, 1, 4, 1, 1),
+    ).double()
 
 
 def same_weights(torch, ours, theirs):
@@ -282,16 +379,22 @@ def same_weights(torch, ours, theirs):
 
 @pytest.fixture
 def torch():
-    torch = pytest.importorskip("torch", reason="PyTorch, the independent oracle, is not installed (extra: oracle)")
+    torch = pytest.importorskip(
+        "torch", reason="PyTorch, the independent oracle, is not installed (extra: oracle)"
+    )
     torch.set_num_threads(1)
     return torch
 
 
-@pytest.mark.parametrize("make", [
-    lambda torch: (ResnetGenerator(3, 3, 3, 2).double(), torch_resnet(torch, 3, 3, 2)),
-    lambda torch: (UnetGenerator(3, 3, 3, 3).double(), torch_unet(torch, 3, 3)),
-    lambda torch: (PatchDiscriminator(3, 3, 2).double(), torch_patches(torch, 3, 3))],
-    ids=["residual", "u-net", "patches"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda torch: (ResnetGenerator(3, 3, 3, 2).double(), torch_resnet(torch, 3, 3, 2)),
+        lambda torch: (UnetGenerator(3, 3, 3, 3).double(), torch_unet(torch, 3, 3)),
+        lambda torch: (PatchDiscriminator(3, 3, 2).double(), torch_patches(torch, 3, 3)),
+    ],
+    ids=["residual", "u-net", "patches"],
+)
 def test_outputs_agree_with_pytorch(torch, make):
     ours, theirs = make(torch)
     same_weights(torch, ours, theirs)
@@ -302,15 +405,25 @@ def test_outputs_agree_with_pytorch(torch, make):
 
 def test_training_steps_agree_with_pytorch(torch):
     """Three steps of the whole game in float64: four networks, adversarial, cycle and identity losses, two Adams."""
-    pairs = [same_weights(torch, ResnetGenerator(1, 1, 2, 1).double(), torch_resnet(torch, 1, 2, 1)) for _ in "GF"]
-    pairs += [same_weights(torch, PatchDiscriminator(1, 2, 2).double(), torch_patches(torch, 1, 2)) for _ in "AB"]
+    pairs = [
+        same_weights(torch, ResnetGenerator(1, 1, 2, 1).double(), torch_resnet(torch, 1, 2, 1))
+        for _ in "GF"
+    ]
+    pairs += [
+        same_weights(torch, PatchDiscriminator(1, 2, 2).double(), torch_patches(torch, 1, 2))
+        for _ in "AB"
+    ]
     (G, F_, A, B), theirs = zip(*pairs)
     images = np.random.default_rng(2).uniform(-1, 1, (3, 2, 2, 1, 16, 16))
     settings = dict(lr=1e-3, betas=(0.5, 0.999))
 
     def generator_loss(G, F_, A, B, a, b, l1, adversarial):
         fake_b, fake_a = G(a), F_(b)
-        loss = adversarial(B(fake_b)) + adversarial(A(fake_a)) + 10 * (l1(F_(fake_b), a) + l1(G(fake_a), b))
+        loss = (
+            adversarial(B(fake_b))
+            + adversarial(A(fake_a))
+            + 10 * (l1(F_(fake_b), a) + l1(G(fake_a), b))
+        )
         return loss + 5 * (l1(G(b), b) + l1(F_(a), a)), fake_a.detach(), fake_b.detach()
 
     optimizers = [Adam(x.parameters() + y.parameters(), **settings) for x, y in ((G, F_), (A, B))]
@@ -320,22 +433,37 @@ def test_training_steps_agree_with_pytorch(torch):
         G.zero_grad(), F_.zero_grad()
         loss.backward()
         optimizers[0].step()
-        loss = cyclegan.discriminator_loss(A(a), A(fake_a)) + cyclegan.discriminator_loss(B(b), B(fake_b))
+        loss = cyclegan.discriminator_loss(A(a), A(fake_a)) + cyclegan.discriminator_loss(
+            B(b), B(fake_b)
+        )
         A.zero_grad(), B.zero_grad()
         loss.backward()
         optimizers[1].step()
 
     G, F_, A, B = theirs
-    optimizers = [torch.optim.Adam([*x.parameters(), *y.parameters()], **settings) for x, y in ((G, F_), (A, B))]
+    optimizers = [
+        torch.optim.Adam([*x.parameters(), *y.parameters()], **settings)
+        for x, y in ((G, F_), (A, B))
+    ]
     for a, b in images:
         a, b = torch.from_numpy(a), torch.from_numpy(b)
-        loss, fake_a, fake_b = generator_loss(G, F_, A, B, a, b, torch.nn.functional.l1_loss,
-                                              lambda scores: ((scores - 1) ** 2).mean())
+        loss, fake_a, fake_b = generator_loss(
+            G,
+            F_,
+            A,
+            B,
+            a,
+            b,
+            torch.nn.functional.l1_loss,
+            lambda scores: ((scores - 1) ** 2).mean(),
+        )
         optimizers[0].zero_grad()
         loss.backward()
         optimizers[0].step()
-        loss = sum(((D(real) - 1) ** 2).mean() / 2 + (D(fake) ** 2).mean() / 2
-                   for D, real, fake in ((A, a, fake_a), (B, b, fake_b)))
+        loss = sum(
+            ((D(real) - 1) ** 2).mean() / 2 + (D(fake) ** 2).mean() / 2
+            for D, real, fake in ((A, a, fake_a), (B, b, fake_b))
+        )
         optimizers[1].zero_grad()
         loss.backward()
         optimizers[1].step()

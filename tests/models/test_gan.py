@@ -20,7 +20,9 @@ def test_the_networks_are_those_of_the_paper():
     assert parameters(D) == 784 * 240 * 5 + 240 * 5 + 240 * 240 * 5 + 240 * 5 + 240 + 1
     for network, bound in ((G, 0.05), (D, 0.005)):
         weights = [p.numpy() for p in network.parameters() if p.ndim == 2]
-        assert all(0.99 * bound < abs(w).max() <= bound and abs(w.mean()) < bound / 10 for w in weights[:2])
+        assert all(
+            0.99 * bound < abs(w).max() <= bound and abs(w.mean()) < bound / 10 for w in weights[:2]
+        )
         assert all((p.numpy() == 0).all() for p in network.parameters() if p.ndim == 1)
     assert [layer.p for layer in D.modules() if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.5]
 
@@ -44,7 +46,9 @@ def test_the_discriminator_sees_pixels_from_zero_to_one_and_drops_some_while_tra
     D.train()
     assert (D(x).numpy() != D(x).numpy()).any()
     black = mg.tensor(-np.ones((1, 1, 4, 4), np.float32))
-    assert D(black).item() == 0  # the paper's black pixels are zero, so there is nothing to drop or to weigh
+    assert (
+        D(black).item() == 0
+    )  # the paper's black pixels are zero, so there is nothing to drop or to weigh
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])
@@ -62,7 +66,9 @@ def test_a_pack_of_equal_images_is_told_from_one_of_different_ones():
     """What packing is for: judged alone, the two kinds below have the same pixels; side by side they differ."""
     mg.manual_seed(0)
     D = gan.Discriminator(1, 1, units=16, pieces=2, pack=2)
-    D.main = nn.Sequential(*(layer for layer in D.main.__dict__.values() if not isinstance(layer, nn.Dropout)))
+    D.main = nn.Sequential(
+        *(layer for layer in D.main.__dict__.values() if not isinstance(layer, nn.Dropout))
+    )
     for p in D.parameters():
         p.requires_grad_(False).copy_(0.5 * mg.randn(*p.shape)).requires_grad_()
     optimizer = SGD(D.parameters(), 0.1, momentum=0.9)
@@ -85,7 +91,9 @@ def test_the_losses_are_the_formulae_of_the_paper():
     real, fake = mg.tensor(real), mg.tensor(fake)
     value = np.mean(np.log(D_real)) + np.mean(np.log(1 - D_fake))
     assert gan.discriminator_loss(real, fake).item() == pytest.approx(-value)
-    assert gan.generator_loss(fake, minimax=True).item() == pytest.approx(np.mean(np.log(1 - D_fake)))
+    assert gan.generator_loss(fake, minimax=True).item() == pytest.approx(
+        np.mean(np.log(1 - D_fake))
+    )
     assert gan.generator_loss(fake).item() == pytest.approx(-np.mean(np.log(D_fake)))
 
 
@@ -95,27 +103,44 @@ def test_both_generator_losses_pull_the_logits_up_but_only_one_pulls_when_d_is_s
     gan.generator_loss(logits, minimax=minimax).backward()
     slopes = logits.grad.numpy()
     assert (slopes < 0).all()
-    assert (abs(slopes[0]) < 1e-8) == minimax  # D(G(z)) = 2e-9: the game's own loss teaches nothing there
+    assert (
+        abs(slopes[0]) < 1e-8
+    ) == minimax  # D(G(z)) = 2e-9: the game's own loss teaches nothing there
 
 
 def test_gradients_of_both_networks_agree_with_finite_differences_to_second_order():
     mg.manual_seed(1)
     G = gan.Generator(latent_dim=3, image_size=2, hidden=4).double()
     D = gan.Discriminator(2, 1, units=3, pieces=2, pack=2).double().eval()
-    for p in G.parameters() + D.parameters():  # weights as small as the paper's leave nothing to measure
-        p.requires_grad_(False).copy_(np.random.default_rng(p.size).normal(size=p.shape)).requires_grad_()
+    for p in (
+        G.parameters() + D.parameters()
+    ):  # weights as small as the paper's leave nothing to measure
+        p.requires_grad_(False).copy_(
+            np.random.default_rng(p.size).normal(size=p.shape)
+        ).requires_grad_()
     z, x = (np.random.default_rng(5).normal(size=shape) for shape in ((4, 3), (4, 1, 2, 2)))
     assert mg.gradcheck(lambda z, x: gan.discriminator_loss(D(x), D(G(z))), [z, x])
     assert mg.gradcheck(lambda z: gan.generator_loss(D(G(z)), minimax=True), [z])
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: gan.Generator(5, 4, hidden=3)(mg.randn(2, 6)), r"latents have shape \(2, 6\), expected \(N, 5\)"),
-    (lambda: gan.Discriminator(4, 1, 3, 2)(mg.randn(2, 1, 5, 5)),
-     r"images have shape \(2, 1, 5, 5\), expected \(N, 1, 4, 4\)"),
-    (lambda: gan.Discriminator(4, 1, 3, 2, pack=2)(mg.randn(3, 1, 4, 4)), "3 samples cannot be packed by 2"),
-    (lambda: gan.packed(mg.randn(3, 2), 0), "3 samples cannot be packed by 0"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: gan.Generator(5, 4, hidden=3)(mg.randn(2, 6)),
+            r"latents have shape \(2, 6\), expected \(N, 5\)",
+        ),
+        (
+            lambda: gan.Discriminator(4, 1, 3, 2)(mg.randn(2, 1, 5, 5)),
+            r"images have shape \(2, 1, 5, 5\), expected \(N, 1, 4, 4\)",
+        ),
+        (
+            lambda: gan.Discriminator(4, 1, 3, 2, pack=2)(mg.randn(3, 1, 4, 4)),
+            "3 samples cannot be packed by 2",
+        ),
+        (lambda: gan.packed(mg.randn(3, 2), 0), "3 samples cannot be packed by 0"),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -32,16 +32,21 @@ class Linear(nn.Module):
 
 # ---- the gradient penalty
 
+
 @pytest.mark.parametrize("weight", [10.0, 0.5])
 @pytest.mark.parametrize("shape", [(5, 6), (3, 2, 1, 3), (1, 6)])
 def test_the_penalty_of_a_linear_critic_is_that_of_its_one_slope(shape, weight):
     w = normal(0, 6)
     length = np.linalg.norm(w)
     critic = Linear(w)
-    penalty = wgan.gradient_penalty(critic, mg.tensor(normal(1, *shape)), mg.tensor(normal(2, *shape)), weight)
+    penalty = wgan.gradient_penalty(
+        critic, mg.tensor(normal(1, *shape)), mg.tensor(normal(2, *shape)), weight
+    )
     assert penalty.item() == pytest.approx(weight * (length - 1) ** 2, rel=1e-9)
     penalty.backward()
-    np.testing.assert_allclose(critic.w.grad.numpy(), weight * 2 * (length - 1) * w / length, rtol=1e-9)
+    np.testing.assert_allclose(
+        critic.w.grad.numpy(), weight * 2 * (length - 1) * w / length, rtol=1e-9
+    )
 
 
 def test_the_norm_is_each_samples_own():
@@ -49,7 +54,9 @@ def test_the_norm_is_each_samples_own():
     a = mg.tensor(np.array([0.6, 0.8]))
     scale = mg.tensor(np.array([1.0, 3.0]))
     zeros = mg.tensor(np.zeros((2, 2)))
-    assert wgan.gradient_penalty(lambda x: (x @ a) * scale, zeros, zeros, 1.0).item() == pytest.approx(2, rel=1e-9)
+    assert wgan.gradient_penalty(
+        lambda x: (x @ a) * scale, zeros, zeros, 1.0
+    ).item() == pytest.approx(2, rel=1e-9)
 
 
 def test_the_penalty_is_taken_between_real_and_fake_at_a_place_of_each_samples_own():
@@ -81,7 +88,10 @@ def test_a_critic_without_any_slope_has_a_finite_penalty_and_finite_gradients(dt
 
 def test_the_penalty_leaves_every_grad_as_it_was():
     critic, G = wgan.Critic(16, 1, width=2), dcgan.Generator(4, 16, 1, width=2)
-    real, fake = mg.tensor(normal(0, 3, 1, 16, 16).astype(np.float32), requires_grad=True), G(mg.randn(3, 4))
+    real, fake = (
+        mg.tensor(normal(0, 3, 1, 16, 16).astype(np.float32), requires_grad=True),
+        G(mg.randn(3, 4)),
+    )
     wgan.gradient_penalty(critic, real, fake)
     assert all(t.grad is None for t in [real, *critic.parameters(), *G.parameters()])
     wgan.gradient_penalty(critic, real, fake).backward()
@@ -113,7 +123,9 @@ def test_the_gradient_of_the_penalty_agrees_with_finite_differences(norm):
         with mg.no_grad():
             p.copy_(before)
         numeric, found = (sides[0] - sides[1]) / 2e-5, (p.grad.numpy() * u).sum()
-        assert found == pytest.approx(numeric, rel=1e-4, abs=1e-5 * abs(p.grad.numpy()).max()), p.shape
+        assert found == pytest.approx(numeric, rel=1e-4, abs=1e-5 * abs(p.grad.numpy()).max()), (
+            p.shape
+        )
 
 
 def test_a_critic_is_pulled_to_slope_one():
@@ -122,24 +134,48 @@ def test_a_critic_is_pulled_to_slope_one():
     optimizer = SGD(critic.parameters(), 0.02)
     for _ in range(200):
         optimizer.zero_grad()
-        wgan.gradient_penalty(critic, mg.tensor(normal(1, 8, 2)), mg.tensor(normal(2, 8, 2))).backward()
+        wgan.gradient_penalty(
+            critic, mg.tensor(normal(1, 8, 2)), mg.tensor(normal(2, 8, 2))
+        ).backward()
         optimizer.step()
     assert np.linalg.norm(critic.w.numpy()) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: wgan.gradient_penalty(wgan.Critic(16, 1, 2, norm="batch"), *[mg.randn(2, 1, 16, 16)] * 2),
-     "the critic has batch norm, .* expected layer norm, or none"),
-    (lambda: wgan.gradient_penalty(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), *[mg.randn(2, 2)] * 2),
-     "the critic has batch norm"),
-    (lambda: wgan.gradient_penalty(Linear([1.0]), mg.randn(2, 1), mg.randn(3, 1)),
-     r"real has shape \(2, 1\) and fake \(3, 1\), expected one shape"),
-    (lambda: wgan.Critic(norm="group"), "norm is 'group', expected batch, layer, none"),
-    (lambda: wgan.Critic(48), "image_size is 48, expected 16, 32, 64 or 128"),
-    (lambda: wgan.Critic(16, 1, 2)(mg.randn(1, 1, 8, 8)), r"shape \(1, 1, 8, 8\), expected \(N, 1, 16, 16\)"),
-    (lambda: wgan.MLPCritic(4, 1, 2)(mg.randn(1, 1, 5, 5)), r"shape \(1, 1, 5, 5\), expected \(N, 1, 4, 4\)"),
-    (lambda: wgan.MLPGenerator(4, 4, 1, 2)(mg.randn(1, 5)), r"shape \(1, 5\), expected \(N, 4\)"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: wgan.gradient_penalty(
+                wgan.Critic(16, 1, 2, norm="batch"), *[mg.randn(2, 1, 16, 16)] * 2
+            ),
+            "the critic has batch norm, .* expected layer norm, or none",
+        ),
+        (
+            lambda: wgan.gradient_penalty(
+                nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), *[mg.randn(2, 2)] * 2
+            ),
+            "the critic has batch norm",
+        ),
+        (
+            lambda: wgan.gradient_penalty(Linear([1.0]), mg.randn(2, 1), mg.randn(3, 1)),
+            r"real has shape \(2, 1\) and fake \(3, 1\), expected one shape",
+        ),
+        (lambda: wgan.Critic(norm="group"), "norm is 'group', expected batch, layer, none"),
+        (lambda: wgan.Critic(48), "image_size is 48, expected 16, 32, 64 or 128"),
+        (
+            lambda: wgan.Critic(16, 1, 2)(mg.randn(1, 1, 8, 8)),
+            r"shape \(1, 1, 8, 8\), expected \(N, 1, 16, 16\)",
+        ),
+        (
+            lambda: wgan.MLPCritic(4, 1, 2)(mg.randn(1, 1, 5, 5)),
+            r"shape \(1, 1, 5, 5\), expected \(N, 1, 4, 4\)",
+        ),
+        (
+            lambda: wgan.MLPGenerator(4, 4, 1, 2)(mg.randn(1, 5)),
+            r"shape \(1, 5\), expected \(N, 4\)",
+        ),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -147,16 +183,24 @@ def test_what_does_not_fit_is_refused_in_one_sentence(call, message):
 
 # ---- the critic
 
+
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])
 @pytest.mark.parametrize("size", [16, 32])
 def test_the_critic_is_dcgans_discriminator_with_the_norm_of_choice(norm, size):
     critic, D = wgan.Critic(size, 3, width=4, norm=norm), dcgan.Discriminator(size, 3, width=4)
-    convolutions = [[p.shape for p in network.parameters() if p.ndim == 4] for network in (critic, D)]
+    convolutions = [
+        [p.shape for p in network.parameters() if p.ndim == 4] for network in (critic, D)
+    ]
     assert convolutions[0] == convolutions[1]
     assert critic(mg.randn(2, 3, size, size)).shape == (2,)
-    norms = [layer for layer in critic.modules() if isinstance(layer, (nn.BatchNorm2d, nn.LayerNorm))]
+    norms = [
+        layer for layer in critic.modules() if isinstance(layer, (nn.BatchNorm2d, nn.LayerNorm))
+    ]
     assert len(norms) == (0 if norm == "none" else size.bit_length() - 4)
-    assert all(abs(layer.weight.numpy().mean() - 1) < 0.05 and (layer.bias.numpy() == 0).all() for layer in norms)
+    assert all(
+        abs(layer.weight.numpy().mean() - 1) < 0.05 and (layer.bias.numpy() == 0).all()
+        for layer in norms
+    )
 
 
 @pytest.mark.parametrize("norm", ["layer", "none"])
@@ -168,13 +212,24 @@ def test_a_score_does_not_depend_on_the_neighbours(norm):
 
 def test_the_perceptrons_are_four_layers_of_512():
     G, critic = wgan.MLPGenerator(100, 28, 1), wgan.MLPCritic(28, 1)
-    assert [p.shape for p in G.parameters() if p.ndim == 2] == [(512, 100), (512, 512), (512, 512), (784, 512)]
-    assert [p.shape for p in critic.parameters() if p.ndim == 2] == [(512, 784), (512, 512), (512, 512), (1, 512)]
+    assert [p.shape for p in G.parameters() if p.ndim == 2] == [
+        (512, 100),
+        (512, 512),
+        (512, 512),
+        (784, 512),
+    ]
+    assert [p.shape for p in critic.parameters() if p.ndim == 2] == [
+        (512, 784),
+        (512, 512),
+        (512, 512),
+        (1, 512),
+    ]
     x = G(mg.randn(3, 100))
     assert x.shape == (3, 1, 28, 28) and abs(x.numpy()).max() <= 1 and critic(x).shape == (3,)
 
 
 # ---- Algorithm 1
+
 
 def test_the_schedule_of_critic_steps_is_the_papers():
     steps = [wgan.critic_steps(step) for step in range(1, 1001)]
@@ -203,7 +258,9 @@ def test_a_graph_from_before_the_clipping_is_refused():
 
 def test_the_losses_are_differences_of_means():
     real, fake = mg.tensor(normal(0, 7)), mg.tensor(normal(1, 5))
-    assert wgan.critic_loss(real, fake).item() == pytest.approx(fake.numpy().mean() - real.numpy().mean())
+    assert wgan.critic_loss(real, fake).item() == pytest.approx(
+        fake.numpy().mean() - real.numpy().mean()
+    )
     assert wgan.generator_loss(fake).item() == pytest.approx(-fake.numpy().mean())
 
 

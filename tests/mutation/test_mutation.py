@@ -3,6 +3,7 @@
 The functions that minigan's modules hand to ``record`` are found by running every row of operations.py and listening;
 then ``record`` is replaced by one that swaps a single VJP for a broken twin while gradcheck runs.
 """
+
 import sys
 import types
 from dataclasses import dataclass, field
@@ -33,7 +34,10 @@ MUTATIONS = {
     CONSTANTS: None,  # right to first order, wrong in all that follow
 }
 # These read only a sign or a mask of what they captured or of their output, and that is piecewise constant.
-MASK_CAPTURED, MASK_OF_OUTPUT = {"abs", "clamp", "amax", "leaky_relu_grad"}, {"amax", "leaky_relu", "channel_affine"}
+MASK_CAPTURED, MASK_OF_OUTPUT = (
+    {"abs", "clamp", "amax", "leaky_relu_grad"},
+    {"amax", "leaky_relu", "channel_affine"},
+)
 
 
 def gradcheck_row(row, seed):
@@ -43,7 +47,11 @@ def gradcheck_row(row, seed):
 
 def replace_record(monkeypatch, record):
     for name, module in list(sys.modules.items()):
-        if name.startswith("minigan.") and getattr(module, "record", None) is engine.record and module is not engine:
+        if (
+            name.startswith("minigan.")
+            and getattr(module, "record", None) is engine.record
+            and module is not engine
+        ):
             monkeypatch.setattr(module, "record", record)
 
 
@@ -56,7 +64,9 @@ def with_constants(vjp):
     """The same function, its captured tensors and its output cut from the graph."""
     cells = tuple(types.CellType(constant(cell.cell_contents)) for cell in vjp.__closure__ or ())
     twin = types.FunctionType(vjp.__code__, vjp.__globals__, vjp.__name__, vjp.__defaults__, cells)
-    return (lambda g: twin(g)) if vjp.__code__.co_argcount == 1 else lambda g, y: twin(g, constant(y))
+    return (
+        (lambda g: twin(g)) if vjp.__code__.co_argcount == 1 else lambda g, y: twin(g, constant(y))
+    )
 
 
 def broken(vjp, mutation, component):
@@ -67,8 +77,16 @@ def broken(vjp, mutation, component):
     def change(ds):
         if not isinstance(ds, tuple):
             return MUTATIONS[mutation](ds)
-        return tuple(MUTATIONS[mutation](d) if i == component and d is not None else d for i, d in enumerate(ds))
-    return (lambda g: change(vjp(g))) if vjp.__code__.co_argcount == 1 else lambda g, y: change(vjp(g, y))
+        return tuple(
+            MUTATIONS[mutation](d) if i == component and d is not None else d
+            for i, d in enumerate(ds)
+        )
+
+    return (
+        (lambda g: change(vjp(g)))
+        if vjp.__code__.co_argcount == 1
+        else lambda g, y: change(vjp(g, y))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +98,23 @@ def vjps():
         for inputs, vjp in edges:
             inputs = inputs if type(inputs) is tuple else (inputs,)
             if any(x is not None and x.requires_grad for x in inputs):
-                name, captured = vjp.__qualname__.split(".", 1)[0], [c.cell_contents for c in vjp.__closure__ or ()]
+                name, captured = (
+                    vjp.__qualname__.split(".", 1)[0],
+                    [c.cell_contents for c in vjp.__closure__ or ()],
+                )
                 entry = found.setdefault(vjp.__code__, Vjp(name, len(inputs)))
                 entry.reads |= vjp.__code__.co_argcount == 2 and name not in MASK_OF_OUTPUT
-                entry.reads |= any(constant(x) is not x for x in captured) and name not in MASK_CAPTURED
+                entry.reads |= (
+                    any(constant(x) is not x for x in captured) and name not in MASK_CAPTURED
+                )
                 entry.rows.append(row.name)
         return engine.record(value, *edges)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         replace_record(monkeypatch, listen)
-        for row in OPERATIONS:  # the forward passes first, so that an operation's own row is the first to be asked
+        for row in (
+            OPERATIONS
+        ):  # the forward passes first, so that an operation's own row is the first to be asked
             for seed in range(CASES):
                 arrays, options = row.inputs(fixed_case(seed))
                 row.apply(MINIGAN, *[Tensor(a, requires_grad=True) for a in arrays], **options)
@@ -108,17 +133,31 @@ class Vjp:
 
 def mutants(vjps):
     """(code, mutation, component): all that the suite must notice."""
-    everything = [(code, mutation, component) for code, vjp in vjps.items() for mutation in MUTATIONS
-                  for component in range(vjp.inputs)]
-    return [(code, mutation, component) for code, mutation, component in everything
-            if mutation != CONSTANTS or component == 0 and vjps[code].reads]
+    everything = [
+        (code, mutation, component)
+        for code, vjp in vjps.items()
+        for mutation in MUTATIONS
+        for component in range(vjp.inputs)
+    ]
+    return [
+        (code, mutation, component)
+        for code, mutation, component in everything
+        if mutation != CONSTANTS or component == 0 and vjps[code].reads
+    ]
 
 
 def with_broken(code, mutation, component):
     """A ``record`` that breaks the VJPs with this code."""
+
     def record(value, *edges):
-        return engine.record(value, *((inputs, broken(vjp, mutation, component) if vjp.__code__ is code else vjp)
-                                      for inputs, vjp in edges))
+        return engine.record(
+            value,
+            *(
+                (inputs, broken(vjp, mutation, component) if vjp.__code__ is code else vjp)
+                for inputs, vjp in edges
+            ),
+        )
+
     return record
 
 
@@ -139,10 +178,14 @@ def is_noticed(code, mutation, component, rows):
 
 
 def assert_all_noticed(vjps, chosen):
-    survivors = [f"{vjps[code].name}, line {code.co_firstlineno}, input {component}: {mutation}"
-                 for code, mutation, component in chosen
-                 if not is_noticed(code, mutation, component, vjps[code].rows)]
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed; {len(mutants(vjps))} in all")
+    survivors = [
+        f"{vjps[code].name}, line {code.co_firstlineno}, input {component}: {mutation}"
+        for code, mutation, component in chosen
+        if not is_noticed(code, mutation, component, vjps[code].rows)
+    ]
+    print(
+        f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed; {len(mutants(vjps))} in all"
+    )
     assert survivors == []
 
 
@@ -157,25 +200,38 @@ def test_every_broken_vjp_is_noticed(vjps):
 
 def test_no_vjp_in_the_source_is_left_out(vjps):
     """Every function of g or h inside a function that calls ``record``, but for helpers that are no VJPs."""
+
     def inside(code):
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 yield constant
                 yield from inside(constant)
+
     written = {}
     for name, module in sys.modules.items():
         if name.startswith("minigan."):
             for f in vars(module).values():
-                if isinstance(f, types.FunctionType) and f.__module__ == name and "record" in f.__code__.co_names:
-                    written.update((c, f.__name__) for c in inside(f.__code__) if c.co_varnames[:1] in (("g",), ("h",)))
+                if (
+                    isinstance(f, types.FunctionType)
+                    and f.__module__ == name
+                    and "record" in f.__code__.co_names
+                ):
+                    written.update(
+                        (c, f.__name__)
+                        for c in inside(f.__code__)
+                        if c.co_varnames[:1] in (("g",), ("h",))
+                    )
     left_out = sorted((owner, c.co_name) for c, owner in written.items() if c not in vjps)
-    assert left_out == [("astype", "<lambda>"), ("channel_affine", "inner")]  # the next test; a helper
+    assert left_out == [
+        ("astype", "<lambda>"),
+        ("channel_affine", "inner"),
+    ]  # the next test; a helper
 
 
 @pytest.mark.parametrize("mutation", ["zeroed", "negated", "scaled"])
 def test_a_broken_cast_is_noticed(mutation, monkeypatch):
     """float32 has no digits left for finite differences: the cast's gradient is checked by its formula instead."""
-    code, = (c for c in ops.astype.__code__.co_consts if isinstance(c, types.CodeType))
+    (code,) = (c for c in ops.astype.__code__.co_consts if isinstance(c, types.CodeType))
     replace_record(monkeypatch, with_broken(code, mutation, 0))
     with pytest.raises(AssertionError):
         test_a_cast_returns_the_gradient_in_its_own_dtype()
@@ -184,21 +240,31 @@ def test_a_broken_cast_is_noticed(mutation, monkeypatch):
 # ---- kernels -------------------------------------------------------------------------------------------------------
 
 # name -> a row whose gradcheck runs the kernel, forward or backward
-KERNEL_ROWS = {"conv2d": "conv2d", "conv_transpose2d": "conv2d", "conv2d_weight_grad": "conv2d",
-               "channel_sum": "channel_sum", "add_bias": "add_bias", "batch_norm_statistics": "batch_norm",
-               "batch_norm_forward": "batch_norm", "batch_norm_grad": "batch_norm, LeakyReLU",
-               "leaky_relu": "leaky_relu", "leaky_relu_grad": "leaky_relu",
-               "bce_with_logits": "binary_cross_entropy_with_logits",
-               "bce_with_logits_grad": "binary_cross_entropy_with_logits"}
+KERNEL_ROWS = {
+    "conv2d": "conv2d",
+    "conv_transpose2d": "conv2d",
+    "conv2d_weight_grad": "conv2d",
+    "channel_sum": "channel_sum",
+    "add_bias": "add_bias",
+    "batch_norm_statistics": "batch_norm",
+    "batch_norm_forward": "batch_norm",
+    "batch_norm_grad": "batch_norm, LeakyReLU",
+    "leaky_relu": "leaky_relu",
+    "leaky_relu_grad": "leaky_relu",
+    "bce_with_logits": "binary_cross_entropy_with_logits",
+    "bce_with_logits_grad": "binary_cross_entropy_with_logits",
+}
 
 
 def times(factor, kernel, component):
     """The kernel with one of its results multiplied by a factor."""
+
     def wrong(*arguments):
         y = kernel(*arguments)
         if isinstance(y, tuple):
             return tuple(r * factor if i == component else r for i, r in enumerate(y))
         return np.asarray(y * y.dtype.type(factor))
+
     return wrong
 
 
@@ -207,7 +273,11 @@ def kernel_mutants():
     for name in KERNELS:
         for component in range({"batch_norm_statistics": 4, "batch_norm_grad": 3}.get(name, 1)):
             for mutation, factor in (("zeroed", 0), ("negated", -1), ("scaled", 1.1)):
-                yield name, f"{mutation}, result {component}", times(factor, getattr(cpu, name), component)
+                yield (
+                    name,
+                    f"{mutation}, result {component}",
+                    times(factor, getattr(cpu, name), component),
+                )
     right = {name: getattr(cpu, name) for name in public(cpu)}
 
     def batch_norm_grad(g, x, y, mean, inv_std, weight, slope):
@@ -215,22 +285,47 @@ def kernel_mutants():
         dz = g if slope is None else right["leaky_relu_grad"](g, y, slope)
         scale = inv_std if weight is None else inv_std * weight
         return dz * scale.reshape(-1, *[1] * (x.ndim - 2)), dweight, dbias
+
     yield "batch_norm_grad", "takes mean and variance for constants", batch_norm_grad
-    yield "batch_norm_grad", "forgets the activation", lambda *a: right["batch_norm_grad"](*a[:6], None)
+    yield (
+        "batch_norm_grad",
+        "forgets the activation",
+        lambda *a: right["batch_norm_grad"](*a[:6], None),
+    )
 
     def batch_norm_statistics(x, *rest):
         n, mean = x[:, 0].size, x.mean((0, *range(2, x.ndim)), keepdims=True)
         return right["batch_norm_statistics"](mean + (x - mean) * (n / (n - 1 or 1)) ** 0.5, *rest)
+
     yield "batch_norm_statistics", "unbiased variance", batch_norm_statistics
-    yield "bce_with_logits_grad", "forgets the mean", lambda x, t, g, reduction: right["bce_with_logits_grad"](
-        x, t, g, "sum")
-    yield "bce_with_logits_grad", "of another target", lambda x, t, g, r: right["bce_with_logits_grad"](x, 1 - t, g, r)
-    yield "conv2d_weight_grad", "taps mirrored", lambda *a: right["conv2d_weight_grad"](*a)[:, :, ::-1, ::-1]
-    yield "conv_transpose2d", "forgets output_padding", lambda x, w, s, p, extra: np.pad(right["conv_transpose2d"](
-        x, w, s, p, (0, 0)), ((0, 0), (0, 0), (0, extra[0]), (0, extra[1])))
+    yield (
+        "bce_with_logits_grad",
+        "forgets the mean",
+        lambda x, t, g, reduction: right["bce_with_logits_grad"](x, t, g, "sum"),
+    )
+    yield (
+        "bce_with_logits_grad",
+        "of another target",
+        lambda x, t, g, r: right["bce_with_logits_grad"](x, 1 - t, g, r),
+    )
+    yield (
+        "conv2d_weight_grad",
+        "taps mirrored",
+        lambda *a: right["conv2d_weight_grad"](*a)[:, :, ::-1, ::-1],
+    )
+    yield (
+        "conv_transpose2d",
+        "forgets output_padding",
+        lambda x, w, s, p, extra: np.pad(
+            right["conv_transpose2d"](x, w, s, p, (0, 0)),
+            ((0, 0), (0, 0), (0, extra[0]), (0, extra[1])),
+        ),
+    )
 
 
-@pytest.mark.parametrize("name, what, wrong", [pytest.param(*m, id=f"{m[0]}, {m[1]}") for m in kernel_mutants()])
+@pytest.mark.parametrize(
+    "name, what, wrong", [pytest.param(*m, id=f"{m[0]}, {m[1]}") for m in kernel_mutants()]
+)
 def test_a_broken_kernel_is_noticed_twice(name, what, wrong, monkeypatch):
     """By the plain loops, and, where no oracle but mathematics is asked, by gradcheck."""
     monkeypatch.setattr(cpu, name, wrong)
@@ -238,7 +333,9 @@ def test_a_broken_kernel_is_noticed_twice(name, what, wrong, monkeypatch):
         for seed in range(3 * CASES):
             compare_with_reference(name, fixed_case(seed))
     if name in KERNEL_ROWS:
-        with pytest.raises((GradcheckError, RuntimeWarning)):  # the root of a negative variance warns
+        with pytest.raises(
+            (GradcheckError, RuntimeWarning)
+        ):  # the root of a negative variance warns
             for seed in range(3 * CASES):
                 gradcheck_row(ROWS[KERNEL_ROWS[name]], seed)
 

@@ -5,6 +5,7 @@ very functions of test_kernels_*.py, of which those that Hypothesis drives get f
 which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all (half an hour on two cores), a
 number so many, and a word those in whose names it occurs: "gemm.cuh", "barrier".
 """
+
 import functools
 import hashlib
 import inspect
@@ -36,25 +37,54 @@ from minigan.backends.cuda import launch
 from minigan.backends.host import compiler
 
 MEMORY = test_kernels_adam, test_kernels_batch_norm, test_kernels_pointwise
-CONVOLUTIONS = test_kernels_conv2d, test_kernels_conv_transpose2d, test_kernels_conv2d_weight_grad, test_kernels_steps
-TESTS = {"common.cuh": MEMORY + CONVOLUTIONS, "memory.cuh": MEMORY, "gemm.cuh": CONVOLUTIONS,
-         "conv2d.cu": CONVOLUTIONS[::3], "conv_transpose2d.cu": CONVOLUTIONS[1::2],
-         "conv2d_weight_grad.cu": CONVOLUTIONS[2:], "adam.cu": MEMORY[:1], "batch_norm.cu": MEMORY[1:2],
-         "channels.cu": MEMORY[2:], "leaky_relu.cu": MEMORY[2:], "bce_with_logits.cu": MEMORY[2:]}
-PRODUCTS = (("naive", np.float32), ("naive", np.float64), ("tiled", np.float32), ("tiled", np.float64),
-            ("tensor", np.float32))
-RUNGS = {module: PRODUCTS for module in CONVOLUTIONS} | {module: ("naive", "tiled") for module in MEMORY}
+CONVOLUTIONS = (
+    test_kernels_conv2d,
+    test_kernels_conv_transpose2d,
+    test_kernels_conv2d_weight_grad,
+    test_kernels_steps,
+)
+TESTS = {
+    "common.cuh": MEMORY + CONVOLUTIONS,
+    "memory.cuh": MEMORY,
+    "gemm.cuh": CONVOLUTIONS,
+    "conv2d.cu": CONVOLUTIONS[::3],
+    "conv_transpose2d.cu": CONVOLUTIONS[1::2],
+    "conv2d_weight_grad.cu": CONVOLUTIONS[2:],
+    "adam.cu": MEMORY[:1],
+    "batch_norm.cu": MEMORY[1:2],
+    "channels.cu": MEMORY[2:],
+    "leaky_relu.cu": MEMORY[2:],
+    "bce_with_logits.cu": MEMORY[2:],
+}
+PRODUCTS = (
+    ("naive", np.float32),
+    ("naive", np.float64),
+    ("tiled", np.float32),
+    ("tiled", np.float64),
+    ("tensor", np.float32),
+)
+RUNGS = {module: PRODUCTS for module in CONVOLUTIONS} | {
+    module: ("naive", "tiled") for module in MEMORY
+}
 RUNGS[test_kernels_conv2d] = PRODUCTS + (("shared", np.float32), ("shared", np.float64))
 FORK = multiprocessing.get_context("fork")
-CASES = 40      # fixed ones, of each test that Hypothesis drives
-SECONDS = 10    # of processor time for one check: a mutant that takes more never ends
+CASES = 40  # fixed ones, of each test that Hypothesis drives
+SECONDS = 10  # of processor time for one check: a mutant that takes more never ends
 SAMPLE = 15
 
 # ---- mutants --------------------------------------------------------------------------------------------------------
 
 CONDITION = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"  # with brackets two deep
-AXES = ("stride_h", "stride_w"), ("pad_h", "pad_w"), ("H", "W"), ("P", "Q"), ("R", "S"), \
-       ("threadIdx.x", "threadIdx.y"), ("blockIdx.x", "blockIdx.y"), ("blockDim.x", "blockDim.y")
+AXES = (
+    ("stride_h", "stride_w"),
+    ("pad_h", "pad_w"),
+    ("H", "W"),
+    ("P", "Q"),
+    ("R", "S"),
+    ("threadIdx.x", "threadIdx.y"),
+    ("blockIdx.x", "blockIdx.y"),
+    ("blockDim.x", "blockDim.y"),
+)
 KINDS = {  # kind: (what the text has, what the mutant has in its place) ...
     "barrier dropped": [(r"__syncthreads\(\);", ";")],
     "wait dropped": [(r"cp_async_wait<[^;]*;", ";")],
@@ -63,42 +93,68 @@ KINDS = {  # kind: (what the text has, what the mutant has in its place) ...
     "shuffle moved": [(r"(__shfl_\w+\(ALL_LANES, \w+(?:\[k\])?, \w+)\)", r"\1 + 1)")],
     "bound moved": [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > ")],
     "last turn lost": [(r"(for \([^;]*;[^;]* < )([^;]+);", r"\1\2 - 1;")],
-    "choice made": [(r"(?<=[^<>=!][=(,?:] )[\w.]+(?: (?:==|[<>]=?) [\w.]+)? \? (?=[^;\n]* : )", f"{value} ? ")
-                    for value in ("true", "false")],
+    "choice made": [
+        (r"(?<=[^<>=!][=(,?:] )[\w.]+(?: (?:==|[<>]=?) [\w.]+)? \? (?=[^;\n]* : )", f"{value} ? ")
+        for value in ("true", "false")
+    ],
     "condition turned": [(" == ", " != "), (" && ", " || "), (r" \|\| ", " && ")],
-    "guard dropped": [(rf"\bif {CONDITION} (?=return|continue)", "if (false) "),
-                      (rf"\bif {CONDITION}(?! return| continue)", "if (true)")],
+    "guard dropped": [
+        (rf"\bif {CONDITION} (?=return|continue)", "if (false) "),
+        (rf"\bif {CONDITION}(?! return| continue)", "if (true)"),
+    ],
     "term skipped": [(r" \+= ", " = ")],
     "sign changed": [(r" \+ ", " - "), (" - ", " + "), (r" \+= ", " -= "), (" -= ", " += ")],
     "operator changed": [(r" \* ", " + "), (" / ", " % "), (" % ", " / "), (r" \^ ", " + ")],
     "extreme changed": [(r"\bmin\(", "max("), (r"\bmax\(", "min(")],
-    "axes swapped": [(rf"\b{re.escape(a)}\b", b) for pair in AXES for a, b in itertools.permutations(pair)],
+    "axes swapped": [
+        (rf"\b{re.escape(a)}\b", b) for pair in AXES for a, b in itertools.permutations(pair)
+    ],
 }
 
 # What is no part of a kernel here, and is left as it is.
-UNTOUCHED = "|".join((
-    r"//[^\n]*|/\*.*?\*/",                                # comments
-    r"#ifdef MINIGAN_HOST.*?#endif",                      # the GPU's instructions, and what stands for them here
-    r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",                     # other directives
-    r"template <[^;{]*?>(?= |$)|<[\w:]+ROWS, [^;]*?>",    # parameters, not comparisons
-    r"static_assert\(.*?\);|__launch_bounds__\([^\n]*?\)|static constexpr int BLOCKS = .*?;",    # compiled, never run
-))
+UNTOUCHED = "|".join(
+    (
+        r"//[^\n]*|/\*.*?\*/",  # comments
+        r"#ifdef MINIGAN_HOST.*?#endif",  # the GPU's instructions, and what stands for them here
+        r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",  # other directives
+        r"template <[^;{]*?>(?= |$)|<[\w:]+ROWS, [^;]*?>",  # parameters, not comparisons
+        r"static_assert\(.*?\);|__launch_bounds__\([^\n]*?\)|static constexpr int BLOCKS = .*?;",  # compiled, never run
+    )
+)
 
 # (where, what is changed, why nobody can notice). Held against "file: kind: the line".
 EQUIVALENT = [
-    (r"last turn lost: .*\+= (CHUNK<T>|8|2)\)", "the bound is a multiple of the step: one less makes as many turns"),
+    (
+        r"last turn lost: .*\+= (CHUNK<T>|8|2)\)",
+        "the bound is a multiple of the step: one less makes as many turns",
+    ),
     (r"shuffle moved: .*xor", "17, 9, 5, 3, 2 instead of 16, 8, 4, 2, 1 unite all lanes as well"),
     (r"threadIdx\.x <=? DEPTH && length", "what threads beyond DEPTH hold is not used"),
     (r"bound moved: return \(?x >=? 0 \?", "at x = 0 both sides give the same number"),
-    (r"condition turned: (static constexpr int STAGES|Place own\[).* \|\| ", "not the best number, but enough"),
+    (
+        r"condition turned: (static constexpr int STAGES|Place own\[).* \|\| ",
+        "not the best number, but enough",
+    ),
     (r"last turn lost: for \(; row \+ 3", "rows that do not go four at a time go one by one"),
-    (r"-> if \(threadIdx\.x > DEPTH\) return", "one more thread writes to where the table has a gap"),
+    (
+        r"-> if \(threadIdx\.x > DEPTH\) return",
+        "one more thread writes to where the table has a gap",
+    ),
     (r"-> if \(!DEEP && i >= 0\)", "at i = 0 the line is the one whose step is there already"),
-    (r"sign changed: .* : (Q|S|across\.pixels) \+ 1;$", "a tile takes more steps than it must, of padding"),
+    (
+        r"sign changed: .* : (Q|S|across\.pixels) \+ 1;$",
+        "a tile takes more steps than it must, of padding",
+    ),
     (r"whole = end - \(end \+ first\) % V", "first is a multiple of V"),
     (r"-> for \(unsigned first = 0; first <= steps;", "one more turn adds zeros"),
-    (r"-> const bool inside = m <= pixels && step < steps", "what is read for a pixel too many is not used"),
-    (r"-> if \((?!next \+ 1 < end\)).*find_steps\(next \+ 1\);", "steps beyond the end are found in vain"),
+    (
+        r"-> const bool inside = m <= pixels && step < steps",
+        "what is read for a pixel too many is not used",
+    ),
+    (
+        r"-> if \((?!next \+ 1 < end\)).*find_steps\(next \+ 1\);",
+        "steps beyond the end are found in vain",
+    ),
 ]
 
 
@@ -106,9 +162,9 @@ class Mutant(NamedTuple):
     file: str
     line: int
     kind: str
-    before: str     # the line
+    before: str  # the line
     after: str
-    text: str       # of the whole file
+    text: str  # of the whole file
 
     def __str__(self):
         return f"{self.file}:{self.line}: {self.kind}: {self.before} -> {self.after}"
@@ -118,13 +174,22 @@ def mutants():
     """All of them, less those that are EQUIVALENT."""
     for file in TESTS:
         text = (compiler.kernels_folder() / file).read_text(encoding="utf-8")
-        code = re.sub(UNTOUCHED, lambda match: re.sub(r"[^\n]", "\0", match[0]), text, flags=re.DOTALL | re.MULTILINE)
+        code = re.sub(
+            UNTOUCHED,
+            lambda match: re.sub(r"[^\n]", "\0", match[0]),
+            text,
+            flags=re.DOTALL | re.MULTILINE,
+        )
         for kind, rules in KINDS.items():
             for pattern, replacement in rules:
                 for match in re.finditer(pattern, code):
-                    changed = text[:match.start()] + match.expand(replacement) + text[match.end():]
+                    changed = (
+                        text[: match.start()] + match.expand(replacement) + text[match.end() :]
+                    )
                     number = text.count("\n", 0, match.start())
-                    before, after = (lines.splitlines()[number].strip() for lines in (text, changed))
+                    before, after = (
+                        lines.splitlines()[number].strip() for lines in (text, changed)
+                    )
                     mutant = Mutant(file, number + 1, kind, before, after, changed)
                     if not any(re.search(where, str(mutant)) for where, _ in EQUIVALENT):
                         yield mutant
@@ -132,8 +197,10 @@ def mutants():
 
 def sample(count):
     """So many mutants, always the same while the text is: each kind and each file in turn."""
+
     def number(mutant):
         return hashlib.sha256(str(mutant).encode()).hexdigest()
+
     ordered, turn, taken = [], Counter(), sorted(mutants(), key=number)
     for mutant in taken:
         turn[mutant.file] += 1
@@ -144,11 +211,18 @@ def sample(count):
 
 # ---- what must notice them ------------------------------------------------------------------------------------------
 
+
 def drawn(name, seed, module):
     """What Hypothesis would draw for a parameter of a test."""
     case = fixed_case(1000 * seed + sum(name.encode()))
-    return {"case": case, "seed": seed, "rung": case.of(*RUNGS[module]), "dtype": case.of(*DTYPES),
-            "lanes": 2 ** case.choose(0, 5), "band": case.of(1, 4, 33, 90)}.get(name, case.of(*LAYOUTS))
+    return {
+        "case": case,
+        "seed": seed,
+        "rung": case.of(*RUNGS[module]),
+        "dtype": case.of(*DTYPES),
+        "lanes": 2 ** case.choose(0, 5),
+        "band": case.of(1, 4, 33, 90),
+    }.get(name, case.of(*LAYOUTS))
 
 
 def checks(*modules, cases=CASES):
@@ -158,18 +232,37 @@ def checks(*modules, cases=CASES):
         test = getattr(module, name)
         if not name.startswith("test_"):
             continue
-        tables = [[dict(zip(mark.args[0].split(", "), row if ", " in mark.args[0] else [row])) for row in mark.args[1]]
-                  for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-        rows = [{key: value for row in rows for key, value in row.items()} for rows in itertools.product(*tables)]
-        calls = [(f"{module.__name__}.{name}[{', '.join(map(str, given.values()))}]", given) for given in rows]
+        tables = [
+            [
+                dict(zip(mark.args[0].split(", "), row if ", " in mark.args[0] else [row]))
+                for row in mark.args[1]
+            ]
+            for mark in getattr(test, "pytestmark", ())
+            if mark.name == "parametrize"
+        ]
+        rows = [
+            {key: value for row in rows for key, value in row.items()}
+            for rows in itertools.product(*tables)
+        ]
+        calls = [
+            (f"{module.__name__}.{name}[{', '.join(map(str, given.values()))}]", given)
+            for given in rows
+        ]
         if not hasattr(test, "hypothesis"):
             found.append([(title, functools.partial(test, **given)) for title, given in calls])
             continue
         test = test.hypothesis.inner_test
         for title, given in calls:
             free = set(inspect.signature(test).parameters) - set(given)
-            found.append([(f"{title} {n}", functools.partial(test, **given, **{k: drawn(k, n, module) for k in free}))
-                          for n in range(cases)])
+            found.append(
+                [
+                    (
+                        f"{title} {n}",
+                        functools.partial(test, **given, **{k: drawn(k, n, module) for k in free}),
+                    )
+                    for n in range(cases)
+                ]
+            )
     return [check for some in itertools.zip_longest(*found) for check in some if check]
 
 
@@ -180,17 +273,21 @@ def judge(pipe, mutant, folder, some):
     """
     (folder / mutant.file).write_text(mutant.text, encoding="utf-8")
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    with mock.patch.object(compiler, "kernels_folder", lambda: folder), \
-            mock.patch.object(launch, "kernels_folder", lambda: folder), \
-            mock.patch.object(launch, "compiler", SimpleNamespace(library=lambda *_: None)), \
-            mock.patch.dict(compiler.loaded, clear=True), \
-            mock.patch.dict(os.environ, MINIGAN_CACHE=str(folder.parent / "cache")):
+    with (
+        mock.patch.object(compiler, "kernels_folder", lambda: folder),
+        mock.patch.object(launch, "kernels_folder", lambda: folder),
+        mock.patch.object(launch, "compiler", SimpleNamespace(library=lambda *_: None)),
+        mock.patch.dict(compiler.loaded, clear=True),
+        mock.patch.dict(os.environ, MINIGAN_CACHE=str(folder.parent / "cache")),
+    ):
         for name, check in some:
             try:
                 resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + SECONDS, most))
                 check()
             except Exception as error:  # of any kind: the check has failed
-                pipe.send((name, f"{type(error).__name__}: {error}"[:9999]))  # a pipe holds no more than 64 KiB
+                pipe.send(
+                    (name, f"{type(error).__name__}: {error}"[:9999])
+                )  # a pipe holds no more than 64 KiB
                 return
     pipe.send((None, ""))
 
@@ -218,7 +315,11 @@ def verdicts(mutants, folder, processes=2):
             process, pipe, mutant, place = running.pop(sentinel)
             free.append(place)
             process.join()
-            name, message = pipe.recv() if pipe.poll() and not process.exitcode else ("", f"exit {process.exitcode}")
+            name, message = (
+                pipe.recv()
+                if pipe.poll() and not process.exitcode
+                else ("", f"exit {process.exitcode}")
+            )
             useful[name] += 1
             yield mutant, name, message
 
@@ -246,4 +347,6 @@ def test_mutated_kernels_are_noticed(tmp_path):
     some = [check for check in checks(*MEMORY, *CONVOLUTIONS) if check[0] in used]
     process, answer = start(Mutant("README.md", 0, "", "", "", ""), tmp_path / "kernels0", some)
     process.join()
-    assert not process.exitcode and answer.recv() == (None, ""), "a check fails for the kernels as they are"
+    assert not process.exitcode and answer.recv() == (None, ""), (
+        "a check fails for the kernels as they are"
+    )

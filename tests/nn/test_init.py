@@ -19,8 +19,15 @@ class Volume(nn.Module):
 
 def network():
     mg.manual_seed(0)
-    return nn.Sequential(Volume(), nn.Conv2d(8, 32, 3), nn.BatchNorm2d(64), nn.InstanceNorm2d(64, affine=True),
-                         nn.LayerNorm((4, 8, 8)), nn.LayerNorm(64), nn.Linear(64, 64))
+    return nn.Sequential(
+        Volume(),
+        nn.Conv2d(8, 32, 3),
+        nn.BatchNorm2d(64),
+        nn.InstanceNorm2d(64, affine=True),
+        nn.LayerNorm((4, 8, 8)),
+        nn.LayerNorm(64),
+        nn.Linear(64, 64),
+    )
 
 
 NORMS = ("2", "3", "4", "5")
@@ -33,7 +40,9 @@ def test_dcgan_weights_have_mean_0_and_those_of_norms_mean_1():
         if kind == "bias":
             assert not values.any()
         else:
-            assert values.mean() == pytest.approx(float(layer in NORMS), abs=0.02 * 5 / values.size ** 0.5), name
+            assert values.mean() == pytest.approx(
+                float(layer in NORMS), abs=0.02 * 5 / values.size**0.5
+            ), name
             assert values.std() == pytest.approx(0.02, rel=0.5), name
 
 

@@ -34,6 +34,7 @@ def same(a, b):
 
 # ---- finding -------------------------------------------------------------------------------------------------------
 
+
 def test_parameters_are_found_in_order_each_once():
     names = [name for name, _ in Block().named_parameters()]
     assert names == ["scale", "first.weight", "first.bias", "norm.weight", "norm.bias"]
@@ -43,8 +44,17 @@ def test_parameters_are_found_in_order_each_once():
 
 def test_the_state_holds_parameters_and_buffers_under_all_their_names():
     assert list(Block().state_dict()) == [
-        "scale", "first.weight", "first.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var",
-        "norm.num_batches_tracked", "again.weight", "again.bias"]
+        "scale",
+        "first.weight",
+        "first.bias",
+        "norm.weight",
+        "norm.bias",
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+        "again.weight",
+        "again.bias",
+    ]
 
 
 def test_modules_and_children():
@@ -64,19 +74,31 @@ def test_a_norm_of_ones_own_gets_no_activation_to_apply():
     class Doubled(nn.BatchNorm2d):
         def forward(self, x):
             return 2 * super().forward(x)
+
     x = mg.randn(3, 2, 2, 2)
-    ours, plain = nn.Sequential(Doubled(2), nn.ReLU())(x), nn.Sequential(nn.BatchNorm2d(2), nn.ReLU())(x)
+    ours, plain = (
+        nn.Sequential(Doubled(2), nn.ReLU())(x),
+        nn.Sequential(nn.BatchNorm2d(2), nn.ReLU())(x),
+    )
     np.testing.assert_allclose(ours.numpy(), 2 * plain.numpy(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("layer, shapes", [
-    (nn.Linear(2, 3), [(3, 2), (3,)]), (nn.Conv2d(2, 3, (4, 5)), [(3, 2, 4, 5), (3,)]),
-    (nn.Conv2d(2, 3, np.int64(4)), [(3, 2, 4, 4), (3,)]),
-    (nn.ConvTranspose2d(2, 3, 4, bias=False), [(2, 3, 4, 4)]), (nn.BatchNorm2d(3, affine=False), []),
-    (nn.InstanceNorm2d(3), []), (nn.InstanceNorm2d(3, affine=True), [(3,), (3,)]),
-    (nn.LayerNorm((2, 3)), [(2, 3), (2, 3)]), (nn.Maxout(4, 3, 5), [(15, 4), (15,)]),
-    (nn.Embedding(7, 2), [(7, 2)]), (nn.PixelShuffle(2), []),
-])
+@pytest.mark.parametrize(
+    "layer, shapes",
+    [
+        (nn.Linear(2, 3), [(3, 2), (3,)]),
+        (nn.Conv2d(2, 3, (4, 5)), [(3, 2, 4, 5), (3,)]),
+        (nn.Conv2d(2, 3, np.int64(4)), [(3, 2, 4, 4), (3,)]),
+        (nn.ConvTranspose2d(2, 3, 4, bias=False), [(2, 3, 4, 4)]),
+        (nn.BatchNorm2d(3, affine=False), []),
+        (nn.InstanceNorm2d(3), []),
+        (nn.InstanceNorm2d(3, affine=True), [(3,), (3,)]),
+        (nn.LayerNorm((2, 3)), [(2, 3), (2, 3)]),
+        (nn.Maxout(4, 3, 5), [(15, 4), (15,)]),
+        (nn.Embedding(7, 2), [(7, 2)]),
+        (nn.PixelShuffle(2), []),
+    ],
+)
 def test_layers_have_the_parameters_of_their_kind(layer, shapes):
     assert [p.shape for p in layer.parameters()] == shapes
     assert all(p.requires_grad and p.dtype == np.float32 for p in layer.parameters())
@@ -84,13 +106,18 @@ def test_layers_have_the_parameters_of_their_kind(layer, shapes):
 
 def test_initial_weights_fill_pytorch_s_interval():
     mg.manual_seed(0)
-    for layer, fan_in in ((nn.Linear(100, 50), 100), (nn.Conv2d(4, 8, 5), 100), (nn.ConvTranspose2d(8, 4, 5), 100)):
-        weight, bound = layer.weight.numpy(), 1 / fan_in ** 0.5
+    for layer, fan_in in (
+        (nn.Linear(100, 50), 100),
+        (nn.Conv2d(4, 8, 5), 100),
+        (nn.ConvTranspose2d(8, 4, 5), 100),
+    ):
+        weight, bound = layer.weight.numpy(), 1 / fan_in**0.5
         assert 0.98 * bound < weight.max() <= bound and -bound <= weight.min() < -0.98 * bound
         assert np.abs(layer.bias.numpy()).max() <= bound
 
 
 # ---- states --------------------------------------------------------------------------------------------------------
+
 
 def test_a_state_is_a_copy():
     block = Block()
@@ -104,8 +131,11 @@ def test_a_state_is_a_copy():
     assert (block.first.weight.numpy() == 5).all()
 
 
-@pytest.mark.parametrize("wrap", [lambda a: a, mg.tensor, lambda a: a.astype(np.float64), lambda a: a.tolist()],
-                         ids=["NumPy", "minigan", "float64", "lists"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda a: a, mg.tensor, lambda a: a.astype(np.float64), lambda a: a.tolist()],
+    ids=["NumPy", "minigan", "float64", "lists"],
+)
 def test_a_state_may_hold_any_arrays(wrap):
     source, target = Block(), Block()
     assert target.load_state_dict({k: wrap(v) for k, v in arrays(source).items()}) is target
@@ -116,9 +146,15 @@ def test_a_state_may_hold_any_arrays(wrap):
 @pytest.mark.parametrize("direction", ["to torch", "from torch"])
 def test_states_move_to_torch_and_back(direction):
     torch = pytest.importorskip("torch", reason="PyTorch is the other side")
-    ours = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.LeakyReLU(0.2), nn.ConvTranspose2d(2, 3, 3))
-    theirs = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.LeakyReLU(0.2),
-                                 torch.nn.ConvTranspose2d(2, 3, 3))
+    ours = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.LeakyReLU(0.2), nn.ConvTranspose2d(2, 3, 3)
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3),
+        torch.nn.BatchNorm2d(2),
+        torch.nn.LeakyReLU(0.2),
+        torch.nn.ConvTranspose2d(2, 3, 3),
+    )
     x = mg.randn(4, 1, 6, 6)
     if direction == "to torch":
         ours(x)  # so that the running statistics are no zeros
@@ -139,12 +175,19 @@ def test_num_batches_tracked_may_be_missing_or_extra():
     block.load_state_dict(state | {"first.num_batches_tracked": np.zeros((), np.int64)})
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda s: s.pop("first.bias"), ["Block", "missing ['first.bias']"]),
-    (lambda s: s.update(extra=np.ones(1)), ["unexpected ['extra']"]),
-    (lambda s: s.update({"again.bias": np.ones(4)}), ["again.bias", "(4,)", "expected (3,)"]),
-    (lambda s: s.update({"norm.running_var": np.array(["a", "b", "c"])}), ["norm.running_var", "float32"]),
-], ids=["missing", "unexpected", "shape", "dtype"])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda s: s.pop("first.bias"), ["Block", "missing ['first.bias']"]),
+        (lambda s: s.update(extra=np.ones(1)), ["unexpected ['extra']"]),
+        (lambda s: s.update({"again.bias": np.ones(4)}), ["again.bias", "(4,)", "expected (3,)"]),
+        (
+            lambda s: s.update({"norm.running_var": np.array(["a", "b", "c"])}),
+            ["norm.running_var", "float32"],
+        ),
+    ],
+    ids=["missing", "unexpected", "shape", "dtype"],
+)
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
     block, state = Block(), arrays(Block())
     spoil(state)
@@ -165,6 +208,7 @@ def test_deepcopy_is_independent_and_keeps_ties():
 
 
 # ---- switches ------------------------------------------------------------------------------------------------------
+
 
 def test_switches_return_the_module_and_reach_every_layer():
     net = nn.Sequential(Block(), nn.Dropout())
@@ -201,7 +245,9 @@ def test_dropout_and_batch_norm_know_the_mode():
     assert (drop(x).numpy() == 0).any() and drop.eval()(x) is x
     norm(x)
     np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * x.numpy().mean(0), atol=1e-6)
-    np.testing.assert_allclose(norm.running_var.numpy(), 0.9 + 0.1 * x.numpy().var(0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(
+        norm.running_var.numpy(), 0.9 + 0.1 * x.numpy().var(0, ddof=1), atol=1e-6
+    )
     assert norm.num_batches_tracked.item() == 1
     before = arrays(norm)
     norm.eval()(x)
@@ -217,12 +263,21 @@ def test_batches_are_counted_on_the_cpu_where_no_gpu_is_waited_for():
     twin.load_state_dict(norm.state_dict())
     twin.num_batches_tracked.copy_(norm.num_batches_tracked)
     for each in (norm, twin, copy.deepcopy(twin)):
-        assert type(each.num_batches_tracked.array) is np.ndarray and each.num_batches_tracked.item() == 2
-        assert each.num_batches_tracked.dtype == each.state_dict()["num_batches_tracked"].dtype == np.int64
+        assert (
+            type(each.num_batches_tracked.array) is np.ndarray
+            and each.num_batches_tracked.item() == 2
+        )
+        assert (
+            each.num_batches_tracked.dtype
+            == each.state_dict()["num_batches_tracked"].dtype
+            == np.int64
+        )
 
 
 def test_repr_reads_like_the_architecture():
-    assert repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Flatten()))) == """\
+    assert (
+        repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Flatten())))
+        == """\
 Sequential(
   (0): Linear(weight=(3, 2), bias=(3,))
   (1): Sequential(
@@ -230,11 +285,13 @@ Sequential(
     (1): Flatten(start_dim=1, end_dim=-1)
   )
 )"""
+    )
     inside = repr(dcgan.Generator(image_size=16, width=2))
     assert "ConvTranspose2d(weight=(4, 2, 4, 4), stride=(2, 2), padding=(1, 1)" in inside
 
 
 # ---- fusion --------------------------------------------------------------------------------------------------------
+
 
 class Unfused(nn.Module):
     """A layer that Sequential does not recognise, so nothing is fused with it."""
@@ -247,11 +304,20 @@ class Unfused(nn.Module):
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.2), nn.Tanh()], ids=["relu", "leaky", "tanh"])
-@pytest.mark.parametrize("norm, shape", [
-    (nn.BatchNorm2d(3), (4, 3, 5, 2)), (nn.BatchNorm1d(3), (6, 3)), (nn.BatchNorm1d(3), (4, 3, 5)),
-    (nn.BatchNorm2d(3, affine=False), (4, 3, 5, 2)), (nn.InstanceNorm2d(3, affine=True), (4, 3, 5, 2)),
-], ids=["2d", "1d", "1d long", "no weights", "instance"])
+@pytest.mark.parametrize(
+    "activation", [nn.ReLU(), nn.LeakyReLU(0.2), nn.Tanh()], ids=["relu", "leaky", "tanh"]
+)
+@pytest.mark.parametrize(
+    "norm, shape",
+    [
+        (nn.BatchNorm2d(3), (4, 3, 5, 2)),
+        (nn.BatchNorm1d(3), (6, 3)),
+        (nn.BatchNorm1d(3), (4, 3, 5)),
+        (nn.BatchNorm2d(3, affine=False), (4, 3, 5, 2)),
+        (nn.InstanceNorm2d(3, affine=True), (4, 3, 5, 2)),
+    ],
+    ids=["2d", "1d", "1d long", "no weights", "instance"],
+)
 def test_fused_and_unfused_normalisation_give_the_same_numbers(norm, shape, activation, training):
     x = np.random.default_rng(0).standard_normal(shape)
     g = mg.tensor(np.random.default_rng(1).standard_normal(shape))
@@ -285,15 +351,26 @@ def test_an_embedding_looks_up_rows_and_counts_them_in_its_gradient():
     assert layer.weight.grad.numpy().tolist() == [[1, 1], [0, 0], [0, 0], [3, 3]]
 
 
-@pytest.mark.parametrize("layer, shape, expected", [
-    (nn.Flatten(), (2, 3, 4), (2, 12)),
-    (nn.Unflatten(1, (3, 4)), (2, 12), (2, 3, 4)), (nn.Unflatten(-1, (3, 4)), (2, 12), (2, 3, 4)),
-    (nn.ReflectionPad2d(1), (2, 3, 4, 4), (2, 3, 6, 6)), (nn.ReflectionPad2d((1, 2, 0, 3)), (2, 3, 4, 4), (2, 3, 7, 7)),
-    (nn.Upsample(scale_factor=2), (2, 3, 4, 5), (2, 3, 8, 10)),
-    (nn.Upsample(7, mode="bilinear"), (2, 3, 4, 5), (2, 3, 7, 7)), (nn.PixelShuffle(2), (2, 8, 3, 3), (2, 2, 6, 6)),
-    (nn.Maxout(4, 3, 5), (2, 4), (2, 3)), (nn.Linear(4, 3), (2, 5, 4), (2, 5, 3)),
-    (nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1, output_padding=1), (1, 2, 5, 5), (1, 3, 11, 11)),
-    (nn.Conv2d(2, 3, (1, 3), stride=(1, 2), padding=(0, 1)), (1, 2, 4, 7), (1, 3, 4, 4)),
-])
+@pytest.mark.parametrize(
+    "layer, shape, expected",
+    [
+        (nn.Flatten(), (2, 3, 4), (2, 12)),
+        (nn.Unflatten(1, (3, 4)), (2, 12), (2, 3, 4)),
+        (nn.Unflatten(-1, (3, 4)), (2, 12), (2, 3, 4)),
+        (nn.ReflectionPad2d(1), (2, 3, 4, 4), (2, 3, 6, 6)),
+        (nn.ReflectionPad2d((1, 2, 0, 3)), (2, 3, 4, 4), (2, 3, 7, 7)),
+        (nn.Upsample(scale_factor=2), (2, 3, 4, 5), (2, 3, 8, 10)),
+        (nn.Upsample(7, mode="bilinear"), (2, 3, 4, 5), (2, 3, 7, 7)),
+        (nn.PixelShuffle(2), (2, 8, 3, 3), (2, 2, 6, 6)),
+        (nn.Maxout(4, 3, 5), (2, 4), (2, 3)),
+        (nn.Linear(4, 3), (2, 5, 4), (2, 5, 3)),
+        (
+            nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1, output_padding=1),
+            (1, 2, 5, 5),
+            (1, 3, 11, 11),
+        ),
+        (nn.Conv2d(2, 3, (1, 3), stride=(1, 2), padding=(0, 1)), (1, 2, 4, 7), (1, 3, 4, 4)),
+    ],
+)
 def test_layers_give_the_shapes_they_promise(layer, shape, expected):
     assert layer(mg.randn(*shape)).shape == expected

@@ -3,6 +3,7 @@
 <a, b> is the sum of all products of two arrays of one shape. An operation A is the adjoint of B if <A x, y> = <x, B y>
 for all x and y, which is what makes A the right VJP of B.
 """
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,11 +28,16 @@ def T(array):
 
 
 def close(a, b, tolerance=1e-12):
-    np.testing.assert_allclose(a.numpy() if isinstance(a, Tensor) else a, b.numpy() if isinstance(b, Tensor) else b,
-                               rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(
+        a.numpy() if isinstance(a, Tensor) else a,
+        b.numpy() if isinstance(b, Tensor) else b,
+        rtol=tolerance,
+        atol=tolerance,
+    )
 
 
 # ---- convolution ---------------------------------------------------------------------------------------------------
+
 
 @many
 @any_case
@@ -41,7 +47,9 @@ def test_the_three_convolutions_are_each_others_adjoints(case):
     options = dict(stride=stride, padding=padding)
     y = F.conv2d(T(x), T(w), **options)
     g = T(case.normal(*y.shape))
-    rest = tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, w.shape[2:], stride))
+    rest = tuple(
+        (n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, w.shape[2:], stride)
+    )
     expected = dot(y, g)
     close(dot(T(x), F.conv_transpose2d(g, T(w), output_padding=rest, **options)), expected, 1e-10)
     close(dot(T(w), conv2d_weight_grad(T(x), g, w.shape[2:], **options)), expected, 1e-10)
@@ -55,6 +63,7 @@ def test_convolution_is_linear_in_each_argument(case):
 
     def conv(x, w):
         return F.conv2d(T(x), T(w), stride=stride, padding=padding).numpy()
+
     close(conv(a * x + x2, w), a * conv(x, w) + conv(x2, w))
     close(conv(x, a * w + w2), a * conv(x, w) + conv(x, w2))
 
@@ -68,7 +77,7 @@ def test_convolution_commutes_with_shifts(case):
     x = case.normal(1, 2, n, n)
     y = F.conv2d(T(x), T(w), stride=stride).numpy()
     shifted = F.conv2d(T(np.roll(x, (t * stride, t * stride), (2, 3))), T(w), stride=stride).numpy()
-    close(shifted[:, :, t:, t:], y[:, :, :y.shape[2] - t, :y.shape[3] - t])
+    close(shifted[:, :, t:, t:], y[:, :, : y.shape[2] - t, : y.shape[3] - t])
 
 
 @some
@@ -76,9 +85,12 @@ def test_convolution_commutes_with_shifts(case):
 def test_transposed_convolution_commutes_with_shifts(case):
     x, w, stride, _, extra = transposed_convolution(case)
     below = np.pad(x, ((0, 0), (0, 0), (1, 0), (0, 0)))  # a row of zeros above
-    y, z = (F.conv_transpose2d(T(a), T(w), stride=stride, output_padding=extra).numpy() for a in (x, below))
-    close(z[:, :, stride[0]:], y)
-    assert (z[:, :, :stride[0]] == 0).all()
+    y, z = (
+        F.conv_transpose2d(T(a), T(w), stride=stride, output_padding=extra).numpy()
+        for a in (x, below)
+    )
+    close(z[:, :, stride[0] :], y)
+    assert (z[:, :, : stride[0]] == 0).all()
 
 
 def test_a_kernel_of_one_pixel_is_a_matrix_product_over_channels():
@@ -98,11 +110,14 @@ def test_the_bias_gradient_is_the_adjoint_of_adding_a_bias(case):
 
 # ---- shapes --------------------------------------------------------------------------------------------------------
 
+
 @some
 @any_case
 def test_summing_is_the_adjoint_of_broadcasting(case):
     target = case.shape(0, 4)
-    shape = tuple(case.of(n, 1) for n in target)[case.choose(0, len(target)) if case.choose(0, 1) else 0:]
+    shape = tuple(case.of(n, 1) for n in target)[
+        case.choose(0, len(target)) if case.choose(0, 1) else 0 :
+    ]
     x, y = T(case.normal(*shape)), T(case.normal(*target))
     close(dot(x.expand(target), y), dot(x, ops.sum_to(y, shape)), 1e-11)
 
@@ -111,7 +126,9 @@ def test_summing_is_the_adjoint_of_broadcasting(case):
 @any_case
 def test_put_is_the_adjoint_of_indexing(case):
     x = T(case.normal(case.choose(2, 4), 3))
-    index = case.of(0, slice(None, None, -1), (slice(None), [2, 0, 2]), ([0, 1, 1], [2, 2, 2]), x.array > 0)
+    index = case.of(
+        0, slice(None, None, -1), (slice(None), [2, 0, 2]), ([0, 1, 1], [2, 2, 2]), x.array > 0
+    )
     y = T(case.normal(*x[index].shape))
     close(dot(x[index], y), dot(x, ops.put(y, index, x.shape)), 1e-11)
 
@@ -127,7 +144,7 @@ def test_permute_and_pixel_shuffle_have_inverses(case):
     y = F.pixel_shuffle(T(x), r).numpy()
     for a in range(r):  # channel c r^2 + a r + b holds pixel (a, b) of every r x r block
         for b in range(r):
-            close(y[:, :, a::r, b::r], x[:, a * r + b::r * r], 0)
+            close(y[:, :, a::r, b::r], x[:, a * r + b :: r * r], 0)
 
 
 @some
@@ -136,31 +153,43 @@ def test_enlarging_keeps_constants_and_nearest_copies_pixels(case):
     n, c, h, w, a, b = (case.choose(1, 3) for _ in range(6))
     x = case.normal(n, c, h, w)
     for mode in ("nearest", "bilinear"):
-        close(F.interpolate(T(np.ones_like(x)), (h + a, w * b), mode=mode), np.ones((n, c, h + a, w * b)))
+        close(
+            F.interpolate(T(np.ones_like(x)), (h + a, w * b), mode=mode),
+            np.ones((n, c, h + a, w * b)),
+        )
     close(F.interpolate(T(x), scale_factor=(a, b)), x.repeat(a, 2).repeat(b, 3), 0)
 
 
 def test_bilinear_enlarging_keeps_a_straight_line_straight_away_from_the_edges():
     line = np.arange(6.0).reshape(1, 1, 1, 6)
-    close(F.interpolate(T(line), (1, 12), mode="bilinear").numpy()[0, 0, 0, 1:-1], np.arange(0.25, 5, 0.5))
+    close(
+        F.interpolate(T(line), (1, 12), mode="bilinear").numpy()[0, 0, 0, 1:-1],
+        np.arange(0.25, 5, 0.5),
+    )
 
 
 @some
 @any_case
 def test_reflection_is_numpys(case):
-    x, p = case.normal(1, 2, case.choose(3, 5), case.choose(3, 5)), [case.choose(0, 2) for _ in range(4)]
-    close(F.pad(T(x), p, mode="reflect"), np.pad(x, ((0, 0), (0, 0), p[2:], p[:2]), mode="reflect"), 0)
+    x, p = (
+        case.normal(1, 2, case.choose(3, 5), case.choose(3, 5)),
+        [case.choose(0, 2) for _ in range(4)],
+    )
+    close(
+        F.pad(T(x), p, mode="reflect"), np.pad(x, ((0, 0), (0, 0), p[2:], p[:2]), mode="reflect"), 0
+    )
 
 
 def test_a_cast_returns_the_gradient_in_its_own_dtype():
     x = Tensor(np.linspace(0, 1, 5), requires_grad=True)
     y = x.float()
-    g, = mg.grad((y * y).sum(), x)
+    (g,) = mg.grad((y * y).sum(), x)
     assert y.dtype == np.float32 and g.dtype == np.float64
     close(g, 2 * x.numpy(), 1e-6)
 
 
 # ---- normalisation -------------------------------------------------------------------------------------------------
+
 
 def channels_of(case):
     shape = (case.choose(3, 5), case.choose(1, 3), *case.shape(0, 2))
@@ -176,7 +205,7 @@ def test_batch_norm_has_the_moments_that_its_weights_say(case):
     weight, bias, eps = case.normal(x.shape[1]), case.normal(x.shape[1]), case.of(1e-5, 0.1)
     y = F.batch_norm(T(x), weight=T(weight), bias=T(bias), training=True, eps=eps).numpy()
     close(y.mean(axes), bias, 1e-10)
-    close(y.var(axes), weight ** 2 * x.var(axes) / (x.var(axes) + eps), 1e-10)
+    close(y.var(axes), weight**2 * x.var(axes) / (x.var(axes) + eps), 1e-10)
 
 
 @some
@@ -184,7 +213,10 @@ def test_batch_norm_has_the_moments_that_its_weights_say(case):
 def test_batch_norm_forgets_scale_and_offset_of_its_input(case):
     x, _ = channels_of(case)
     per_channel = (-1,) + (1,) * (x.ndim - 2)
-    scale, offset = case.positive(x.shape[1]).reshape(per_channel), case.normal(x.shape[1]).reshape(per_channel)
+    scale, offset = (
+        case.positive(x.shape[1]).reshape(per_channel),
+        case.normal(x.shape[1]).reshape(per_channel),
+    )
     y, z = (F.batch_norm(T(a), training=True, eps=0.0).numpy() for a in (x, x * scale + offset))
     close(y, z, 1e-8)
 
@@ -207,13 +239,14 @@ def test_batch_norm_gradient_is_orthogonal_to_what_it_forgets(case):
 def test_instance_and_layer_norm_are_batch_norm_of_another_shape(case):
     x = case.normal(case.choose(1, 3), case.choose(1, 3), 2, case.choose(1, 3))
     n, c, h, w = x.shape
-    by_image = np.stack([F.batch_norm(T(x[i:i + 1]), training=True).numpy()[0] for i in range(n)])
+    by_image = np.stack([F.batch_norm(T(x[i : i + 1]), training=True).numpy()[0] for i in range(n)])
     close(F.instance_norm(T(x)), by_image)
     by_sample = F.batch_norm(T(x.reshape(n, -1).T.copy()), training=True).numpy().T.reshape(x.shape)
     close(F.layer_norm(T(x), (c, h, w)), by_sample)
 
 
 # ---- losses --------------------------------------------------------------------------------------------------------
+
 
 @some
 @any_case
@@ -235,7 +268,7 @@ def test_bce_and_its_gradient_at_the_limits(dtype):
     assert (y.numpy()[:4] == np.array([0, 1e4, 1e4, 0], dtype)).all()
     expected = np.array([0, 1, -1, 0, -0.5, 0.5])
     for create_graph in (False, True):  # the fused kernel and the composition
-        g, = mg.grad(y.sum(), x, create_graph=create_graph)
+        (g,) = mg.grad(y.sum(), x, create_graph=create_graph)
         assert (g.numpy() == expected).all() and g.dtype == dtype
 
 

@@ -20,8 +20,14 @@ LAYOUTS = {
 
 FUNCTIONS = {
     "conv2d": (lambda x, w: F.conv2d(x, w, stride=2, padding=1), [(2, 3, 6, 6), (4, 3, 3, 3)]),
-    "conv2d 4x4": (lambda x, w: F.conv2d(x, w, stride=2, padding=1), [(2, 16, 8, 8), (16, 16, 4, 4)]),
-    "conv_transpose2d": (lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1), [(2, 3, 4, 4), (3, 5, 4, 4)]),
+    "conv2d 4x4": (
+        lambda x, w: F.conv2d(x, w, stride=2, padding=1),
+        [(2, 16, 8, 8), (16, 16, 4, 4)],
+    ),
+    "conv_transpose2d": (
+        lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1),
+        [(2, 3, 4, 4), (3, 5, 4, 4)],
+    ),
     "linear": (F.linear, [(5, 3), (4, 3)]),
     "matmul": (lambda x, y: x @ y, [(2, 3, 4), (2, 4, 5)]),
     "batch_norm": (lambda x: F.batch_norm(x, training=True, negative_slope=0.2), [(4, 3, 5, 2)]),
@@ -68,13 +74,17 @@ def test_empty_batches_work_where_they_mean_something():
     y.sum().backward()
     assert x.grad.shape == (0, 3) and not w.grad.numpy().any()
     assert mg.cat([mg.zeros(0, 4), mg.ones(2, 4)]).shape == (2, 4)
-    assert bce(mg.zeros(0), 1.0, reduction="sum").item() == 0 and F.mse_loss(x, x, reduction="none").shape == (0, 3)
+    assert bce(mg.zeros(0), 1.0, reduction="sum").item() == 0 and F.mse_loss(
+        x, x, reduction="none"
+    ).shape == (0, 3)
 
 
 def test_targets_may_be_arrays_lists_and_numbers():
     for target in (np.array([0.0, 0.5, 1.0]), [0.0, 0.5, 1.0], mg.tensor([0.0, 0.5, 1.0])):
         assert bce(LOGITS, target).item() == pytest.approx(np.log(2))
-    assert bce(LOGITS, 0.9).dtype == np.float32 and bce(LOGITS, True).item() == pytest.approx(np.log(2))
+    assert bce(LOGITS, 0.9).dtype == np.float32 and bce(LOGITS, True).item() == pytest.approx(
+        np.log(2)
+    )
     assert F.mse_loss(LOGITS, 2).item() == 4 and F.l1_loss(LOGITS, [1, 2, 3]).item() == 2
     assert ce(mg.zeros(2, 3), [0, 2]).item() == pytest.approx(np.log(3))
 

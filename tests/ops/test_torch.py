@@ -2,6 +2,7 @@
 
 PyTorch is the independent oracle: names, argument order, layouts and definitions are meant to be its own to the letter.
 """
+
 import itertools
 import operator
 
@@ -16,7 +17,9 @@ from minigan import devices
 from minigan import functional as F
 from minigan.engine import Tensor
 
-torch = pytest.importorskip("torch", reason="PyTorch, the independent oracle, is not installed (extra: oracle)")
+torch = pytest.importorskip(
+    "torch", reason="PyTorch, the independent oracle, is not installed (extra: oracle)"
+)
 torch.set_num_threads(1)
 
 
@@ -50,7 +53,9 @@ class Torch:
 
     def conv2d_weight_grad(self, x, g, kernel_size, **options):
         w = torch.zeros(g.shape[1], x.shape[1], *kernel_size, dtype=x.dtype, requires_grad=True)
-        return torch.autograd.grad(torch.nn.functional.conv2d(x, w, **options), w, g, create_graph=True)[0]
+        return torch.autograd.grad(
+            torch.nn.functional.conv2d(x, w, **options), w, g, create_graph=True
+        )[0]
 
     def add_bias(self, x, bias):
         return x + bias.reshape(-1, *[1] * (x.ndim - 2))
@@ -58,7 +63,9 @@ class Torch:
     def channel_sum(self, x):
         return x.sum([d for d in range(x.ndim) if d != 1])
 
-    def dropout(self, x, p, seed):  # the mask that rng.py promises: NumPy's PCG64, float32 draws in C order
+    def dropout(
+        self, x, p, seed
+    ):  # the mask that rng.py promises: NumPy's PCG64, float32 draws in C order
         keep = np.random.Generator(np.random.PCG64(seed)).random(tuple(x.shape), np.float32) >= p
         return x * torch.from_numpy(np.asarray(keep)) / (1 - p)
 
@@ -74,8 +81,10 @@ TORCH = Torch()
 
 def leaves(arrays, dtype=np.float64):
     """The same numbers as minigan's and as PyTorch's tensors that require grad."""
-    return ([Tensor(np.array(a, dtype), requires_grad=True) for a in arrays],
-            [torch.from_numpy(np.array(a, dtype)).requires_grad_() for a in arrays])
+    return (
+        [Tensor(np.array(a, dtype), requires_grad=True) for a in arrays],
+        [torch.from_numpy(np.array(a, dtype)).requires_grad_() for a in arrays],
+    )
 
 
 def close(ours, theirs, tolerance=1e-11):
@@ -93,10 +102,13 @@ def gradients(y, inputs):
     y and inputs are float64, and all ours or all PyTorch's. A missing gradient is zero.
     """
     rng, new = np.random.default_rng(1), Tensor if isinstance(y, Tensor) else torch.from_numpy
-    grad, options = (mg.grad, {}) if new is Tensor else (torch.autograd.grad, {"allow_unused": True})
+    grad, options = (
+        (mg.grad, {}) if new is Tensor else (torch.autograd.grad, {"allow_unused": True})
+    )
 
     def draw(t):
         return new(np.asarray(rng.standard_normal(tuple(t.shape))))
+
     v = draw(y).requires_grad_()
     first = grad(y, inputs, v, create_graph=True)
     inner, inputs = sum((d * draw(d)).sum() for d in first), [*inputs, v]
@@ -110,7 +122,10 @@ def gradients(y, inputs):
 def test_operation(operation, case):
     arrays, options = operation.inputs(case)
     ours, theirs = leaves(arrays)
-    y, expected = operation.function(MINIGAN, options)(*ours), operation.function(TORCH, options)(*theirs)
+    y, expected = (
+        operation.function(MINIGAN, options)(*ours),
+        operation.function(TORCH, options)(*theirs),
+    )
     close(y, expected)
     for a, b in zip(gradients(y, ours), gradients(expected, theirs), strict=True):
         close(a, b, 1e-9)
@@ -123,10 +138,16 @@ def test_operation_in_float32(operation, case):
     """Against PyTorch in float64 on the same numbers, within some roundings times the root of the sum's length."""
     arrays, options = operation.inputs(case)
     arrays = [np.float32(a) for a in arrays]
-    single = {k: np.float32(v) if getattr(v, "dtype", None) == np.float64 else v for k, v in options.items()}
+    single = {
+        k: np.float32(v) if getattr(v, "dtype", None) == np.float64 else v
+        for k, v in options.items()
+    }
     exact = {k: np.float64(single[k]) if single[k] is not v else v for k, v in options.items()}
     ours, theirs = leaves(arrays, np.float32)[0], leaves(arrays)[1]
-    y, expected = operation.apply(MINIGAN, *ours, **single), operation.apply(TORCH, *theirs, **exact)
+    y, expected = (
+        operation.apply(MINIGAN, *ours, **single),
+        operation.apply(TORCH, *theirs, **exact),
+    )
     g = np.asarray(np.random.default_rng(0).standard_normal(y.shape), np.float32)
     ds = mg.grad(y, ours, Tensor(g.astype(y.dtype)))
     ds_expected = torch.autograd.grad(expected, theirs, torch.from_numpy(g.astype(np.float64)))
@@ -137,6 +158,7 @@ def test_operation_in_float32(operation, case):
 
 
 # ---- layers, and weights moved by state_dict both ways -------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name):
@@ -150,7 +172,10 @@ def test_layer(name):
         b = torch.from_numpy(a.numpy().copy()).requires_grad_(differentiable)
         y, expected = ours(a), theirs(b)
         close(y, expected)
-        inputs, their_inputs = ours.parameters() + [a] * differentiable, [*theirs.parameters()] + [b] * differentiable
+        inputs, their_inputs = (
+            ours.parameters() + [a] * differentiable,
+            [*theirs.parameters()] + [b] * differentiable,
+        )
         for d, e in zip(gradients(y, inputs), gradients(expected, their_inputs), strict=True):
             close(d, e, 1e-9)
     state = ours.state_dict()
@@ -178,7 +203,9 @@ def test_batch_norm_moves_its_running_statistics_as_torch_does(momentum):
     mean, var = map(Tensor, state[0])
     F.batch_norm(Tensor(x), mean, var, training=True, momentum=momentum)
     their_mean, their_var = map(torch.from_numpy, state[1])
-    torch.nn.functional.batch_norm(torch.from_numpy(x), their_mean, their_var, training=True, momentum=momentum)
+    torch.nn.functional.batch_norm(
+        torch.from_numpy(x), their_mean, their_var, training=True, momentum=momentum
+    )
     close(mean, their_mean), close(var, their_var)
 
 
@@ -196,9 +223,9 @@ KINKS = {
     "amax of all": (lambda L, x: x.reshape(2, 2).amax(), [3.0, 3.0, 1.0, 0.0]),
     "maxout of equals": (lambda L, x: L.maxout(x.reshape(1, 4), 2), [1.0, 1.0, 0.0, 2.0]),
     "l1_loss of equals": (lambda L, x: L.l1_loss(x, x.detach()), [1.0, 2.0]),
-    "x ** 0 at 0": (lambda L, x: x ** 0, [0.0, 2.0]),
-    "x ** 1 at 0": (lambda L, x: x ** 1, [0.0, 2.0]),
-    "x ** 2 at 0": (lambda L, x: x ** 2, [0.0, -2.0]),
+    "x ** 0 at 0": (lambda L, x: x**0, [0.0, 2.0]),
+    "x ** 1 at 0": (lambda L, x: x**1, [0.0, 2.0]),
+    "x ** 2 at 0": (lambda L, x: x**2, [0.0, -2.0]),
     "softplus far out": (lambda L, x: L.softplus(x), [-800.0, 800.0]),
     "sigmoid far out": (lambda L, x: x.sigmoid(), [-800.0, 800.0]),
 }
@@ -221,23 +248,48 @@ def torch_says(expression, **arrays):
     return eval(expression, {}, ours).numpy(), eval(expression, {}, theirs).numpy()
 
 
-@pytest.mark.parametrize("expression", [
-    "b * 5", "b / 2", "b * 5.0", "b + True", "u.sigmoid()", "u / 2", "u + 1", "i.exp()", "i.log()", "i.sqrt()",
-    "i.tanh()", "i ** 0.5", "i ** 2", "i / i", "1 - i", "i * u.double()", "i.sum(dim=())"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "b * 5",
+        "b / 2",
+        "b * 5.0",
+        "b + True",
+        "u.sigmoid()",
+        "u / 2",
+        "u + 1",
+        "i.exp()",
+        "i.log()",
+        "i.sqrt()",
+        "i.tanh()",
+        "i ** 0.5",
+        "i ** 2",
+        "i / i",
+        "1 - i",
+        "i * u.double()",
+        "i.sum(dim=())",
+    ],
+)
 def test_integers_and_truth_values_become_what_they_do_there(expression):
-    ours, theirs = torch_says(expression, b=np.array([True, False]), u=np.array([1, 200], np.uint8),
-                              i=np.array([1, 2], np.int8) if "sum" not in expression else np.array([1, 2]))
+    ours, theirs = torch_says(
+        expression,
+        b=np.array([True, False]),
+        u=np.array([1, 200], np.uint8),
+        i=np.array([1, 2], np.int8) if "sum" not in expression else np.array([1, 2]),
+    )
     assert ours.dtype == theirs.dtype
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-@pytest.mark.parametrize("base, power", [([0.0, 1.0], [0.0, 0.0]), ([0.0, 3.0], [-1.0, 2.0]), ([0.0, 0.0], [0.5, 1.0])])
+@pytest.mark.parametrize(
+    "base, power", [([0.0, 1.0], [0.0, 0.0]), ([0.0, 3.0], [-1.0, 2.0]), ([0.0, 0.0], [0.5, 1.0])]
+)
 def test_powers_of_zero_have_the_gradients_they_have_there(base, power):
     gradients = []
     for tensor in (mg.tensor, torch.tensor):
         x, p = tensor(base, requires_grad=True), tensor(power, requires_grad=True)
         with np.errstate(divide="ignore", invalid="ignore"):
-            (x ** p).sum().backward()
+            (x**p).sum().backward()
         gradients.append([x.grad.numpy(), p.grad.numpy()])
     np.testing.assert_allclose(*gradients, rtol=1e-6)
 
@@ -247,12 +299,22 @@ def test_resizing_takes_the_same_pixels_for_any_size_and_factor(mode):
     rng, compared = np.random.default_rng(0), 0
     for _ in range(300):
         x = rng.standard_normal((1, 1, *rng.integers(1, 30, 2)))
-        sizes = {"size": tuple(map(int, rng.integers(1, 40, 2)))}, {
-            "scale_factor": tuple(round(float(f), 2) for f in rng.uniform(0.6, 3.5, 2))}
+        sizes = (
+            {"size": tuple(map(int, rng.integers(1, 40, 2)))},
+            {"scale_factor": tuple(round(float(f), 2) for f in rng.uniform(0.6, 3.5, 2))},
+        )
         for how in sizes:
-            if min(how.get("size") or [int(n * f) for n, f in zip(x.shape[2:], how["scale_factor"])]) > 0:
+            if (
+                min(
+                    how.get("size")
+                    or [int(n * f) for n, f in zip(x.shape[2:], how["scale_factor"])]
+                )
+                > 0
+            ):
                 theirs = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **how).numpy()
-                np.testing.assert_allclose(F.interpolate(mg.tensor(x), mode=mode, **how).numpy(), theirs, atol=1e-5)
+                np.testing.assert_allclose(
+                    F.interpolate(mg.tensor(x), mode=mode, **how).numpy(), theirs, atol=1e-5
+                )
                 compared += 1
     assert compared > 500
 
@@ -278,7 +340,10 @@ DTYPES = "float32", "float64", "int64", "int32", "uint8", "int8", "bool"
 def test_two_dtypes_meet_where_they_meet_there(operate, a, b):
     for shapes in itertools.product([(2,), ()], repeat=2):
         x, y = (np.ones(shape, dtype) for shape, dtype in zip(shapes, (a, b)))
-        ours, theirs = operate(mg.tensor(x), mg.tensor(y)), operate(torch.tensor(x), torch.tensor(y))
+        ours, theirs = (
+            operate(mg.tensor(x), mg.tensor(y)),
+            operate(torch.tensor(x), torch.tensor(y)),
+        )
         assert f"torch.{ours.dtype}" == str(theirs.dtype), shapes
 
 

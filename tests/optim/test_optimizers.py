@@ -13,7 +13,9 @@ OPTIMISERS = {
     "sgd momentum": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01),
     "sgd nesterov": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, nesterov=True),
     "rmsprop": lambda params: optim.RMSprop(params, lr=0.01),
-    "rmsprop momentum": lambda params: optim.RMSprop(params, lr=0.01, momentum=0.5, weight_decay=0.01),
+    "rmsprop momentum": lambda params: optim.RMSprop(
+        params, lr=0.01, momentum=0.5, weight_decay=0.01
+    ),
     "adam": lambda params: optim.Adam(params, lr=0.01, betas=(0.5, 0.9)),
     "adam decay": lambda params: optim.Adam(params, lr=0.01, weight_decay=0.01),
 }
@@ -46,6 +48,7 @@ def one(value, gradient):
 
 
 # ---- the formulas --------------------------------------------------------------------------------------------------
+
 
 def test_sgd_walks_down():
     p = one(1.0, 2.0)
@@ -103,7 +106,9 @@ def test_a_parameter_without_a_gradient_stays_and_its_state_too(make):
     moving.grad = None
     first_step = moving.item()
     optimiser.step()
-    assert still.item() == pytest.approx(first_step) and moving.item() == first_step  # it starts as the other did
+    assert (
+        still.item() == pytest.approx(first_step) and moving.item() == first_step
+    )  # it starts as the other did
 
 
 @every_optimiser
@@ -120,6 +125,7 @@ def test_gradients_and_dtypes_are_left_alone(make):
 
 
 # ---- states --------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("through_a_file", [False, True], ids=["in memory", "through a file"])
 @every_optimiser
@@ -142,16 +148,25 @@ def test_a_state_continues_to_the_same_bits(make, through_a_file, tmp_path):
     assert bits(other) == bits(net)
 
 
-@pytest.mark.parametrize("name, options", [("Adam", {"betas": (0.5, 0.99)}), ("RMSprop", {"alpha": 0.9}),
-                                           ("SGD", {"momentum": 0.8, "nesterov": True})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("Adam", {"betas": (0.5, 0.99)}),
+        ("RMSprop", {"alpha": 0.9}),
+        ("SGD", {"momentum": 0.8, "nesterov": True}),
+    ],
+)
 def test_a_state_goes_to_pytorch_and_comes_from_there(name, options):
     """Three steps here and three there, or the other way round, are six of PyTorch's."""
     torch = pytest.importorskip("torch", reason="PyTorch is the other side")
     start, gradient = np.array([1.0, -2.0]), np.array([0.3, 0.7])
 
     def trained(library, values, state=None):
-        tensor, parameter, make = ((mg.tensor, nn.Parameter, optim) if library == "ours" else
-                                   (torch.tensor, torch.nn.Parameter, torch.optim))
+        tensor, parameter, make = (
+            (mg.tensor, nn.Parameter, optim)
+            if library == "ours"
+            else (torch.tensor, torch.nn.Parameter, torch.optim)
+        )
         p = parameter(tensor(values))
         optimiser = getattr(make, name)([p], lr=0.05, **options)
         if state:
@@ -163,7 +178,9 @@ def test_a_state_goes_to_pytorch_and_comes_from_there(name, options):
 
     expected, _ = trained("theirs", *trained("theirs", start))
     values, state = trained("ours", start)
-    state["state"] = {i: {k: torch.as_tensor(v) for k, v in entry.items()} for i, entry in state["state"].items()}
+    state["state"] = {
+        i: {k: torch.as_tensor(v) for k, v in entry.items()} for i, entry in state["state"].items()
+    }
     np.testing.assert_allclose(trained("theirs", values, state)[0], expected, rtol=1e-14)
     np.testing.assert_allclose(trained("ours", *trained("theirs", start))[0], expected, rtol=1e-14)
 
@@ -177,18 +194,36 @@ def test_a_state_of_what_cannot_be_done_is_refused():
         state["param_groups"][0][key] = False
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda s: s.clear(), ["param_groups", "[]"]),
-    (lambda s: s["param_groups"][0]["params"].pop(), ["5 parameters", "6"]),
-    (lambda s: s["param_groups"][0].pop("betas"), ["settings", "betas"]),
-    (lambda s: s["state"][1].update(exp_avg=np.zeros(7)), ["exp_avg of parameter 1", "(7,)", "(5,)"]),
-    (lambda s: s["state"][1].pop("exp_avg"), ["parameter 1", "exp_avg"]),
-    (lambda s: s["state"].update({99: s["state"][1]}), ["parameter 99", "6 parameters"]),
-    (lambda s: s["param_groups"][0].update(lr="x"), ["lr", "'x'"]),
-    (lambda s: s["param_groups"][0].update(betas=None), ["betas", "None"]),
-    (lambda s: s["state"][1].update(step=-1), ["step", "-1"]),
-    (lambda s: s["param_groups"].clear(), ["param_groups", "0"]),
-], ids=["empty", "fewer parameters", "another optimiser", "shape", "less", "index", "lr", "betas", "step", "no group"])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda s: s.clear(), ["param_groups", "[]"]),
+        (lambda s: s["param_groups"][0]["params"].pop(), ["5 parameters", "6"]),
+        (lambda s: s["param_groups"][0].pop("betas"), ["settings", "betas"]),
+        (
+            lambda s: s["state"][1].update(exp_avg=np.zeros(7)),
+            ["exp_avg of parameter 1", "(7,)", "(5,)"],
+        ),
+        (lambda s: s["state"][1].pop("exp_avg"), ["parameter 1", "exp_avg"]),
+        (lambda s: s["state"].update({99: s["state"][1]}), ["parameter 99", "6 parameters"]),
+        (lambda s: s["param_groups"][0].update(lr="x"), ["lr", "'x'"]),
+        (lambda s: s["param_groups"][0].update(betas=None), ["betas", "None"]),
+        (lambda s: s["state"][1].update(step=-1), ["step", "-1"]),
+        (lambda s: s["param_groups"].clear(), ["param_groups", "0"]),
+    ],
+    ids=[
+        "empty",
+        "fewer parameters",
+        "another optimiser",
+        "shape",
+        "less",
+        "index",
+        "lr",
+        "betas",
+        "step",
+        "no group",
+    ],
+)
 def test_a_state_of_something_else_is_refused_and_changes_nothing(spoil, words):
     net = network()
     optimiser = optim.Adam(net.parameters(), lr=0.25)
@@ -239,6 +274,7 @@ def test_the_learning_rate_of_a_schedule_is_the_one_that_is_used():
 
 # ---- averages ------------------------------------------------------------------------------------------------------
 
+
 def test_the_average_follows_the_weights_and_copies_the_statistics():
     net = network()
     average = optim.ExponentialMovingAverage(net, decay=0.9)
@@ -250,7 +286,9 @@ def test_the_average_follows_the_weights_and_copies_the_statistics():
         expected = decay * expected + (1 - decay) * net[0].weight.numpy()
     np.testing.assert_allclose(average.module[0].weight.numpy(), expected, rtol=1e-5)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
-        np.testing.assert_array_equal(getattr(average.module[1], name).numpy(), getattr(net[1], name).numpy())
+        np.testing.assert_array_equal(
+            getattr(average.module[1], name).numpy(), getattr(net[1], name).numpy()
+        )
     assert not any(p.requires_grad for p in average.module.parameters())
     assert all(p.requires_grad for p in net.parameters())
 
@@ -292,11 +330,21 @@ def test_a_graph_of_the_average_s_old_weights_is_refused():
 
 # ---- networks and parameters that change under their average or their optimiser
 
-@pytest.mark.parametrize("change, message", [
-    (lambda net: setattr(net, "weight", None), "missing ['weight']"),
-    (lambda net: setattr(net, "more", nn.Linear(2, 2)), "unexpected ['more.weight', 'more.bias']"),
-    (lambda net: setattr(net, "weight", nn.Parameter(np.ones((1, 2), np.float32))), "of another shape ['weight']"),
-])
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda net: setattr(net, "weight", None), "missing ['weight']"),
+        (
+            lambda net: setattr(net, "more", nn.Linear(2, 2)),
+            "unexpected ['more.weight', 'more.bias']",
+        ),
+        (
+            lambda net: setattr(net, "weight", nn.Parameter(np.ones((1, 2), np.float32))),
+            "of another shape ['weight']",
+        ),
+    ],
+)
 def test_an_average_refuses_a_network_that_is_no_longer_its_own(change, message):
     """By position the bias would be averaged into the weight, and one row broadcast over all."""
     network = nn.Linear(2, 2)
@@ -306,7 +354,9 @@ def test_an_average_refuses_a_network_that_is_no_longer_its_own(change, message)
     with pytest.raises(ValueError, match=re.escape(message)):
         average.update(network)
     assert average.count == 0
-    assert all(np.array_equal(t.numpy(), before[name]) for name, t in average.module.named_tensors())
+    assert all(
+        np.array_equal(t.numpy(), before[name]) for name, t in average.module.named_tensors()
+    )
 
 
 def test_an_average_follows_names_and_not_the_order_of_definition():
@@ -316,11 +366,20 @@ def test_an_average_follows_names_and_not_the_order_of_definition():
     del network.weight
     network.weight = weight  # now it is the last
     average.update(network)
-    assert average.module.weight.numpy().tolist() == [1, 1] and average.module.bias.numpy().tolist() == [0, 0]
+    assert average.module.weight.numpy().tolist() == [
+        1,
+        1,
+    ] and average.module.bias.numpy().tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("make", [
-    lambda ps: optim.Adam(ps, 0.1), lambda ps: optim.SGD(ps, 0.1, momentum=0.9), lambda ps: optim.RMSprop(ps, 0.1)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ps: optim.Adam(ps, 0.1),
+        lambda ps: optim.SGD(ps, 0.1, momentum=0.9),
+        lambda ps: optim.RMSprop(ps, 0.1),
+    ],
+)
 def test_moments_of_another_shape_are_refused(make):
     p = nn.Parameter(np.ones((2, 2), np.float32))
     optimizer = make([p])
@@ -329,6 +388,8 @@ def test_moments_of_another_shape_are_refused(make):
     p.data = np.ones((1, 2), np.float32)
     p.grad = None
     p.sum().backward()
-    with pytest.raises(ValueError, match=r"of shape \(2, 2\) for parameter 0, which now has shape \(1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"of shape \(2, 2\) for parameter 0, which now has shape \(1, 2\)"
+    ):
         optimizer.step()
     assert p.numpy().tolist() == [[1, 1]]

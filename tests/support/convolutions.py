@@ -4,6 +4,7 @@ How far a sum may be off is known: with unit roundoff u, n products a b come out
 order they are added (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). TF32 rounds both factors to a
 relative 2^-11 first. So the bound is the operation itself on |a| and |b|, number by number.
 """
+
 import contextlib
 from unittest import mock
 
@@ -16,32 +17,59 @@ from minigan.backends import reference
 from minigan.backends.cuda import convolution as convolution_module
 from minigan.backends.cuda import launch
 
-TF32 = 2.0 ** -11
-rungs = st.sampled_from((("naive", np.float32), ("naive", np.float64), ("tiled", np.float32), ("tiled", np.float64),
-                         ("tensor", np.float32)))
+TF32 = 2.0**-11
+rungs = st.sampled_from(
+    (
+        ("naive", np.float32),
+        ("naive", np.float64),
+        ("tiled", np.float32),
+        ("tiled", np.float64),
+        ("tensor", np.float32),
+    )
+)
 
 
 def draw(name, case):
     """Arguments of an operation: odd shapes, one in two with channels that 16 bytes divide, some with many images."""
     images, wide, tall = case.of(1, 1, 1, 14), case.of(1, 4), case.of(1, 4, 3)
     if name == "conv_transpose2d":
-        (n, k, p, q), (_, c, r, s), *options = (getattr(a, "shape", a) for a in transposed_convolution(case))
-        return [case.normal(n * images, k * tall, p, q), case.normal(k * tall, c * wide, r, s), *options]
-    (n, c, h, w), (k, _, r, s), stride, padding = (getattr(a, "shape", a) for a in convolution(case))
+        (n, k, p, q), (_, c, r, s), *options = (
+            getattr(a, "shape", a) for a in transposed_convolution(case)
+        )
+        return [
+            case.normal(n * images, k * tall, p, q),
+            case.normal(k * tall, c * wide, r, s),
+            *options,
+        ]
+    (n, c, h, w), (k, _, r, s), stride, padding = (
+        getattr(a, "shape", a) for a in convolution(case)
+    )
     x = case.normal(n * images, c * wide, h, w)
     if name == "conv2d":
         return [x, case.normal(k * tall, c * wide, r, s), stride, padding]
-    return [x, case.normal(n * images, k * tall, *map_size((h, w), (r, s), stride, padding)), (r, s), stride, padding]
+    return [
+        x,
+        case.normal(n * images, k * tall, *map_size((h, w), (r, s), stride, padding)),
+        (r, s),
+        stride,
+        padding,
+    ]
 
 
 def map_size(image, kernel, stride, padding):
     """The height and width of a convolution's output."""
-    return tuple((n + 2 * pad - r) // step + 1 for n, r, step, pad in zip(image, kernel, stride, padding))
+    return tuple(
+        (n + 2 * pad - r) // step + 1 for n, r, step, pad in zip(image, kernel, stride, padding)
+    )
 
 
 def terms(name, a, b, *_):
     """How many products each number of the result adds up, at most."""
-    return {"conv2d": b[0].size, "conv_transpose2d": b[:, 0].size, "conv2d_weight_grad": b[:, 0].size}[name]
+    return {
+        "conv2d": b[0].size,
+        "conv_transpose2d": b[:, 0].size,
+        "conv2d_weight_grad": b[:, 0].size,
+    }[name]
 
 
 def run(name, arguments, rung, seed, host=False):
@@ -60,7 +88,11 @@ def small_gpu():
 
 def instantiated(name):
     """The tiled and tensor kernels that rungs.py may ask for."""
-    return {kernel for kernel in launch.instantiations[f"{name}.cu"] if kernel.startswith((f"{name}_ti", f"{name}_te"))}
+    return {
+        kernel
+        for kernel in launch.instantiations[f"{name}.cu"]
+        if kernel.startswith((f"{name}_ti", f"{name}_te"))
+    }
 
 
 def ran(launches):
@@ -71,11 +103,15 @@ def ran(launches):
 def error_bound(name, arguments, dtype, rung):
     """By how much each number of the result may differ from the exact one."""
     magnitudes = [np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    relative = (terms(name, *arguments) + 2) * np.finfo(dtype).eps + (2.01 * TF32 if rung == "tensor" else 0)
+    relative = (terms(name, *arguments) + 2) * np.finfo(dtype).eps + (
+        2.01 * TF32 if rung == "tensor" else 0
+    )
     return relative * getattr(reference, name)(*magnitudes)
 
 
-def check(name, arguments, dtype=np.float32, rung="tensor", seed=0, layouts=("contiguous", "contiguous")):
+def check(
+    name, arguments, dtype=np.float32, rung="tensor", seed=0, layouts=("contiguous", "contiguous")
+):
     """Run a kernel and compare -> the launches. The loops see, in float64, the very numbers that it is given."""
     a, b, *options = arguments
     given = [in_layout(np.asarray(x, dtype), layout) for x, layout in zip((a, b), layouts)]
@@ -85,8 +121,10 @@ def check(name, arguments, dtype=np.float32, rung="tensor", seed=0, layouts=("co
     expected, bound = getattr(reference, name)(*exact), error_bound(name, exact, dtype, rung)
     assert y.dtype == dtype and y.shape == expected.shape
     wrong = ~(np.abs(y - expected) <= bound)
-    assert not wrong.any(), (f"{wrong.sum()} of {y.size} numbers differ by up to {np.abs(y - expected)[wrong].max()}, "
-                             f"allowed {bound[wrong].min()}")
+    assert not wrong.any(), (
+        f"{wrong.sum()} of {y.size} numbers differ by up to {np.abs(y - expected)[wrong].max()}, "
+        f"allowed {bound[wrong].min()}"
+    )
     for x, before in zip(given, exact):
         np.testing.assert_array_equal(x, before, "the kernel wrote to its input")
     return launches
@@ -106,7 +144,7 @@ def whole_numbers_come_out_exact(name, arguments, rung):
     """
     whole = [np.round(300 * np.float32(a)) if isinstance(a, np.ndarray) else a for a in arguments]
     y, expected = run(name, whole, rung, 0), getattr(reference, name)(*whole)
-    assert 2 ** 11 < abs(expected).max() < 2 ** 24 and (expected % 2 != 0).any()
+    assert 2**11 < abs(expected).max() < 2**24 and (expected % 2 != 0).any()
     np.testing.assert_array_equal(y, expected)
 
 
@@ -118,9 +156,16 @@ def conflicts_in_the_loop(name, arguments):
     with launch.trace(counting=True) as launches:
         run(name, arguments, "tensor", 0, host=True)
     source = (launch.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
-    once = {("gemm.cuh", n) for n, line in enumerate(source, 1) if "own[0] = rows" in line or "own[i] = rows" in line}
-    lines = [line for line in launches[0].report.lines
-             if line.space == "shared" and not once & set(line.places)]
+    once = {
+        ("gemm.cuh", n)
+        for n, line in enumerate(source, 1)
+        if "own[0] = rows" in line or "own[i] = rows" in line
+    }
+    lines = [
+        line
+        for line in launches[0].report.lines
+        if line.space == "shared" and not once & set(line.places)
+    ]
     return sum(line.cost - line.ideal for line in lines), sum(line.cost for line in lines)
 
 
@@ -129,7 +174,10 @@ def the_same_bits_off_the_grid(name, arguments, rung):
     a, b, *options = arguments
     with launch.trace() as launches:
         aligned = run(name, arguments, rung, 0)
-        for some in ([_shifted(a, IMAGES), b], [a, _shifted(b, IMAGES if name == "conv2d_weight_grad" else WEIGHTS)]):
+        for some in (
+            [_shifted(a, IMAGES), b],
+            [a, _shifted(b, IMAGES if name == "conv2d_weight_grad" else WEIGHTS)],
+        ):
             assert run(name, [*some, *options], rung, 0).tobytes() == aligned.tobytes()
     assert ran(launches)[0] not in ran(launches)[1:]
 
@@ -141,7 +189,7 @@ def _shifted(a, order):
     """The same numbers in this order of memory, one number behind a multiple of 16 bytes."""
     room = np.empty(a.size + 8, a.dtype)
     start = -(room.ctypes.data // a.itemsize) % 4 + 1
-    view = room[start:start + a.size].reshape([a.shape[axis] for axis in order])
+    view = room[start : start + a.size].reshape([a.shape[axis] for axis in order])
     view[...] = a.transpose(order)
     return view.transpose(np.argsort(order))
 

@@ -24,5 +24,9 @@ def closed_stream():
     return stream
 
 
-DEAD = {"a pipe without a reader": lambda: text_stream(dead_pipe()), "a full disk": lambda: text_stream(full_device()),
-        "closed later": closed_stream, "closed at the start": lambda: None}
+DEAD = {
+    "a pipe without a reader": lambda: text_stream(dead_pipe()),
+    "a full disk": lambda: text_stream(full_device()),
+    "closed later": closed_stream,
+    "closed at the start": lambda: None,
+}

@@ -2,6 +2,7 @@
 
 The options go to the operation by name. Shapes, axes and options are drawn; values come from the case's generator.
 """
+
 import numpy as np
 from strategies import convolution, kink_free_bias
 
@@ -17,21 +18,33 @@ def away_from(*kinks, **options):
 
 def broadcast_pair(values="normal", second=None):
     """Two tensors whose shapes broadcast against each other: axes of one stretched or missing."""
+
     def inputs(case):
         shape = case.shape(0, 3)
         x, y = ([n if case.choose(0, 3) else 1 for n in shape] for _ in range(2))
-        x, y = x[case.choose(0, len(x)) if case.choose(0, 3) == 0 else 0:], y[case.choose(0, min(1, len(y))):]
+        x, y = (
+            x[case.choose(0, len(x)) if case.choose(0, 3) == 0 else 0 :],
+            y[case.choose(0, min(1, len(y))) :],
+        )
         return [getattr(case, values)(*x), getattr(case, second or values)(*y)], {}
+
     return inputs
 
 
 def reduced(values="normal", least=1):
     """A tensor and the axes to reduce: all, one, or several, with or without keepdim."""
+
     def inputs(case):
         shape = case.shape(1, 3, least=least)
         dims = [d - len(shape) * case.choose(0, 1) for d in range(len(shape))]
-        dim = case.of({}, {"dim": dims[0]}, {"dim": dims[-1]}, {"dim": tuple(dims[:2])}, {"dim": tuple(dims)})
-        return [getattr(case, values)(*shape)], {**dim, **case.of({}, {"keepdim": True} if dim else {})}
+        dim = case.of(
+            {}, {"dim": dims[0]}, {"dim": dims[-1]}, {"dim": tuple(dims[:2])}, {"dim": tuple(dims)}
+        )
+        return [getattr(case, values)(*shape)], {
+            **dim,
+            **case.of({}, {"keepdim": True} if dim else {}),
+        }
+
     return inputs
 
 
@@ -45,50 +58,81 @@ def indexed(case):
     """x (3 axes) and an index: ints, slices, new axes, an ellipsis, arrays (with repeats), a mask."""
     x = case.normal(*case.shape(3, 3, least=2))
     rows = case.rng.integers(-x.shape[0], x.shape[0], (2, 3))
-    index = case.of(1, -1, slice(1, None), (slice(None, None, 2), 0), (..., None, 1), (None, slice(0, 1), ..., 1),
-                    rows, (slice(None), rows[0] % x.shape[1]), (rows[0], 0, rows[0] % x.shape[2]), x > 0,
-                    (0, x[0] > 0))
+    index = case.of(
+        1,
+        -1,
+        slice(1, None),
+        (slice(None, None, 2), 0),
+        (..., None, 1),
+        (None, slice(0, 1), ..., 1),
+        rows,
+        (slice(None), rows[0] % x.shape[1]),
+        (rows[0], 0, rows[0] % x.shape[2]),
+        x > 0,
+        (0, x[0] > 0),
+    )
     return [x], {"index": index}
 
 
 def products(case):
     """Two operands of matmul: vectors, matrices, or batches that broadcast."""
     m, k, n, b = (case.choose(1, 3) for _ in range(4))
-    x, y = case.of(((m, k), (k, n)), ((k,), (k,)), ((k,), (k, n)), ((m, k), (k,)), ((b, m, k), (k, n)),
-                   ((k,), (b, k, n)), ((b, 1, m, k), (2, k, n)), ((1, m, k), (b, k, n)), ((b, m, k), (k,)))
+    x, y = case.of(
+        ((m, k), (k, n)),
+        ((k,), (k,)),
+        ((k,), (k, n)),
+        ((m, k), (k,)),
+        ((b, m, k), (k, n)),
+        ((k,), (b, k, n)),
+        ((b, 1, m, k), (2, k, n)),
+        ((1, m, k), (b, k, n)),
+        ((b, m, k), (k,)),
+    )
     return [case.normal(*x), case.normal(*y)], {}
 
 
 def joined(grows):
     """Three tensors to join along dim; for cat they grow along it."""
+
     def inputs(case):
         shape = case.shape(1, 3)
         dim = case.choose(-len(shape), len(shape) - 1)
-        return [case.normal(*[n + i * (grows and axis == dim % len(shape)) for axis, n in enumerate(shape)])
-                for i in range(3)], {"dim": dim}
+        return [
+            case.normal(
+                *[n + i * (grows and axis == dim % len(shape)) for axis, n in enumerate(shape)]
+            )
+            for i in range(3)
+        ], {"dim": dim}
+
     return inputs
 
 
 def with_bias(convolution):
     """x, weight and sometimes a bias, with the options of a (transposed) convolution."""
+
     def inputs(case):
         x, w, stride, padding, *extra = convolution(case)
         options = dict(stride=stride, padding=padding)
         options.update(zip(["output_padding"], extra))
         bias = case.normal(w.shape[1 if extra else 0])
-        return [x, w, bias][:case.of(2, 3)], options
+        return [x, w, bias][: case.of(2, 3)], options
+
     return inputs
 
 
 def weight_gradient(case):
     x, w, stride, padding = convolution(case)
-    size = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)]
-    return [x, case.normal(len(x), len(w), *size)], dict(kernel_size=w.shape[2:], stride=stride, padding=padding)
+    size = [
+        (n + 2 * p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)
+    ]
+    return [x, case.normal(len(x), len(w), *size)], dict(
+        kernel_size=w.shape[2:], stride=stride, padding=padding
+    )
 
 
 def linear_layer(case):
     x, out = case.normal(*case.shape(0, 2), case.choose(1, 4)), case.choose(1, 4)
-    return [x, case.normal(out, x.shape[-1]), case.normal(out)][:case.of(2, 3)], {}
+    return [x, case.normal(out, x.shape[-1]), case.normal(out)][: case.of(2, 3)], {}
 
 
 def channels(case):
@@ -102,6 +146,7 @@ def bias(case):
 
 def batch_norm(negative_slope=None, training=True):
     """x (N, C), (N, C, L) or (N, C, H, W), weight and bias (or none), with no output at the kink of the activation."""
+
     def inputs(case):
         shape = (case.choose(2, 4), case.choose(1, 3), *case.shape(0, 2, most=3))
         c, axes, eps = shape[1], (0, *range(2, len(shape))), case.of(1e-5, 0.1)
@@ -118,31 +163,40 @@ def batch_norm(negative_slope=None, training=True):
         weight = case.rng.choice([-1, 1], c) * case.positive(c)
         per_channel = (-1,) + (1,) * (x.ndim - 2)
         normal = (x - mean.reshape(per_channel)) / np.sqrt(var + eps).reshape(per_channel)
-        return [x, weight, case.normal(c) if negative_slope is None else kink_free_bias(normal, weight)], options
+        return [
+            x,
+            weight,
+            case.normal(c) if negative_slope is None else kink_free_bias(normal, weight),
+        ], options
+
     return inputs
 
 
 def affine(negative_slope):
     """x (N, C, ...), and centre, scale and shift per channel, with no output at the kink of the activation."""
+
     def inputs(case):
         x = case.normal(*case.shape(2, 4, least=2, most=3))
         c, per_channel = x.shape[1], (-1,) + (1,) * (x.ndim - 2)
         centre, scale = case.normal(c), case.rng.choice([-1, 1], c) * case.positive(c)
         shift = kink_free_bias(x - centre.reshape(per_channel), scale)
         return [x, centre, scale, shift], dict(negative_slope=negative_slope)
+
     return inputs
 
 
 def instance_norm(case):
     n, c = case.choose(1, 3), case.choose(1, 3)
     x = case.spread((n, c, case.choose(1, 3), case.choose(2, 4)), (2, 3))
-    return [x, case.positive(c), case.normal(c)][:case.of(1, 3)], {}
+    return [x, case.positive(c), case.normal(c)][: case.of(1, 3)], {}
 
 
 def layer_norm(case):
     shape = case.shape(1, 2, least=2)
     x = case.spread((*case.shape(1, 2), *shape), tuple(range(-len(shape), 0)))
-    return [x, case.positive(*shape), case.normal(*shape)][:case.of(1, 3)], dict(normalized_shape=shape)
+    return [x, case.positive(*shape), case.normal(*shape)][: case.of(1, 3)], dict(
+        normalized_shape=shape
+    )
 
 
 def maxout(case):
@@ -151,21 +205,31 @@ def maxout(case):
 
 
 def image(case, least=1):
-    return case.normal(case.choose(1, 2), case.choose(1, 2), case.choose(least, 4), case.choose(least, 5))
+    return case.normal(
+        case.choose(1, 2), case.choose(1, 2), case.choose(least, 4), case.choose(least, 5)
+    )
 
 
 def padded(mode):
     """mode "reflect" needs an image larger than the padding."""
+
     def inputs(case):
-        padding = tuple(case.choose(0, 2) for _ in range(case.of(4, 2) if mode == "constant" else 4))
+        padding = tuple(
+            case.choose(0, 2) for _ in range(case.of(4, 2) if mode == "constant" else 4)
+        )
         options = {"value": case.of(0.0, 0.5)} if mode == "constant" else {}
         return [image(case, least=3)], dict(padding=padding, mode=mode, **options)
+
     return inputs
 
 
 def resized(case):
-    size = case.of({"size": (case.choose(1, 7), case.choose(1, 7))}, {"scale_factor": 2}, {"scale_factor": (1.5, 2.5)},
-                   {"size": 4})
+    size = case.of(
+        {"size": (case.choose(1, 7), case.choose(1, 7))},
+        {"scale_factor": 2},
+        {"scale_factor": (1.5, 2.5)},
+        {"size": 4},
+    )
     return [image(case, least=2)], dict(**size, mode=case.of("nearest", "bilinear"))
 
 
@@ -181,9 +245,13 @@ def reduction(case):
 
 def predictions(kinked=False):
     """Predictions and targets of one shape, no two equal where |x - t| has its kink."""
+
     def inputs(case):
         x = case.normal(*case.shape(1, 3))
-        return [x, x - (case.away(x.shape, 0) if kinked else case.normal(*x.shape))], reduction(case)
+        return [x, x - (case.away(x.shape, 0) if kinked else case.normal(*x.shape))], reduction(
+            case
+        )
+
     return inputs
 
 
@@ -203,15 +271,19 @@ def logits_and_labels(case):
 
 def with_shape(make):
     """One tensor of 1 to 3 axes and options made from the case and its shape."""
+
     def inputs(case):
         shape = case.shape(1, 3)
         return [case.normal(*shape)], make(case, shape)
+
     return inputs
 
 
 def merged(case, shape):
     start = case.choose(0, len(shape) - 1)
-    return dict(start_dim=start, end_dim=case.choose(start, len(shape) - 1) - len(shape) * case.choose(0, 1))
+    return dict(
+        start_dim=start, end_dim=case.choose(start, len(shape) - 1) - len(shape) * case.choose(0, 1)
+    )
 
 
 def swapped(case, shape):
@@ -219,7 +291,11 @@ def swapped(case, shape):
 
 
 def shuffled(case, shape):
-    return dict(dims=tuple(int(d) - len(shape) * case.choose(0, 1) for d in case.rng.permutation(len(shape))))
+    return dict(
+        dims=tuple(
+            int(d) - len(shape) * case.choose(0, 1) for d in case.rng.permutation(len(shape))
+        )
+    )
 
 
 def left_factor(case, shape):

@@ -3,6 +3,7 @@
 It runs on the host device, in one schedule of threads and blocks; or, where MINIGAN_DEVICE is cuda, on the GPU, with a
 schedule of its own. Arrays are NumPy's on both: to the GPU they go with their gaps and their place in memory.
 """
+
 import contextlib
 import ctypes
 import os
@@ -17,7 +18,7 @@ from minigan import devices
 from minigan.backends import reference
 
 rungs = st.sampled_from(("naive", "tiled"))
-seeds = st.integers(0, 2 ** 32 - 1)
+seeds = st.integers(0, 2**32 - 1)
 
 
 @contextlib.contextmanager
@@ -41,7 +42,14 @@ class OnGpu:
             for a, twin in pairs(arguments, twins):
                 if a.flags.writeable:
                     a[...] = devices.to_numpy(twin)
-            return tuple(map(devices.to_numpy, y)) if isinstance(y, tuple) else y if y is None else devices.to_numpy(y)
+            return (
+                tuple(map(devices.to_numpy, y))
+                if isinstance(y, tuple)
+                else y
+                if y is None
+                else devices.to_numpy(y)
+            )
+
         return call
 
 
@@ -55,14 +63,16 @@ def as_it_lies(a, xp):
     low, high = np.lib.array_utils.byte_bounds(whole)
     room = xp.empty(high - low + 512, np.uint8)  # memory on a GPU begins at a multiple of 512
     numbers = np.frombuffer((ctypes.c_uint8 * (high - low)).from_address(low), np.uint8)
-    room[low % 512:low % 512 + high - low] = xp.asarray(numbers)
+    room[low % 512 : low % 512 + high - low] = xp.asarray(numbers)
     return xp.ndarray(a.shape, a.dtype, room.data + (low % 512 + a.ctypes.data - low), a.strides)
 
 
 def mapped_in_lists(f, arguments):
     """The arguments with f applied to the arrays among them, also in lists."""
-    return [mapped_in_lists(f, a) if isinstance(a, list) else f(a) if isinstance(a, np.ndarray) else a
-            for a in arguments]
+    return [
+        mapped_in_lists(f, a) if isinstance(a, list) else f(a) if isinstance(a, np.ndarray) else a
+        for a in arguments
+    ]
 
 
 def pairs(arguments, twins):
@@ -109,7 +119,7 @@ def compare_off_the_grid(name, arguments, rung="tiled"):
     for i, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
             shifted = np.concatenate([a.ravel()[:1], a.ravel()])[1:].reshape(a.shape)
-            some = [*arguments[:i], shifted, *arguments[i + 1:]]
+            some = [*arguments[:i], shifted, *arguments[i + 1 :]]
             compare_with_reference(name, some, np.float32, "contiguous", rung, i)
 
 

@@ -4,6 +4,7 @@ One row feeds the gradient, the PyTorch and the mutation tests. A row's function
 and its twin in test_torch.py, because the names are PyTorch's: ``lambda F, x: F.relu(x)`` means the same in both. A
 linear row is squared by ``Operation.function``: else its second derivative is zero, and so is every wrong one.
 """
+
 from dataclasses import dataclass
 from typing import Callable
 
@@ -29,9 +30,11 @@ class Operation:
 
     def function(self, namespace, options):
         """The operation as a function of its tensors alone, squared if it is linear."""
+
         def f(*tensors):
             y = self.apply(namespace, *tensors, **options)
             return y * y if self.linear else y
+
         return f
 
     def __repr__(self):
@@ -91,12 +94,12 @@ def operations():
     yield "x - y", pair(), lambda F, x, y: x - y, 1, 3
     yield "x * y", pair(), lambda F, x, y: x * y, 0, 3
     yield "x / y", pair("positive"), lambda F, x, y: x / y, 0, 3
-    yield "x ** p", draw.power, lambda F, x, p: x ** p, 0, 3
-    yield "x ** y", pair("positive", "normal"), lambda F, x, y: x ** y, 0, 2
+    yield "x ** p", draw.power, lambda F, x, p: x**p, 0, 3
+    yield "x ** y", pair("positive", "normal"), lambda F, x, y: x**y, 0, 2
     yield "-x", normal, lambda F, x: -x, 1, 2
     yield "1 - x", normal, lambda F, x: 1 - x, 1, 2
     yield "2 / x", positive, lambda F, x: 2 / x, 0, 3
-    yield "2 ** x", normal, lambda F, x: 2 ** x, 0, 3
+    yield "2 ** x", normal, lambda F, x: 2**x, 0, 3
     yield "abs", nonzero, lambda F, x: x.abs(), 1, 2
     yield "exp", normal, lambda F, x: x.exp(), 0, 3
     yield "log", positive, lambda F, x: x.log(), 0, 3
@@ -124,9 +127,20 @@ def operations():
     yield "array @ x", shaped(draw.left_factor), lambda F, x, array: F.constant(array) @ x, 1, 2
     yield "linear", draw.linear_layer, lambda F, *xs: F.linear(*xs), 0, 3
     yield "conv2d", draw.with_bias(convolution), lambda F, *xs, **o: F.conv2d(*xs, **o), 0, 3
-    yield ("conv_transpose2d", draw.with_bias(transposed_convolution), lambda F, *xs, **o: F.conv_transpose2d(*xs, **o),
-           0, 3)
-    yield "conv2d_weight_grad", draw.weight_gradient, lambda F, *xs, **o: F.conv2d_weight_grad(*xs, **o), 0, 3
+    yield (
+        "conv_transpose2d",
+        draw.with_bias(transposed_convolution),
+        lambda F, *xs, **o: F.conv_transpose2d(*xs, **o),
+        0,
+        3,
+    )
+    yield (
+        "conv2d_weight_grad",
+        draw.weight_gradient,
+        lambda F, *xs, **o: F.conv2d_weight_grad(*xs, **o),
+        0,
+        3,
+    )
     yield "add_bias", draw.bias, lambda F, x, b: F.add_bias(x, b), 1, 2
     yield "channel_sum", draw.channels, lambda F, x: F.channel_sum(x), 1, 2
     yield "batch_norm", draw.batch_norm(), batch_norm, 0, 3
@@ -134,27 +148,71 @@ def operations():
     yield "batch_norm, LeakyReLU", draw.batch_norm(0.2), batch_norm, 0, 2
     yield "batch_norm in evaluation", draw.batch_norm(training=False), batch_norm, 0, 2
     yield "batch_norm in evaluation, ReLU", draw.batch_norm(0.0, training=False), batch_norm, 0, 2
-    yield "batch_norm in evaluation, LeakyReLU", draw.batch_norm(0.2, training=False), batch_norm, 0, 2
+    yield (
+        "batch_norm in evaluation, LeakyReLU",
+        draw.batch_norm(0.2, training=False),
+        batch_norm,
+        0,
+        2,
+    )
     yield ("channel_affine", draw.affine(0.2), lambda F, *xs, **o: F.channel_affine(*xs, **o), 0, 2)
     yield "instance_norm", draw.instance_norm, instance_norm, 0, 2
-    yield ("layer_norm", draw.layer_norm,
-           lambda F, x, *xs, normalized_shape: F.layer_norm(x, normalized_shape, *xs), 0, 2)
+    yield (
+        "layer_norm",
+        draw.layer_norm,
+        lambda F, x, *xs, normalized_shape: F.layer_norm(x, normalized_shape, *xs),
+        0,
+        2,
+    )
     yield "leaky_relu", draw.slope, lambda F, x, **o: F.leaky_relu(x, **o), 1, 2
-    yield ("leaky_relu_grad", draw.slope_and_output,
-           lambda F, g, y, negative_slope: F.leaky_relu_grad(g, F.tensor(y), negative_slope), 1, 2)
+    yield (
+        "leaky_relu_grad",
+        draw.slope_and_output,
+        lambda F, g, y, negative_slope: F.leaky_relu_grad(g, F.tensor(y), negative_slope),
+        1,
+        2,
+    )
     yield "relu", nonzero, lambda F, x: F.relu(x), 1, 2
     yield "dropout", draw.any_shape(p=0.3, seed=5), lambda F, x, **o: F.dropout(x, **o), 1, 2
     yield "maxout", draw.maxout, lambda F, x, **o: F.maxout(x, **o), 1, 2
-    yield "pad, constant", draw.padded("constant"), lambda F, x, padding, **o: F.pad(x, padding, **o), 1, 2
-    yield "pad, reflect", draw.padded("reflect"), lambda F, x, padding, **o: F.pad(x, padding, **o), 1, 2
+    yield (
+        "pad, constant",
+        draw.padded("constant"),
+        lambda F, x, padding, **o: F.pad(x, padding, **o),
+        1,
+        2,
+    )
+    yield (
+        "pad, reflect",
+        draw.padded("reflect"),
+        lambda F, x, padding, **o: F.pad(x, padding, **o),
+        1,
+        2,
+    )
     yield "interpolate", draw.resized, lambda F, x, **o: F.interpolate(x, **o), 1, 2
     yield "pixel_shuffle", draw.pixels, lambda F, x, factor: F.pixel_shuffle(x, factor), 1, 2
     yield "log_softmax", shaped(draw.one_axis), lambda F, x, dim: F.log_softmax(x, dim), 0, 3
-    yield ("binary_cross_entropy_with_logits", draw.logits_and_targets,
-           lambda F, x, t, **o: F.binary_cross_entropy_with_logits(x, t, **o), 0, 3)
-    yield "bce of a number", draw.logits_and_number, lambda F, x, t, **o: F.bce_of_number(x, t, **o), 0, 3
-    yield ("cross_entropy", draw.logits_and_labels,
-           lambda F, x, labels, **o: F.cross_entropy(x, F.constant(labels), **o), 0, 2)
+    yield (
+        "binary_cross_entropy_with_logits",
+        draw.logits_and_targets,
+        lambda F, x, t, **o: F.binary_cross_entropy_with_logits(x, t, **o),
+        0,
+        3,
+    )
+    yield (
+        "bce of a number",
+        draw.logits_and_number,
+        lambda F, x, t, **o: F.bce_of_number(x, t, **o),
+        0,
+        3,
+    )
+    yield (
+        "cross_entropy",
+        draw.logits_and_labels,
+        lambda F, x, labels, **o: F.cross_entropy(x, F.constant(labels), **o),
+        0,
+        2,
+    )
     yield "mse_loss", draw.predictions(), lambda F, x, t, **o: F.mse_loss(x, t, **o), 0, 2
     yield "l1_loss", draw.predictions(kinked=True), lambda F, x, t, **o: F.l1_loss(x, t, **o), 1, 2
 
@@ -166,10 +224,15 @@ LAYERS = {
     "Linear": (lambda nn: nn.Linear(3, 2), (4, 3)),
     "Linear without bias": (lambda nn: nn.Linear(3, 2, bias=False), (2, 4, 3)),
     "Conv2d": (lambda nn: nn.Conv2d(2, 3, 3, stride=2, padding=1), (2, 2, 5, 4)),
-    "Conv2d, oblong": (lambda nn: nn.Conv2d(2, 1, (3, 2), stride=(1, 2), padding=(0, 1), bias=False), (2, 2, 4, 5)),
+    "Conv2d, oblong": (
+        lambda nn: nn.Conv2d(2, 1, (3, 2), stride=(1, 2), padding=(0, 1), bias=False),
+        (2, 2, 4, 5),
+    ),
     "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1), (2, 2, 3, 2)),
-    "ConvTranspose2d, padded": (lambda nn: nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1, output_padding=1),
-                                (1, 2, 2, 3)),
+    "ConvTranspose2d, padded": (
+        lambda nn: nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1, output_padding=1),
+        (1, 2, 2, 3),
+    ),
     "BatchNorm1d": (lambda nn: nn.BatchNorm1d(3), (4, 3)),
     "BatchNorm1d of lines": (lambda nn: nn.BatchNorm1d(3, eps=1e-3, momentum=0.3), (2, 3, 4)),
     "BatchNorm2d": (lambda nn: nn.BatchNorm2d(2, eps=1e-4), (2, 2, 3, 3)),
@@ -190,8 +253,12 @@ LAYERS = {
     "ReflectionPad2d": (lambda nn: nn.ReflectionPad2d((1, 0, 2, 1)), (1, 2, 4, 3)),
     "Upsample": (lambda nn: nn.Upsample(scale_factor=2, mode="bilinear"), (1, 2, 2, 3)),
     "PixelShuffle": (lambda nn: nn.PixelShuffle(2), (1, 4, 2, 2)),
-    "Sequential": (lambda nn: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2), nn.Linear(4, 1)),
-                   (5, 3)),
+    "Sequential": (
+        lambda nn: nn.Sequential(
+            nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2), nn.Linear(4, 1)
+        ),
+        (5, 3),
+    ),
 }
 
 
@@ -199,7 +266,9 @@ def layer(name, nn=mg.nn):
     """A layer of the table in training mode and an input for it: float64, or integers for an Embedding."""
     make, shape = LAYERS[name]
     rng = np.random.default_rng(11)
-    return make(nn).double(), rng.integers(0, 4, (2, 3)) if shape is None else rng.standard_normal(shape)
+    return make(nn).double(), rng.integers(0, 4, (2, 3)) if shape is None else rng.standard_normal(
+        shape
+    )
 
 
 def call_with(module, parameters, *xs):

@@ -4,6 +4,7 @@ Values come from a generator with the drawn seed, so Hypothesis shrinks a failur
 zeros. Every choice goes through one function, choose(low, high) -> int: Hypothesis draws it in a property test, and a
 seeded generator answers where a test only wants some fixed examples.
 """
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -36,7 +37,9 @@ class Case:
         """Any mean, and a variance between 0.5 and 2 over the axes: what is divided by its root loses no digits."""
         x = self.normal(*shape)
         x -= x.mean(axes, keepdims=True)
-        size = np.sqrt(self.positive(*x.var(axes, keepdims=True).shape) / x.var(axes, keepdims=True))
+        size = np.sqrt(
+            self.positive(*x.var(axes, keepdims=True).shape) / x.var(axes, keepdims=True)
+        )
         return x * size + self.normal(*size.shape)
 
     def away(self, shape, *kinks, gap=0.05):
@@ -56,7 +59,7 @@ class Case:
 @st.composite
 def cases(draw):
     """A Case whose choices Hypothesis makes."""
-    return Case(lambda low, high: draw(st.integers(low, high)), draw(st.integers(0, 2 ** 32 - 1)))
+    return Case(lambda low, high: draw(st.integers(low, high)), draw(st.integers(0, 2**32 - 1)))
 
 
 def fixed_case(seed):
@@ -106,10 +109,15 @@ def convolution(case):
 def transposed_convolution(case):
     """Maps x, weights w, stride, padding and output_padding (pairs) of a transposed convolution that leaves a pixel."""
     kernel, stride = (case.choose(1, 4), case.choose(1, 4)), (case.choose(1, 3), case.choose(1, 3))
-    padding, extra = (case.choose(0, 2), case.choose(0, 2)), tuple(case.choose(0, s - 1) for s in stride)
+    padding, extra = (
+        (case.choose(0, 2), case.choose(0, 2)),
+        tuple(case.choose(0, s - 1) for s in stride),
+    )
     # the output has (p - 1) s - 2 pad + r + extra >= 1 pixels
-    size = [case.choose(least := max(1, -(-(1 + 2 * pad - r - e) // s) + 1), least + 3)
-            for pad, r, e, s in zip(padding, kernel, extra, stride)]
+    size = [
+        case.choose(least := max(1, -(-(1 + 2 * pad - r - e) // s) + 1), least + 3)
+        for pad, r, e, s in zip(padding, kernel, extra, stride)
+    ]
     n, c, k = case.choose(1, 3), case.choose(1, 3), case.choose(1, 3)
     return case.normal(n, k, *size), case.normal(k, c, *kernel), stride, padding, extra
 

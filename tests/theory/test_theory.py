@@ -14,10 +14,13 @@ import wasserstein
 
 import minigan as mg
 
-QUICK = [(function_space, 40), (saturation, 300), (gaussian, 800),
-         (optimal_discriminator, 400)]
-SLOW = [(gaussian, 2000), (optimal_discriminator, 1500), (wasserstein, 600),
-        (mode_collapse, 100)]  # its film alone depends on the steps
+QUICK = [(function_space, 40), (saturation, 300), (gaussian, 800), (optimal_discriminator, 400)]
+SLOW = [
+    (gaussian, 2000),
+    (optimal_discriminator, 1500),
+    (wasserstein, 600),
+    (mode_collapse, 100),
+]  # its film alone depends on the steps
 
 
 def name(value):
@@ -54,6 +57,7 @@ def test_without_training_the_claims_do_not_hold(script, tmp_path):
 
 # ---- claims
 
+
 def test_a_claim_fails_beyond_its_tolerance_and_for_nan():
     claims.claim("pi", np.pi, 3.14, 0.01)
     claims.claim("many", np.ones(3), [1, 1, 1.1], 0.11)
@@ -74,26 +78,36 @@ def test_a_picture_that_is_none_is_refused(capsys):
 
 # ---- the closed forms, checked against something else than the scripts check them against
 
+
 def test_a_step_in_function_space_is_half_way_to_the_data():
     p, g = (np.random.default_rng(i).dirichlet(np.ones(6)) for i in (0, 1))
     path = function_space.descend(p, g, 2, rate=1)
     np.testing.assert_allclose(path, [g, (g + p) / 2, (g + 3 * p) / 4], rtol=1e-12)
-    wanted = [sum(a * np.log(a / (a + b)) + b * np.log(b / (a + b)) for a, b in zip(p, q)) for q in path]
-    np.testing.assert_allclose([function_space.value(p, mg.tensor(q)).item() for q in path], wanted, rtol=1e-12)
+    wanted = [
+        sum(a * np.log(a / (a + b)) + b * np.log(b / (a + b)) for a, b in zip(p, q)) for q in path
+    ]
+    np.testing.assert_allclose(
+        [function_space.value(p, mg.tensor(q)).item() for q in path], wanted, rtol=1e-12
+    )
 
 
 def test_gradients_by_quadrature_are_those_over_many_samples():
     theta, z = 1.5, np.random.default_rng(0).standard_normal(400_000)
-    D = 1 / (1 + np.exp(theta * (z + theta) - theta ** 2 / 2))
+    D = 1 / (1 + np.exp(theta * (z + theta) - theta**2 / 2))
     logit = saturation.best_logit(theta)
     assert saturation.gradient(theta, logit, True) == pytest.approx(theta * D.mean(), rel=0.01)
-    assert saturation.gradient(theta, logit, False) == pytest.approx(theta * (1 - D).mean(), rel=0.01)
+    assert saturation.gradient(theta, logit, False) == pytest.approx(
+        theta * (1 - D).mean(), rel=0.01
+    )
 
 
 @pytest.mark.parametrize("m, s", wasserstein.GAUSSIANS)
 def test_w1_is_the_mean_distance_of_sorted_samples_and_the_extra_that_of_a_histogram(m, s):
     generator = np.random.default_rng(0)
-    p, q = np.sort(generator.standard_normal(200_000)), np.sort(m + s * generator.standard_normal(200_000))
+    p, q = (
+        np.sort(generator.standard_normal(200_000)),
+        np.sort(m + s * generator.standard_normal(200_000)),
+    )
     w1, extra = wasserstein.exact(m, s)
     assert w1 == pytest.approx(np.abs(p - q).mean(), rel=0.01)
     t = generator.random(len(p))
@@ -102,10 +116,14 @@ def test_w1_is_the_mean_distance_of_sorted_samples_and_the_extra_that_of_a_histo
     often = counts > 10
     x, density = ((edges[1:] + edges[:-1]) / 2)[often], counts[often] / len(p) / 0.25
     gap = (np.searchsorted(p, x) - np.searchsorted(q, x)) / len(p)
-    assert np.sum(gap ** 2 / (2 * wasserstein.WEIGHT * density)) * 0.25 == pytest.approx(extra, rel=0.05)
+    assert np.sum(gap**2 / (2 * wasserstein.WEIGHT * density)) * 0.25 == pytest.approx(
+        extra, rel=0.05
+    )
 
 
-def test_a_penalised_critic_measures_the_distance_of_parallel_lines_and_a_discriminator_does_not(monkeypatch):
+def test_a_penalised_critic_measures_the_distance_of_parallel_lines_and_a_discriminator_does_not(
+    monkeypatch,
+):
     monkeypatch.setattr(wasserstein, "THETAS", (0.5, 1.0))
     mg.manual_seed(0)
     critic, clipped, jsd, critic_pull, gan_pull = claims.one_thread(wasserstein.on_lines)(150)
@@ -119,14 +137,16 @@ def test_a_penalised_critic_measures_the_distance_of_parallel_lines_and_a_discri
 def test_a_generator_alone_collapses():
     mg.manual_seed(0)
     spread, loss = mode_collapse.against_a_resting_discriminator(600).T
-    assert spread[0] > 1.9 and spread[-1] < 0.01 and loss[-1] == pytest.approx(np.log(1.25), rel=0.01)
+    assert (
+        spread[0] > 1.9 and spread[-1] < 0.01 and loss[-1] == pytest.approx(np.log(1.25), rel=0.01)
+    )
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_the_jsd_of_packs_is_that_of_all_of_them_written_out(m):
     n, k = 4, 3
-    p = np.full(n ** m, 1 / n ** m)
-    q = np.array([(max(pack) < k) / k ** m for pack in itertools.product(range(n), repeat=m)])
+    p = np.full(n**m, 1 / n**m)
+    q = np.array([(max(pack) < k) / k**m for pack in itertools.product(range(n), repeat=m)])
     middle = (p + q) / 2
     twice = np.sum(p * np.log(p / middle)) + np.sum(q[q > 0] * np.log((q / middle)[q > 0]))
     assert mode_collapse.twice_jsd((k / n) ** m) == pytest.approx(twice, rel=1e-12)

@@ -23,12 +23,18 @@ from minigan.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = {
-    "generator": {"main.0.weight": np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4),
-                  "main.1.num_batches_tracked": np.array(7)},
-    "optimizer": {"state": {0: {"step": 3, "exp_avg": np.full((2, 2), 1e-300)}},
-                  "param_groups": [{"betas": (0.5, 0.999), "params": [0]}]},
+    "generator": {
+        "main.0.weight": np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4),
+        "main.1.num_batches_tracked": np.array(7),
+    },
+    "optimizer": {
+        "state": {0: {"step": 3, "exp_avg": np.full((2, 2), 1e-300)}},
+        "param_groups": [{"betas": (0.5, 0.999), "params": [0]}],
+    },
     "rng": {"bit_generator": "PCG64", "state": {"state": 2**128 - 1}, "has_uint32": 0},
-    "quiet": False, "networks": None, "best": float("inf"),
+    "quiet": False,
+    "networks": None,
+    "best": float("inf"),
 }
 
 
@@ -56,13 +62,24 @@ def saved(path):
     return path
 
 
-dtypes = st.one_of(hnp.boolean_dtypes(), hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(),
-                   hnp.floating_dtypes(sizes=(16, 32, 64)), hnp.complex_number_dtypes(sizes=(64, 128)))
+dtypes = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(),
+    hnp.unsigned_integer_dtypes(),
+    hnp.floating_dtypes(sizes=(16, 32, 64)),
+    hnp.complex_number_dtypes(sizes=(64, 128)),
+)
 arrays = hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
 leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), arrays)
 keys = st.one_of(st.text(max_size=4), st.integers(0, 9).map(lambda i: i + 10))
-states = st.recursive(leaves, lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.lists(inner, max_size=3).map(tuple), st.dictionaries(keys, inner, max_size=3)))
+states = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(keys, inner, max_size=3),
+    ),
+)
 
 
 @settings(deadline=None)
@@ -87,7 +104,9 @@ def test_one_state_has_one_file_whatever_the_memory_order(path):
 
 def test_no_clock_time_is_kept(saved):
     with zipfile.ZipFile(saved) as file:
-        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}  # a zip's year zero
+        assert {entry.date_time for entry in file.infolist()} == {
+            (1980, 1, 1, 0, 0, 0)
+        }  # a zip's year zero
 
 
 def test_arrays_in_fortran_order_are_read_right(path):
@@ -128,15 +147,18 @@ def test_tensors_of_minigan_and_torch_become_numpy_arrays(path):
     assert equal(checkpoint.load(path), [np.arange(3, dtype=np.float32)])
 
 
-@pytest.mark.parametrize("state, sentence", [
-    ({"w": np.array([None])}, "at w: .* got an array of object"),
-    ({"a": [{"b": {1, 2}}]}, "at a/0/b: .* got a set"),
-    ({"a": b"bytes"}, "at a: .* got a bytes"),
-    ({"a": np.array(["text"])}, "at a: .* got an array of <U4"),
-    ({"a": np.zeros(1, [("x", "f4")])}, "at a: .* got an array of"),
-    ({"a": lambda: 0}, "at a: .* got a function"),
-    ({(0, 1): 2}, r"the key \(0, 1\) is neither a string nor an integer"),
-])
+@pytest.mark.parametrize(
+    "state, sentence",
+    [
+        ({"w": np.array([None])}, "at w: .* got an array of object"),
+        ({"a": [{"b": {1, 2}}]}, "at a/0/b: .* got a set"),
+        ({"a": b"bytes"}, "at a: .* got a bytes"),
+        ({"a": np.array(["text"])}, "at a: .* got an array of <U4"),
+        ({"a": np.zeros(1, [("x", "f4")])}, "at a: .* got an array of"),
+        ({"a": lambda: 0}, "at a: .* got a function"),
+        ({(0, 1): 2}, r"the key \(0, 1\) is neither a string nor an integer"),
+    ],
+)
 def test_what_cannot_be_kept_is_refused_and_the_old_file_stays(saved, state, sentence):
     before = saved.read_bytes()
     with pytest.raises(TypeError, match=sentence):
@@ -149,7 +171,9 @@ def test_two_arrays_of_one_path_are_refused(path):
         checkpoint.save(path, {"state": {0: np.zeros(1), "0": np.zeros(1)}})
 
 
-@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr", "numpy.lib.format.write_array"])
+@pytest.mark.parametrize(
+    "call", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr", "numpy.lib.format.write_array"]
+)
 def test_a_full_disk_at_any_moment_leaves_the_old_file_and_no_other(saved, monkeypatch, call):
     def no_space(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -166,7 +190,9 @@ def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(path, monkeypatc
     calls = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args)))
+        monkeypatch.setattr(
+            os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))
+        )
     checkpoint.save(path, STATE)
     assert calls == ["fsync", "replace", "fsync"]  # the file, its name, the folder
 
@@ -194,7 +220,9 @@ def test_a_changed_byte_is_refused_or_changes_nothing(saved):
         except ValueError as error:
             refused += 1
             assert str(error).startswith(f"checkpoint {saved}: ")
-    assert refused > 0.8 * len(whole)  # what a file holds is under a CRC; the rest is in the zip's own tables
+    assert refused > 0.8 * len(
+        whole
+    )  # what a file holds is under a CRC; the rest is in the zip's own tables
 
 
 @settings(deadline=None, max_examples=300)
@@ -221,7 +249,9 @@ def archive(path, entries, compression=zipfile.ZIP_STORED):
 
 
 def tree(state, **changes):
-    return "tree.json", json.dumps({"format": "minigan checkpoint", "version": 1, "state": state, **changes})
+    return "tree.json", json.dumps(
+        {"format": "minigan checkpoint", "version": 1, "state": state, **changes}
+    )
 
 
 def npy(array=None, header=None, data=b""):
@@ -246,17 +276,32 @@ def declaring(shape, descr="'<f8'", data=b"12345678"):
 HOSTILE = {
     "an .npz of somebody else": ([("w.npy", ONE)], "no entry tree.json"),
     "other JSON": ([("tree.json", "[1, 2]")], "tree.json cannot be read"),
-    "JSON of somebody else": ([("tree.json", '{"version": 1}')], "tree.json cannot be read: 'format'"),
-    "another format": ([tree(0, format="zip")], r"tree.json cannot be read: it is of \('zip', 1\), expected"),
+    "JSON of somebody else": (
+        [("tree.json", '{"version": 1}')],
+        "tree.json cannot be read: 'format'",
+    ),
+    "another format": (
+        [tree(0, format="zip")],
+        r"tree.json cannot be read: it is of \('zip', 1\), expected",
+    ),
     "no JSON": ([("tree.json", "{'a': 1}")], "tree.json cannot be read"),
     "no UTF-8": ([("tree.json", b"\xff\xfe\xfa")], "tree.json cannot be read"),
     "NaN for a format": ([("tree.json", '{"format": NaN, "version": 1}')], r"it is of \(nan, 1\)"),
     "JSON a million deep": ([("tree.json", "[" * 10**6)], "tree.json cannot be read"),
     "an integer of a million digits": ([("tree.json", "9" * 10**6)], "tree.json"),
-    "a tree deeper than the stack": ([("tree.json", f'{{"state": {"[" * 9999}{"]" * 9999}}}')], "cannot be read"),
-    "a later version": ([tree(0, version=2)], r"checkpoint', 2\), expected \('minigan checkpoint', 1\)"),
+    "a tree deeper than the stack": (
+        [("tree.json", f'{{"state": {"[" * 9999}{"]" * 9999}}}')],
+        "cannot be read",
+    ),
+    "a later version": (
+        [tree(0, version=2)],
+        r"checkpoint', 2\), expected \('minigan checkpoint', 1\)",
+    ),
     "no version": ([tree(0, version=None)], r"it is of \('minigan checkpoint', None\)"),
-    "an array that is not there": ([tree(W)], r"refers to {'\$array': 'w'}, which the file does not hold"),
+    "an array that is not there": (
+        [tree(W)],
+        r"refers to {'\$array': 'w'}, which the file does not hold",
+    ),
     "an array named twice": ([tree([W, W]), ("w.npy", ONE)], "which the file does not hold"),
     "a list for a name": ([tree({"$array": ["w"]}), ("w.npy", ONE)], "refers to"),
     "an unknown mark": ([tree({"$pickle": "w"})], "refers to"),
@@ -266,25 +311,46 @@ HOSTILE = {
     "a boolean for a key": ([tree({"$pairs": [[True, 2]]})], "refers to"),
     "a name twice": ([("tree.json", '{"format": "a", "format": "b"}')], "has a name twice among"),
     "tuples of no list": ([tree({"$tuple": {"a": 1}})], "refers to"),
-    "a number beyond all": ([("tree.json", '{"format": "a", "version": 1e999}')], "1e999, which is too large"),
+    "a number beyond all": (
+        [("tree.json", '{"format": "a", "version": 1e999}')],
+        "1e999, which is too large",
+    ),
     "a float that is none": ([tree({"$float": "1e999"})], "refers to"),
-    "an array too many": ([tree(W), ("w.npy", ONE), ("v.npy", ONE)], "v.npy, of which its tree.json knows nothing"),
+    "an array too many": (
+        [tree(W), ("w.npy", ONE), ("v.npy", ONE)],
+        "v.npy, of which its tree.json knows nothing",
+    ),
     "a path upwards": ([tree(0), ("../../w.npy", ONE)], "knows nothing"),
-    "a pickle": ([tree(W), ("w.npy", npy(np.array([{}], object)))], "w.npy: Object arrays cannot be loaded"),
+    "a pickle": (
+        [tree(W), ("w.npy", npy(np.array([{}], object)))],
+        "w.npy: Object arrays cannot be loaded",
+    ),
     "text": ([tree(W), ("w.npy", npy(np.array(["a"])))], "w.npy: it holds <U1, expected numbers"),
     "a record": ([tree(W), ("w.npy", npy(np.zeros(1, [("x", "f4")])))], "expected numbers"),
     "no .npy": ([tree(W), ("w.npy", b"hello world")], "w.npy: .*magic string is not correct"),
     "an empty .npy": ([tree(W), ("w.npy", b"")], "w.npy: .*magic string"),
-    "another .npy version": ([tree(W), ("w.npy", ONE[:6] + b"\x07\x00" + ONE[8:])], r"w.npy: .*\(7, 0\)"),
+    "another .npy version": (
+        [tree(W), ("w.npy", ONE[:6] + b"\x07\x00" + ONE[8:])],
+        r"w.npy: .*\(7, 0\)",
+    ),
     "eight terabytes declared": (declaring(f"({10**12},)"), "w.npy: (EOF|Unable to allocate)"),
     "more than memory can count": (declaring(f"({2**62}, {2**62})"), "w.npy: "),
     "a product that wraps round to one": (declaring(f"({2**63 + 1}, {2**63 + 1})"), "w.npy: "),
     "nothing, of absurd shape": (declaring(f"(0, {2**70})", data=b""), "w.npy: "),
     "negative sides": (declaring("(-1, -1)"), "w.npy: negative dimensions"),
     "sides unknown": (declaring("(-1,)"), "w.npy: negative dimensions"),
-    "one side unknown": (declaring("(2, -1)", data=b"1234567812345678"), "w.npy: negative dimensions"),
-    "one number too few": (declaring("(2,)"), "w.npy: EOF: reading array data, expected 16 bytes got 8"),
-    "one number too many": (declaring("()", data=b"1234567812345678"), "w.npy: it holds more than the 8 bytes"),
+    "one side unknown": (
+        declaring("(2, -1)", data=b"1234567812345678"),
+        "w.npy: negative dimensions",
+    ),
+    "one number too few": (
+        declaring("(2,)"),
+        "w.npy: EOF: reading array data, expected 16 bytes got 8",
+    ),
+    "one number too many": (
+        declaring("()", data=b"1234567812345678"),
+        "w.npy: it holds more than the 8 bytes",
+    ),
     "a header that computes": (declaring("(1,)", descr="__import__('os').getcwd()"), "w.npy: "),
     "a header of brackets": (declaring("(" * 60), "w.npy: "),
     "a header of minus signs": (declaring("-" * 9000 + "1"), "w.npy: "),
@@ -316,13 +382,15 @@ def test_a_zip_bomb_is_refused_before_it_unfolds(path):
 
 
 def test_entries_that_share_their_bytes_are_refused(path):
-    archive(path, [tree(0), *[(f"{i}.npy", b"") for i in range(3)], ("big.npy", npy(np.zeros(1000)))])
+    archive(
+        path, [tree(0), *[(f"{i}.npy", b"") for i in range(3)], ("big.npy", npy(np.zeros(1000)))]
+    )
     whole = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as file:
         big = file.getinfo("big.npy")
     position = whole.index(b"PK\x01\x02")
     while position >= 0:  # let every entry of the table of contents point at the big one
-        whole[position + 20:position + 28] = struct.pack("<LL", big.compress_size, big.file_size)
+        whole[position + 20 : position + 28] = struct.pack("<LL", big.compress_size, big.file_size)
         position = whole.find(b"PK\x01\x02", position + 4)
     path.write_bytes(whole)
     with pytest.raises(ValueError, match="its entries claim 40640 bytes, but the file has"):
@@ -345,10 +413,14 @@ def test_an_encrypted_entry_is_refused(path):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n", bytes(1000), b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89PNG\r\n", bytes(1000), b"PK\x05\x06" + bytes(18)]
+)
 def test_what_is_no_checkpoint_at_all_is_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^checkpoint {path}: .*(not a zip file|no entry tree.json)"):
+    with pytest.raises(
+        ValueError, match=f"^checkpoint {path}: .*(not a zip file|no entry tree.json)"
+    ):
         checkpoint.load(path)
 
 
@@ -370,7 +442,9 @@ WRITER = textwrap.dedent("""
 
 def kill_while_writing(path, seconds):
     """Kill a process that writes checkpoint after checkpoint -> the number of the last that it knows it wrote."""
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     last = int(writer.stdout.readline())
     time.sleep(seconds)
     writer.send_signal(signal.SIGKILL)
@@ -382,7 +456,10 @@ def check_kills(path, times, seed):
     for _ in range(times):
         last = kill_while_writing(path, moment.uniform(0, 0.05))
         state = checkpoint.load(path)
-        assert state["i"] in (last, last + 1)  # the newest that was reported, or the one that was in the making
+        assert state["i"] in (
+            last,
+            last + 1,
+        )  # the newest that was reported, or the one that was in the making
         assert np.array_equal(state["w"], np.full(200_000, state["i"]))
 
 

@@ -70,7 +70,10 @@ def test_a_damaged_picture_is_left_out_of_the_gif_and_said(tmp_path, capfd, dama
     capfd.readouterr()
     train(tmp_path, "--resume", "--steps", 4)
     said, complained = capfd.readouterr()
-    assert complained.startswith("training.gif goes on without a picture: ") and complained.count("\n") == 1
+    assert (
+        complained.startswith("training.gif goes on without a picture: ")
+        and complained.count("\n") == 1
+    )
     assert "step-000001.png" in complained and said.startswith("all 4 steps are done")
     with Image.open(tmp_path / "training.gif") as gif:
         assert gif.n_frames == 4  # of steps 0, 2, 3, 4
@@ -84,7 +87,9 @@ def test_a_damaged_newest_picture_is_replaced(tmp_path, damage):
     train(tmp_path)
     damage(tmp_path / "samples.png")
     train(tmp_path, "--resume", "--steps", 4)
-    assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "samples/step-000004.png").read_bytes()
+    assert (tmp_path / "samples.png").read_bytes() == (
+        tmp_path / "samples/step-000004.png"
+    ).read_bytes()
     assert not (tmp_path / "samples.png").is_symlink()
 
 
@@ -95,7 +100,8 @@ def test_a_folder_where_a_picture_goes_is_refused_before_anything_changes(tmp_pa
     (tmp_path / name).mkdir()
     before = content(tmp_path)
     assert exit_of(session(tmp_path, "--resume", "--steps", 4)) == (
-        f"cannot keep a run in --out {tmp_path}: Is a directory ({tmp_path / name})")
+        f"cannot keep a run in --out {tmp_path}: Is a directory ({tmp_path / name})"
+    )
     assert content(tmp_path) == before
 
 
@@ -105,7 +111,9 @@ def test_a_folder_where_the_last_pictures_go_is_said_and_no_failure(tmp_path, ca
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
     train(tmp_path, "--resume", "--steps", 3)
-    assert capfd.readouterr().err == f"{name} could not be drawn: Is a directory ({tmp_path / name})\n"
+    assert (
+        capfd.readouterr().err == f"{name} could not be drawn: Is a directory ({tmp_path / name})\n"
+    )
     assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 3
 
 
@@ -116,7 +124,8 @@ def test_no_folder_for_the_samples_is_refused(tmp_path, damage):
     (tmp_path / "samples").write_bytes(b"")
     damage(tmp_path / "samples")
     assert exit_of(session(tmp_path, "--resume", "--steps", 4)) == (
-        f"cannot keep a run in --out {tmp_path}: File exists ({tmp_path / 'samples'})")
+        f"cannot keep a run in --out {tmp_path}: File exists ({tmp_path / 'samples'})"
+    )
 
 
 def test_a_run_without_a_single_picture_left_is_complete(tmp_path, capfd):
@@ -130,19 +139,40 @@ def test_a_run_without_a_single_picture_left_is_complete(tmp_path, capfd):
 # ---- the log
 
 
-@pytest.mark.parametrize("rubbish, said", [
-    (b"\xff\xfe", 0), (b"\xff\xfe\n", 1), (b"2,", 0), (b"2,9,1", 0), (b"9\n", 1), (b"2,1,2,3\n", 1), (b"2,x,1\n", 1),
-    (b"\n\n", 2), (b"2,0x1,1\n", 1), (b"2,1_0,1\n", 1), ("２,1,1\n".encode(), 1), (b"\0" * 5000 + b"\n", 1),
-    (b"2,1,1\x85\n", 1), (b"9" * 5000 + b",1,1\n", 1)])
+@pytest.mark.parametrize(
+    "rubbish, said",
+    [
+        (b"\xff\xfe", 0),
+        (b"\xff\xfe\n", 1),
+        (b"2,", 0),
+        (b"2,9,1", 0),
+        (b"9\n", 1),
+        (b"2,1,2,3\n", 1),
+        (b"2,x,1\n", 1),
+        (b"\n\n", 2),
+        (b"2,0x1,1\n", 1),
+        (b"2,1_0,1\n", 1),
+        ("２,1,1\n".encode(), 1),
+        (b"\0" * 5000 + b"\n", 1),
+        (b"2,1,1\x85\n", 1),
+        (b"9" * 5000 + b",1,1\n", 1),
+    ],
+)
 def test_a_damaged_log_is_read_as_far_as_it_is_whole(tmp_path, capfd, rubbish, said):
     train(tmp_path)
     with open(tmp_path / "log.csv", "ab") as file:
         file.write(rubbish)
     train(tmp_path, "--resume", "--steps", 4)
-    expected = f"{tmp_path / 'log.csv'}: {said} lines that are no rows are left out\n" if said else ""
+    expected = (
+        f"{tmp_path / 'log.csv'}: {said} lines that are no rows are left out\n" if said else ""
+    )
     assert capfd.readouterr().err == expected
     header, rows, others = run_log.read(tmp_path / "log.csv")
-    assert header == "step,loss,images_per_second" and [step for step, _ in rows] == [1, 2, 3, 4] and others == 0
+    assert (
+        header == "step,loss,images_per_second"
+        and [step for step, _ in rows] == [1, 2, 3, 4]
+        and others == 0
+    )
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -153,11 +183,15 @@ def test_a_log_that_is_none_is_begun_anew_or_refused(tmp_path, capfd, damage):
         before = content(tmp_path / "samples")
         kind = {as_folder: "folder", as_fifo: "named pipe", as_device: "device"}[damage]
         assert exit_of(session(tmp_path, "--resume", "--steps", 4)) == (
-            f"cannot keep a run in --out {tmp_path}: {tmp_path / 'log.csv'} is a {kind}, expected a regular file")
+            f"cannot keep a run in --out {tmp_path}: {tmp_path / 'log.csv'} is a {kind}, expected a regular file"
+        )
         assert content(tmp_path / "samples") == before
     else:
         train(tmp_path, "--resume", "--steps", 4)
-        assert [step for step, _ in run_log.read(tmp_path / "log.csv")[1]] == [3, 4] or damage is as_half
+        assert [step for step, _ in run_log.read(tmp_path / "log.csv")[1]] == [
+            3,
+            4,
+        ] or damage is as_half
 
 
 @given(st.binary(max_size=300))
@@ -180,7 +214,12 @@ def test_a_log_may_have_the_line_ends_of_windows(tmp_path):
 
 
 def test_without_matplotlib_a_training_is_complete(tmp_path, capfd, monkeypatch):
-    for error in (ImportError("no module"), PermissionError("no cache\nat all"), RuntimeError("no backend")):
+    for error in (
+        ImportError("no module"),
+        PermissionError("no cache\nat all"),
+        RuntimeError("no backend"),
+    ):
+
         class Broken:
             def __getattr__(self, name, error=error):
                 raise error
@@ -195,20 +234,38 @@ def test_without_matplotlib_a_training_is_complete(tmp_path, capfd, monkeypatch)
 
 def test_neither_home_nor_the_folder_for_temporary_files_is_needed(tmp_path):
     """Matplotlib keeps a cache in one of them, and complains in lines of its own."""
-    script = ("import sys; import test_run; "
-              "these = test_run.session(sys.argv[1], '--log-every', 1); [these.log(loss=1) for _ in these]")
+    script = (
+        "import sys; import test_run; "
+        "these = test_run.session(sys.argv[1], '--log-every', 1); [these.log(loss=1) for _ in these]"
+    )
     (tmp_path / "file").write_bytes(b"")
     nowhere = str(tmp_path / "file" / "nowhere")
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "out")], capture_output=True, text=True,
-                          env={**os.environ, "HOME": nowhere, "TMPDIR": nowhere, "XDG_CACHE_HOME": nowhere,
-                               "XDG_CONFIG_HOME": nowhere, "MPLCONFIGDIR": nowhere,
-                               "PYTHONPATH": f"{ROOT}:{ROOT}/tests/training:{ROOT}/tests/support"})
-    assert done.returncode == 0 and "Traceback" not in done.stderr and "all 4 steps are done" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "HOME": nowhere,
+            "TMPDIR": nowhere,
+            "XDG_CACHE_HOME": nowhere,
+            "XDG_CONFIG_HOME": nowhere,
+            "MPLCONFIGDIR": nowhere,
+            "PYTHONPATH": f"{ROOT}:{ROOT}/tests/training:{ROOT}/tests/support",
+        },
+    )
+    assert (
+        done.returncode == 0
+        and "Traceback" not in done.stderr
+        and "all 4 steps are done" in done.stdout
+    )
     assert mg.load(tmp_path / "out/checkpoint.npz")["run"]["step"] == 4
 
 
 def test_a_gif_of_many_pictures_needs_the_memory_of_one(tmp_path):
-    images.save_png(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (500, 700, 3), np.uint8))
+    images.save_png(
+        tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (500, 700, 3), np.uint8)
+    )
     script = """
 import resource
 from minigan import images
@@ -219,8 +276,14 @@ before = megabytes()
 images.save_gif("b.gif", ["a.png"] * 60)
 print(megabytes() - before)
 """
-    grown = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
-                           env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+    grown = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ).stdout
     assert int(grown) < 8  # MB: one picture has 1 MB, and 60 of 256 colours 20 MB
     with Image.open(tmp_path / "b.gif") as gif:
         assert gif.n_frames == 60
@@ -234,13 +297,26 @@ def test_a_gif_shows_what_pillow_would_write(tmp_path, channels):
         for levels in (2, 3, 17, 256):
             shape = (4, size, size) if channels == 1 else (4, size, size, 3)
             grids = (rng.integers(0, levels, shape) * (255 // (levels - 1))).astype(np.uint8)
-            grids[:, 0, 0] = np.arange(4).reshape(4, *[1] * (channels > 1))  # no two alike, which Pillow would join
+            grids[:, 0, 0] = np.arange(4).reshape(
+                4, *[1] * (channels > 1)
+            )  # no two alike, which Pillow would join
             pictures = [Image.fromarray(grid) for grid in grids]
             if channels == 3:
-                pictures = [picture.quantize(method=Image.Quantize.FASTOCTREE) for picture in pictures]
-            pictures[0].save(tmp_path / "pillow.gif", save_all=True, append_images=pictures[1:], duration=100, loop=0)
+                pictures = [
+                    picture.quantize(method=Image.Quantize.FASTOCTREE) for picture in pictures
+                ]
+            pictures[0].save(
+                tmp_path / "pillow.gif",
+                save_all=True,
+                append_images=pictures[1:],
+                duration=100,
+                loop=0,
+            )
             images.save_gif(tmp_path / "ours.gif", grids)
-            with Image.open(tmp_path / "pillow.gif") as expected, Image.open(tmp_path / "ours.gif") as gif:
+            with (
+                Image.open(tmp_path / "pillow.gif") as expected,
+                Image.open(tmp_path / "ours.gif") as gif,
+            ):
                 assert gif.size == expected.size and gif.info["loop"] == expected.info["loop"] == 0
                 for number in range(gif.n_frames):
                     gif.seek(number)

@@ -19,8 +19,14 @@ EXAMPLES = ROOT / "examples"
 
 def completed(script, *arguments, folder, expect=0):
     """Run an example in a folder to its end; returns what subprocess.run does."""
-    done = subprocess.run([sys.executable, str(EXAMPLES / script), *map(str, arguments)], cwd=folder, text=True,
-                          capture_output=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 
@@ -35,7 +41,9 @@ def run(script, *arguments, folder, expect=0):
 def trained(tmp_path_factory):
     """A folder with runs/dcgan, trained for two steps with narrow networks."""
     folder = tmp_path_factory.mktemp("trained")
-    said = completed("train_dcgan.py", "--steps", 2, "--width", 4, "--log-every", 1, folder=folder).stdout
+    said = completed(
+        "train_dcgan.py", "--steps", 2, "--width", 4, "--log-every", 1, folder=folder
+    ).stdout
     assert said.startswith("device cpu")
     assert "1-nearest-neighbour" in said
     assert said.rstrip().endswith(os.path.join("runs", "dcgan", "samples.png"))
@@ -44,7 +52,15 @@ def trained(tmp_path_factory):
 
 def test_training_leaves_the_run_directory_of_the_contract(trained):
     files = {p.name for p in (trained / "runs" / "dcgan").iterdir() if not p.name.startswith(".")}
-    assert {"config.json", "log.csv", "samples", "samples.png", "training.gif", "losses.png", "checkpoint.npz"} <= files
+    assert {
+        "config.json",
+        "log.csv",
+        "samples",
+        "samples.png",
+        "training.gif",
+        "losses.png",
+        "checkpoint.npz",
+    } <= files
     header, *rows = (trained / "runs" / "dcgan" / "log.csv").read_text().splitlines()
     assert header == "step,d_loss,g_loss,images_per_second" and len(rows) == 2
 
@@ -59,17 +75,32 @@ def test_stopping_and_resuming_gives_the_same_bits(tmp_path):
     arguments = ("--width", 4, "--log-every", 1, "--quiet")
     run("train_dcgan.py", "--steps", 5, *arguments, "--out", "whole", folder=tmp_path)
     run("train_dcgan.py", "--steps", 3, *arguments, "--out", "parts", folder=tmp_path)
-    run("train_dcgan.py", "--steps", 5, "--resume", "--sample-every", 1, "--out", "parts", folder=tmp_path)
-    assert (tmp_path / "whole" / "checkpoint.npz").read_bytes() == (tmp_path / "parts" / "checkpoint.npz").read_bytes()
+    run(
+        "train_dcgan.py",
+        "--steps",
+        5,
+        "--resume",
+        "--sample-every",
+        1,
+        "--out",
+        "parts",
+        folder=tmp_path,
+    )
+    assert (tmp_path / "whole" / "checkpoint.npz").read_bytes() == (
+        tmp_path / "parts" / "checkpoint.npz"
+    ).read_bytes()
 
 
-@pytest.mark.parametrize("options, message", [
-    (("--image-size", 48), "image_size is 48, expected 16, 32, 64 or 128"),
-    (("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
-    (("--data", "nowhere"), "nowhere is no data set and no path"),
-    (("--lr", 0), "0 is not a number above 0"),
-    (("--device", "tpu"), "unknown device 'tpu'"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--image-size", 48), "image_size is 48, expected 16, 32, 64 or 128"),
+        (("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
+        (("--data", "nowhere"), "nowhere is no data set and no path"),
+        (("--lr", 0), "0 is not a number above 0"),
+        (("--device", "tpu"), "unknown device 'tpu'"),
+    ],
+)
 def test_a_mistake_in_the_arguments_is_one_sentence(tmp_path, options, message):
     said = run("train_dcgan.py", "--steps", 2, *options, folder=tmp_path, expect=2)
     assert message in said and "Traceback" not in said
@@ -79,10 +110,26 @@ def test_a_mistake_in_the_arguments_is_one_sentence(tmp_path, options, message):
 def test_samples_as_picture_and_array(trained, tmp_path):
     from PIL import Image
 
-    run("sample.py", trained / "runs" / "dcgan", "-n", 6, "--out", tmp_path / "grid.png", folder=tmp_path)
+    run(
+        "sample.py",
+        trained / "runs" / "dcgan",
+        "-n",
+        6,
+        "--out",
+        tmp_path / "grid.png",
+        folder=tmp_path,
+    )
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size[0] > 16
-    run("sample.py", trained / "runs" / "dcgan" / "checkpoint.npz", "-n", 5, "--out", "a.npy", folder=tmp_path)
+    run(
+        "sample.py",
+        trained / "runs" / "dcgan" / "checkpoint.npz",
+        "-n",
+        5,
+        "--out",
+        "a.npy",
+        folder=tmp_path,
+    )
     run("sample.py", trained / "runs" / "dcgan", "-n", 5, "--out", "b.npy", folder=tmp_path)
     a, b = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
     assert a.shape == (5, 1, 16, 16) and a.dtype == np.float32 and abs(a).max() <= 1
@@ -113,7 +160,10 @@ def test_truncated_normal_latents_have_the_density_of_the_middle():
     from minigan.training.sampling import draw_latents
 
     about = {"sampling": {"latent": "normal"}, "architecture": {"latent_dim": 500}}
-    z, plain = draw_latents(400, about, 1, truncation=0.6).ravel(), draw_latents(400, about, 2).ravel()
+    z, plain = (
+        draw_latents(400, about, 1, truncation=0.6).ravel(),
+        draw_latents(400, about, 2).ravel(),
+    )
     counts, expected = (np.histogram(v, 12, (-1.2, 1.2))[0] for v in (z, plain))
     np.testing.assert_allclose(counts / counts.sum(), expected / expected.sum(), rtol=0.05)
 
@@ -121,15 +171,23 @@ def test_truncated_normal_latents_have_the_density_of_the_middle():
 def test_a_walk_between_latents_on_one_line_is_straight():
     from minigan.training.sampling import walk
 
-    np.testing.assert_allclose(walk(np.float32([[1], [3], [-1], [1]]), 3), [[1], [2], [3], [-1], [0], [1]])
+    np.testing.assert_allclose(
+        walk(np.float32([[1], [3], [-1], [1]]), 3), [[1], [2], [3], [-1], [0], [1]]
+    )
 
 
-@pytest.mark.parametrize("script", ["train_gan.py", "draw_graph.py", "theory/saturation.py", "mode_coverage.py"])
-def test_a_device_of_the_environment_that_is_not_here_is_one_sentence(script, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "script", ["train_gan.py", "draw_graph.py", "theory/saturation.py", "mode_coverage.py"]
+)
+def test_a_device_of_the_environment_that_is_not_here_is_one_sentence(
+    script, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MINIGAN_DEVICE", "tpu")
     said = run(script, folder=tmp_path, expect=2)
-    assert said == (f"{Path(script).name}: unknown device 'tpu' (MINIGAN_DEVICE says so); this version has "
-                    f"{', '.join(sorted(mg.devices.DEVICES))}\n")
+    assert said == (
+        f"{Path(script).name}: unknown device 'tpu' (MINIGAN_DEVICE says so); this version has "
+        f"{', '.join(sorted(mg.devices.DEVICES))}\n"
+    )
     assert os.listdir(tmp_path) == []
 
 
@@ -139,7 +197,9 @@ def test_a_device_of_the_command_line_is_taken_before_the_environments(tmp_path,
 
 
 def test_every_script_is_run_as_a_program_that_ends_in_a_sentence():
-    scripts = [path for path in sorted((ROOT / "examples").rglob("*.py")) if "__main__" in path.read_text()]
+    scripts = [
+        path for path in sorted((ROOT / "examples").rglob("*.py")) if "__main__" in path.read_text()
+    ]
     assert len(scripts) > 15
     for path in scripts:
         options = 'main, output="progress"' if path.name.startswith("train_") else "main"
@@ -152,6 +212,7 @@ def test_ctrl_c_ends_a_script_without_a_traceback():
 
     def main():
         raise KeyboardInterrupt
+
     with pytest.raises(SystemExit) as stop:
         arguments.program(main)
     assert stop.value.code == 130
@@ -164,9 +225,15 @@ def test_a_picture_that_cannot_be_written_is_named(script, tmp_path):
     assert str(tmp_path / "file") in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("change", [
-    lambda run: run.update(architecture=[1]), lambda run: run["architecture"].pop("latent_dim"),
-    lambda run: run["sampling"].update(latent="cauchy"), lambda run: run.pop("step")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: run.update(architecture=[1]),
+        lambda run: run["architecture"].pop("latent_dim"),
+        lambda run: run["sampling"].update(latent="cauchy"),
+        lambda run: run.pop("step"),
+    ],
+)
 def test_sample_refuses_a_checkpoint_of_nonsense(trained, tmp_path, change):
     state = mg.load(trained / "runs" / "dcgan" / "checkpoint.npz")
     change(state["run"])
@@ -178,8 +245,12 @@ def test_sample_refuses_a_checkpoint_of_nonsense(trained, tmp_path, change):
 
 def test_sample_refuses_what_it_cannot_do_in_one_sentence(trained, tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"not a checkpoint")
-    for arguments in ([tmp_path], [tmp_path / "broken.npz"], [trained / "runs" / "dcgan", "--out", "grid.gif"],
-                      [trained / "runs" / "dcgan", "--truncation", 2]):
+    for arguments in (
+        [tmp_path],
+        [tmp_path / "broken.npz"],
+        [trained / "runs" / "dcgan", "--out", "grid.gif"],
+        [trained / "runs" / "dcgan", "--truncation", 2],
+    ):
         said = run("sample.py", *arguments, folder=tmp_path, expect=2)
         assert len(said.strip().splitlines()) == 1 and "Traceback" not in said
 
@@ -199,10 +270,22 @@ def test_networks_of_ones_own_train_and_sample(tmp_path):
     run("train_dcgan.py", "--steps", 2, "--networks", "mine.py", folder=tmp_path)
     said = run("sample.py", "runs/dcgan", folder=tmp_path, expect=2)
     assert "of which it holds only the hash: give their file, --networks FILE.py" in said
-    run("sample.py", "runs/dcgan", "-n", 3, "--out", "x.npy", "--networks", "mine.py", folder=tmp_path)
+    run(
+        "sample.py",
+        "runs/dcgan",
+        "-n",
+        3,
+        "--out",
+        "x.npy",
+        "--networks",
+        "mine.py",
+        folder=tmp_path,
+    )
     assert np.load(tmp_path / "x.npy").shape == (3, 1, 16, 16)
     (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text() + "open('trap', 'w')\n")
-    assert "SHA-256" in run("sample.py", "runs/dcgan", "--networks", "mine.py", folder=tmp_path, expect=2)
+    assert "SHA-256" in run(
+        "sample.py", "runs/dcgan", "--networks", "mine.py", folder=tmp_path, expect=2
+    )
     assert not (tmp_path / "trap").exists()
 
 
@@ -218,10 +301,25 @@ def test_latent_arithmetic_needs_a_generator_of_digits(trained):
 
 def test_latent_arithmetic_needs_grey_images(tmp_path):
     np.savez(tmp_path / "colour.npz", images=np.zeros((8, 16, 16, 3), np.uint8))
-    run("train_dcgan.py", "--data", "colour.npz", "--image-size", 16, "--width", 2, "--batch-size", 4, "--steps", 2,
-        folder=tmp_path)
+    run(
+        "train_dcgan.py",
+        "--data",
+        "colour.npz",
+        "--image-size",
+        16,
+        "--width",
+        2,
+        "--batch-size",
+        4,
+        "--steps",
+        2,
+        folder=tmp_path,
+    )
     said = run("latent_arithmetic.py", "runs/dcgan", "-n", 100, folder=tmp_path, expect=2)
-    assert said == "latent_arithmetic.py: runs/dcgan draws images with 3 channels, expected grey digits\n"
+    assert (
+        said
+        == "latent_arithmetic.py: runs/dcgan draws images with 3 channels, expected grey digits\n"
+    )
 
 
 def test_a_picture_of_a_graph(tmp_path):
@@ -235,8 +333,17 @@ def test_cyclegan_trains_and_translates(tmp_path):
     assert said.startswith("device cpu") and "the best recolouring" in said
     header, *rows = (tmp_path / "runs" / "cyclegan" / "log.csv").read_text().splitlines()
     assert header == "step,d_loss,g_loss,cycle,identity,images_per_second" and len(rows) == 2
-    said = run("translate.py", "runs/cyclegan", "--direction", "BtoA", "--input", "runs/cyclegan/samples",
-               "--out", "out", folder=tmp_path)
+    said = run(
+        "translate.py",
+        "runs/cyclegan",
+        "--direction",
+        "BtoA",
+        "--input",
+        "runs/cyclegan/samples",
+        "--out",
+        "out",
+        folder=tmp_path,
+    )
     assert "2 images translated BtoA by the generator of step 2: out" in said
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
 
@@ -244,40 +351,71 @@ def test_cyclegan_trains_and_translates(tmp_path):
 def test_config_repeats_the_run(trained, tmp_path):
     config = json.loads((trained / "runs" / "dcgan" / "config.json").read_text())
     kept = config["arguments"]
-    assert kept["width"] == 4 and kept["lr"] == 2e-3 and config["versions"]["numpy"] == np.__version__
+    assert (
+        kept["width"] == 4 and kept["lr"] == 2e-3 and config["versions"]["numpy"] == np.__version__
+    )
 
 
-@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S))
+@pytest.mark.parametrize(
+    "snippet", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+)
 def test_the_snippets_of_the_readme_run(snippet, tmp_path):
-    done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, text=True, capture_output=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", snippet],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_the_readme_shows_both_commands_and_files_that_exist():
     text = (ROOT / "README.md").read_text()
-    assert "examples/train_dcgan.py" in text and "pip install -e '.[test]' && .venv/bin/pytest" in text
+    assert (
+        "examples/train_dcgan.py" in text and "pip install -e '.[test]' && .venv/bin/pytest" in text
+    )
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / path).exists(), path
 
 
 # ---- the other models: every script keeps the contract that train_dcgan.py keeps
 
-SCRIPTS = {"gan": ("train_gan.py", "--hidden", 8, "--units", 4, "--pack", 2, "--k", 2, "--head-start", 3),
-           "wgan-gp": ("train_wgan.py", "--width", 4, "--n-critic", 2, "--norm", "layer"),
-           "wgan-clip": ("train_wgan.py", "--penalty", "clip", "--generator", "mlp", "--critic", "mlp", "--hidden", 8,
-                         "--image-size", 8, "--batch-size", 4)}
+SCRIPTS = {
+    "gan": ("train_gan.py", "--hidden", 8, "--units", 4, "--pack", 2, "--k", 2, "--head-start", 3),
+    "wgan-gp": ("train_wgan.py", "--width", 4, "--n-critic", 2, "--norm", "layer"),
+    "wgan-clip": (
+        "train_wgan.py",
+        "--penalty",
+        "clip",
+        "--generator",
+        "mlp",
+        "--critic",
+        "mlp",
+        "--hidden",
+        8,
+        "--image-size",
+        8,
+        "--batch-size",
+        4,
+    ),
+}
 
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
     """Run an example in this process, which spares seconds of imports: call("sample.py", arguments) in tmp_path."""
     monkeypatch.chdir(tmp_path)
-    return lambda script, *options: importlib.import_module(Path(script).stem).main(list(map(str, options)))
+    return lambda script, *options: importlib.import_module(Path(script).stem).main(
+        list(map(str, options))
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(name, tmp_path, call, capsys):
+def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(
+    name, tmp_path, call, capsys
+):
     script, *options = SCRIPTS[name]
     options += ["--log-every", 1, "--quiet"]
     call(script, *options, "--steps", 3, "--out", "whole")
@@ -286,10 +424,20 @@ def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(nam
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert (whole / "checkpoint.npz").read_bytes() == (parts / "checkpoint.npz").read_bytes()
     files = {path.name for path in whole.iterdir()}
-    assert {"config.json", "log.csv", "samples", "samples.png", "training.gif", "losses.png"} <= files
+    assert {
+        "config.json",
+        "log.csv",
+        "samples",
+        "samples.png",
+        "training.gif",
+        "losses.png",
+    } <= files
     header, *rows = (whole / "log.csv").read_text().splitlines()
-    assert len(rows) == 3 and header == ("step,d_loss,g_loss,images_per_second" if name == "gan" else
-                                         "step,w1,f_loss,g_loss,images_per_second")
+    assert len(rows) == 3 and header == (
+        "step,d_loss,g_loss,images_per_second"
+        if name == "gan"
+        else "step,w1,f_loss,g_loss,images_per_second"
+    )
     call("sample.py", "whole", "-n", 3, "--out", "x.npy")
     size = 16 if name == "wgan-gp" else 8
     assert np.load(tmp_path / "x.npy").shape == (3, 1, size, size)
@@ -297,8 +445,14 @@ def test_each_model_trains_resumes_to_the_same_bits_samples_and_is_evaluated(nam
     assert "1-nearest-neighbour" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("script, options", [("train_gan.py", ()), ("train_wgan.py", ("--n-critic", 1)),
-                                             ("train_wgan.py", ("--generator", "mlp", "--n-critic", 1))])
+@pytest.mark.parametrize(
+    "script, options",
+    [
+        ("train_gan.py", ()),
+        ("train_wgan.py", ("--n-critic", 1)),
+        ("train_wgan.py", ("--generator", "mlp", "--n-critic", 1)),
+    ],
+)
 def test_networks_of_ones_own_play_every_game(tmp_path, call, script, options):
     (tmp_path / "mine.py").write_text(MY_NETWORKS)
     call(script, "--networks", "mine.py", *options, "--steps", 1, "--quiet", "--out", "run")
@@ -310,48 +464,98 @@ def test_networks_of_ones_own_play_every_game(tmp_path, call, script, options):
 def test_a_clipped_critic_is_clipped_after_its_last_step(tmp_path, call):
     script, *options = SCRIPTS["wgan-clip"]
     call(script, *options, "--steps", 1, "--quiet", "--lr", 1e-3, "--out", "run")
-    weights = np.concatenate([w.ravel() for w in mg.load(tmp_path / "run" / "checkpoint.npz")["critic"].values()])
-    assert abs(weights).max() == np.float32(0.01) and (abs(weights) == np.float32(0.01)).mean() > 0.1
+    weights = np.concatenate(
+        [w.ravel() for w in mg.load(tmp_path / "run" / "checkpoint.npz")["critic"].values()]
+    )
+    assert (
+        abs(weights).max() == np.float32(0.01) and (abs(weights) == np.float32(0.01)).mean() > 0.1
+    )
 
 
 def test_momentum_and_learning_rate_follow_the_papers_schedule(tmp_path, call):
     """100 of 300 images a step, so step 11 is in epoch 3, of 5 in which the momentum grows."""
-    np.savez(tmp_path / "noise.npz", images=np.random.default_rng(0).integers(0, 256, (300, 4, 4), np.uint8))
-    call("train_gan.py", "--data", "noise.npz", "--image-size", 4, "--hidden", 3, "--units", 2, "--momentum-epochs", 5,
-         "--steps", 11, "--quiet")
-    settings = mg.load(tmp_path / "runs" / "gan" / "checkpoint.npz")["discriminator_optimizer"]["param_groups"][0]
+    np.savez(
+        tmp_path / "noise.npz",
+        images=np.random.default_rng(0).integers(0, 256, (300, 4, 4), np.uint8),
+    )
+    call(
+        "train_gan.py",
+        "--data",
+        "noise.npz",
+        "--image-size",
+        4,
+        "--hidden",
+        3,
+        "--units",
+        2,
+        "--momentum-epochs",
+        5,
+        "--steps",
+        11,
+        "--quiet",
+    )
+    settings = mg.load(tmp_path / "runs" / "gan" / "checkpoint.npz")["discriminator_optimizer"][
+        "param_groups"
+    ][0]
     assert settings["momentum"] == pytest.approx(0.5 + 0.2 * 3 / 5)
-    assert settings["lr"] == pytest.approx(0.1 / 1.000004 ** 10, rel=1e-12)
+    assert settings["lr"] == pytest.approx(0.1 / 1.000004**10, rel=1e-12)
 
 
 def test_the_head_start_is_the_discriminators_alone(call):
     """With it D has taken more steps than G, and G as many as without."""
     states = []
     for head_start in (0, 4):
-        call("train_gan.py", *SCRIPTS["gan"][1:-2], "--head-start", head_start, "--steps", 1, "--quiet", "--out",
-             f"run{head_start}")
+        call(
+            "train_gan.py",
+            *SCRIPTS["gan"][1:-2],
+            "--head-start",
+            head_start,
+            "--steps",
+            1,
+            "--quiet",
+            "--out",
+            f"run{head_start}",
+        )
         states.append(mg.load(f"run{head_start}/checkpoint.npz"))
-    assert [state["batches"]["position"] // state["batches"]["batch_size"] for state in states] == [2, 6]
+    assert [state["batches"]["position"] // state["batches"]["batch_size"] for state in states] == [
+        2,
+        6,
+    ]
     assert [state["average"]["count"] for state in states] == [1, 1]
 
 
 def test_a_learning_rate_that_decays_fast_stays_at_its_least(call):
     """1e30 to the power of 13 is no float; the rate is 1e-6 from the second step on."""
-    call("train_gan.py", *SCRIPTS["gan"][1:-2], "--lr-decay", 1e30, "--steps", 14, "--quiet", "--out", "decayed")
+    call(
+        "train_gan.py",
+        *SCRIPTS["gan"][1:-2],
+        "--lr-decay",
+        1e30,
+        "--steps",
+        14,
+        "--quiet",
+        "--out",
+        "decayed",
+    )
     groups = mg.load("decayed/checkpoint.npz")["generator_optimizer"]["param_groups"]
     assert [group["lr"] for group in groups] == [1e-6]
 
 
-@pytest.mark.parametrize("script, options, message", [
-    ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
-    ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
-    ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
-    ("train_wgan.py", ("--norm", "batch"), "--norm batch ties the samples of a batch together"),
-    ("train_wgan.py", ("--image-size", 28), "image_size is 28, expected 16, 32, 64 or 128"),
-    ("train_wgan.py", ("--penalty", "l1"), "invalid choice: 'l1'"),
-    ("mode_coverage.py", ("--method", "vae"), "invalid choice: 'vae'"),
-])
-def test_a_mistake_in_another_scripts_arguments_is_one_sentence(tmp_path, call, capsys, script, options, message):
+@pytest.mark.parametrize(
+    "script, options, message",
+    [
+        ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
+        ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
+        ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
+        ("train_wgan.py", ("--norm", "batch"), "--norm batch ties the samples of a batch together"),
+        ("train_wgan.py", ("--image-size", 28), "image_size is 28, expected 16, 32, 64 or 128"),
+        ("train_wgan.py", ("--penalty", "l1"), "invalid choice: 'l1'"),
+        ("mode_coverage.py", ("--method", "vae"), "invalid choice: 'vae'"),
+    ],
+)
+def test_a_mistake_in_another_scripts_arguments_is_one_sentence(
+    tmp_path, call, capsys, script, options, message
+):
     with pytest.raises(SystemExit) as exit:
         call(script, "--steps", 2, *options)
     said = capsys.readouterr().err
@@ -361,12 +565,22 @@ def test_a_mistake_in_another_scripts_arguments_is_one_sentence(tmp_path, call, 
 
 # ---- found by people who tried
 
-@pytest.mark.parametrize("options, message", [
-    (("--networks", ""), "'' names no file"),
-    (("--data", "photos", "--out", "photos/run", "--image-size", 16), "lies in the folder of the data, photos"),
-    (("--data", "photos", "--out", "photos", "--image-size", 16), "lies in the folder of the data, photos"),
-    (("--data", "nuclei:"), "nuclei: is no data set and no path"),
-])
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--networks", ""), "'' names no file"),
+        (
+            ("--data", "photos", "--out", "photos/run", "--image-size", 16),
+            "lies in the folder of the data, photos",
+        ),
+        (
+            ("--data", "photos", "--out", "photos", "--image-size", 16),
+            "lies in the folder of the data, photos",
+        ),
+        (("--data", "nuclei:"), "nuclei: is no data set and no path"),
+    ],
+)
 def test_what_would_quietly_do_something_else_is_refused(call, capsys, options, message):
     Path("photos").mkdir()
     for i in range(4):
@@ -382,7 +596,9 @@ def test_halves_of_one_named_set_are_refused(call, capsys):
     with pytest.raises(SystemExit) as caught:
         call("train_cyclegan.py", "--halves", "source")
     said = capsys.readouterr().err
-    assert caught.value.code == 2 and "--halves source divides pairs of --data-a and --data-b" in said
+    assert (
+        caught.value.code == 2 and "--halves source divides pairs of --data-a and --data-b" in said
+    )
 
 
 def test_a_networks_file_that_exits_is_a_file_that_cannot_be_run(call, capsys):

@@ -323,8 +323,17 @@ def test_json_of_any_depth_and_width_costs_what_its_text_does(tmp_path):
         assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("change", [{"network": "x" * 10**6}, {"network": "\x1b[2J"}, {"network": None},
-                                    {"batch_statistics": "none\n"}, {"batch_statistics": 1}, {"latent": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": "x" * 10**6},
+        {"network": "\x1b[2J"},
+        {"network": None},
+        {"batch_statistics": "none\n"},
+        {"batch_statistics": 1},
+        {"latent": "x"},
+    ],
+)
 def test_ways_of_sampling_that_no_script_writes_are_refused(trained, tmp_path, capsys, change):
     sampling = mg.load(trained["gan"] / "checkpoint.npz")["run"]["sampling"]
     out = copied(trained["gan"], tmp_path, sampling={**sampling, **change})

@@ -32,7 +32,10 @@ def test_a_signal_is_noted_and_said(number, capfd):
 
 
 def test_without_a_signal_nothing_is_said_and_the_handlers_are_put_back(capfd):
-    handlers, threads = [signal.getsignal(number) for number in interrupts.ENDS], threading.active_count()
+    handlers, threads = (
+        [signal.getsignal(number) for number in interrupts.ENDS],
+        threading.active_count(),
+    )
     with Interrupts() as noted:
         assert [signal.getsignal(number) for number in interrupts.ENDS] != handlers
     assert noted.signal is None and capfd.readouterr() == ("", "")
@@ -128,7 +131,9 @@ def test_a_signal_in_the_writing_of_a_checkpoint_lets_it_be_written(tmp_path, mo
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_a_signal_while_the_last_pictures_are_drawn_lets_them_be_drawn(tmp_path, monkeypatch, resumed):
+def test_a_signal_while_the_last_pictures_are_drawn_lets_them_be_drawn(
+    tmp_path, monkeypatch, resumed
+):
     draw = mg.run.run_log.draw
 
     def interrupted(*arguments):
@@ -155,14 +160,20 @@ def test_a_signal_while_the_last_pictures_are_drawn_lets_them_be_drawn(tmp_path,
 def script(tmp_path_factory):
     """The training script in small, run as the example scripts are."""
     path = tmp_path_factory.mktemp("script") / "train_toy.py"
-    path.write_text(SCRIPT.replace("    main()\n", '    arguments.program(main, output="progress")\n'))
+    path.write_text(
+        SCRIPT.replace("    main()\n", '    arguments.program(main, output="progress")\n')
+    )
     return path
 
 
 def start(script, out, *before, closed=(), **streams_given):
-    return subprocess.Popen([*before, sys.executable, str(script), "--out", str(out), "--checkpoint-every", "1"],
-                            cwd=out.parent, preexec_fn=lambda: [os.close(number) for number in closed], **streams_given,
-                            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples", "TOY_SLEEP": "0.05"})
+    return subprocess.Popen(
+        [*before, sys.executable, str(script), "--out", str(out), "--checkpoint-every", "1"],
+        cwd=out.parent,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+        **streams_given,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples", "TOY_SLEEP": "0.05"},
+    )
 
 
 def wait_for(path):
@@ -179,7 +190,13 @@ def step_of(out):
 @pytest.mark.parametrize("closed", [(2,), (1, 2), (0, 1, 2)])
 def test_a_service_that_is_told_to_stop_leaves_a_whole_checkpoint(script, tmp_path, closed):
     """Without stderr the next file that is opened has its number, 2."""
-    process = start(script, tmp_path / "out", closed=closed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(
+        script,
+        tmp_path / "out",
+        closed=closed,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     wait_for(tmp_path / "out/checkpoint.npz")
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143 and 1 <= step_of(tmp_path / "out") < 20
@@ -187,7 +204,9 @@ def test_a_service_that_is_told_to_stop_leaves_a_whole_checkpoint(script, tmp_pa
 
 def test_a_terminal_that_hangs_up_stops_a_training_but_not_under_nohup(script, tmp_path):
     plain = start(script, tmp_path / "plain", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    under_nohup = start(script, tmp_path / "nohup", "nohup", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    under_nohup = start(
+        script, tmp_path / "nohup", "nohup", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     for name, process in (("plain", plain), ("nohup", under_nohup)):
         wait_for(tmp_path / name / "checkpoint.npz")
         process.send_signal(signal.SIGHUP)

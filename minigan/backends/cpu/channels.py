@@ -12,13 +12,13 @@ from . import threads
 from .elementwise import _leaky_relu, _leaky_relu_grad
 from .threads import empty, parallel, product, scratch
 
-_NEAR = 3           # a mean that is no more standard deviations away from 0 costs no digits
+_NEAR = 3  # a mean that is no more standard deviations away from 0 costs no digits
 _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding
 
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
-    if g.ndim == 2 and len(g) <= _FEW_ROWS:         # of a network of products
+    if g.ndim == 2 and len(g) <= _FEW_ROWS:  # of a network of products
         return product(np.ones((1, len(g)), g.dtype), g)[0]
     rows = _rows(g)
     parts = pieces(rows.shape, threads.PIECE)
@@ -56,7 +56,7 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
         n = x.size // x.shape[1]
         running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
         running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
-    if np.all(np.square(mean) <= _NEAR ** 2 * var):     # a centre of 0 need not be subtracted
+    if np.all(np.square(mean) <= _NEAR**2 * var):  # a centre of 0 need not be subtracted
         mean, rest = np.zeros_like(mean), mean + rest
     inv_std = 1 / np.sqrt(var + eps)
     scale = inv_std if weight is None else weight * inv_std
@@ -89,7 +89,7 @@ def _moments(rows):
         second[i] = piece.sums(centred, centred)
 
     parallel(add, range(len(parts)))
-    origin = centres[0]         # from which means are measured: then a large mean costs no digits
+    origin = centres[0]  # from which means are measured: then a large mean costs no digits
     means = centres - origin + first / counts
     mean = (counts * means).sum(axis=0) / len(rows)
     squares = second - np.square(first) / counts + counts * np.square(means - mean)
@@ -179,13 +179,15 @@ def _rows(x):
 
 def _image(rows, x):
     """The inverse of _rows, in the shape of x."""
-    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(x.ndim - 2, x.ndim - 1, *range(x.ndim - 2))
+    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(
+        x.ndim - 2, x.ndim - 1, *range(x.ndim - 2)
+    )
 
 
 def _by_lines(task, rows):
     """Call task(piece) for the Pieces of a matrix."""
     parts = pieces(rows.shape, threads.PIECE)
-    if rows.size <= threads.PIECE:             # a small array is not worth setting BLAS's threads
+    if rows.size <= threads.PIECE:  # a small array is not worth setting BLAS's threads
         for piece in parts:
             task(piece)
     else:

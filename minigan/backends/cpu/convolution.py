@@ -12,7 +12,9 @@ def conv2d(x, weight, stride, padding):
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
     """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so also its input gradient."""
-    if output_padding == (0, 0) and winograd.applies(weight.shape, stride, padding, [2 * n for n in x.shape[2:]]):
+    if output_padding == (0, 0) and winograd.applies(
+        weight.shape, stride, padding, [2 * n for n in x.shape[2:]]
+    ):
         return winograd.conv_transpose2d(x, weight)
     return im2col.conv_transpose2d(x, weight, stride, padding, output_padding)
 

@@ -8,7 +8,7 @@ from ..summation import total
 from . import threads
 from .threads import empty, parallel, scratch, split
 
-_FEW = 1 << 21      # numbers that Adam updates no sooner on two threads than on one
+_FEW = 1 << 21  # numbers that Adam updates no sooner on two threads than on one
 
 
 def leaky_relu(x, negative_slope):
@@ -29,9 +29,11 @@ def leaky_relu_grad(g, y, negative_slope):
 
 def _leaky_relu(x, slope, out):
     if slope == 0:
-        return np.maximum(x, 0, out=out)            # not 0 x, which is NaN at infinity
+        return np.maximum(x, 0, out=out)  # not 0 x, which is NaN at infinity
     with np.errstate(over="ignore"):
-        scaled = np.multiply(x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype) if out is x else out)
+        scaled = np.multiply(
+            x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype) if out is x else out
+        )
     return (np.maximum if slope <= 1 else np.minimum)(x, scaled, out=out)
 
 
@@ -41,7 +43,9 @@ def _leaky_relu_grad(g, y, slope, out):
         return np.multiply(g, np.where(positive, y.dtype.type(1), y.dtype.type(slope)), out=out)
     # Arithmetic, which takes a tenth of np.where's time; (1 - slope) + slope rounds to 1 exactly,
     # for no error of 1 - slope is more than half the distance from 1 to its neighbours.
-    factor = np.multiply(positive, y.dtype.type(1) - y.dtype.type(slope), out=scratch("factor", y.shape, y.dtype))
+    factor = np.multiply(
+        positive, y.dtype.type(1) - y.dtype.type(slope), out=scratch("factor", y.shape, y.dtype)
+    )
     factor += y.dtype.type(slope)
     return np.multiply(g, factor, out=out)
 
@@ -62,17 +66,21 @@ def _flatten(first, *others):
     """All arrays as vectors in the order in which the first lies in memory, and the way back for a result."""
     if first.flags.forc:
         way = "C" if first.flags.c_contiguous else "F"
-        return [a.ravel(way) for a in (first, *others)], lambda vector: vector.reshape(first.shape, order=way)
+        return [a.ravel(way) for a in (first, *others)], lambda vector: vector.reshape(
+            first.shape, order=way
+        )
     order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
     turned = [a.transpose(order) for a in (first, *others)]
     inverse = np.argsort(order) if order else ()
-    return ([np.ascontiguousarray(a).reshape(-1) for a in turned],
-            lambda vector: vector.reshape(turned[0].shape).transpose(inverse))
+    return (
+        [np.ascontiguousarray(a).reshape(-1) for a in turned],
+        lambda vector: vector.reshape(turned[0].shape).transpose(inverse),
+    )
 
 
 def bce_with_logits(x, target, reduction):
     """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"."""
-    zero = x.dtype.type(0)      # before NumPy 2 a 0-d float32 array and a Python 0 make float64
+    zero = x.dtype.type(0)  # before NumPy 2 a 0-d float32 array and a Python 0 make float64
     target = _in_dtype_of(x, target)
     value = np.maximum(x, zero) - x * target
     value += np.log1p(np.exp(-np.abs(x)))
@@ -110,7 +118,7 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
         (p, g, m, v), _ = _flatten(*arrays)
         if all(np.may_share_memory(vector, arrays[i]) for i, vector in ((0, p), (2, m), (3, v))):
             todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _slices(p)]
-        else:               # a view with gaps, or state in another order: a copy would not be in place
+        else:  # a view with gaps, or state in another order: a copy would not be in place
             todo.append(arrays)
     if sum(p.size for p, *_ in todo) < _FEW:
         for arrays in todo:
@@ -126,8 +134,8 @@ def _adam(p, g, m, v, rate1, beta2, eps, lr, weight_decay):
     np.multiply(g, rate1, out=a)
     m *= 1 - rate1
     m += a
-    a *= a                              # (rate1 g)²: in place, which is half the traffic of g² anew
-    a *= (1 - beta2) / rate1 ** 2
+    a *= a  # (rate1 g)²: in place, which is half the traffic of g² anew
+    a *= (1 - beta2) / rate1**2
     v *= beta2
     v += a
     np.sqrt(v, out=a)

@@ -9,23 +9,36 @@ h with (h + ph) mod sh = a meet only the taps r = a, a + sh, ..., so each phase 
 and no inserted zero is ever multiplied. And where one side has few channels (an image), the other side is
 multiplied first and the products are added shifted, so that the many channels are never gathered.
 """
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .threads import empty, is_long_sum, long_sum, matmul, parallel, scratch, split, thread_count
 
-_BAND = 1 << 19         # elements of the gathered matrix per band: 2 MB, one core's second-level cache
-_THIN = 16              # fewer channels than this are gathered pixel by pixel, not channel by channel
+_BAND = 1 << 19  # elements of the gathered matrix per band: 2 MB, one core's second-level cache
+_THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel by channel
 
 
 def conv2d(x, weight, stride, padding):
     """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise."""
     (batch, c, height, width), (k, _, r, s) = x.shape, weight.shape
-    p, q = (height + 2 * padding[0] - r) // stride[0] + 1, (width + 2 * padding[1] - s) // stride[1] + 1
-    if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
-        return conv_transpose2d(x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0))
+    p, q = (
+        (height + 2 * padding[0] - r) // stride[0] + 1,
+        (width + 2 * padding[1] - s) // stride[1] + 1,
+    )
+    if (
+        stride == (1, 1)
+        and 4 * k * height * width <= c * p * q
+        and padding[0] < r
+        and padding[1] < s
+    ):
+        return conv_transpose2d(
+            x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0)
+        )
     if p == q == 1:
-        window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        window = (
+            _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        )
         return matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
     y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
@@ -42,17 +55,22 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     if 4 * c <= k:
         return _multiply_then_shift(_hwnc(x), weight, stride, padding, (height, width))
     y = empty((height, width, batch, c), x.dtype)
-    taps = weight.transpose(1, 0, 2, 3)                                             # (C, K, R, S)
+    taps = weight.transpose(1, 0, 2, 3)  # (C, K, R, S)
     for a in range(stride[0]):
         for b in range(stride[1]):
-            rows, columns = (a - padding[0]) % stride[0], (b - padding[1]) % stride[1]      # first of this phase
-            phase = y[rows::stride[0], columns::stride[1]]
-            sub = taps[:, :, a::stride[0], b::stride[1]][:, :, ::-1, ::-1]
-            if sub.size == 0:                   # a stride longer than the kernel leaves gaps
+            rows, columns = (
+                (a - padding[0]) % stride[0],
+                (b - padding[1]) % stride[1],
+            )  # first of this phase
+            phase = y[rows :: stride[0], columns :: stride[1]]
+            sub = taps[:, :, a :: stride[0], b :: stride[1]][:, :, ::-1, ::-1]
+            if sub.size == 0:  # a stride longer than the kernel leaves gaps
                 phase[...] = 0
             elif phase.size:
-                offset = (sub.shape[2] - 1 - (rows + padding[0]) // stride[0],
-                          sub.shape[3] - 1 - (columns + padding[1]) // stride[1])
+                offset = (
+                    sub.shape[2] - 1 - (rows + padding[0]) // stride[0],
+                    sub.shape[3] - 1 - (columns + padding[1]) // stride[1],
+                )
                 _correlate(_hwnc(x), sub, (1, 1), offset, phase)
     return _nchw(y)
 
@@ -60,10 +78,19 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): Σ over pixels of g[p, q] times the window of x at (p, q)."""
     (_, c, height, width), (batch, k, p, q), (r, s) = x.shape, g.shape, kernel_size
-    if stride == (1, 1) and 4 * k * height * width <= c * p * q and padding[0] < r and padding[1] < s:
-        return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1])))
+    if (
+        stride == (1, 1)
+        and 4 * k * height * width <= c * p * q
+        and padding[0] < r
+        and padding[1] < s
+    ):
+        return _mirror(
+            conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1]))
+        )
     if p == q == 1:
-        window = _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        window = (
+            _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
+        )
         return matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
     x, g = _hwnc(x), _hwnc(g)
     bands = _bands(p, p * q * batch * r * s * c, max(_BAND, k * r * s * c))
@@ -99,7 +126,7 @@ def _correlate(x, weight, stride, offset, out):
         columns = _gather(x, rows, q, (r, s), stride, offset)
         if out[rows].flags.c_contiguous:
             np.matmul(columns, matrix, out=out[rows].reshape(-1, k))
-        else:               # one phase of a transposed convolution
+        else:  # one phase of a transposed convolution
             product = scratch("product", (len(columns), k), out.dtype)
             out[rows] = np.matmul(columns, matrix, out=product).reshape(out[rows].shape)
 
@@ -115,10 +142,12 @@ def _bands(rows, elements, size=_BAND):
 def _gather(x, rows, q, kernel_size, stride, offset):
     """The windows of output rows `rows` as a matrix (rows Q N, R S C), zeros where they leave x (H, W, N, C)."""
     (r, s), (sh, sw), count, (_, _, batch, c) = kernel_size, stride, rows.stop - rows.start, x.shape
-    patch = _crop(x, rows.start * sh - offset[0], (count - 1) * sh + r, -offset[1], (q - 1) * sw + s)
+    patch = _crop(
+        x, rows.start * sh - offset[0], (count - 1) * sh + r, -offset[1], (q - 1) * sw + s
+    )
     dh, dw, dn, dc = patch.strides
     windows = as_strided(patch, (count, q, batch, r, s, c), (sh * dh, sw * dw, dn, dh, dw, dc))
-    if c < _THIN:       # runs of pixels are longer than runs of channels
+    if c < _THIN:  # runs of pixels are longer than runs of channels
         columns = scratch("columns", (r, s, c, count, q, batch), x.dtype)
         np.copyto(columns, windows.transpose(3, 4, 5, 0, 1, 2))
         return columns.reshape(r * s * c, -1).T
@@ -131,17 +160,19 @@ def _crop(x, top, height, left, width):
     """x[top : top + height, left : left + width], with zeros where that leaves x; top and left may be negative."""
     batch, c = x.shape[2:]
     inside = top >= 0 and left >= 0 and top + height <= len(x) and left + width <= x.shape[1]
-    if c < _THIN:           # in the order in which its windows will be read
+    if c < _THIN:  # in the order in which its windows will be read
         patch = scratch("patch", (c, height, width, batch), x.dtype).transpose(1, 2, 3, 0)
     elif inside:
-        return x[top:top + height, left:left + width]
+        return x[top : top + height, left : left + width]
     else:
         patch = scratch("patch", (height, width, batch, c), x.dtype)
     patch.fill(0)
     rows = slice(max(top, 0), max(0, min(top + height, len(x))))
     columns = slice(max(left, 0), max(0, min(left + width, x.shape[1])))
     if rows.start < rows.stop and columns.start < columns.stop:
-        patch[rows.start - top:rows.stop - top, columns.start - left:columns.stop - left] = x[rows, columns]
+        patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = x[
+            rows, columns
+        ]
     return patch
 
 
@@ -166,11 +197,16 @@ def _multiply_then_shift(x, weight, stride, padding, size):
                 q0, q1 = _sources(slice(0, width), j, stride[1], padding[1], 1, q)
                 if p0 < p1 and q0 < q1:
                     h, w = p0 * stride[0] + i - padding[0], q0 * stride[1] + j - padding[1]
-                    target = y[:, h:h + (p1 - p0 - 1) * stride[0] + 1:stride[0],
-                               w:w + (q1 - q0 - 1) * stride[1] + 1:stride[1]]
-                    target += z[i, j, :, p0 - first:p1 - first, q0:q1]
+                    target = y[
+                        :,
+                        h : h + (p1 - p0 - 1) * stride[0] + 1 : stride[0],
+                        w : w + (q1 - q0 - 1) * stride[1] + 1 : stride[1],
+                    ]
+                    target += z[i, j, :, p0 - first : p1 - first, q0:q1]
 
-    parallel(band, _bands(height, 2 * p * q * batch * r * s * c))        # z is read and written: half as long
+    parallel(
+        band, _bands(height, 2 * p * q * batch * r * s * c)
+    )  # z is read and written: half as long
     return y.transpose(3, 0, 1, 2)
 
 
@@ -178,16 +214,22 @@ def _multiply_one_pixel(x, weight, padding, size):
     """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s - pw] = x w[r, s]."""
     y = empty(size + (len(x), weight.shape[1]), x.dtype)
     y.fill(0)
-    image = matmul(x, weight.reshape(len(weight), -1)).reshape(len(x), *weight.shape[1:]).transpose(2, 3, 0, 1)
-    image = image[padding[0]:padding[0] + size[0], padding[1]:padding[1] + size[1]]
-    y[:image.shape[0], :image.shape[1]] = image
+    image = (
+        matmul(x, weight.reshape(len(weight), -1))
+        .reshape(len(x), *weight.shape[1:])
+        .transpose(2, 3, 0, 1)
+    )
+    image = image[padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    y[: image.shape[0], : image.shape[1]] = image
     return _nchw(y)
 
 
 def _sources(rows, tap, stride, padding, taps, count):
     """The range of p in [0, count) for which some r in [tap, tap + taps) has stride p + r - padding in `rows`."""
-    return (max(0, -(-(rows.start + padding - tap - taps + 1) // stride)),
-            min(count, (rows.stop - 1 + padding - tap) // stride + 1))
+    return (
+        max(0, -(-(rows.start + padding - tap - taps + 1) // stride)),
+        min(count, (rows.stop - 1 + padding - tap) // stride + 1),
+    )
 
 
 def _mirror(weight):

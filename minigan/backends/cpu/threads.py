@@ -6,6 +6,7 @@ band in its own cache. BLAS's own threads must then rest: they spin after every 
 networks of products alone leave them their work (`product`).
 How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the cores allowed.
 """
+
 import collections
 import math
 import os
@@ -18,29 +19,29 @@ from threadpoolctl import ThreadpoolController
 
 from ...files import messages
 
-_KEPT_LIMIT = 64 << 20          # bytes; memory of a larger array or workspace is not kept
+_KEPT_LIMIT = 64 << 20  # bytes; memory of a larger array or workspace is not kept
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
 # (tens of microseconds) that two threads seldom meet at Python's lock.
 PIECE = 1 << 17
-_SMALL = 1 << 16                # bytes; for a smaller array alignment is not worth a microsecond
-_SIZES = 32                     # of this many sizes, those used last, the memory is kept
-_LINE = 64                      # bytes in a cache line, and in an AVX-512 register
+_SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
+_SIZES = 32  # of this many sizes, those used last, the memory is kept
+_LINE = 64  # bytes in a cache line, and in an AVX-512 register
 
-_BLAS_THREADS_FROM = 1 << 18    # multiplications in a product from which OpenBLAS uses its threads
-_BLAS_THREADS_FROM_VECTOR = 9216    # the same in a product with a vector
-_THREADS_FROM = 1 << 21         # multiplications that take longer than waking another thread
-_TERMS = 1 << 8                 # of a product with a vector, that float32 adds up
-_ROWS = 128                     # rows of a product that are worth dividing even if it has more columns
+_BLAS_THREADS_FROM = 1 << 18  # multiplications in a product from which OpenBLAS uses its threads
+_BLAS_THREADS_FROM_VECTOR = 9216  # the same in a product with a vector
+_THREADS_FROM = 1 << 21  # multiplications that take longer than waking another thread
+_TERMS = 1 << 8  # of a product with a vector, that float32 adds up
+_ROWS = 128  # rows of a product that are worth dividing even if it has more columns
 
-_buffers = {}                   # size in bytes: buffers and where their first line starts, see `empty`
-_local = threading.local()      # .busy: inside a task; .scratch: this thread's workspaces
+_buffers = {}  # size in bytes: buffers and where their first line starts, see `empty`
+_local = threading.local()  # .busy: inside a task; .scratch: this thread's workspaces
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
 _workers = 0
-_refused = False                # the system has refused to start another thread
-_regions = 0                    # parallel regions now open, in all threads of the program
+_refused = False  # the system has refused to start another thread
+_regions = 0  # parallel regions now open, in all threads of the program
 _blas = ThreadpoolController().select(user_api="blas").lib_controllers
-_blas_threads = None            # BLAS's own setting, while a region holds it at one
+_blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 
 def thread_count():
@@ -90,7 +91,9 @@ def _workers_for(helpers):
                 worker.start()
             except RuntimeError:
                 _refused = True
-                messages.warn(f"the system starts no more threads: minigan goes on with {_workers + 1}")
+                messages.warn(
+                    f"the system starts no more threads: minigan goes on with {_workers + 1}"
+                )
                 break
             _workers += 1
         return min(helpers, _workers)
@@ -110,10 +113,10 @@ def _drain(task, todo):
         while todo:
             try:
                 item = todo.popleft()
-            except IndexError:          # another thread took the last item after we looked
+            except IndexError:  # another thread took the last item after we looked
                 return None
             task(item)
-    except BaseException as error:      # handed to the caller of `parallel`, which raises it
+    except BaseException as error:  # handed to the caller of `parallel`, which raises it
         todo.clear()
         return error
     finally:
@@ -125,7 +128,7 @@ def _work(jobs):
     while True:
         task, todo, done = jobs.get()
         done.put(_drain(task, todo))
-        del task, todo, done            # or the arrays they hold would live until the next job
+        del task, todo, done  # or the arrays they hold would live until the next job
 
 
 def _enter():
@@ -169,7 +172,9 @@ def _references(pair):
     return sys.getrefcount(pair[0])
 
 
-_UNUSED = _references((np.empty(0), 0))     # to a buffer that no array uses; measured, for versions of Python differ
+_UNUSED = _references(
+    (np.empty(0), 0)
+)  # to a buffer that no array uses; measured, for versions of Python differ
 
 
 def empty(shape, dtype):
@@ -185,7 +190,7 @@ def empty(shape, dtype):
     if not _SMALL <= size <= _KEPT_LIMIT:
         return np.empty(shape, dtype)
     with _lock:
-        buffers = _buffers[size] = _buffers.pop(size, [])       # the size used last stands last
+        buffers = _buffers[size] = _buffers.pop(size, [])  # the size used last stands last
         buffer, start = next((pair for pair in buffers if _references(pair) == _UNUSED), (None, 0))
         if buffer is None:
             buffer = np.empty(size + _LINE, np.uint8)

@@ -36,20 +36,26 @@ all in its own cache. Where the weights are larger than the images, in the last 
 channels instead; so does the weight gradient, whose sum is over all pixels. Images are (H, W, N, C) in memory, so that
 every transform adds long runs of numbers.
 """
+
 import numpy as np
 
 from .threads import empty, parallel, scratch, split, thread_count
 
-_PIXELS = 256           # rows of a matrix product below which BLAS is slow
-_CHANNELS = 128         # output channels per task, where tasks are of channels
-_WEIGHTS = 1 << 13      # pairs of channels whose taps are transformed at a time
-_SLAB = 6 << 20         # elements of v that the weight gradient holds at once: 24 MB of float32
+_PIXELS = 256  # rows of a matrix product below which BLAS is slow
+_CHANNELS = 128  # output channels per task, where tasks are of channels
+_WEIGHTS = 1 << 13  # pairs of channels whose taps are transformed at a time
+_SLAB = 6 << 20  # elements of v that the weight gradient holds at once: 24 MB of float32
 
 
 def applies(weight_shape, stride, padding, image_size):
     """Whether this is the 4x4, stride 2, padding 1 layer, with tiles of 4 x 4 pixels, and channels enough to pay."""
-    return (tuple(weight_shape[2:]) == (4, 4) and stride == (2, 2) and padding == (1, 1)
-            and image_size[0] % 4 == image_size[1] % 4 == 0 and min(weight_shape[:2]) >= 16)
+    return (
+        tuple(weight_shape[2:]) == (4, 4)
+        and stride == (2, 2)
+        and padding == (1, 1)
+        and image_size[0] % 4 == image_size[1] % 4 == 0
+        and min(weight_shape[:2]) >= 16
+    )
 
 
 def conv2d(x, weight):
@@ -64,7 +70,9 @@ def conv2d(x, weight):
 
     if _share_channels(batch, height // 4 * width // 4):
         v = _transform_whole(_transform_image, x, height // 4, width // 4, 4 * c)
-        parallel(lambda ks: multiply(v, _transform_weight(weight[ks]), y[..., ks]), _channel_tasks(k))
+        parallel(
+            lambda ks: multiply(v, _transform_weight(weight[ks]), y[..., ks]), _channel_tasks(k)
+        )
         return y.transpose(2, 3, 0, 1)
     u = _transform_weight(weight)
 
@@ -72,7 +80,7 @@ def conv2d(x, weight):
         for t in _steps(n, slice(0, height // 4), width // 4):
             v = _scratch("v", n, t, width // 4, 4 * c, x.dtype)
             _transform_image(x[:, :, n], t, v)
-            multiply(v, u, y[2 * t.start:2 * t.stop, :, n])
+            multiply(v, u, y[2 * t.start : 2 * t.stop, :, n])
 
     parallel(images, split(batch, thread_count()))
     return y.transpose(2, 3, 0, 1)
@@ -99,7 +107,7 @@ def conv_transpose2d(x, weight):
     u = _transform_weight(weight)
 
     def images(n):
-        below = None                                # what the tiles above add to the first row of blocks
+        below = None  # what the tiles above add to the first row of blocks
         for t in _steps(n, slice(0, p // 2), q // 2):
             d = _scratch("d", n, t, q // 2, k, x.dtype)
             _transform_output(x[:, :, n], t, d)
@@ -158,7 +166,10 @@ def _transform_whole(transform, x, tiles, columns, channels):
             transform(x[:, :, n], t, v[:, :, t, :, n])
 
     shares = split(batch, thread_count())
-    parallel(band, [(n, rows) for n in shares for rows in split(tiles, -(-thread_count() // len(shares)))])
+    parallel(
+        band,
+        [(n, rows) for n in shares for rows in split(tiles, -(-thread_count() // len(shares)))],
+    )
     return v
 
 
@@ -170,7 +181,9 @@ def _steps(n, tiles, columns):
 
 
 def _scratch(name, n, t, columns, channels, dtype):
-    return scratch(f"winograd {name}", (3, 3, t.stop - t.start, columns, n.stop - n.start, channels), dtype)
+    return scratch(
+        f"winograd {name}", (3, 3, t.stop - t.start, columns, n.stop - n.start, channels), dtype
+    )
 
 
 def _matrices(v):
@@ -215,7 +228,7 @@ def _inverse_image(v, below):
 
 def _transform_output(g, t, d):
     """d = A' g: tile rows t of g (P, Q, N, K) -> d (3, 3, T, Q/2, N, K)."""
-    g = g[2 * t.start:2 * t.stop]
+    g = g[2 * t.start : 2 * t.stop]
     for j in (0, 1):
         d[0, 2 * j], d[2, 2 * j] = g[0::2, j::2], g[1::2, j::2]
     np.add(d[0:3:2, 0], d[0:3:2, 2], out=d[0:3:2, 1])
@@ -281,5 +294,5 @@ def _copy_blocks(x, s, first, to_image=False):
         high = len(s) - (1 if a == 1 and first + len(s) == len(x) // 2 + 1 else 0)
         rows = slice(2 * (first + low) + a - 1, 2 * (first + high - 1) + a, 2)
         for b in (0, 1):
-            pixels, blocks = x[rows, 1 - b::2], s[low:high, 1 - b:s.shape[1] - b, :, a, b]
+            pixels, blocks = x[rows, 1 - b :: 2], s[low:high, 1 - b : s.shape[1] - b, :, a, b]
             np.copyto(*((pixels, blocks) if to_image else (blocks, pixels)))

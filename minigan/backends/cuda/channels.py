@@ -14,13 +14,19 @@ def _rows(x):
 
 def _image(rows, x):
     """The inverse of _rows, in the shape of x."""
-    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(x.ndim - 2, x.ndim - 1, *range(x.ndim - 2))
+    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(
+        x.ndim - 2, x.ndim - 1, *range(x.ndim - 2)
+    )
 
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
     rows = _rows(g)
-    return reduce("channel_sum", [rows], rows, 1)[0] if rows.size else device.xp.zeros(rows.shape[1], g.dtype)
+    return (
+        reduce("channel_sum", [rows], rows, 1)[0]
+        if rows.size
+        else device.xp.zeros(rows.shape[1], g.dtype)
+    )
 
 
 def add_bias(x, bias):
@@ -51,7 +57,10 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     A slope of None is no activation, 0 is ReLU.
     """
     rows, xp = _rows(x), device.xp
-    y, slope = xp.empty(rows.shape, rows.dtype), x.dtype.type(1 if negative_slope is None else negative_slope)
+    y, slope = (
+        xp.empty(rows.shape, rows.dtype),
+        x.dtype.type(1 if negative_slope is None else negative_slope),
+    )
     vectors = [xp.ascontiguousarray(v) for v in (centre, scale, shift)]
     rowwise("batch_norm_forward", [rows, *vectors, Out(y), slope], rows)
     return _image(y, x)
@@ -60,9 +69,16 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,)."""
     g_rows, rows, xp = _rows(g), _rows(x), device.xp
-    y_rows = g_rows if negative_slope is None else _rows(y)  # with a slope of 1 it does not matter which
-    slope, dx = x.dtype.type(1 if negative_slope is None else negative_slope), xp.empty(rows.shape, rows.dtype)
-    mean, inv_std, weight = (None if v is None else xp.ascontiguousarray(v) for v in (mean, inv_std, weight))
+    y_rows = (
+        g_rows if negative_slope is None else _rows(y)
+    )  # with a slope of 1 it does not matter which
+    slope, dx = (
+        x.dtype.type(1 if negative_slope is None else negative_slope),
+        xp.empty(rows.shape, rows.dtype),
+    )
+    mean, inv_std, weight = (
+        None if v is None else xp.ascontiguousarray(v) for v in (mean, inv_std, weight)
+    )
     read = [g_rows, rows, y_rows, mean, inv_std]
     sums = reduce("batch_norm_grad_sums", read, rows, 2, slope)
     inverse_rows = [x.dtype.type(1 / len(rows))] * (choose("batch_norm_grad", x.dtype) == "tiled")

@@ -13,8 +13,13 @@ def _vectors(first, *others):
     if all(a.flags.c_contiguous for a in (first, *others)):
         return [first, *others], lambda y: y
     order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
-    inverse, shape = sorted(range(first.ndim), key=order.__getitem__), tuple(first.shape[axis] for axis in order)
-    return [_in_order(a, order) for a in (first, *others)], lambda y: y.reshape(shape).transpose(inverse)
+    inverse, shape = (
+        sorted(range(first.ndim), key=order.__getitem__),
+        tuple(first.shape[axis] for axis in order),
+    )
+    return [_in_order(a, order) for a in (first, *others)], lambda y: y.reshape(shape).transpose(
+        inverse
+    )
 
 
 def leaky_relu(x, negative_slope):
@@ -52,13 +57,22 @@ def bce_with_logits(x, target, reduction):
         return restore(losses)
     if not n:
         return xp.zeros((), x.dtype)
-    return total("bce_with_logits_sum", [x, *target], x.dtype.type(1 / n if reduction == "mean" else 1), n)
+    return total(
+        "bce_with_logits_sum", [x, *target], x.dtype.type(1 / n if reduction == "mean" else 1), n
+    )
 
 
 def bce_with_logits_grad(x, target, g, reduction):
     """(sigmoid(x) - t) g, over the number of elements for "mean"."""
     each = reduction == "none"
     (x, *own), target, restore = _logits(x, target, *[g] * each)
-    scale, dx = x.dtype.type(1 / x.size if reduction == "mean" else 1), device.xp.empty(x.shape, x.dtype)
-    elementwise("bce_with_logits_grad", [x, *target, own[0] if each else g, np.int32(each), Out(dx), scale], x.size)
+    scale, dx = (
+        x.dtype.type(1 / x.size if reduction == "mean" else 1),
+        device.xp.empty(x.shape, x.dtype),
+    )
+    elementwise(
+        "bce_with_logits_grad",
+        [x, *target, own[0] if each else g, np.int32(each), Out(dx), scale],
+        x.size,
+    )
     return restore(dx)

@@ -8,15 +8,23 @@ from . import launch as device
 from .launch import Out
 from .rungs import ceil, kind, run
 
-THREADS, SPAN = 256, 1024  # of a block; packs of V numbers that a block of an elementwise kernel takes
-FEW, MANY = 528, 8448  # blocks at most: of a reduction, whose blocks' results a second pass unites; of the others
+THREADS, SPAN = (
+    256,
+    1024,
+)  # of a block; packs of V numbers that a block of an elementwise kernel takes
+FEW, MANY = (
+    528,
+    8448,
+)  # blocks at most: of a reduction, whose blocks' results a second pass unites; of the others
 
 
 def elementwise(operation, args, n):
     """Launch what sees its arrays as n numbers."""
     rung, t, v = kind(operation, args, n)
     if n:
-        grid, template = (ceil(n, THREADS), (t,)) if rung == "naive" else (ceil(n // v, SPAN), (t, v))
+        grid, template = (
+            (ceil(n, THREADS), (t,)) if rung == "naive" else (ceil(n // v, SPAN), (t, v))
+        )
         run(operation, rung, template, (grid,), (THREADS,), [*args, np.int32(n)])
 
 
@@ -32,7 +40,9 @@ def _tiles(rows, channels, v, most):
 
 def _merging(columns):
     """The same for a second pass, in which a block takes all rows -> (grid, block)."""
-    across = min(8 if columns <= 8 * 65535 else 32, 1 << (columns - 1).bit_length())  # a grid is at most so high
+    across = min(
+        8 if columns <= 8 * 65535 else 32, 1 << (columns - 1).bit_length()
+    )  # a grid is at most so high
     return (1, ceil(columns, across)), (across, THREADS // across)
 
 
@@ -57,7 +67,10 @@ def reduce(operation, args, rows, width, *more):
     if rung == "tiled":
         template, (grid, block, *band) = (t, v), _tiles(m, c, v, FEW)
         bands = grid[0]
-    parts, sizes = device.xp.empty((bands, width * c), rows.dtype), [np.int32(n) for n in (m, c, *band)]
+    parts, sizes = (
+        device.xp.empty((bands, width * c), rows.dtype),
+        [np.int32(n) for n in (m, c, *band)],
+    )
     run(operation, rung, template, grid, block, [*args, Out(parts), *more, *sizes])
     return _sum_bands(parts, t).reshape(width, c)
 
@@ -67,7 +80,10 @@ def _sum_bands(parts, t):
     bands, columns = parts.shape
     if bands == 1:
         return parts[0]
-    sums, sizes = device.xp.empty(columns, parts.dtype), [np.int32(bands), np.int32(columns), np.int32(bands)]
+    sums, sizes = (
+        device.xp.empty(columns, parts.dtype),
+        [np.int32(bands), np.int32(columns), np.int32(bands)],
+    )
     run("channel_sum", "tiled", (t, 1), *_merging(columns), [parts, Out(sums), *sizes])
     return sums
 
@@ -77,9 +93,14 @@ def moments(rows, vectors, *numbers):
 
     vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
     """
-    (m, c), (rung, t, v) = rows.shape, kind("batch_norm_statistics", [rows, *vectors], rows.shape[1])
+    (m, c), (rung, t, v) = (
+        rows.shape,
+        kind("batch_norm_statistics", [rows, *vectors], rows.shape[1]),
+    )
     if not rows.size:
-        raise ValueError(f"batch_norm_statistics: of {m} numbers in each of {c} channels, expected one at least")
+        raise ValueError(
+            f"batch_norm_statistics: of {m} numbers in each of {c} channels, expected one at least"
+        )
     y, sizes = device.xp.empty((5, c), rows.dtype), [np.int32(m), np.int32(c)]
     rest = [*vectors, Out(y), *numbers, *sizes]
     if rung == "naive":
@@ -95,7 +116,9 @@ def moments(rows, vectors, *numbers):
 def total(operation, args, scale, n):
     """The sum of what an elementwise kernel would give for n > 0 numbers, times scale -> ()."""
     rung, t, v = kind(operation, args, n)
-    template, blocks, threads = ((t,), 1, 1) if rung == "naive" else ((t, v), ceil(n // v, SPAN), THREADS)
+    template, blocks, threads = (
+        ((t,), 1, 1) if rung == "naive" else ((t, v), ceil(n // v, SPAN), THREADS)
+    )
     parts = device.xp.empty((blocks, 1), scale.dtype)
     run(operation, rung, template, (blocks,), (threads,), [*args, Out(parts), scale, np.int32(n)])
     return _sum_bands(parts, t).reshape(())

@@ -16,14 +16,28 @@ def _templates(operation, rung, t):
         return [(t, v) for v in widths]
     if rung == "tensor" and t != "float":
         return []
-    pairs = [pair for pair in itertools.product(widths, widths) if operation != "conv2d" or pair[0] == pair[1]]
-    return sorted({_plan(rung, t, rows, columns, 1, 1, pair, 147)[0]
-                   for rows in (1, 128, 1 << 15) for columns in (1, 33, 65, 1 << 15) for pair in pairs})
+    pairs = [
+        pair
+        for pair in itertools.product(widths, widths)
+        if operation != "conv2d" or pair[0] == pair[1]
+    ]
+    return sorted(
+        {
+            _plan(rung, t, rows, columns, 1, 1, pair, 147)[0]
+            for rows in (1, 128, 1 << 15)
+            for columns in (1, 33, 65, 1 << 15)
+            for pair in pairs
+        }
+    )
 
 
 for _file, _operations in LADDERS.items():
-    device.instantiations[_file] = [f"{operation}_{rung}<{', '.join(map(str, template))}>"
-                                    for operation, rungs in _operations.items() for rung in rungs for t in CHUNK
-                                    for template in _templates(operation, rung, t)]
+    device.instantiations[_file] = [
+        f"{operation}_{rung}<{', '.join(map(str, template))}>"
+        for operation, rungs in _operations.items()
+        for rung in rungs
+        for t in CHUNK
+        for template in _templates(operation, rung, t)
+    ]
     if any("tensor" in rungs for rungs in _operations.values()):
         device.instantiations[_file] += [f"sum_parts_tiled<{t}>" for t in CHUNK]

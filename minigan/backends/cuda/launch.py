@@ -25,17 +25,25 @@ from ..host.machine import NULL, Out
 # (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability")
 Architecture = namedtuple("Architecture", "shared_per_block shared threads blocks")
 ARCHITECTURES = {
-    "sm_70": Architecture(96, 96, 2048, 32), "sm_75": Architecture(64, 64, 1024, 16),
-    "sm_80": Architecture(163, 164, 2048, 32), "sm_86": Architecture(99, 100, 1536, 16),
+    "sm_70": Architecture(96, 96, 2048, 32),
+    "sm_75": Architecture(64, 64, 1024, 16),
+    "sm_80": Architecture(163, 164, 2048, 32),
+    "sm_86": Architecture(99, 100, 1536, 16),
     "sm_89": Architecture(99, 100, 1536, 24),
-    "sm_90": Architecture(227, 228, 2048, 32), "sm_100": Architecture(227, 228, 2048, 32),
+    "sm_90": Architecture(227, 228, 2048, 32),
+    "sm_100": Architecture(227, 228, 2048, 32),
     "sm_120": Architecture(99, 100, 1536, 24),
 }
-GRID, BLOCK, THREADS = (2 ** 31 - 1, 65535, 65535), (1024, 1024, 64), 1024
-OPTIONS, CUPYS_OPTIONS = ("--std=c++17",), ("-ftz=true", "--device-as-default-execution-space")  # CuPy adds its own
-STATIC_SHARED = 48 << 10  # bytes beyond which a kernel must be told how much dynamic shared memory it may ask for
+GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
+OPTIONS, CUPYS_OPTIONS = (
+    ("--std=c++17",),
+    ("-ftz=true", "--device-as-default-execution-space"),
+)  # CuPy adds its own
+STATIC_SHARED = (
+    48 << 10
+)  # bytes beyond which a kernel must be told how much dynamic shared memory it may ask for
 
-MOST = 2 ** 31 - 2 ** 10  # numbers in an array: an int counts them, and steps a little past their end
+MOST = 2**31 - 2**10  # numbers in an array: an int counts them, and steps a little past their end
 
 backend, xp = "host", np  # "host" with NumPy or "cuda" with CuPy
 instantiations = {}  # file -> name expressions that rungs.py may ask for: the host compiles them together
@@ -85,7 +93,9 @@ def launch(name, grid, block, args, *, shared=0, touches=()):
 def check_size(name, array):
     """Refuse an array that an int cannot count."""
     if array.size > MOST:
-        raise ValueError(f"{name} got an array of shape {array.shape}, {array.size} elements, more than {MOST}")
+        raise ValueError(
+            f"{name} got an array of shape {array.shape}, {array.size} elements, more than {MOST}"
+        )
 
 
 def _check(name, values):
@@ -94,11 +104,17 @@ def _check(name, values):
         if isinstance(value, xp.ndarray):
             check_size(name, value)
             if not value.flags.c_contiguous:
-                raise ValueError(f"{name} got strides {value.strides} for the shape {value.shape}, expected C order")
-        elif not (isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names):
+                raise ValueError(
+                    f"{name} got strides {value.strides} for the shape {value.shape}, expected C order"
+                )
+        elif not (
+            isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.dtype.names
+        ):
             kind = f"{type(value).__module__.split('.')[0]} {type(value).__name__}"
-            raise TypeError(f"{name} got a {kind}, expected {xp.__name__} arrays, as device {backend} has them, or "
-                            "NumPy scalars")
+            raise TypeError(
+                f"{name} got a {kind}, expected {xp.__name__} arrays, as device {backend} has them, or "
+                "NumPy scalars"
+            )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -108,19 +124,29 @@ def _prepare(name, grid, block, shared):
         if not 1 <= len(sizes) <= 3 or any(not 1 <= n <= m for n, m in zip(sizes, most)):
             raise ValueError(f"{name}: {what} {sizes} does not lie within {most}")
     if math.prod(block) > THREADS:
-        raise ValueError(f"{name}: block {block} has {math.prod(block)} threads, at most {THREADS} are possible")
+        raise ValueError(
+            f"{name}: block {block} has {math.prod(block)} threads, at most {THREADS} are possible"
+        )
     if shared > (most := limits().shared_per_block << 10):
-        raise ValueError(f"{name}: {shared} bytes of shared memory, a block of {architecture()} has at most {most}")
+        raise ValueError(
+            f"{name}: {shared} bytes of shared memory, a block of {architecture()} has at most {most}"
+        )
     if "_tensor<" in name and generation() < 80:
-        raise RuntimeError(f"{name} multiplies in TF32, which needs sm_80 or newer, this is {architecture()}")
+        raise RuntimeError(
+            f"{name} multiplies in TF32, which needs sm_80 or newer, this is {architecture()}"
+        )
     kernel = _compiled(backend, *name.split(":", 1))
     if backend == "host":  # which finds out as it goes what static shared memory comes on top
         return functools.partial(kernel, shared_most=most)
     if math.prod(block) > (possible := kernel.max_threads_per_block):
-        raise ValueError(f"{name}: block {block}, and its registers and launch bounds allow {possible} threads")
+        raise ValueError(
+            f"{name}: block {block}, and its registers and launch bounds allow {possible} threads"
+        )
     if (both := shared + kernel.shared_size_bytes) > most:
-        raise ValueError(f"{name}: {shared} bytes of shared memory make {both} with its static ones, a block of "
-                         f"{architecture()} has at most {most}")
+        raise ValueError(
+            f"{name}: {shared} bytes of shared memory make {both} with its static ones, a block of "
+            f"{architecture()} has at most {most}"
+        )
     if both > STATIC_SHARED:
         kernel.max_dynamic_shared_size_bytes = shared
     return kernel
@@ -170,6 +196,7 @@ def _expanded(file, seen, asker):
 
 # ---- architectures -------------------------------------------------------------------------------------------------
 
+
 @functools.lru_cache
 def architecture():
     """The name of the GPU's architecture, "sm_90"; the host imitates that of MINIGAN_ARCH, or sm_90."""
@@ -202,19 +229,31 @@ def resources(file, expressions, arch):
     """
     from cupy_backends.cuda.libs import nvrtc
 
-    words = {"registers": "registers", "shared": "bytes smem", "stack": "bytes stack frame", "spills": "bytes spill"}
+    words = {
+        "registers": "registers",
+        "shared": "bytes smem",
+        "stack": "bytes stack frame",
+        "spills": "bytes spill",
+    }
     program, found = nvrtc.createProgram(source(file), file, (), ()), {}
     try:
         for expression in expressions:
             nvrtc.addNameExpression(program, expression)
-        nvrtc.compileProgram(program, (f"-arch={arch}", *OPTIONS, *CUPYS_OPTIONS, "--ptxas-options=-v"))
+        nvrtc.compileProgram(
+            program, (f"-arch={arch}", *OPTIONS, *CUPYS_OPTIONS, "--ptxas-options=-v")
+        )
         log = nvrtc.getProgramLog(program)
         for expression in expressions:
             entry = re.escape(nvrtc.getLoweredName(program, expression))
             text = re.search(rf"Function properties for {entry}\n.*?Used .*?\n", log, re.DOTALL)[0]
-            found[expression] = {key: sum(map(int, re.findall(rf"(\d+) {unit}", text))) for key, unit in words.items()}
+            found[expression] = {
+                key: sum(map(int, re.findall(rf"(\d+) {unit}", text)))
+                for key, unit in words.items()
+            }
     except nvrtc.NVRTCError:
-        raise RuntimeError(f"kernels/{file} does not compile for {arch}:\n{nvrtc.getProgramLog(program)}") from None
+        raise RuntimeError(
+            f"kernels/{file} does not compile for {arch}:\n{nvrtc.getProgramLog(program)}"
+        ) from None
     finally:
         nvrtc.destroyProgram(program)
     return found
@@ -226,6 +265,10 @@ def occupancy(registers, threads, shared, arch):
     Registers are handed out 256 at a time to each warp, shared memory by 128 bytes and 1 KB more per block.
     """
     row, warps = limits(arch), -(-threads // 32)
-    blocks = min(row.blocks, row.threads // (32 * warps), 65536 // (warps * 256 * -(-32 * registers // 256)),
-                 (row.shared << 10) // (128 * -(-shared // 128) + 1024))
+    blocks = min(
+        row.blocks,
+        row.threads // (32 * warps),
+        65536 // (warps * 256 * -(-32 * registers // 256)),
+        (row.shared << 10) // (128 * -(-shared // 128) + 1024),
+    )
     return blocks * warps * 32 / row.threads

@@ -17,20 +17,35 @@ from .launch import Out, launch
 # kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function <operation>_<rung>.
 ALL = ("naive", "shared", "tiled", "tensor")
 BOTH = ("naive", "tiled")
-PRODUCT = ("naive", "tiled", "tensor")  # of the convolutions that are matrix products; conv2d explains the way there
+PRODUCT = (
+    "naive",
+    "tiled",
+    "tensor",
+)  # of the convolutions that are matrix products; conv2d explains the way there
 LADDERS = {
     "conv2d.cu": {"conv2d": ALL, "conv2d_taps": ("tiled",)},
     "conv_transpose2d.cu": {"conv_transpose2d": PRODUCT, "conv_transpose2d_taps": ("tiled",)},
     "conv2d_weight_grad.cu": {"conv2d_weight_grad": PRODUCT},
     "channels.cu": {"add_bias": BOTH, "channel_sum": BOTH},
-    "batch_norm.cu": {"batch_norm_statistics": BOTH, "batch_norm_statistics_merge": ("tiled",),
-                      "batch_norm_forward": BOTH, "batch_norm_grad_sums": BOTH, "batch_norm_grad": BOTH},
+    "batch_norm.cu": {
+        "batch_norm_statistics": BOTH,
+        "batch_norm_statistics_merge": ("tiled",),
+        "batch_norm_forward": BOTH,
+        "batch_norm_grad_sums": BOTH,
+        "batch_norm_grad": BOTH,
+    },
     "leaky_relu.cu": {"leaky_relu": BOTH, "leaky_relu_grad": BOTH},
-    "bce_with_logits.cu": {"bce_with_logits": BOTH, "bce_with_logits_sum": BOTH, "bce_with_logits_grad": BOTH},
+    "bce_with_logits.cu": {
+        "bce_with_logits": BOTH,
+        "bce_with_logits_sum": BOTH,
+        "bce_with_logits_grad": BOTH,
+    },
     "adam.cu": {"adam": BOTH},
 }
 FILES = {operation: file for file, operations in LADDERS.items() for operation in operations}
-RUNGS = {operation: rungs for operations in LADDERS.values() for operation, rungs in operations.items()}
+RUNGS = {
+    operation: rungs for operations in LADDERS.values() for operation, rungs in operations.items()
+}
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 CHUNK = {"float": 4, "double": 2}  # numbers in 16 bytes
 
@@ -81,8 +96,10 @@ def choose(operation, dtype):
     if name not in ALL:
         check_environment()
     if name == "tensor" and name in rungs and dtype != np.float32:
-        raise ValueError(f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}")
-    not_above = ALL[:ALL.index(name) + 1]
+        raise ValueError(
+            f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}"
+        )
+    not_above = ALL[: ALL.index(name) + 1]
     return next((each for each in reversed(not_above) if each in rungs), rungs[0])
 
 

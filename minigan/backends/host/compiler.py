@@ -27,7 +27,9 @@ _KERNEL_FLAGS = """-std=c++17 -Og -fno-thread-jumps -ftrivial-auto-var-init=patt
     -Werror=uninitialized -Werror=maybe-uninitialized -Werror=frame-larger-than=65536 -Werror=larger-than=49152
     -Wno-attributes -fPIC -fvisibility=hidden -fno-gnu-unique -fdata-sections -x c++ - -S -o -""".split()
 _SHARED_ARRAY, _GAP = re.compile(r"(\.section\t\.tbss\.[^:]+:\n\t\.zero\t\d+)"), r"\1 + 256"
-_LINK_FLAGS = "-fPIC -shared -nodefaultlibs -Wl,-z,defs -Wl,-Bsymbolic -x assembler - -x none".split()
+_LINK_FLAGS = (
+    "-fPIC -shared -nodefaultlibs -Wl,-z,defs -Wl,-Bsymbolic -x assembler - -x none".split()
+)
 _HOST_FLAGS = "-std=c++17 -O2 -g -fPIC -fvisibility=hidden".split()
 _LIBRARIES = "-lstdc++ -lm -lc -lgcc_s -lgcc".split()
 
@@ -35,12 +37,20 @@ loaded = {}  # (file, expression, sanitize), as they were asked for -> Library
 
 
 class _Entry(ctypes.Structure):  # of kernels/host/device.h
-    _fields_ = [("run", ctypes.c_void_p), ("sizes", ctypes.POINTER(ctypes.c_int)), ("threads", ctypes.c_int)]
+    _fields_ = [
+        ("run", ctypes.c_void_p),
+        ("sizes", ctypes.POINTER(ctypes.c_int)),
+        ("threads", ctypes.c_int),
+    ]
 
 
 # What ELF, the format of libraries, has in its tables of sections and of symbols.
-_SECTION = np.dtype([("", "u4"), ("type", "u4"), ("", "u8", 2), ("offset", "u8"), ("size", "u8"), ("", "u8", 3)])
-_SYMBOL = np.dtype([("", "u4"), ("info", "u1"), ("", "u1"), ("", "u2"), ("value", "u8"), ("size", "u8")])
+_SECTION = np.dtype(
+    [("", "u4"), ("type", "u4"), ("", "u8", 2), ("offset", "u8"), ("size", "u8"), ("", "u8", 3)]
+)
+_SYMBOL = np.dtype(
+    [("", "u4"), ("info", "u1"), ("", "u1"), ("", "u2"), ("value", "u8"), ("size", "u8")]
+)
 
 
 def kernels_folder():
@@ -60,8 +70,10 @@ def library(file, expressions, *, sanitize=None):
     source = (folder / file).resolve()
     sources = _sources(source)
     bounds, names = _bounds("\n".join(sources), expressions)
-    entries = "".join(f'    {{run<&{name}>, sizes_of(&{name}), {bound}}},\n'
-                      for name, bound in zip(expressions, names))
+    entries = "".join(
+        f"    {{run<&{name}>, sizes_of(&{name}), {bound}}},\n"
+        for name, bound in zip(expressions, names)
+    )
     text = f'''#include "{source}"
 #undef __launch_bounds__
 #define __launch_bounds__(...) host::bound(__VA_ARGS__)
@@ -73,9 +85,16 @@ extern const Entry entries[] = {{
 extern "C" __attribute__((visibility("default")))
 const host::Entry* minigan_entry(int index) {{ return &host::entries[index]; }}
 '''
-    checks = "-fsanitize=thread,bounds-strict,integer-divide-by-zero" + (f",{sanitize}" if sanitize else "")
-    path = _built(f"{source.stem}.so", sources, [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
-                  [*_KERNEL_FLAGS, checks, "-I", folder], text)
+    checks = "-fsanitize=thread,bounds-strict,integer-divide-by-zero" + (
+        f",{sanitize}" if sanitize else ""
+    )
+    path = _built(
+        f"{source.stem}.so",
+        sources,
+        [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
+        [*_KERNEL_FLAGS, checks, "-I", folder],
+        text,
+    )
     made = _load(path, tuple(expressions))
     loaded.update({(file, name, sanitize): made for name in expressions})
     return made
@@ -85,8 +104,10 @@ def runtime():
     """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError where that cannot be."""
     folder = kernels_folder() / "host"
     sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
-    return [_built(f"{part}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"])
-            for part in ("runtime", "memory")]
+    return [
+        _built(f"{part}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"])
+        for part in ("runtime", "memory")
+    ]
 
 
 def _bounds(text, expressions):
@@ -94,12 +115,21 @@ def _bounds(text, expressions):
 
     They are read from the text: __launch_bounds__, or a macro whose name ends in BOUNDS, before the kernel's name.
     """
-    text = re.sub(r"//[^\n]*|/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", " ", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"//[^\n]*|/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",
+        " ",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
     declared, found = {}, []
-    for space, name, arguments in (re.match(r"((?:\w+::)*)(\w+)(.*)", one).groups() for one in expressions):
+    for space, name, arguments in (
+        re.match(r"((?:\w+::)*)(\w+)(.*)", one).groups() for one in expressions
+    ):
         kernel = re.search(rf"[^;{{}}]*\b__global__\b[^;{{}}]*\b{name}\s*\(", text) or [""]
         template = re.search(r"template\s*<(?:[^<>]|<[^<>]*>)*>", kernel[0]) or [""]
-        bound = re.search(r"(?:__launch_bounds__|\b\w*BOUNDS)\s*\((?:[^()]|\([^()]*\))*\)", kernel[0])
+        bound = re.search(
+            r"(?:__launch_bounds__|\b\w*BOUNDS)\s*\((?:[^()]|\([^()]*\))*\)", kernel[0]
+        )
         if bound:
             line = f"{template[0]} constexpr int bound_{name} = {bound[0]};"
             declared[space + name] = f"namespace {space[:-2]} {{ {line} }}" if space else line
@@ -125,20 +155,37 @@ def _built(name, sources, command, first=(), text=""):
     first: a command that turns `text` into assembly, for the other to go on with.
     """
     compiler = _compiler()
-    key = "\0".join([_run((*compiler, "--version")), *compiler, *map(str, [*first, *command]), _GAP, text, *sources])
+    key = "\0".join(
+        [
+            _run((*compiler, "--version")),
+            *compiler,
+            *map(str, [*first, *command]),
+            _GAP,
+            text,
+            *sources,
+        ]
+    )
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     target = cache_folder() / "kernels" / f"{Path(name).stem}-{digest}{Path(name).suffix}"
     if not target.exists():
-        assembly = _SHARED_ARRAY.sub(_GAP, _run.__wrapped__((*compiler, *map(str, first)), text)) if first else ""
+        assembly = (
+            _SHARED_ARRAY.sub(_GAP, _run.__wrapped__((*compiler, *map(str, first)), text))
+            if first
+            else ""
+        )
         try:
             with whole_file(target) as file:
                 _run.__wrapped__((*compiler, *map(str, command), "-o", file.name), assembly)
                 if os.path.getsize(file.name) == 0:
-                    raise RuntimeError(f"device host compiles kernels with a C++ compiler, and {compiler[0]} made an "
-                                       "empty file: install g++ 12 or newer, or name the compiler in CXX")
+                    raise RuntimeError(
+                        f"device host compiles kernels with a C++ compiler, and {compiler[0]} made an "
+                        "empty file: install g++ 12 or newer, or name the compiler in CXX"
+                    )
         except OSError as error:
-            raise RuntimeError(f"device host keeps compiled kernels in {target.parent}, which cannot be written "
-                               f"({error.strerror}): name another folder in MINIGAN_CACHE") from None
+            raise RuntimeError(
+                f"device host keeps compiled kernels in {target.parent}, which cannot be written "
+                f"({error.strerror}): name another folder in MINIGAN_CACHE"
+            ) from None
     return target
 
 
@@ -160,8 +207,10 @@ def _run(command, text=""):
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True)
     except OSError as error:
-        raise RuntimeError(f"device host compiles kernels with a C++ compiler, and {command[0]} does not run "
-                           f"({error.strerror}): install g++ 12 or newer, or name the compiler in CXX") from None
+        raise RuntimeError(
+            f"device host compiles kernels with a C++ compiler, and {command[0]} does not run "
+            f"({error.strerror}): install g++ 12 or newer, or name the compiler in CXX"
+        ) from None
     if done.returncode:
         said = done.stderr.strip()
         why = f" with exit status {done.returncode}, and did not say why"
@@ -193,14 +242,28 @@ class Library:
     def places(self, addresses):
         """Code address -> (file, line) of the access and of the calls that it was inlined into, innermost first."""
         try:
-            text = _run(("addr2line", "-a", "-i", "-e", str(self.path), *(f"{pc - 1:#x}" for pc in addresses)))
+            text = _run(
+                (
+                    "addr2line",
+                    "-a",
+                    "-i",
+                    "-e",
+                    str(self.path),
+                    *(f"{pc - 1:#x}" for pc in addresses),
+                )
+            )
         except RuntimeError:  # no binutils: the message then says so
             return {}
         found = {}
-        for address, *lines in (entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]):
+        for address, *lines in (
+            entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]
+        ):
             lines = [re.match(r"(.*)/(.*):(\d+)", line) for line in lines]
-            found[int(address, 16) + 1] = tuple((line[2], int(line[3])) for line in lines
-                                                if line and line[1] != f"{kernels_folder()}/host")
+            found[int(address, 16) + 1] = tuple(
+                (line[2], int(line[3]))
+                for line in lines
+                if line and line[1] != f"{kernels_folder()}/host"
+            )
         return found
 
 
@@ -209,8 +272,10 @@ _load = functools.cache(Library)
 
 def _shared_arrays(library):
     """The __shared__ arrays by a library's symbol table -> [(place in its thread-local block, bytes)]."""
-    place, = struct.unpack_from("<Q", library, 40)  # the ELF header: of the sections, how many
+    (place,) = struct.unpack_from("<Q", library, 40)  # the ELF header: of the sections, how many
     sections = np.frombuffer(library, _SECTION, struct.unpack_from("<H", library, 60)[0], place)
     table = sections[sections["type"] == 2][0]
-    symbols = np.frombuffer(library, _SYMBOL, int(table["size"]) // _SYMBOL.itemsize, int(table["offset"]))
+    symbols = np.frombuffer(
+        library, _SYMBOL, int(table["size"]) // _SYMBOL.itemsize, int(table["offset"])
+    )
     return symbols[symbols["info"] & 15 == 6][["value", "size"]].tolist()  # type 6: thread-local

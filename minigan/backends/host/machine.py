@@ -31,20 +31,25 @@ class KernelError(RuntimeError):
 
 class Out(NamedTuple):
     """An array that a launch writes wholly and does not read before."""
+
     array: Any
 
 
 class Line(NamedTuple):
     """What one source line asks of memory: the lanes of a warp make one request."""
-    places: tuple  # (file, line) of the access and of the calls it was inlined into, innermost first
-    space: str     # "global": cost counts sectors of 32 bytes; "shared": turns of the 32 banks
+
+    places: (
+        tuple  # (file, line) of the access and of the calls it was inlined into, innermost first
+    )
+    space: str  # "global": cost counts sectors of 32 bytes; "shared": turns of the 32 banks
     requests: int
     cost: int
-    ideal: int     # the least that so many bytes can cost
+    ideal: int  # the least that so many bytes can cost
 
 
 class Report(NamedTuple):
     """What a launch did: the seed of its schedule and, when it was counted, a Line for each that touches memory."""
+
     seed: int
     lines: tuple
 
@@ -65,11 +70,32 @@ class Report(NamedTuple):
 
 # The structures of kernels/host/thread.h
 _ARRAY = np.dtype([("begin", "u8"), ("bytes", "u8"), ("argument", "i4"), ("write_only", "i4")])
-_LAUNCH = np.dtype([("grid", "u4", 3), ("block", "u4", 3), ("shared", "u4"), ("shared_most", "u4"), ("counting", "u4"),
-                    ("unused", "u4"), ("seed", "u8"), ("arrays", "u8"), ("array_count", "u8")])
-_REQUEST = np.dtype([("offset", "u8"), ("interval", "u4"), ("pc", "u4"), ("thread", "u4"), ("bytes", "u2"),
-                     ("global", "u2")])
-_REPORT = np.dtype([("kind", "S32"), ("message", "S512"), ("requests", "u8"), ("request_count", "u8")])
+_LAUNCH = np.dtype(
+    [
+        ("grid", "u4", 3),
+        ("block", "u4", 3),
+        ("shared", "u4"),
+        ("shared_most", "u4"),
+        ("counting", "u4"),
+        ("unused", "u4"),
+        ("seed", "u8"),
+        ("arrays", "u8"),
+        ("array_count", "u8"),
+    ]
+)
+_REQUEST = np.dtype(
+    [
+        ("offset", "u8"),
+        ("interval", "u4"),
+        ("pc", "u4"),
+        ("thread", "u4"),
+        ("bytes", "u2"),
+        ("global", "u2"),
+    ]
+)
+_REPORT = np.dtype(
+    [("kind", "S32"), ("message", "S512"), ("requests", "u8"), ("request_count", "u8")]
+)
 
 
 def check_environment():
@@ -82,13 +108,27 @@ def _checked_seed(seed):
     if seed is None:
         seed = os.environ.get("MINIGAN_HOST_SEED") or secrets.randbits(32)
     text = str(seed)
-    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < 2 ** 64):
-        raise ValueError(f"MINIGAN_HOST_SEED or seed is {text!r}, expected an integer from 0 to 2^64 - 1")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < 2**64):
+        raise ValueError(
+            f"MINIGAN_HOST_SEED or seed is {text!r}, expected an integer from 0 to 2^64 - 1"
+        )
     return int(text)
 
 
-def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 << 10, touches=(), seed=None,
-        counting=False, sanitize=None):
+def run(
+    file,
+    expression,
+    grid,
+    block,
+    arguments,
+    *,
+    shared=0,
+    shared_most=227 << 10,
+    touches=(),
+    seed=None,
+    counting=False,
+    sanitize=None,
+):
     """Run one kernel and wait for it -> Report.
 
     arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d structured arrays, by
@@ -97,25 +137,46 @@ def run(file, expression, grid, block, arguments, *, shared=0, shared_most=227 <
     one. counting: also count bank conflicts and sectors.
     Raises KernelError for what the kernel does wrong, ValueError or TypeError for what cannot be launched.
     """
-    made = compiler.loaded.get((file, expression, sanitize)) or compiler.library(file, (expression,), sanitize=sanitize)
+    made = compiler.loaded.get((file, expression, sanitize)) or compiler.library(
+        file, (expression,), sanitize=sanitize
+    )
     seed = _checked_seed(seed)
     grid, block = ((*extent, 1, 1)[:3] for extent in (grid, block))
-    if not 1 <= np.prod(block) <= 1024 or not 1 <= np.prod(grid) < 2 ** 31 or not 0 <= shared <= 256 << 10:
-        raise ValueError(f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's")
+    if (
+        not 1 <= np.prod(block) <= 1024
+        or not 1 <= np.prod(grid) < 2**31
+        or not 0 <= shared <= 256 << 10
+    ):
+        raise ValueError(
+            f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's"
+        )
     if np.prod(block) > (most := made.threads(expression)):
-        raise ValueError(f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads")
+        raise ValueError(
+            f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads"
+        )
     values, arrays = _marshal(arguments, touches)
     sizes, given = made.sizes(expression), [size for _, size in values]
-    if len(given) != len(sizes) or any(a != b and not (b < 0 and (a == 0 or b in (-1, -16)))  # bytes, 16 at a time
-                                       for a, b in zip(given, sizes)):
-        raise TypeError(f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
-                        "to so many")
+    if len(given) != len(sizes) or any(
+        a != b and not (b < 0 and (a == 0 or b in (-1, -16)))  # bytes, 16 at a time
+        for a, b in zip(given, sizes)
+    ):
+        raise TypeError(
+            f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
+            "to so many"
+        )
     arrays = np.array([*arrays, *((begin, size, -1, False) for begin, size in made.shared)], _ARRAY)
-    launch = np.array((grid, block, shared, shared_most, counting, 0, seed, arrays.ctypes.data, len(arrays)),
-                      _LAUNCH)
-    pointers, report = np.array([value.ctypes.data for value, _ in values], np.uintp), np.zeros((), _REPORT)
+    launch = np.array(
+        (grid, block, shared, shared_most, counting, 0, seed, arrays.ctypes.data, len(arrays)),
+        _LAUNCH,
+    )
+    pointers, report = (
+        np.array([value.ctypes.data for value, _ in values], np.uintp),
+        np.zeros((), _REPORT),
+    )
     with _one_at_a_time:
-        failed = made.launch(made.index[expression], *(a.ctypes.data for a in (launch, pointers, report)))
+        failed = made.launch(
+            made.index[expression], *(a.ctypes.data for a in (launch, pointers, report))
+        )
         size = int(report["request_count"]) * _REQUEST.itemsize
         requests = np.frombuffer(ctypes.string_at(int(report["requests"]), size), _REQUEST)
     if failed:
@@ -134,36 +195,54 @@ def _marshal(arguments, touches):
             values.append((np.array(array.ctypes.data, np.uintp), -array.itemsize))
             spans.append((array.ctypes.data, array.nbytes, i, isinstance(argument, Out)))
         else:
-            raise TypeError(f"argument {i} is a {type(array).__name__} of shape {np.shape(array)}, strides "
-                            f"{getattr(array, 'strides', ())}: expected C-contiguous NumPy arrays, NumPy scalars, Outs")
+            raise TypeError(
+                f"argument {i} is a {type(array).__name__} of shape {np.shape(array)}, strides "
+                f"{getattr(array, 'strides', ())}: expected C-contiguous NumPy arrays, NumPy scalars, Outs"
+            )
     merged = []
     for begin, size, i, is_out in sorted(span for span in spans if span[1]):
         if merged and begin < sum(merged[-1][:2]):
             before = merged.pop()
             if is_out or before[3]:
-                raise ValueError(f"arguments {before[2]} and {i} share memory, and one of them is an Out")
+                raise ValueError(
+                    f"arguments {before[2]} and {i} share memory, and one of them is an Out"
+                )
             begin, size, i = before[0], max(before[1], begin + size - before[0]), before[2]
         merged.append((begin, size, i, is_out))
-    return values[:len(arguments)], merged
+    return values[: len(arguments)], merged
 
 
 def _error(made, expression, report, grid, block, seed):
     """A failed launch: the numbers in its report turned into lines of the source and coordinates -> KernelError."""
     text, kind = report["message"].item().decode(), report["kind"].item().decode()
-    found = made.places(addresses := tuple(int(pc, 16) for pc in re.findall(r"@([0-9a-f]{2,})", text)))
+    found = made.places(
+        addresses := tuple(int(pc, 16) for pc in re.findall(r"@([0-9a-f]{2,})", text))
+    )
 
     def place(match):
-        first, *rest = [f"{file}:{line}" for file, line in found.get(int(match[1], 16), ())] or [match[0]]
+        first, *rest = [f"{file}:{line}" for file, line in found.get(int(match[1], 16), ())] or [
+            match[0]
+        ]
         return first + (f" (called from {', '.join(rest)})" if rest else "")
 
     def coordinates(match):
         x, y, _ = block if match[1] == "thread" else grid
-        return f"{match[1]} ({int(match[2]) % x}, {int(match[2]) // x % y}, {int(match[2]) // x // y})"
+        return (
+            f"{match[1]} ({int(match[2]) % x}, {int(match[2]) // x % y}, {int(match[2]) // x // y})"
+        )
 
-    text = re.sub(r"\b(thread|block) (\d+)", coordinates, re.sub(r"@([0-9a-f]{2,})", place, text.replace(" @0", "")))
+    text = re.sub(
+        r"\b(thread|block) (\d+)",
+        coordinates,
+        re.sub(r"@([0-9a-f]{2,})", place, text.replace(" @0", "")),
+    )
     note = "" if found or not addresses else "; line numbers need addr2line, of binutils"
-    return KernelError(f"{expression}: {kind}: {text} (MINIGAN_HOST_SEED={seed} runs this schedule again{note})", kind,
-                       found.get(addresses[0], ()) if addresses else (), seed)
+    return KernelError(
+        f"{expression}: {kind}: {text} (MINIGAN_HOST_SEED={seed} runs this schedule again{note})",
+        kind,
+        found.get(addresses[0], ()) if addresses else (),
+        seed,
+    )
 
 
 def _lines(made, r):
@@ -172,18 +251,26 @@ def _lines(made, r):
     A request is what the lanes of a warp do the n-th time that they come to one instruction between two barriers. The
     banks serve 32 lanes of 4 bytes at a time, 16 of 8, 8 of 16: such a part takes as many turns as its busiest bank.
     """
+
     def number(*columns):  # equal rows get equal numbers
-        key = np.ravel_multi_index([np.asarray(c, int) for c in columns], [int(c.max()) + 1 for c in columns])
+        key = np.ravel_multi_index(
+            [np.asarray(c, int) for c in columns], [int(c.max()) + 1 for c in columns]
+        )
         return np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
+
     if not len(r):
         return ()
-    r = r[np.lexsort((r["thread"], r["interval"], r["pc"], r["global"]))]  # stable: inside, time goes on
+    r = r[
+        np.lexsort((r["thread"], r["interval"], r["pc"], r["global"]))
+    ]  # stable: inside, time goes on
     site, interval = r["pc"] * 2 + r["global"], r["interval"] - r["interval"].min()
     begin, visit, _ = number(site, interval, r["thread"])
     asked, request, _ = number(site, interval, r["thread"] // 32, np.arange(len(r)) - begin[visit])
     counts = np.maximum(1, r["bytes"] // 4).astype(int)
     at, part, _ = number(request, np.where(r["global"], 0, r["thread"] % 32 * counts // 32))
-    word = np.repeat(r["offset"].astype(int) // 4 - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    word = np.repeat(r["offset"].astype(int) // 4 - np.cumsum(counts) + counts, counts) + np.arange(
+        counts.sum()
+    )
     part = np.repeat(part, counts)
     distinct = number(part, word)[0]  # lanes that want the same word share it
     part, word = part[distinct], word[distinct]
@@ -194,6 +281,8 @@ def _lines(made, r):
     ideal = np.where(r["global"][at], -(-np.bincount(part) // 8), 1)
     places, lines = made.places(tuple(np.unique(r["pc"]).tolist())), {}
     for s in np.unique(site):
-        line = lines.setdefault((places.get(s // 2, ()), ("shared", "global")[s % 2]), np.zeros(3, int))
+        line = lines.setdefault(
+            (places.get(s // 2, ()), ("shared", "global")[s % 2]), np.zeros(3, int)
+        )
         line += (site[asked] == s).sum(), cost[site[at] == s].sum(), ideal[site[at] == s].sum()
     return tuple(Line(*key, *line.tolist()) for key, line in sorted(lines.items()))
