@@ -1,4 +1,5 @@
-"""How good are the images of a trained generator? Measured against real images that it has not seen.
+"""How good are the images of a trained generator? Measured against real images that it has not
+seen.
 
 python examples/evaluate.py runs/dcgan
 python examples/evaluate.py runs/dcgan -n 5000 --seed 1

@@ -1,12 +1,14 @@
-"""DCGAN's arithmetic on latents (Radford et al. 2015, figure 7): slanted - upright + upright = slanted.
+"""DCGAN's arithmetic on latents (Radford et al. 2015, figure 7): slanted - upright + upright =
+slanted.
 
     python examples/latent_arithmetic.py runs/dcgan --from 1 --to 4 --out arithmetic.png
 
-From many samples, three means of latents are taken: of slanted and of upright samples of one digit (--from), and of
-upright samples of another (--to). Slanted minus upright is a direction that should mean "slant", whatever the digit.
-The picture shows the three terms and, below, the result in the middle of latents around it: added to the other digit,
-the direction should tilt it and leave it the same digit. Both are measured, the digit by minigan's classifier, the
-slant by the image's moments.
+From many samples, three means of latents are taken: of slanted and of upright samples of one
+digit (--from), and of upright samples of another (--to). Slanted minus upright is a direction
+that should mean "slant", whatever the digit. The picture shows the three terms and, below, the
+result in the middle of latents around it: added to the other digit, the direction should tilt it
+and leave it the same digit. Both are measured, the digit by minigan's classifier, the slant by
+the image's moments.
 """
 
 import numpy as np
@@ -19,7 +21,9 @@ from minigan.training.sampling import draw_latents, generate, load_generator
 
 
 def slant(pictures):
-    """Each image's shear, cov(x, y) / var(y) of its ink, in pixels to the right per pixel up. (n, 1, H, W) -> (n,)."""
+    """Each image's shear, cov(x, y) / var(y) of its ink, in pixels to the right per pixel up. (n,
+    1, H, W) -> (n,).
+    """
     ink = (pictures[:, 0] + 1) / 2
     ink = ink / ink.sum((1, 2), keepdims=True)
     height, width = ink.shape[1:]
@@ -81,7 +85,8 @@ def main(argv=None):
             f"{name:>11}: looks like a {classify(picture[None]).argmax(1)[0]}, slant {slant(picture[None])[0]:+.2f}"
         )
 
-    # As in the paper: the result in the middle of a grid, around it the same latent with a little noise.
+    # As in the paper: the result in the middle of a grid, around it the same latent with a little
+    # noise.
     around = result + 0.25 * np.random.default_rng(args.seed).uniform(-1, 1, (9, z.shape[1]))
     around[4] = result
     pictures = np.concatenate([rows[:3], generate(generator, around.astype(np.float32))])

@@ -1,4 +1,5 @@
-"""Train a CycleGAN (Zhu et al. 2017): translation between two kinds of images without a single pair.
+"""Train a CycleGAN (Zhu et al. 2017): translation between two kinds of images without a single
+pair.
 
     python examples/train_cyclegan.py                                # drawn digits <-> embossed digits, in minutes
     python examples/train_cyclegan.py --data horse2zebra             # downloaded once; or a folder with trainA, trainB
@@ -6,10 +7,11 @@
     python examples/train_cyclegan.py --resume                       # go on after Ctrl-C
     python examples/translate.py runs/cyclegan --direction AtoB --input photos/ --out translated/
 
-With --data, or --data-a and --data-b, the defaults are the paper's: photographs of 256 pixels, 200 epochs of a thousand
-images, work for a GPU. The bundled task is small, 32 pixels and two colours: two residual blocks see a whole stroke,
-patches of 16 pixels show its relief, a quarter of the feature maps will do, and with so few the learning rate may be
-five times as high. A digit that is mirrored is no digit, so there is no flip and no crop.
+With --data, or --data-a and --data-b, the defaults are the paper's: photographs of 256 pixels,
+200 epochs of a thousand images, work for a GPU. The bundled task is small, 32 pixels and two
+colours: two residual blocks see a whole stroke, patches of 16 pixels show its relief, a quarter
+of the feature maps will do, and with so few the learning rate may be five times as high. A digit
+that is mirrored is no digit, so there is no flip and no crop.
 """
 
 import argparse
@@ -212,8 +214,8 @@ def main(argv=None):
     for _ in session:
         a, b = mg.tensor(next(batches_a)), mg.tensor(next(batches_b))
 
-        # Update G and F. A fake should pass for real; a fake translated back should be what it was made from; and what
-        # is of the target kind already should stay as it is.
+        # Update G and F. A fake should pass for real; a fake translated back should be what it
+        # was made from; and what is of the target kind already should stay as it is.
         for D in (D_A, D_B):
             D.requires_grad_(False)
         fake_b, fake_a = G(a), F(b)

@@ -4,10 +4,11 @@
     python examples/train_dcgan.py --data photos/ --steps 50000      # your own images, with the paper's settings
     python examples/train_dcgan.py --resume                          # go on after Ctrl-C
 
-With --data the defaults are the paper's; on the bundled digits, 1,437 small images, they are what three minutes need.
-Two additions to the paper: samples are drawn with an exponential moving average of the generator's weights (Yazici et
-al. 2019), and on the digits the discriminator pays for steep slopes at real images (R1, Mescheder et al. 2018), every
-fourth step four times as much (Karras et al. 2020): a discriminator that knows so few images by heart teaches nothing.
+With --data the defaults are the paper's; on the bundled digits, 1,437 small images, they are what
+three minutes need. Two additions to the paper: samples are drawn with an exponential moving
+average of the generator's weights (Yazici et al. 2019), and on the digits the discriminator pays
+for steep slopes at real images (R1, Mescheder et al. 2018), every fourth step four times as much
+(Karras et al. 2020): a discriminator that knows so few images by heart teaches nothing.
 """
 
 import numpy as np
@@ -108,7 +109,8 @@ def main(argv=None):
         z = mg.tensor(noise(args.batch_size))
         x = mg.tensor(next(batches))
 
-        # Update the discriminator by ascending its stochastic gradient of log D(x) + log(1 - D(G(z))).
+        # Update the discriminator by ascending its stochastic gradient of log D(x) + log(1 -
+        # D(G(z))).
         fake = G(z)
         d_loss = discriminator_loss(D(x), D(fake.detach()))
         D_optimizer.zero_grad()
@@ -117,7 +119,8 @@ def main(argv=None):
             r1_penalty(D, x, weight=args.r1 * R1_EVERY).backward()
         D_optimizer.step()
 
-        # Update the generator by ascending its stochastic gradient of log D(G(z)), on the same noise.
+        # Update the generator by ascending its stochastic gradient of log D(G(z)), on the same
+        # noise.
         D.requires_grad_(False)
         g_loss = generator_loss(D(fake))
         G_optimizer.zero_grad()

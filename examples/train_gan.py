@@ -4,9 +4,10 @@
     python examples/train_gan.py --data mnist --steps 100000    # the paper's networks and settings
     python examples/train_gan.py --resume                       # go on after Ctrl-C
 
-With --data the defaults are the paper's, or its authors' code's; on the bundled digits, 1,437 images of 8 x 8 pixels,
-the networks are smaller. Samples are drawn with an exponential moving average of the generator's weights (Yazici et al.
-2019), which the paper does not have: --average 0 leaves it out.
+With --data the defaults are the paper's, or its authors' code's; on the bundled digits, 1,437
+images of 8 x 8 pixels, the networks are smaller. Samples are drawn with an exponential moving
+average of the generator's weights (Yazici et al. 2019), which the paper does not have: --average
+0 leaves it out.
 """
 
 import math
@@ -135,7 +136,8 @@ def main(argv=None):
         sampling={"network": "average", "batch_statistics": "running", "latent": args.latent},
     )
 
-    # After so many steps the learning rate stays at 1e-6, and a power of more would be too large for a float.
+    # After so many steps the learning rate stays at 1e-6, and a power of more would be too large
+    # for a float.
     decaying = 0
     if args.lr_decay > 1:
         decaying = max(0, math.ceil((math.log(args.lr) - math.log(1e-6)) / math.log(args.lr_decay)))
@@ -152,13 +154,15 @@ def main(argv=None):
             z = mg.tensor(noise(args.batch_size))
             x = mg.tensor(next(batches))
 
-            # Update the discriminator by ascending its stochastic gradient of log D(x) + log(1 - D(G(z))).
+            # Update the discriminator by ascending its stochastic gradient of log D(x) + log(1 -
+            # D(G(z))).
             d_loss = discriminator_loss(D(x), D(G(z).detach()))
             D_optimizer.zero_grad()
             d_loss.backward()
             D_optimizer.step()
 
-        # Sample a minibatch of noise z; update the generator by ascending its stochastic gradient of log D(G(z)).
+        # Sample a minibatch of noise z; update the generator by ascending its stochastic gradient
+        # of log D(G(z)).
         z = mg.tensor(noise(args.batch_size))
         D.requires_grad_(False)
         g_loss = generator_loss(D(G(z)), minimax=args.minimax)

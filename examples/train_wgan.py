@@ -1,4 +1,5 @@
-"""Train a WGAN: Algorithm 1 of Arjovsky et al. 2017 (--penalty clip) or of Gulrajani et al. 2017 (--penalty gp).
+"""Train a WGAN: Algorithm 1 of Arjovsky et al. 2017 (--penalty clip) or of Gulrajani et al. 2017
+(--penalty gp).
 
     python examples/train_wgan.py                                        # real handwritten digits, minutes on two cores
     python examples/train_wgan.py --penalty clip                         # the same, the first paper's way
@@ -6,10 +7,11 @@
     python examples/train_wgan.py --data mnist --generator mlp --critic mlp
     python examples/train_wgan.py --resume                               # go on after Ctrl-C
 
-With --data the defaults are those of the paper that --penalty names; on the bundled digits, 1,437 small images, they
-are what a few minutes need. The logged w1 is the critic's estimate of the Wasserstein distance, which with weight
-clipping is in units of the critic's own steepness. Samples are drawn with an exponential moving average of the
-generator's weights (Yazici et al. 2019), which the papers do not have: --average 0 leaves it out.
+With --data the defaults are those of the paper that --penalty names; on the bundled digits, 1,437
+small images, they are what a few minutes need. The logged w1 is the critic's estimate of the
+Wasserstein distance, which with weight clipping is in units of the critic's own steepness.
+Samples are drawn with an exponential moving average of the generator's weights (Yazici et al.
+2019), which the papers do not have: --average 0 leaves it out.
 """
 
 import numpy as np

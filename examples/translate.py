@@ -2,8 +2,8 @@
 
     python examples/translate.py runs/cyclegan --direction AtoB --input photos/ --out translated/
 
-Images may have any size: each is padded by reflection to one that the generator can halve, and the translation is cut
-back. It has the name of the original, as .png.
+Images may have any size: each is padded by reflection to one that the generator can halve, and
+the translation is cut back. It has the name of the original, as .png.
 """
 
 from pathlib import Path
@@ -15,7 +15,9 @@ from minigan.training.translation import DIRECTIONS, load_generators, translate,
 
 
 def find_images(folder, out, skip_unreadable):
-    """{file in folder: file in out} of all that can be read; ValueError names the files that cannot, unless skipped."""
+    """{file in folder: file in out} of all that can be read; ValueError names the files that
+    cannot, unless skipped.
+    """
     if not folder.is_dir():
         raise NotADirectoryError(f"--input {folder} is no folder")
     if out.resolve().is_relative_to(folder.resolve()):

@@ -1,6 +1,7 @@
 """Tensors and the world outside: making them from data and looking into them.
 
-Nothing here is differentiable. The operations are in ops/; ops/methods.py also binds the methods below to Tensor.
+Nothing here is differentiable. The operations are in ops/; ops/methods.py also binds the methods
+below to Tensor.
 """
 
 import contextlib
@@ -20,10 +21,12 @@ room = ContextVar(
 
 @contextlib.contextmanager
 def at_most(numbers):
-    """``with at_most(numbers):`` zeros, ones, rand and randn make no more than so many numbers in all.
+    """``with at_most(numbers):`` zeros, ones, rand and randn make no more than so many numbers in
+    all.
 
-    So a network whose sizes were written by somebody else is built at a known cost, or not at all: what goes beyond
-    raises ValueError before there is memory for it. None: as many as they like.
+    So a network whose sizes were written by somebody else is built at a known cost, or not at
+    all: what goes beyond raises ValueError before there is memory for it. None: as many as they
+    like.
     """
     before = room.set(None if numbers is None else [numbers])
     try:
@@ -43,7 +46,9 @@ def take_room(shape):
 
 
 def tensor(a, requires_grad=False, dtype=None):
-    """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists become float32."""
+    """A Tensor on a copy of ``a``: an array keeps its dtype (float64 stays), numbers and lists
+    become float32.
+    """
     given = a
     if isinstance(a, Tensor):
         a = a.array
@@ -92,18 +97,22 @@ def flat(shape):
     return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
 
 
-# ---- looking into them ---------------------------------------------------------------------------------------------
+# ---- looking into them ---------------------------------------------------------------------------
 
 
 def raw(x):
-    """The array of a Tensor; refuses, at the entry of an operation, an array where a Tensor belongs."""
+    """The array of a Tensor; refuses, at the entry of an operation, an array where a Tensor
+    belongs.
+    """
     if isinstance(x, Tensor):
         return x.array
     raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")
 
 
 def describe(x):
-    """What repr shows: rounded values, then shape, dtype and origin where they are not the obvious ones."""
+    """What repr shows: rounded values, then shape, dtype and origin where they are not the
+    obvious ones.
+    """
     body = np.array2string(
         x.numpy(), precision=4, threshold=60, edgeitems=3, separator=", ", prefix="tensor("
     )

@@ -1,13 +1,15 @@
 """Which arrays, and which implementation of the kernel-backed operations, this process works with.
 
-Two module variables are all that the rest of minigan sees: ``devices.xp``, the array module (NumPy or CuPy), and
-``devices.kernels``, a namespace of array functions (conv2d, batch_norm_forward, adam, ...): array in, array out, no
-autograd. An operation calls ``devices.kernels.conv2d(x, w, ...)`` and never asks where it runs; a new device is a new
-row in the table below and touches no operation.
+Two module variables are all that the rest of minigan sees: ``devices.xp``, the array module
+(NumPy or CuPy), and ``devices.kernels``, a namespace of array functions (conv2d,
+batch_norm_forward, adam, ...): array in, array out, no autograd. An operation calls
+``devices.kernels.conv2d(x, w, ...)`` and never asks where it runs; a new device is a new row in
+the table below and touches no operation.
 
-The device is chosen when one of the two is first read, not when minigan is imported: an environment that asks for what
-this machine does not have is no reason why an import should fail, or why set_device should not put it right. Until
-then the variables are not there, and Python calls this module's ``__getattr__``; afterwards it costs nothing.
+The device is chosen when one of the two is first read, not when minigan is imported: an
+environment that asks for what this machine does not have is no reason why an import should fail,
+or why set_device should not put it right. Until then the variables are not there, and Python
+calls this module's ``__getattr__``; afterwards it costs nothing.
 """
 
 import contextlib
@@ -35,7 +37,9 @@ class DeviceError(RuntimeError):
 
 
 def __getattr__(attribute):
-    """Choose the device when one of the CHOSEN is read for the first time. Raises DeviceError as `choose` does."""
+    """Choose the device when one of the CHOSEN is read for the first time. Raises DeviceError as
+    `choose` does.
+    """
     if attribute not in CHOSEN:
         raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
     choose()
@@ -46,7 +50,7 @@ def _is_chosen():
     return "name" in globals()
 
 
-# ---- the devices ---------------------------------------------------------------------------------------------------
+# ---- the devices ---------------------------------------------------------------------------------
 
 
 def _cuda():
@@ -85,7 +89,8 @@ def _describe_cuda():
     return f"{properties['name'].decode()} ({launch.architecture()}), CuPy {cupy.__version__}"
 
 
-# name -> (returns the array module and the namespace of array functions, returns one line for people)
+# name -> (returns the array module and the namespace of array functions, returns one line for
+# people)
 DEVICES = {
     "cpu": (lambda: (np, cpu), lambda: f"NumPy {np.__version__}, {threads.thread_count()} threads"),
     "cuda": (_cuda, _describe_cuda),
@@ -99,13 +104,14 @@ DEVICES = {
 }
 
 
-# ---- choosing one --------------------------------------------------------------------------------------------------
+# ---- choosing one --------------------------------------------------------------------------------
 
 
 def set_device(device, why="set_device"):
     """Work on this device from now on; tensors of another stay there, and are of no use.
 
-    device: a key of DEVICES. Raises ValueError for any other name, RuntimeError where this machine lacks what it needs.
+    device: a key of DEVICES. Raises ValueError for any other name, RuntimeError where this
+    machine lacks what it needs.
     """
     global xp, kernels, name, reason
     if not isinstance(device, str) or device not in DEVICES:
@@ -118,7 +124,9 @@ def set_device(device, why="set_device"):
 
 @contextlib.contextmanager
 def device(device):
-    """``with device("cpu"):`` works on that device inside the block and returns to the one before."""
+    """``with device("cpu"):`` works on that device inside the block and returns to the one
+    before.
+    """
     before = (name, reason) if _is_chosen() else None
     set_device(device, "with device")
     try:
@@ -151,8 +159,8 @@ def to_numpy(array):
 def gpu_count():
     """How many NVIDIA GPUs this process may use, 0 without a driver.
 
-    Asked of the driver's own library, which every way to a GPU goes through: a file under /dev or a program in PATH
-    says nothing of containers, of Windows or of CUDA_VISIBLE_DEVICES.
+    Asked of the driver's own library, which every way to a GPU goes through: a file under /dev or
+    a program in PATH says nothing of containers, of Windows or of CUDA_VISIBLE_DEVICES.
     """
     try:
         driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
@@ -163,9 +171,11 @@ def gpu_count():
 
 
 def choose():
-    """Work on the device of MINIGAN_DEVICE; else on cuda where CuPy sees a GPU, and otherwise on cpu.
+    """Work on the device of MINIGAN_DEVICE; else on cuda where CuPy sees a GPU, and otherwise on
+    cpu.
 
-    Raises DeviceError where MINIGAN_DEVICE or MINIGAN_RUNG name what this version or machine does not have.
+    Raises DeviceError where MINIGAN_DEVICE or MINIGAN_RUNG name what this version or machine does
+    not have.
     """
     wanted = os.environ.get("MINIGAN_DEVICE")
     try:

@@ -1,8 +1,10 @@
-"""A small expression as a picture: a box for every tensor, a circle for every operation, gradients where they arrive.
+"""A small expression as a picture: a box for every tensor, a circle for every operation,
+gradients where they arrive.
 
-The one idea: the drawing reads the same records as the backward pass. A tensor's column is its longest way to the loss;
-in a column, places lie near the mean of those that they are joined with (Sugiyama, Tagawa and Toda 1981), and a line
-that crosses a column takes a place in it like a box does.
+The one idea: the drawing reads the same records as the backward pass. A tensor's column is its
+longest way to the loss; in a column, places lie near the mean of those that they are joined with
+(Sugiyama, Tagawa and Toda 1981), and a line that crosses a column takes a place in it like a box
+does.
 """
 
 import numbers
@@ -36,7 +38,9 @@ LOSS, VALUE, LEAF, CONSTANT = "#fde8c8", "#f8fafc", "#d7e6fb", "#eceff3"
 
 
 class trace:
-    """``with trace() as t:`` collects the operations in the block, and ``t.draw("a.png", loss)`` makes the picture."""
+    """``with trace() as t:`` collects the operations in the block, and ``t.draw("a.png", loss)``
+    makes the picture.
+    """
 
     def __init__(self):
         self.records = []  # (output, edges) of every operation, oldest first
@@ -49,11 +53,13 @@ class trace:
         engine.trace.reset(self.before)
 
     def draw(self, path, loss, names=None):
-        """Draw what loss was computed from, with the values of this moment -> path. No ``.grad`` is touched.
+        """Draw what loss was computed from, with the values of this moment -> path. No ``.grad``
+        is touched.
 
-        path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad. names: {name: tensor}.
-        Arrays are shown as shape and mean ± standard deviation; leaves that require grad are blue, constants grey.
-        Raises ValueError for a loss from elsewhere or more than 60 tensors, ImportError without matplotlib.
+        path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad.
+        names: {name: tensor}. Arrays are shown as shape and mean ± standard deviation; leaves
+        that require grad are blue, constants grey. Raises ValueError for a loss from elsewhere or
+        more than 60 tensors, ImportError without matplotlib.
         """
         tensors, operations, columns = _ancestors(self.records, loss)
         if len(tensors) > MOST:
@@ -85,7 +91,9 @@ def _key(t):
 
 
 def _ancestors(records, loss):
-    """All that loss came from: {key: tensor}, {key: (symbol, input keys)}, {key: columns from here to the loss}."""
+    """All that loss came from: {key: tensor}, {key: (symbol, input keys)}, {key: columns from
+    here to the loss}.
+    """
     tensors, operations, columns = {_key(loss): loss}, {}, {_key(loss): 0}
     for y, edges in reversed(records):
         if (key := _key(y)) in tensors:
@@ -110,7 +118,9 @@ def _ancestors(records, loss):
 
 
 def _symbol(vjp):
-    """What stands for the operation that this VJP belongs to: its sign or its name; for a power also the exponent."""
+    """What stands for the operation that this VJP belongs to: its sign or its name; for a power
+    also the exponent.
+    """
     name = vjp.__qualname__.split(".", 1)[0].lstrip("_")
     exponent = (
         vjp.__closure__[vjp.__code__.co_freevars.index("p")].cell_contents
@@ -123,7 +133,9 @@ def _symbol(vjp):
 
 
 def _card(name, t, grad):
-    """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("", heading)."""
+    """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("",
+    heading).
+    """
     heading, rows = f"{name} {t.shape}".strip() if t.ndim else name, []
     for what, a in [("value", t.numpy())] + ([] if grad is None else [("grad", grad.numpy())]):
         number = (
@@ -138,8 +150,11 @@ def _card(name, t, grad):
 
 
 def _layout(cards, operations, columns):
-    """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width, height) of it all."""
-    # A line's way: its places, an input first, and a shift that parts the lines of an input that is used twice.
+    """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width,
+    height) of it all.
+    """
+    # A line's way: its places, an input first, and a shift that parts the lines of an input that
+    # is used twice.
     ways = [
         (
             (x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key),
@@ -182,7 +197,9 @@ def _layout(cards, operations, columns):
 
 
 def _heights(column, room, links):
-    """The middles of the places, (n,), each near the mean of its neighbours, which have a 1 in links (n, n)."""
+    """The middles of the places, (n,), each near the mean of its neighbours, which have a 1 in
+    links (n, n).
+    """
     links, y = links / links.sum(1, keepdims=True), np.arange(len(room), dtype=float)
     for sweep in range(8):  # to and fro
         for here in np.unique(column)[:: (-1) ** sweep]:

@@ -1,9 +1,11 @@
-"""Reverse-mode automatic differentiation: Tensor, Node, and the walk from an output back to its inputs.
+"""Reverse-mode automatic differentiation: Tensor, Node, and the walk from an output back to its
+inputs.
 
-An operation computes its value and calls ``record(y, (x, vjp_x), (w, vjp_w))``. A VJP, the vector-Jacobian product,
-maps g, the gradient of some scalar with respect to y, to its gradient with respect to one input. The records form a
-graph of Nodes; ``grad`` visits it from the newest node to the oldest and adds up what arrives at each. The one idea to
-keep in mind: VJPs are themselves written with operations on Tensors, never on raw arrays, so the backward pass can be
+An operation computes its value and calls ``record(y, (x, vjp_x), (w, vjp_w))``. A VJP, the
+vector-Jacobian product, maps g, the gradient of some scalar with respect to y, to its gradient
+with respect to one input. The records form a graph of Nodes; ``grad`` visits it from the newest
+node to the oldest and adds up what arrives at each. The one idea to keep in mind: VJPs are
+themselves written with operations on Tensors, never on raw arrays, so the backward pass can be
 recorded like any other computation and differentiated again, to any order.
 """
 
@@ -25,7 +27,9 @@ clock = itertools.count()
 
 @contextmanager
 def no_grad(*, record_anyway=False):
-    """``with no_grad():`` or ``@no_grad()``: what is computed inside keeps no graph and requires no gradient."""
+    """``with no_grad():`` or ``@no_grad()``: what is computed inside keeps no graph and requires
+    no gradient.
+    """
     before = recording.set(record_anyway)
     try:
         yield
@@ -40,9 +44,10 @@ def bind(methods):
 
 
 class Node:
-    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no edges. Nodes point at
-    Nodes, never at the Tensors that came out of them, so an activation that no VJP uses is freed at once. ``needed``
-    lists (version cell, version, shape) of all that the VJPs will read.
+    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no
+    edges. Nodes point at Nodes, never at the Tensors that came out of them, so an activation that
+    no VJP uses is freed at once. ``needed`` lists (version cell, version, shape) of all that the
+    VJPs will read.
     """
 
     __slots__ = ("order", "name", "edges", "parents", "needed", "output", "leaf", "__weakref__")
@@ -81,10 +86,10 @@ OWNER = 2  # the Node of the leaf that the memory belongs to, or None.
 class Tensor:
     """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
 
-    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph. Operators
-    and methods are bound by the tables in ops/: methods.py, logic.py, in_place.py and data_model.py.
-    A Tensor is hashed by identity, though ``==`` compares the values: a dictionary may have Tensors
-    as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
+    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph.
+    Operators and methods are bound by the tables in ops/: methods.py, logic.py, in_place.py and
+    data_model.py. A Tensor is hashed by identity, though ``==`` compares the values: a dictionary
+    may have Tensors as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
     """
 
     __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
@@ -140,7 +145,9 @@ class Tensor:
         self._requires_grad = bool(flag)
 
     def backward(self, g=None, create_graph=False):
-        """Add to ``.grad`` of every leaf the gradient of sum(g * self); g: self's shape, or None for a scalar."""
+        """Add to ``.grad`` of every leaf the gradient of sum(g * self); g: self's shape, or None
+        for a scalar.
+        """
         taken = {_memory(g := _cotangent(self, g))}
         for node, d in _walk([self], [g], None, create_graph).items():
             if (leaf := node.leaf()) is not None and leaf._requires_grad:
@@ -165,11 +172,13 @@ def _add_to_grad(leaf, d):
 
 
 def record(value, *edges):
-    """Wrap an operation's value in a Tensor and remember how gradients flow back: an edge for each input, or several.
+    """Wrap an operation's value in a Tensor and remember how gradients flow back: an edge for
+    each input, or several.
 
-    An edge is ``(x, vjp)``, a Tensor x and a plain function ``vjp(g) -> gradient of x``. A VJP that needs the output
-    takes it as a second argument, ``vjp(g, y)``: captured, it would be a cycle. One VJP for several inputs,
-    ``((x, w), vjp)``, returns a tuple. Inputs that require no gradient let go of their VJPs and what these hold.
+    An edge is ``(x, vjp)``, a Tensor x and a plain function ``vjp(g) -> gradient of x``. A VJP
+    that needs the output takes it as a second argument, ``vjp(g, y)``: captured, it would be a
+    cycle. One VJP for several inputs, ``((x, w), vjp)``, returns a tuple. Inputs that require no
+    gradient let go of their VJPs and what these hold.
     """
     y = Tensor(value)
     memory = _memory(y)
@@ -214,7 +223,9 @@ def inside(things):
 
 
 def _as_array(data):
-    """Numbers as an array of the device; a Tensor may not lose its gradient where an array is meant."""
+    """Numbers as an array of the device; a Tensor may not lose its gradient where an array is
+    meant.
+    """
     if recording.get() and any(t._requires_grad for t in inside(data)):
         raise TypeError(
             "a Tensor that requires grad came where numbers were expected, and would lose its "
@@ -269,8 +280,9 @@ def snapshot(x):
 def rewrite(x, z, old):
     """Give x the values of z in place, and z's history if there is one; returns x.
 
-    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values, but
-    their own histories do not tell where these came from: ``record`` refuses them from now on.
+    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values,
+    but their own histories do not tell where these came from: ``record`` refuses them from now
+    on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
         raise RuntimeError(
@@ -313,10 +325,12 @@ def _lies_in_a_leaf(x):
 
 
 def grad(outputs, inputs, grad_outputs=None, create_graph=False):
-    """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of Tensors.
+    """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of
+    Tensors.
 
-    outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the same, None for scalars.
-    create_graph: record the pass, to differentiate it again. None is for an input without influence; no .grad changes.
+    outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the
+    same, None for scalars. create_graph: record the pass, to differentiate it again. None is for
+    an input without influence; no .grad changes.
     """
     outputs, inputs, gs = (
         list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs)

@@ -1,12 +1,14 @@
 """gradcheck: is a gradient right? Asked of finite differences, in random directions, to any order.
 
-For y = f(x), a random direction u in the inputs' space and a random cotangent v in the outputs', both sides of
+For y = f(x), a random direction u in the inputs' space and a random cotangent v in the outputs',
+both sides of
 
     <v, (f(x + eps u) - f(x - eps u)) / (2 eps)>  =  <vjp(v), u>
 
-are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums to the same), so v is
-random too. The second order is the same question asked of the function (x, v) -> vjp(v). Each gradient is computed
-twice, with create_graph and without, because an operation may serve the two by different code.
+are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums
+to the same), so v is random too. The second order is the same question asked of the function (x,
+v) -> vjp(v). Each gradient is computed twice, with create_graph and without, because an operation
+may serve the two by different code.
 """
 
 import numpy as np
@@ -21,12 +23,14 @@ class GradcheckError(AssertionError):
 
 
 def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=3, seed=0):
-    """True if the gradients of f at the inputs agree with central differences to the given order, else GradcheckError.
+    """True if the gradients of f at the inputs agree with central differences to the given order,
+    else GradcheckError.
 
-    f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs: float64 Tensors or arrays
-    (or one of them), away from kinks. order: 1, 2 for gradients of gradients, ... directions: how many random pairs
-    (u, v) per input. A difference passes if at most atol + rtol * (size of the terms), so both sides may be tiny.
-    Raises TypeError for inputs that are not float64: float32 has no digits left for a difference; as any backward pass,
+    f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs:
+    float64 Tensors or arrays (or one of them), away from kinks. order: 1, 2 for gradients of
+    gradients, ... directions: how many random pairs (u, v) per input. A difference passes if at
+    most atol + rtol * (size of the terms), so both sides may be tiny. Raises TypeError for inputs
+    that are not float64: float32 has no digits left for a difference; as any backward pass,
     ValueError for a gradient of another shape or dtype than its input's.
     """
     inputs = [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
@@ -51,7 +55,9 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
 
 
 def _check(f, inputs, name, eps, atol, rtol, directions, rng):
-    """Check the gradients of f once -> the function (*inputs, *vs) -> vjp(vs), and a point to ask it at."""
+    """Check the gradients of f once -> the function (*inputs, *vs) -> vjp(vs), and a point to ask
+    it at.
+    """
     ys = f(*inputs)
     if not any(y.requires_grad for y in ys):
         raise GradcheckError(f"{name}: no output requires grad although every input does")
@@ -91,7 +97,9 @@ def _check(f, inputs, name, eps, atol, rtol, directions, rng):
 
 
 def _difference(f, inputs, i, u, vs, eps):
-    """<v, df/du> by a central difference along input i, and the size of what was subtracted (its rounding error)."""
+    """<v, df/du> by a central difference along input i, and the size of what was subtracted (its
+    rounding error).
+    """
     sides = []
     for step in (eps, -eps):
         ys = f(

@@ -3,9 +3,9 @@
     python -m minigan.launch conv2d --rung tiled
     MINIGAN_HOST_SEED=7 python -m minigan.launch adam --dtype float64
 
-On the host device, which is taken where there is no GPU, every access of every thread is judged, in three schedules,
-and bank conflicts and memory sectors are counted. Registers and spills are what ptxas says, as a part of NVRTC, which
-needs no GPU either.
+On the host device, which is taken where there is no GPU, every access of every thread is judged,
+in three schedules, and bank conflicts and memory sectors are counted. Registers and spills are
+what ptxas says, as a part of NVRTC, which needs no GPU either.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from . import devices
 from .backends import cuda, reference
 from .backends.cuda import launch, rungs
 
-# (N, C, H, W), few channels or maps in the result: an odd one, and last one that loads of 16 bytes fit.
+# (N, C, H, W), few channels or maps in the result: an odd one, and last one that loads of 16
+# bytes fit.
 SHAPES = [((2, 6, 5, 7), True), ((3, 5, 7, 9), False), ((4, 32, 8, 8), False)]
 SCHEDULES = 3
 
@@ -74,7 +75,9 @@ def results(kernels, operation, arguments, xp):
 
 
 def check(operation, dtype):
-    """Hold the operation against the loops -> (the largest error as a share of its bound, the launches, seconds)."""
+    """Hold the operation against the loops -> (the largest error as a share of its bound, the
+    launches, seconds).
+    """
     worst = 0.0
     for shape, few in SHAPES:
         arguments, terms = example(operation, dtype, shape, few)

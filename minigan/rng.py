@@ -1,7 +1,7 @@
 """The random numbers of minigan: one NumPy generator (PCG64) on the processor, whatever the device.
 
-Latents, initial weights and dropout masks are drawn here and copied to the device, so one seed means one sequence
-everywhere, and the whole state fits in a checkpoint.
+Latents, initial weights and dropout masks are drawn here and copied to the device, so one seed
+means one sequence everywhere, and the whole state fits in a checkpoint.
 """
 
 import numpy as np

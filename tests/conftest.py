@@ -1,7 +1,9 @@
-"""How the suite runs: on the CPU, unless MINIGAN_DEVICE names another device; and how Hypothesis runs.
+"""How the suite runs: on the CPU, unless MINIGAN_DEVICE names another device; and how Hypothesis
+runs.
 
-float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance serves every device.
-Hypothesis has no deadline (shared machines stall), and in CI takes the same examples every time.
+float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance
+serves every device. Hypothesis has no deadline (shared machines stall), and in CI takes the same
+examples every time.
 """
 
 import contextlib
@@ -29,7 +31,9 @@ def full_float32():
 
 @pytest.fixture
 def streams(monkeypatch):
-    """streams(stream) puts it in the place of stdout and stderr; whatever it holds back is dropped in the end."""
+    """streams(stream) puts it in the place of stdout and stderr; whatever it holds back is
+    dropped in the end.
+    """
     opened = []
 
     def use(stream):

@@ -1,4 +1,5 @@
-"""Checks every kernel on every rung against the loops of reference.py, on the device in use, float32 and float64.
+"""Checks every kernel on every rung against the loops of reference.py, on the device in use,
+float32 and float64.
 
 MINIGAN_DEVICE=cuda python tests/every_rung.py
 compute-sanitizer python tests/every_rung.py --no-pool

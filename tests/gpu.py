@@ -1,10 +1,12 @@
-"""All that needs a GPU, in one command of at most ten minutes: tests, sanitizers, benchmarks, and a short table last.
+"""All that needs a GPU, in one command of at most ten minutes: tests, sanitizers, benchmarks, and
+a short table last.
 
     python tests/gpu.py --out results
 
-Each part runs in processes of its own with a time limit and a log in --out; one that fails does not keep the others
-from running. The exit status is 1 if any did. Nothing is skipped silently: a part whose tool is missing has failed.
-Tests and sanitizers share the GPU, several at a time; benchmarks have it to themselves.
+Each part runs in processes of its own with a time limit and a log in --out; one that fails does
+not keep the others from running. The exit status is 1 if any did. Nothing is skipped silently: a
+part whose tool is missing has failed. Tests and sanitizers share the GPU, several at a time;
+benchmarks have it to themselves.
 """
 
 import argparse
@@ -58,13 +60,17 @@ def shares():
 
 
 def find_sanitizer():
-    """compute-sanitizer's path, from PATH or CUDA's folder; its bare name where there is none, which then fails."""
+    """compute-sanitizer's path, from PATH or CUDA's folder; its bare name where there is none,
+    which then fails.
+    """
     name, cuda = "compute-sanitizer", os.environ.get("CUDA_HOME", "/usr/local/cuda")
     return shutil.which(name) or shutil.which(name, path=f"{cuda}/bin") or name
 
 
 def run_part(commands, limit, log, environment):
-    """(None or what went wrong, seconds); what the commands print goes to the file `log`, one after the other."""
+    """(None or what went wrong, seconds); what the commands print goes to the file `log`, one
+    after the other.
+    """
     start, problems = time.monotonic(), []
     with contextlib.ExitStack() as files:
         running = [

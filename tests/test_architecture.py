@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "minigan").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
-# From the ground up: a room, which is a package or a file of its own, may import from itself and from those below.
+# From the ground up: a room, which is a package or a file of its own, may import from itself and
+# from those below.
 ROOMS = [
     {"files"},
     {"backends"},
@@ -31,8 +32,8 @@ ROOMS = [
     {"training"},
     {"evaluation"},
 ]
-# What stands beside them: each of these imports from the rooms named here, and only the last two rooms, and programs,
-# import from it.
+# What stands beside them: each of these imports from the rooms named here, and only the last two
+# rooms, and programs, import from it.
 BESIDE = {
     "data": {"files"},
     "finite_differences": {"devices", "engine", "creation"},
@@ -43,7 +44,9 @@ PROGRAMS = {"launch"}
 
 
 def name_of(path):
-    """minigan/nn/layers.py -> nn.layers; minigan/nn/__init__.py -> nn; minigan/__init__.py -> the empty name."""
+    """minigan/nn/layers.py -> nn.layers; minigan/nn/__init__.py -> nn; minigan/__init__.py -> the
+    empty name.
+    """
     parts = path.relative_to(ROOT / "minigan").with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
@@ -56,7 +59,9 @@ MODULES = {name_of(path): path for path in SOURCES}
 
 
 def imported(path):
-    """The names of minigan's own modules that a file imports, anywhere in it, also inside functions."""
+    """The names of minigan's own modules that a file imports, anywhere in it, also inside
+    functions.
+    """
     package = ["minigan", *path.relative_to(ROOT / "minigan").parts[:-1]]
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):

@@ -1,4 +1,6 @@
-"""The script that runs all GPU work: limits, logs and the table, tried with commands that need no GPU."""
+"""The script that runs all GPU work: limits, logs and the table, tried with commands that need no
+GPU.
+"""
 
 import os
 import re

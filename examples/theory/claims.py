@@ -1,7 +1,9 @@
-"""What the theory scripts share: a command line, a picture, and claims, each a formula beside what was measured.
+"""What the theory scripts share: a command line, a picture, and claims, each a formula beside
+what was measured.
 
-The one idea: such a script is a proof by running. A claim prints both figures and raises AssertionError where they
-differ by more than it says, so a script that ends well has shown what its docstring derives.
+The one idea: such a script is a proof by running. A claim prints both figures and raises
+AssertionError where they differ by more than it says, so a script that ends well has shown what
+its docstring derives.
 """
 
 from pathlib import Path
@@ -13,7 +15,8 @@ from minigan import devices, rng
 from minigan.files import whole_file
 from minigan.training import command_line
 
-# A decorator: networks this small gain nothing from BLAS's second thread, which on a busy machine costs a lot.
+# A decorator: networks this small gain nothing from BLAS's second thread, which on a busy machine
+# costs a lot.
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 

@@ -1,18 +1,22 @@
-"""If the generator's density itself could be moved, it would reach the data's, whatever the two are.
+"""If the generator's density itself could be moved, it would reach the data's, whatever the two
+are.
 
     python examples/theory/function_space.py
 
-Goodfellow et al. 2014, Proposition 2: C(p_g) = max over D of V(p_g, D) is a maximum of functions that are linear in
-p_g, so it is convex, and its gradient is that of V at the best D, held fixed: dC / dp_g(x) = log(1 - D*(x)). Small
-steps down, each with the best D, must end at the only minimum, p_g = p_data, where C = -log 4.
+Goodfellow et al. 2014, Proposition 2: C(p_g) = max over D of V(p_g, D) is a maximum of functions
+that are linear in p_g, so it is convex, and its gradient is that of V at the best D, held fixed:
+dC / dp_g(x) = log(1 - D*(x)). Small steps down, each with the best D, must end at the only
+minimum, p_g = p_data, where C = -log 4.
 
-How far to step can be said exactly. A density has to stay one, so a step multiplies: p_g <- p_g exp(-rate dC/dp_g) / Z
-(mirror descent, whose small steps go down the gradient in the geometry of KL). With 1 - D* = p_g / (p_data + p_g),
-rate 1 gives p_g <- (p_data + p_g) / 2: every step halves the distance, and after t of them
+How far to step can be said exactly. A density has to stay one, so a step multiplies: p_g <- p_g
+exp(-rate dC/dp_g) / Z (mirror descent, whose small steps go down the gradient in the geometry of
+KL). With 1 - D* = p_g / (p_data + p_g), rate 1 gives p_g <- (p_data + p_g) / 2: every step halves
+the distance, and after t of them
 
     p_g = p_data + (start - p_data) / 2^t.
 
-Densities are columns over bins here, and minigan takes the gradient. No network, no samples, so no error: float64.
+Densities are columns over bins here, and minigan takes the gradient. No network, no samples, so
+no error: float64.
 """
 
 import claims

@@ -1,12 +1,14 @@
-"""A linear generator learns a Gaussian: G(z) = A z + b, z ~ N(0, I), finds A A^T = Sigma and b = mu.
+"""A linear generator learns a Gaussian: G(z) = A z + b, z ~ N(0, I), finds A A^T = Sigma and b =
+mu.
 
     python examples/theory/gaussian.py
 
-The covariance of A z + b is A E[z z^T] A^T = A A^T, and what is linear in normal numbers is normal: p_g = N(b, A A^T).
-So p_g is the data's N(mu, Sigma) exactly if b = mu and A = Sigma^(1/2) Q for some rotation Q, which no discriminator
-can see, since Q z ~ N(0, I) too. The best discriminator's logit, log p_data(x) / p_g(x), is a difference of two
-quadratic forms (Goodfellow et al. 2014, Proposition 1), so D(x) = sigmoid(x^T W x + v^T x + c) loses nothing; at
-the optimum W, v, c are 0, D is 1/2 everywhere, and the game's value is -log 4.
+The covariance of A z + b is A E[z z^T] A^T = A A^T, and what is linear in normal numbers is
+normal: p_g = N(b, A A^T). So p_g is the data's N(mu, Sigma) exactly if b = mu and A = Sigma^(1/2)
+Q for some rotation Q, which no discriminator can see, since Q z ~ N(0, I) too. The best
+discriminator's logit, log p_data(x) / p_g(x), is a difference of two quadratic forms (Goodfellow
+et al. 2014, Proposition 1), so D(x) = sigmoid(x^T W x + v^T x + c) loses nothing; at the optimum
+W, v, c are 0, D is 1/2 everywhere, and the game's value is -log 4.
 """
 
 import claims
@@ -47,7 +49,9 @@ def draw(n):
 
 
 def train(steps):
-    """Play the game -> (averaged generator, discriminator, [(A, b) of the average after each step])."""
+    """Play the game -> (averaged generator, discriminator, [(A, b) of the average after each
+    step]).
+    """
     G, D = nn.Linear(2, 2), QuadraticDiscriminator(2)
     average, path = ExponentialMovingAverage(G, 0.99), []
     G_optimizer, D_optimizer = (
@@ -75,7 +79,9 @@ def train(steps):
 
 
 def plot(path):
-    """The data and the generator's ellipses on the way; how far A A^T and b are from Sigma and mu."""
+    """The data and the generator's ellipses on the way; how far A A^T and b are from Sigma and
+    mu.
+    """
     figure, (plane, course) = claims.subplots(2)
     circle = np.stack([f(np.linspace(0, 2 * np.pi, 100)) for f in (np.cos, np.sin)])
     plane.scatter(*draw(500).numpy().T, s=3, color="0.7", label="data")

@@ -1,20 +1,24 @@
-"""Why a generator gives up modes, why judging samples in packs brings them back, and how that looks on ring and grid.
+"""Why a generator gives up modes, why judging samples in packs brings them back, and how that
+looks on ring and grid.
 
     python examples/theory/mode_collapse.py           # a GIF: ring and grid below each other, GAN left, PacGAN right
 
-The game asks for min over G of max over D. A G that is trained while D rests does max over D of min over G, and the
-answer to that is no distribution but a point: -E[log D(G(z))] is least if every G(z) is where D is largest (Goodfellow
-2016, NIPS tutorial, section 5.1.1). With data N(0, I) and p_g = N(0, s^2 I) in the plane, D* = p / (p + p_g) is largest
-at 0 and D*(0) = s^2 / (s^2 + 1): the generator's spread goes to 0 and its loss to log(1 + 1 / s^2).
+The game asks for min over G of max over D. A G that is trained while D rests does max over D of
+min over G, and the answer to that is no distribution but a point: -E[log D(G(z))] is least if
+every G(z) is where D is largest (Goodfellow 2016, NIPS tutorial, section 5.1.1). With data N(0,
+I) and p_g = N(0, s^2 I) in the plane, D* = p / (p + p_g) is largest at 0 and D*(0) = s^2 / (s^2 +
+1): the generator's spread goes to 0 and its loss to log(1 + 1 / s^2).
 
-In the full game D moves on, but it hardly punishes one lost mode of many. With k of n equal modes found, P uniform on n
-things and Q on k of them, r = k / n, the best D has the value 2 JSD(P, Q) - log 4 with
+In the full game D moves on, but it hardly punishes one lost mode of many. With k of n equal modes
+found, P uniform on n things and Q on k of them, r = k / n, the best D has the value 2 JSD(P, Q) -
+log 4 with
 
     2 JSD = r log 2r / (1 + r) + (1 - r) log 2 + log 2 / (1 + r).
 
-Shown m samples at once, it compares P^m and Q^m, and r becomes r^m: for 7 modes of 8, JSD grows from 0.045 to 0.31
-with m = 8 (PacGAN, Lin et al. 2018). The trainings in the GIF are those of mode_coverage.py; what a perfect generator
-would score there is known too: a share 1 - exp(-9 / 2) of a plane's normal distribution lies within 3 sigma.
+Shown m samples at once, it compares P^m and Q^m, and r becomes r^m: for 7 modes of 8, JSD grows
+from 0.045 to 0.31 with m = 8 (PacGAN, Lin et al. 2018). The trainings in the GIF are those of
+mode_coverage.py; what a perfect generator would score there is known too: a share 1 - exp(-9 / 2)
+of a plane's normal distribution lies within 3 sigma.
 """
 
 import claims
@@ -38,7 +42,9 @@ FRAMES = 40
 
 
 def against_a_resting_discriminator(steps):
-    """G alone, from N(0, s^2 I), against D* of that start -> (spread, loss) after each step, (steps, 2)."""
+    """G alone, from N(0, s^2 I), against D* of that start -> (spread, loss) after each step,
+    (steps, 2).
+    """
     G, found = nn.Linear(2, 2), []
     G.load_state_dict({"weight": SPREAD * np.eye(2), "bias": np.zeros(2)})
     optimizer = Adam(G.parameters(), 0.02)
@@ -60,7 +66,9 @@ def twice_jsd(r):
 
 
 def value_of_packs(m, steps, batch_size=512):
-    """V of a discriminator trained on packs of m modes, as one-hot vectors: all of MODES against the first KEPT."""
+    """V of a discriminator trained on packs of m modes, as one-hot vectors: all of MODES against
+    the first KEPT.
+    """
     D = nn.Sequential(nn.Linear(m * MODES, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
     optimizer = Adam(D.parameters(), 0.01)
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
@@ -84,7 +92,9 @@ def value_of_packs(m, steps, batch_size=512):
 
 
 def film(steps, seed):
-    """Train each method on ring and grid -> frames, uint8 (time, 4, 1, size, size), and prints what each found."""
+    """Train each method on ring and grid -> frames, uint8 (time, 4, 1, size, size), and prints
+    what each found.
+    """
     frames, every = [], max(1, steps // FRAMES)
     for mixture in (RING, GRID):
         for method in METHODS:

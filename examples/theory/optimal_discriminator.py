@@ -2,14 +2,16 @@
 
     python examples/theory/optimal_discriminator.py
 
-For fixed p (the data) and q (the generator), V(D) = integral of p(x) log D(x) + q(x) log(1 - D(x)). At every x the
-integrand a log y + b log(1 - y) is largest at y = a / (a + b), so D* = p / (p + q) (Goodfellow et al. 2014,
-Proposition 1). Put in, with m = (p + q) / 2 and p / (p + q) = p / 2m:
+For fixed p (the data) and q (the generator), V(D) = integral of p(x) log D(x) + q(x) log(1 -
+D(x)). At every x the integrand a log y + b log(1 - y) is largest at y = a / (a + b), so D* = p /
+(p + q) (Goodfellow et al. 2014, Proposition 1). Put in, with m = (p + q) / 2 and p / (p + q) = p
+/ 2m:
 
     V(D*) = KL(p || m) + KL(q || m) - 2 log 2 = 2 JSD(p, q) - log 4,
 
-and no other D gets more (Theorem 1). Here a small network is trained on samples of p and q, and integrals are taken on
-a fine grid: the network never sees the densities that it must find the ratio of.
+and no other D gets more (Theorem 1). Here a small network is trained on samples of p and q, and
+integrals are taken on a fine grid: the network never sees the densities that it must find the
+ratio of.
 """
 
 import claims

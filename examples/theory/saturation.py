@@ -2,17 +2,19 @@
 
     python examples/theory/saturation.py
 
-Data N(0, 1), generator G(z) = z + theta, so p_g = N(theta, 1). The best discriminator (Goodfellow et al. 2014,
-Proposition 1) is D(x) = sigmoid(a(x)), a(x) = log p_data(x) / p_g(x) = theta^2 / 2 - theta x. With it held fixed, and
-a' = -theta, the losses of the generator have in theta the gradients
+Data N(0, 1), generator G(z) = z + theta, so p_g = N(theta, 1). The best discriminator (Goodfellow
+et al. 2014, Proposition 1) is D(x) = sigmoid(a(x)), a(x) = log p_data(x) / p_g(x) = theta^2 / 2 -
+theta x. With it held fixed, and a' = -theta, the losses of the generator have in theta the
+gradients
 
     minimax          E[log(1 - D(G(z)))]:   E[-D a'] = theta E[D(G(z))]
     non-saturating   -E[log D(G(z))]:       E[-(1 - D) a'] = theta (1 - E[D(G(z))]).
 
-They add up to theta, but E[D(G(z))] = integral of p_data p_g / (p_data + p_g) is at most half the integral of
-sqrt(p_data p_g), exp(-theta^2 / 8) / 2: the farther off the generator, the less the first has to say, which the paper
-names at the end of section 3. By Proposition 1 the first is the slope of 2 JSD in theta; the second is what it lacks to
-the slope of KL(p_g || p_data) = theta^2 / 2 (Arjovsky and Bottou 2017, Theorem 2.5). Means over z are sums on a grid.
+They add up to theta, but E[D(G(z))] = integral of p_data p_g / (p_data + p_g) is at most half the
+integral of sqrt(p_data p_g), exp(-theta^2 / 8) / 2: the farther off the generator, the less the
+first has to say, which the paper names at the end of section 3. By Proposition 1 the first is the
+slope of 2 JSD in theta; the second is what it lacks to the slope of KL(p_g || p_data) = theta^2 /
+2 (Arjovsky and Bottou 2017, Theorem 2.5). Means over z are sums on a grid.
 """
 
 import claims
@@ -31,7 +33,9 @@ LOSSES = {"minimax": True, "non-saturating": False}
 
 
 def gradient(theta, logit, minimax):
-    """d loss / d theta of the generator z + theta against the discriminator sigmoid(logit(x)), held fixed."""
+    """d loss / d theta of the generator z + theta against the discriminator sigmoid(logit(x)),
+    held fixed.
+    """
     x = mg.tensor(Z + theta, requires_grad=True)
     (at_each,) = mg.grad(generator_loss(logit(x), minimax=minimax), x)  # dG(z) / d theta is 1
     return np.sum(
@@ -44,7 +48,9 @@ def best_logit(theta):
 
 
 def descend(theta, steps, minimax):
-    """[theta before each of the steps down its loss, and after the last], each against the best discriminator."""
+    """[theta before each of the steps down its loss, and after the last], each against the best
+    discriminator.
+    """
     path = [theta]
     for _ in range(steps):
         path.append(path[-1] - RATE * gradient(path[-1], best_logit(path[-1]), minimax))
@@ -89,7 +95,8 @@ def main(argv=None):
         "non-saturating over theta, the smallest", 0.5, min(found["non-saturating"] / THETAS), 1
     )
 
-    # E[D] is at most 1/2, so the non-saturating loss pulls with at least theta / 2, and theta falls geometrically.
+    # E[D] is at most 1/2, so the non-saturating loss pulls with at least theta / 2, and theta
+    # falls geometrically.
     paths = {name: descend(THETAS[-1], args.steps, minimax) for name, minimax in LOSSES.items()}
     moved = THETAS[-1] - paths["minimax"][-1]
     claims.claim_between(

@@ -1,20 +1,23 @@
-"""What a WGAN's critic measures: W1, which says how far two distributions are apart where JSD only says that they are.
+"""What a WGAN's critic measures: W1, which says how far two distributions are apart where JSD
+only says that they are.
 
     python examples/theory/wasserstein.py
 
-W1(P, Q) = max E_P[f] - E_Q[f] over f of slope at most 1 (Arjovsky, Chintala and Bottou 2017, equation 2). On a line,
-with distribution functions F and G, integration by parts turns the difference into the integral of f' (G - F), so f' is
-the sign of G - F, and W1 is the integral of |G - F|: |m| for N(0, 1) and N(m, 1), |s - 1| sqrt(2 / pi) for N(0, 1) and
-N(0, s^2).
+W1(P, Q) = max E_P[f] - E_Q[f] over f of slope at most 1 (Arjovsky, Chintala and Bottou 2017,
+equation 2). On a line, with distribution functions F and G, integration by parts turns the
+difference into the integral of f' (G - F), so f' is the sign of G - F, and W1 is the integral of
+|G - F|: |m| for N(0, 1) and N(m, 1), |s - 1| sqrt(2 / pi) for N(0, 1) and N(0, s^2).
 
-A gradient penalty weight E_r[(|f'| - 1)^2] (Gulrajani et al. 2017) does not forbid steeper slopes but charges for them.
-Maximised at each x, |f'| = 1 + |G - F| / (2 weight r), so a trained critic says a little more than W1, namely
+A gradient penalty weight E_r[(|f'| - 1)^2] (Gulrajani et al. 2017) does not forbid steeper slopes
+but charges for them. Maximised at each x, |f'| = 1 + |G - F| / (2 weight r), so a trained critic
+says a little more than W1, namely
 
     W1 + integral of (G - F)^2 / (2 weight r),         r: the density between pairs of real and fake samples.
 
-(In the tails, where pairs are rare, a network learns no such slope, and falls a little short of that.) The penalty
-charges for flatter slopes too, and to change its sign a slope must pass 0: so that no critic stays with the wrong
-sign that it began with, the weight here grows from 0 in the first third of the training.
+(In the tails, where pairs are rare, a network learns no such slope, and falls a little short of
+that.) The penalty charges for flatter slopes too, and to change its sign a slope must pass 0: so
+that no critic stays with the wrong sign that it began with, the weight here grows from 0 in the
+first third of the training.
 
 The paper's example 1: P lies on the line {0} x [0, 1], Q on {theta} x [0, 1]. All of P must go |theta| far, so W1 =
 |theta|; r is even between the lines, so a penalised critic says |theta| + theta^2 / (2 weight). But JSD is log 2 for
@@ -126,7 +129,9 @@ def pull(loss, Q):
 
 
 def exact(m, s):
-    """W1(N(0, 1), N(m, s^2)), and what the penalty adds to a critic's answer: integrals on a grid."""
+    """W1(N(0, 1), N(m, s^2)), and what the penalty adds to a critic's answer: integrals on a
+    grid.
+    """
     x = np.linspace(-15, 15, 3001)
     dx = x[1] - x[0]
     gap = np.abs(np.cumsum(normal_density(x, m, s) - normal_density(x)) * dx)  # |G - F|
@@ -137,7 +142,9 @@ def exact(m, s):
 
 
 def on_lines(steps):
-    """For each theta, what three networks say of two parallel lines, and how they pull on theta: (len(THETAS), 5)."""
+    """For each theta, what three networks say of two parallel lines, and how they pull on theta:
+    (len(THETAS), 5).
+    """
     found = []
     for theta in THETAS:
         P, Q = line(0), line(theta)

@@ -1,1 +1,3 @@
-"""The same array functions (conv2d, batch_norm_forward, adam, ...), once as formulas and then fast on each device."""
+"""The same array functions (conv2d, batch_norm_forward, adam, ...), once as formulas and then
+fast on each device.
+"""

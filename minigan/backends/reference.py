@@ -1,9 +1,11 @@
-"""The kernel-backed operations written down as their formulas: slow, obviously right, array in, array out.
+"""The kernel-backed operations written down as their formulas: slow, obviously right, array in,
+array out.
 
-Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is complete, so a whole
-network can run on it (``devices.kernels = reference``). The one idea: an oracle must be checked by eye, so each
-function is the formula in its docstring, the convolutions index by index, in float64, and rounds once, to the dtype it
-was given. Shapes: images x (N, C, H, W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
+Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is
+complete, so a whole network can run on it (``devices.kernels = reference``). The one idea: an
+oracle must be checked by eye, so each function is the formula in its docstring, the convolutions
+index by index, in float64, and rounds once, to the dtype it was given. Shapes: images x (N, C, H,
+W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
 """
 
 import functools
@@ -12,7 +14,9 @@ import numpy as np
 
 
 def _in_float64(formula):
-    """Compute with float64 copies of the arrays; round the results to the dtype of the first argument."""
+    """Compute with float64 copies of the arrays; round the results to the dtype of the first
+    argument.
+    """
 
     @functools.wraps(formula)
     def rounded(x, *arguments):
@@ -33,7 +37,9 @@ def _pad(x, padding):
 
 @_in_float64
 def conv2d(x, weight, stride, padding):
-    """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s], x zero outside."""
+    """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s], x
+    zero outside.
+    """
     (sh, sw), (k, _, r, s), x = stride, weight.shape, _pad(x, padding)
     y = np.zeros((len(x), k, (x.shape[2] - r) // sh + 1, (x.shape[3] - s) // sw + 1))
     for n, k, p, q in np.ndindex(y.shape):
@@ -43,7 +49,9 @@ def conv2d(x, weight, stride, padding):
 
 @_in_float64
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s; x (N, K, P, Q)."""
+    """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s;
+    x (N, K, P, Q).
+    """
     (sh, sw), (ph, pw), (n, _, height, width), (_, c, r, s) = stride, padding, x.shape, weight.shape
     y = np.zeros(
         (n, c, (height - 1) * sh + r + output_padding[0], (width - 1) * sw + s + output_padding[1])
@@ -80,12 +88,13 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean[1] scale.
+    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean[1]
+    scale.
 
-    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. So (x - mean[0]) scale + shift
-    is weight (x - mean) inv_std + bias. var[c] = mean((x[n, c, ...] - mean[c])^2) over all axes but c, of
-    m values. In place, running_mean and running_var become (1 - momentum) times themselves plus
-    momentum times mean, and momentum times var m / (m - 1).
+    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. So (x - mean[0]) scale
+    + shift is weight (x - mean) inv_std + bias. var[c] = mean((x[n, c, ...] - mean[c])^2) over
+    all axes but c, of m values. In place, running_mean and running_var become (1 - momentum)
+    times themselves plus momentum times mean, and momentum times var m / (m - 1).
     """
     m, dtype = x[:, 0].size, x.dtype
     mean = np.array([np.mean(x[:, c].astype(np.float64)) for c in range(x.shape[1])])
@@ -115,11 +124,12 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 @_in_float64
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n written out in full.
+    """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n
+    written out in full.
 
-    Over the m values of a channel, with d = x - mean[0] - mean[1]:
-    dn_j / dx_i = (1 [i = j] - 1 / m) / std - d_j d_i / (m std^3).
-    dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz, where dz is g behind the activation. g, x, y (N, C, ...).
+    Over the m values of a channel, with d = x - mean[0] - mean[1]: dn_j / dx_i = (1 [i = j] - 1 /
+    m) / std - d_j d_i / (m std^3). dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz,
+    where dz is g behind the activation. g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
     dx, dweight, dbias = np.zeros(x.shape), np.zeros(len(inv_std)), np.zeros(len(inv_std))
@@ -146,7 +156,9 @@ def leaky_relu_grad(g, y, negative_slope):
 
 @_in_float64
 def bce_with_logits(x, target, reduction):
-    """-t log p - (1 - t) log(1 - p), p = sigmoid(x), each ("none"), their "mean" or "sum"; t like x, or a number."""
+    """-t log p - (1 - t) log(1 - p), p = sigmoid(x), each ("none"), their "mean" or "sum"; t like
+    x, or a number.
+    """
     losses = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(
         0, x
     )  # the logarithms, with no p that rounds
@@ -155,7 +167,9 @@ def bce_with_logits(x, target, reduction):
 
 @_in_float64
 def bce_with_logits_grad(x, target, g, reduction):
-    """(sigmoid(x) - t) g, divided by the number of elements for "mean"; g () or, for "none", like x."""
+    """(sigmoid(x) - t) g, divided by the number of elements for "mean"; g () or, for "none", like
+    x.
+    """
     sigmoid = np.exp(-np.logaddexp(0, -x))  # 1 / (1 + exp(-x)) where that would overflow
     return (sigmoid - target) * g / (x.size if reduction == "mean" else 1)
 
@@ -163,7 +177,8 @@ def bce_with_logits_grad(x, target, g, reduction):
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
     """Kingma and Ba 2015, Algorithm 1, in place; step counts from 1.
 
-    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 -
+    b2^step)) + eps)
     """
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
         p, g, m, v = (a.astype(np.float64) for a in arrays)

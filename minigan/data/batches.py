@@ -1,8 +1,8 @@
 """Batches of images, in an order that a checkpoint can take up again.
 
-The one idea: an epoch's order is a function of a random generator's state at its start, so that state and a position
-are all a checkpoint needs to go on with the same batches. Only a batch's images become float32 in [-1, 1], the range
-of a generator's tanh.
+The one idea: an epoch's order is a function of a random generator's state at its start, so that
+state and a position are all a checkpoint needs to go on with the same batches. Only a batch's
+images become float32 in [-1, 1], the range of a generator's tanh.
 """
 
 import zlib
@@ -16,10 +16,11 @@ from .images import to_float
 class Batches:
     """An endless iterator of float32 batches (batch_size, C, H, W) in [-1, 1], or (batch, labels).
 
-    images: uint8 (N, C, H, W), N >= batch_size. labels: (N,) or None. seed: an integer or several. Each epoch shuffles
-    anew and gives every image at most once: the last N mod batch_size of its order are left out, so that every batch is
-    full. crop: a square of so many pixels is cut out of each image at random; flip: half of the images are mirrored.
-    After load_state_dict() of another's state_dict() the same batches follow, to the bit.
+    images: uint8 (N, C, H, W), N >= batch_size. labels: (N,) or None. seed: an integer or
+    several. Each epoch shuffles anew and gives every image at most once: the last N mod
+    batch_size of its order are left out, so that every batch is full. crop: a square of so many
+    pixels is cut out of each image at random; flip: half of the images are mirrored. After
+    load_state_dict() of another's state_dict() the same batches follow, to the bit.
     """
 
     def __init__(self, images, batch_size, *, labels=None, seed=0, crop=None, flip=False):
@@ -80,7 +81,9 @@ class Batches:
         return batch if self.labels is None else (batch, self.labels[chosen])
 
     def state_dict(self):
-        """Plain numbers and strings: whose order, the epoch, the position in it, the generator's state at its start."""
+        """Plain numbers and strings: whose order, the epoch, the position in it, the generator's
+        state at its start.
+        """
         return {
             "images": len(self.images),
             "checksum": self.checksum,
@@ -91,7 +94,9 @@ class Batches:
         }
 
     def load_state_dict(self, state):
-        """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or damaged."""
+        """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or
+        damaged.
+        """
         own = self.state_dict()
         check_names("the data order", state, own)
         for name in ("images", "checksum", "batch_size"):

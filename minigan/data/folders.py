@@ -205,11 +205,10 @@ def read_folder(folder, split="train", image_size=None, domain="", skip_unreadab
     Labels: if every image then lies in a subfolder, and there are two or more, these are the
     classes.
 
-    Images are in the order of their paths, and grey if all of them are, otherwise RGB. Hidden files,
-    files without the name of an image, broken links, links to a folder that they lie in, pipes and
-    devices are left out, and one line on standard error says how many. skip_unreadable: files that
-    cannot be read, too.
-    Raises ValueError, of which MissingSplit is one.
+    Images are in the order of their paths, and grey if all of them are, otherwise RGB. Hidden
+    files, files without the name of an image, broken links, links to a folder that they lie in,
+    pipes and devices are left out, and one line on standard error says how many. skip_unreadable:
+    files that cannot be read, too. Raises ValueError, of which MissingSplit is one.
     """
     root, found = _choose_split(Path(folder), search(folder), split, domain)
     _check_found(found, root, skip_unreadable)
@@ -289,7 +288,9 @@ def _has_splits(folder, found, splits):
 
 
 def _classes(found):
-    """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a note."""
+    """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a
+    note.
+    """
     classes, beside = found.holding(), found.beside()
     if len(classes) > 1 and beside:
         found.notes[

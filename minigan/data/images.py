@@ -1,7 +1,9 @@
-"""Images: bytes to floats and back, reading, resizing, and the grids, PNGs and GIFs that show a training.
+"""Images: bytes to floats and back, reading, resizing, and the grids, PNGs and GIFs that show a
+training.
 
-The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two codes: uint8 from 0 to
-255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole or not at all.
+The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two
+codes: uint8 from 0 to 255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole
+or not at all.
 """
 
 import contextlib
@@ -32,7 +34,9 @@ def to_float(images):
 
 
 def to_uint8(x):
-    """float in [-1, 1] -> uint8: (x + 1) * 127.5, clipped, rounded. ValueError for NaN or infinity."""
+    """float in [-1, 1] -> uint8: (x + 1) * 127.5, clipped, rounded. ValueError for NaN or
+    infinity.
+    """
     x = np.asarray(x)
     if x.dtype.kind != "f":
         raise TypeError(f"images are {x.dtype}, expected floats in [-1, 1]")
@@ -49,11 +53,13 @@ def check_at_least(least, **numbers):
 
 
 def resize(images, image_size, *, nearest=False):
-    """uint8 (N, C, H, W) -> (N, C, image_size, image_size): the largest centred square, resampled by Pillow.
+    """uint8 (N, C, H, W) -> (N, C, image_size, image_size): the largest centred square, resampled
+    by Pillow.
 
-    Lanczos where it shrinks (Pillow widens the filter by the factor, so nothing aliases). Hamming where it grows: no
-    overshoot, and averaged back to its size an enlarged image is nearly itself. nearest: take the nearest pixel
-    instead, for masks and labels, between which there is no mean. image_size None keeps the images.
+    Lanczos where it shrinks (Pillow widens the filter by the factor, so nothing aliases). Hamming
+    where it grows: no overshoot, and averaged back to its size an enlarged image is nearly
+    itself. nearest: take the nearest pixel instead, for masks and labels, between which there is
+    no mean. image_size None keeps the images.
     """
     height, width = images.shape[2:]
     if image_size is None or height == width == image_size:
@@ -85,10 +91,10 @@ def read_image(path):
     """An image file -> uint8 (1, H, W) if it is grey, else (3, H, W).
 
     It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A
-    palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the first
-    is read; of colours with 16 bits a channel the upper 8. Raises ValueError for what is no image, is
-    damaged, has more than MOST_PIXELS pixels or grey values of more than 8 bits, for a pipe or a
-    device, and if the file cannot be opened.
+    palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the
+    first is read; of colours with 16 bits a channel the upper 8. Raises ValueError for what is no
+    image, is damaged, has more than MOST_PIXELS pixels or grey values of more than 8 bits, for a
+    pipe or a device, and if the file cannot be opened.
     """
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
         return decode(file).pixels
@@ -190,11 +196,13 @@ def pillow():
 
 
 def make_grid(images, columns=None, padding=2, scale=None):
-    """Lay out a batch as one picture -> uint8 (H, W) for grey, (H, W, 3) for RGB; black between the images.
+    """Lay out a batch as one picture -> uint8 (H, W) for grey, (H, W, 3) for RGB; black between
+    the images.
 
-    images: float in [-1, 1] or uint8, (N, C, height, width), C 1 or 3. columns: by default as for a square.
-    padding: pixels around each image. scale: every pixel becomes scale x scale; by default small images are enlarged
-    to some 64 pixels. Raises ValueError for an empty batch, other shapes, or values that are not finite.
+    images: float in [-1, 1] or uint8, (N, C, height, width), C 1 or 3. columns: by default as for
+    a square. padding: pixels around each image. scale: every pixel becomes scale x scale; by
+    default small images are enlarged to some 64 pixels. Raises ValueError for an empty batch,
+    other shapes, or values that are not finite.
     """
     x = np.asarray(images)
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.size == 0:
@@ -229,8 +237,8 @@ def save_png(path, images):
 def save_gif(path, frames):
     """Write a GIF that repeats endlessly, ten frames a second -> Path.
 
-    frames: batches or grids, as for save_png, or paths of pictures; ValueError unless they are of one size. They are
-    read and written one by one, so any number of them needs the memory of one.
+    frames: batches or grids, as for save_png, or paths of pictures; ValueError unless they are of
+    one size. They are read and written one by one, so any number of them needs the memory of one.
     """
     with _picture_file(path, ".gif") as file:
         gif.write(file, _frames(path, frames), milliseconds=100)

@@ -1,8 +1,10 @@
-"""The public data sets that have a name here: where they lie, how their bytes are known, how they are read.
+"""The public data sets that have a name here: where they lie, how their bytes are known, how they
+are read.
 
-The one idea: a set is known by the SHA-256 of its contents, so any mirror is as good as the home page, and none is
-trusted. MNIST and its drop-in Fashion-MNIST are IDX files, CIFAR-10 is taken in its binary version (its Python version
-is a pickle, which can run any code). CycleGAN's pairs are .zip files of photographs. Nothing is unpacked to disk.
+The one idea: a set is known by the SHA-256 of its contents, so any mirror is as good as the home
+page, and none is trusted. MNIST and its drop-in Fashion-MNIST are IDX files, CIFAR-10 is taken in
+its binary version (its Python version is a pickle, which can run any code). CycleGAN's pairs are
+.zip files of photographs. Nothing is unpacked to disk.
 """
 
 import gzip
@@ -22,10 +24,11 @@ CIFAR_RECORD = 3073  # bytes: a label and 3 x 32 x 32 pixels
 CIFAR_BATCH = 10_000 * CIFAR_RECORD  # bytes of a file
 CIFAR_UNFOLDED = 7 * CIFAR_BATCH  # bytes that the archive may unfold to: it has six such files
 
-# assets/datasets.json -> name: (classes, folders to look in under --data-dir, mirrors, SHA-256 of the files). Those of
-# IDX files are of what the .gz holds, for mirrors may compress anew. CIFAR-10's home is its last mirror, for it has at
-# times served 50 kB/s. Pairs are those of the CycleGAN paper that its authors still serve, known by the SHA-256 that
-# TensorFlow Datasets keeps.
+# assets/datasets.json -> name: (classes, folders to look in under --data-dir, mirrors, SHA-256 of
+# the files). Those of IDX files are of what the .gz holds, for mirrors may compress anew.
+# CIFAR-10's home is its last mirror, for it has at times served 50 kB/s. Pairs are those of the
+# CycleGAN paper that its authors still serve, known by the SHA-256 that TensorFlow Datasets
+# keeps.
 _TABLE = json.loads(
     (Path(__file__).parents[1] / "assets" / "datasets.json").read_text(encoding="utf-8")
 )
@@ -50,7 +53,9 @@ def read(name, split, data_dir=None):
 
 
 def find(name, data_dir, *filenames):
-    """The first of `filenames` that lies in data_dir or, if that is None, the first one, downloaded once -> Path."""
+    """The first of `filenames` that lies in data_dir or, if that is None, the first one,
+    downloaded once -> Path.
+    """
     _, folders, mirrors, sha256 = SETS[name]
     if data_dir is None:
         first, urls = filenames[0], [mirror + filenames[0] for mirror in mirrors]
@@ -93,7 +98,8 @@ def _find_idx(name, data_dir, file):
 def _read_idx(path, axes):
     """An IDX file of bytes, gzipped or not -> uint8 array. No more is read than its header says.
 
-    Its layout: 0, 0, 8 (bytes), the number of axes, each axis's length as a big-endian uint32, then the bytes.
+    Its layout: 0, 0, 8 (bytes), the number of axes, each axis's length as a big-endian uint32,
+    then the bytes.
     """
     with reading(f"{path} is no IDX file of {axes} axes, or damaged"), open_regular(path) as file:
         with unfolded(file) as stream:
@@ -106,7 +112,9 @@ def _read_idx(path, axes):
 
 
 def _read_cifar10(name, split, data_dir):
-    """Records of 3,073 bytes: a label from 0 to 9, then the red, green and blue pixels, 32 x 32 each."""
+    """Records of 3,073 bytes: a label from 0 to 9, then the red, green and blue pixels, 32 x 32
+    each.
+    """
     members = [f"data_batch_{i}.bin" for i in range(1, 6)]
     if split == "test":
         members = ["test_batch.bin"]

@@ -1,7 +1,8 @@
-"""Two kinds of images to translate between: where they come from and, where it is known, what the truth is.
+"""Two kinds of images to translate between: where they come from and, where it is known, what the
+truth is.
 
-Training sees images of both kinds and no pair: where a file holds pairs, one half of them serves as A, the other as B.
-Its test images stay pairs, and measure the translation.
+Training sees images of both kinds and no pair: where a file holds pairs, one half of them serves
+as A, the other as B. Its test images stay pairs, and measure the translation.
 """
 
 import sys
@@ -22,7 +23,9 @@ COPPER, LIGHT = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Domains:
-    """a, b: to train on, uint8 (N, C, H, W); test_a, test_b: to look at and, if they are paired, to measure by."""
+    """a, b: to train on, uint8 (N, C, H, W); test_a, test_b: to look at and, if they are paired,
+    to measure by.
+    """
 
     a: np.ndarray
     b: np.ndarray
@@ -32,9 +35,11 @@ class Domains:
 
 
 def load(args):
-    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains, all grey or all RGB.
+    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains, all grey
+    or all RGB.
 
-    Training images have --load-size pixels a side, test images --image-size. Raises ValueError, OSError, ImportError.
+    Training images have --load-size pixels a side, test images --image-size. Raises ValueError,
+    OSError, ImportError.
     """
     load_size = args.load_size or args.image_size * 286 // 256
     if load_size < args.image_size:
@@ -89,7 +94,8 @@ def to_look_at(name, train, image_size, options):
 def first_half(names, key, data_dir=None):
     """Of the training pairs in one .npz, those that serve as A -> booleans (N,).
 
-    The array `key` says which belong together, as tiles of one source; every other one of its values is in this half.
+    The array `key` says which belong together, as tiles of one source; every other one of its
+    values is in this half.
     """
     first, second = [data.find_npz(name, data_dir) for name in names]
     if first is None or second is None or first[0] != second[0]:
@@ -117,7 +123,9 @@ def first_half(names, key, data_dir=None):
 
 
 def digits(load_size, image_size):
-    """Drawn digits <-> embossed digits: half of the bundled training digits each, and all test digits in both forms."""
+    """Drawn digits <-> embossed digits: half of the bundled training digits each, and all test
+    digits in both forms.
+    """
     train, test = (
         data.load("digits", size, split).images
         for size, split in ((load_size, "train"), (image_size, "test"))
@@ -128,10 +136,12 @@ def digits(load_size, image_size):
 
 
 def embossed(images):
-    """White strokes on black, uint8 (N, 1, H, W) -> the strokes raised from copper, lit from above left, (N, 3, H, W).
+    """White strokes on black, uint8 (N, 1, H, W) -> the strokes raised from copper, lit from
+    above left, (N, 3, H, W).
 
-    The light on a pixel is the slope there, its lower right neighbour minus its upper left one. And what is raised is
-    worn a little brighter, or nobody could tell it, lit from above left, from what is sunk and lit from below right.
+    The light on a pixel is the slope there, its lower right neighbour minus its upper left one.
+    And what is raised is worn a little brighter, or nobody could tell it, lit from above left,
+    from what is sunk and lit from below right.
     """
     height = np.pad(
         images / 255, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge"

@@ -1,6 +1,7 @@
 """Images to train on, by name, from a folder or from an .npz file.
 
-The one idea: images stay bytes, uint8 (N, C, H, W), until a batch of them is needed: see batches.py.
+The one idea: images stay bytes, uint8 (N, C, H, W), until a batch of them is needed: see
+batches.py.
 """
 
 import os
@@ -26,8 +27,9 @@ MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
 class Dataset:
     """Images with what is known about them.
 
-    images: uint8 (N, C, H, W), C 1 or 3. labels: int64 (N,) or None. classes: the labels' names or None.
-    masks: uint8 (N, C, H, W), which pixels of each image belong to what was looked for, or None.
+    images: uint8 (N, C, H, W), C 1 or 3. labels: int64 (N,) or None. classes: the labels' names
+    or None. masks: uint8 (N, C, H, W), which pixels of each image belong to what was looked for,
+    or None.
     """
 
     name: str
@@ -127,7 +129,9 @@ def _folder_and_domain(path):
 
 
 def find_npz(name, data_dir):
-    """The .npz file that a name or path means -> (its path, the name of the array of images), or None."""
+    """The .npz file that a name or path means -> (its path, the name of the array of images), or
+    None.
+    """
     bundled, _, key = name.partition(":")
     if bundled.lower() in BUNDLED[1:] and not name.endswith(":"):
         return str(ASSETS / f"{bundled.lower()}.npz"), key or "images"
@@ -163,9 +167,9 @@ def read_npz(path, split="train", key="images"):
 
     Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. It may have
     `labels`, integers (N,) of at least 0, `classes`, the name of each label, and `split` (N,), 0
-    train, 1 validation, 2 test, without which all images are train. Nothing is unpickled. Headers are
-    checked before an array is read: bounded.room says how much a file may unfold to.
-    Raises OSError, ValueError (MissingSplit).
+    train, 1 validation, 2 test, without which all images are train. Nothing is unpickled. Headers
+    are checked before an array is read: bounded.room says how much a file may unfold to. Raises
+    OSError, ValueError (MissingSplit).
     """
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)

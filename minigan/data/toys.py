@@ -1,7 +1,9 @@
-"""Points in the plane whose distribution is known: the ring and the grid on which mode collapse is measured.
+"""Points in the plane whose distribution is known: the ring and the grid on which mode collapse
+is measured.
 
-The one idea: with eight or twenty-five Gaussians that lie far apart, a missing mode cannot hide. Both are those of
-PacGAN (Lin et al. 2018): 8 centres on the unit circle, sigma 0.01, and 25 in {-4, -2, 0, 2, 4}^2, sigma 0.05.
+The one idea: with eight or twenty-five Gaussians that lie far apart, a missing mode cannot hide.
+Both are those of PacGAN (Lin et al. 2018): 8 centres on the unit circle, sigma 0.01, and 25 in
+{-4, -2, 0, 2, 4}^2, sigma 0.05.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussians of equal weight: centres (modes, 2), and sigma, their standard deviation along each axis."""
+    """Gaussians of equal weight: centres (modes, 2), and sigma, their standard deviation along
+    each axis.
+    """
 
     name: str
     centres: np.ndarray
@@ -44,7 +48,8 @@ MIXTURES = {mixture.name: mixture for mixture in (RING, GRID)}
 
 
 def density_picture(points, extent, size=128):
-    """How densely points (n, 2) lie in the square [-extent, extent]^2 -> uint8 (size, size), y upwards.
+    """How densely points (n, 2) lie in the square [-extent, extent]^2 -> uint8 (size, size), y
+    upwards.
 
     The square root of the counts, so that stray points are seen beside a mode; white is empty.
     """

@@ -1,10 +1,11 @@
 """A small classifier, trained with minigan on the real images, that looks at generated ones.
 
-The one idea: an image is good if a network that has seen only real ones knows at once what it shows, and a generator
-is good if all classes come up. A mean confidence depends on the classifier as much as on the images, so it is always
-the same one: fixed architecture, seed and training, on the processor, kept in the cache folder under a name that says
-what it was trained on. Its confidence on real images is the scale's upper end. What it knows of an image before it
-names a class, its features, is a better space to measure distances in than pixels are.
+The one idea: an image is good if a network that has seen only real ones knows at once what it
+shows, and a generator is good if all classes come up. A mean confidence depends on the classifier
+as much as on the images, so it is always the same one: fixed architecture, seed and training, on
+the processor, kept in the cache folder under a name that says what it was trained on. Its
+confidence on real images is the scale's upper end. What it knows of an image before it names a
+class, its features, is a better space to measure distances in than pixels are.
 """
 
 import hashlib
@@ -32,7 +33,9 @@ MOST_CLASSES = 1000  # as many as ImageNet's challenge has
 
 
 class Classifier(nn.Module):
-    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions, one or two layers."""
+    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions,
+    one or two layers.
+    """
 
     def __init__(self, channels, height, width, classes):
         self.size, self.classes, layers = (height, width), classes, []
@@ -53,7 +56,9 @@ class Classifier(nn.Module):
         return self.head(self.body(x))
 
     def features(self, images):
-        """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> the input of the last layer, (N, features)."""
+        """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> the input of the last
+        layer, (N, features).
+        """
         with devices.device("cpu"), no_grad():
             return np.concatenate(
                 [
@@ -102,7 +107,9 @@ def number_classes(*datasets):
 
 
 def count_classes(dataset):
-    """How many classes a labelled Dataset has. ValueError unless its labels are numbers below that."""
+    """How many classes a labelled Dataset has. ValueError unless its labels are numbers below
+    that.
+    """
     count = len(dataset.classes or np.unique(dataset.labels))
     least, greatest = dataset.labels.min(), dataset.labels.max()
     if least < 0 or greatest >= count or count > MOST_CLASSES:
@@ -114,12 +121,13 @@ def count_classes(dataset):
 
 
 def trained_classifier(dataset):
-    """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or trained.
+    """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or
+    trained.
 
-    That takes seconds for the digits, a minute for MNIST.
-    A file that is missing or damaged is written anew. Nothing of this moves minigan's random
-    generator. Raises ValueError for a Dataset without labels, or with others than 0 to the number of
-    classes - 1: see number_classes.
+    That takes seconds for the digits, a minute for MNIST. A file that is missing or damaged is
+    written anew. Nothing of this moves minigan's random generator. Raises ValueError for a
+    Dataset without labels, or with others than 0 to the number of classes - 1: see
+    number_classes.
     """
     if dataset.labels is None:
         raise ValueError(
@@ -171,7 +179,8 @@ def train(network, dataset):
 
 
 def translate(images, generator):
-    """Move each image by a random distance, up to 3/32 of its size either way; what comes in from outside is black.
+    """Move each image by a random distance, up to 3/32 of its size either way; what comes in from
+    outside is black.
 
     Linear interpolation along an axis is a product with the matrix max(0, 1 - |i - j - distance|).
     """
@@ -208,7 +217,9 @@ def as_images(x, name):
 
 
 def area_resize(images, height, width):
-    """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old ones that it covers."""
+    """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old
+    ones that it covers.
+    """
 
     def covering(old, new):
         ends, i = np.arange(1, new + 1)[:, None] * (old / new), np.arange(old)

@@ -1,11 +1,13 @@
-"""Do two sets of points come from one distribution? Measures by nearest neighbours, by means and covariances.
+"""Do two sets of points come from one distribution? Measures by nearest neighbours, by means and
+covariances.
 
-The one idea: where distances will do, densities need no model. How far a point's neighbours are says how dense its
-place is; whose they are says whether two sets lie alike. Distances come in blocks of rows, so that 50,000 points need
-megabytes, not the 20 GB of all pairs. No figure means anything alone: take it of two real sets as well, as its floor.
+The one idea: where distances will do, densities need no model. How far a point's neighbours are
+says how dense its place is; whose they are says whether two sets lie alike. Distances come in
+blocks of rows, so that 50,000 points need megabytes, not the 20 GB of all pairs. No figure means
+anything alone: take it of two real sets as well, as its floor.
 
-Points are arrays or Tensors (n, ...), flattened to (n, d): pixels, or a network's features. All measures raise
-ValueError for sets that are too small, of different d, or not finite.
+Points are arrays or Tensors (n, ...), flattened to (n, d): pixels, or a network's features. All
+measures raise ValueError for sets that are too small, of different d, or not finite.
 """
 
 import numpy as np
@@ -17,7 +19,9 @@ SIGMAS = np.logspace(-1, 0, 10)  # the widths that Goodfellow et al. 2014 chose 
 
 
 def _points(least=2, **sets):
-    """Two named sets as float64 (n, d) and (m, d), the origin moved to a point of the second: see _blocks for why."""
+    """Two named sets as float64 (n, d) and (m, d), the origin moved to a point of the second: see
+    _blocks for why.
+    """
     arrays = [devices.to_numpy(points) for points in sets.values()]
     for name, points in zip(sets, arrays):
         if points.ndim < 1 or len(points) < least or points.size == 0:
@@ -36,7 +40,8 @@ def _points(least=2, **sets):
 
 
 def _blocks(x, y):
-    """Yield (rows, squared distances from x[rows] to all of y), a point's distance to itself infinite if y is x.
+    """Yield (rows, squared distances from x[rows] to all of y), a point's distance to itself
+    infinite if y is x.
 
     |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is mostly one matrix product, but cancels badly far from the origin. (A point
     makes a better origin than the mean: distances of bytes stay exact.)
@@ -70,25 +75,31 @@ def _kth_squared(x, k, name):
 
 
 def nearest_distances(x, y):
-    """Euclidean distance from each point of x to the nearest of y: (n, ...), (m, ...) -> float64 (n,)."""
+    """Euclidean distance from each point of x to the nearest of y: (n, ...), (m, ...) -> float64
+    (n,).
+    """
     return np.sqrt(_nearest_squared(*_points(x=x, y=y, least=1)))
 
 
 def two_sample_test(x, y):
-    """The leave-one-out accuracy of a 1-nearest-neighbour classifier of x against y (Lopez-Paz and Oquab 2017).
+    """The leave-one-out accuracy of a 1-nearest-neighbour classifier of x against y (Lopez-Paz
+    and Oquab 2017).
 
-    The share of points whose nearest other point is of their own set, a tie counted half. 0.5: the two cannot be told
-    apart; 1: always; below 0.5: points of one lie too near to the other's, as copies do.
-    x, y: (n, ...), both of n points, for of unequal sets the larger would win by numbers.
+    The share of points whose nearest other point is of their own set, a tie counted half. 0.5:
+    the two cannot be told apart; 1: always; below 0.5: points of one lie too near to the other's,
+    as copies do. x, y: (n, ...), both of n points, for of unequal sets the larger would win by
+    numbers.
     """
     return sum(two_sample_halves(x, y)) / 2
 
 
 def two_sample_halves(x, y):
-    """The accuracy of two_sample_test on the points of x, and on those of y, alone (Xu et al. 2018).
+    """The accuracy of two_sample_test on the points of x, and on those of y, alone (Xu et al.
+    2018).
 
-    In many dimensions noisy points lie apart from each other and have their nearest neighbours among the clean: all are
-    called clean, and the mean of 1 and 0 hides the noise. For equal distributions both halves are near 0.5.
+    In many dimensions noisy points lie apart from each other and have their nearest neighbours
+    among the clean: all are called clean, and the mean of 1 and 0 hides the noise. For equal
+    distributions both halves are near 0.5.
     """
     x, y = _points(x=x, y=y)
     if len(x) != len(y):
@@ -100,12 +111,15 @@ def two_sample_halves(x, y):
 
 
 def frechet_distance(x, y):
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), means m and covariances S as np.cov (Heusel 2017).
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), means m and covariances S as np.cov
+    (Heusel 2017).
 
-    The squared Wasserstein-2 distance of two Gaussians. x, y: (n, ...), (m, ...), n and m may be smaller than d.
+    The squared Wasserstein-2 distance of two Gaussians. x, y: (n, ...), (m, ...), n and m may be
+    smaller than d.
     """
-    # With S1 = A^T A and S2 = B^T B the last trace is the sum of the singular values of A B^T, and the QR decomposition
-    # of centred points gives A without a covariance: the eigenvalues of a product of two would lose half of the digits.
+    # With S1 = A^T A and S2 = B^T B the last trace is the sum of the singular values of A B^T,
+    # and the QR decomposition of centred points gives A without a covariance: the eigenvalues of
+    # a product of two would lose half of the digits.
     x, y = _points(x=x, y=y)
     shift = x.mean(0) - y.mean(0)
     a, b = (
@@ -117,7 +131,8 @@ def frechet_distance(x, y):
 
 
 def precision_recall(real, fake, k=3):
-    """Precision, the share of fakes within the real manifold, and recall, the reverse (Kynkaanniemi et al. 2019).
+    """Precision, the share of fakes within the real manifold, and recall, the reverse
+    (Kynkaanniemi et al. 2019).
 
     The manifold is the union of balls around the points, each out to the k-th nearest other point.
     real (n, ...), fake (m, ...), k < n, m -> (precision, recall), both in [0, 1].
@@ -132,11 +147,12 @@ def precision_recall(real, fake, k=3):
 
 
 def density_coverage(real, fake, k=5):
-    """How crowded the fakes are in the real balls of precision_recall, and the share of balls hit (Naeem 2020).
+    """How crowded the fakes are in the real balls of precision_recall, and the share of balls hit
+    (Naeem 2020).
 
-    density = (real balls around fake j, summed over j) / (k m), 1 on average for a perfect generator; coverage in
-    [0, 1], for a perfect one of as many points 1 - 1/2^k on average.
-    real (n, ...), fake (m, ...), k < n -> (density, coverage).
+    density = (real balls around fake j, summed over j) / (k m), 1 on average for a perfect
+    generator; coverage in [0, 1], for a perfect one of as many points 1 - 1/2^k on average. real
+    (n, ...), fake (m, ...), k < n -> (density, coverage).
     """
     real, fake = _points(real=real, fake=fake, least=1)
     radii = _kth_squared(real, k, "real")
@@ -147,12 +163,14 @@ def density_coverage(real, fake, k=5):
 
 
 def parzen_log_likelihood(samples, test, sigma=None, *, validation=None):
-    """How likely the test points are if every sample is the centre of a Gaussian (Goodfellow et al. 2014, section 5).
+    """How likely the test points are if every sample is the centre of a Gaussian (Goodfellow et
+    al. 2014, section 5).
 
-    log p(x) = log mean_i N(x; sample_i, sigma^2 I), in nats. It depends on the unit: published figures are of pixels in
-    [0, 1]; in [-1, 1], twice as far apart, they would be lower by d log 2, for 28 x 28 pixels 543 nats.
-    samples (n, ...), test (m, ...); sigma above 0, or None for that of SIGMAS that makes validation (v, ...), real
-    points apart from the test's, likeliest -> (mean of log p, its standard error std / sqrt(m), sigma).
+    log p(x) = log mean_i N(x; sample_i, sigma^2 I), in nats. It depends on the unit: published
+    figures are of pixels in [0, 1]; in [-1, 1], twice as far apart, they would be lower by d log
+    2, for 28 x 28 pixels 543 nats. samples (n, ...), test (m, ...); sigma above 0, or None for
+    that of SIGMAS that makes validation (v, ...), real points apart from the test's, likeliest ->
+    (mean of log p, its standard error std / sqrt(m), sigma).
     """
     if (sigma is None) == (validation is None) or sigma is not None and not 0 < sigma < np.inf:
         raise ValueError(
@@ -185,10 +203,12 @@ def _log_densities(samples, points, sigmas, name):
 
 
 def inception_score(probabilities):
-    """exp(E_x KL(p(y|x) || p(y))): is each image recognised, and are all classes there? (Salimans et al. 2016)
+    """exp(E_x KL(p(y|x) || p(y))): is each image recognised, and are all classes there? (Salimans
+    et al. 2016)
 
-    probabilities: a classifier's p(y|x), (n, classes), rows that sum to 1; p(y) is their mean. From 1 to the number of
-    classes. Only scores by one classifier, of equally many images, compare.
+    probabilities: a classifier's p(y|x), (n, classes), rows that sum to 1; p(y) is their mean.
+    From 1 to the number of classes. Only scores by one classifier, of equally many images,
+    compare.
     """
     p = np.asarray(devices.to_numpy(probabilities), np.float64)
     if p.ndim != 2 or p.size == 0 or not (p >= 0).all() or not np.allclose(p.sum(1), 1, atol=1e-3):
@@ -200,11 +220,13 @@ def inception_score(probabilities):
 
 
 def mode_coverage(samples, centres, sigma):
-    """How many modes of a mixture of Gaussians were found, and how purely (Lin et al. 2018, PacGAN) -> (modes, share).
+    """How many modes of a mixture of Gaussians were found, and how purely (Lin et al. 2018,
+    PacGAN) -> (modes, share).
 
-    A sample is of high quality if it lies within 3 sigma of the nearest centre; a mode is captured if such a sample is
-    nearest to it. In two dimensions a perfect generator's share is 1 - exp(-9/2) = 0.9889: more means that its modes
-    are too narrow. samples (n, d); centres (modes, d), no two equal; sigma above 0, the deviation along each axis.
+    A sample is of high quality if it lies within 3 sigma of the nearest centre; a mode is
+    captured if such a sample is nearest to it. In two dimensions a perfect generator's share is 1
+    - exp(-9/2) = 0.9889: more means that its modes are too narrow. samples (n, d); centres
+    (modes, d), no two equal; sigma above 0, the deviation along each axis.
     """
     samples, centres = _points(samples=samples, centres=centres, least=1)
     if not 0 < sigma < np.inf:

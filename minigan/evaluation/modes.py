@@ -1,4 +1,6 @@
-"""Mode coverage on the ring and the grid (the protocol of PacGAN, Lin et al. 2018): methods, trials, tables."""
+"""Mode coverage on the ring and the grid (the protocol of PacGAN, Lin et al. 2018): methods,
+trials, tables.
+"""
 
 import collections
 import csv
@@ -59,7 +61,9 @@ class Protocol:
     published: bool  # N(0, 0.02^2) weights and a constant learning rate
 
     def networks(self, pack, size):
-        """G: latents (N, 2) -> points (N, 2) up to +-size, and D: packed points (N, 2 pack) -> logits (N, 1)."""
+        """G: latents (N, 2) -> points (N, 2) up to +-size, and D: packed points (N, 2 pack) ->
+        logits (N, 1).
+        """
         layers, units = self.generator
         G = [
             layer
@@ -113,7 +117,9 @@ FULL = Protocol(
 
 
 def training(protocol, mixture, method, seed, steps=None):
-    """Train from a seed: yields (step, G) after every step of G; for a picture of each, or for the last one alone."""
+    """Train from a seed: yields (step, G) after every step of G; for a picture of each, or for
+    the last one alone.
+    """
     pack, n_critic = METHODS[method]
     steps, n = steps or protocol.steps[method], protocol.batch_size * pack
     mg.manual_seed(seed)
@@ -155,7 +161,9 @@ def training(protocol, mixture, method, seed, steps=None):
 
 
 def draw_points(G, n, seed):
-    """n points (n, 2) of the generator, with its running statistics, always from the same latents."""
+    """n points (n, 2) of the generator, with its running statistics, always from the same
+    latents.
+    """
     z = np.random.default_rng((seed, 2)).standard_normal((n, LATENT_DIM)).astype(np.float32)
     with mg.no_grad():
         points = G.eval()(mg.tensor(z)).numpy()
@@ -164,7 +172,9 @@ def draw_points(G, n, seed):
 
 
 def trial(work):
-    """One row of the results, as the columns of COLUMNS; work: (protocol, data, method, seed, steps)."""
+    """One row of the results, as the columns of COLUMNS; work: (protocol, data, method, seed,
+    steps).
+    """
     protocol, data, method, seed, steps = work
     start, mixture = time.perf_counter(), MIXTURES[data]
     ((_, G),) = collections.deque(
@@ -184,14 +194,18 @@ def trial(work):
 
 
 def begin(device):
-    """In each worker process: one thread, for trials side by side use the cores better; Ctrl-C is the parent's."""
+    """In each worker process: one thread, for trials side by side use the cores better; Ctrl-C is
+    the parent's.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
     devices.set_device(device)
 
 
 def read_results(path):
-    """{(protocol, data, method, seed, steps): (modes, share, seconds)} of a results file; {} if there is none."""
+    """{(protocol, data, method, seed, steps): (modes, share, seconds)} of a results file; {} if
+    there is none.
+    """
     if not path.exists():
         return {}
     with reading(f"cannot read {path}"):

@@ -1,8 +1,10 @@
-"""A report on generated images: are they recognisable, of every class, like real ones, and no copies?
+"""A report on generated images: are they recognisable, of every class, like real ones, and no
+copies?
 
-The one idea: no figure means anything alone. Each is taken of real images too, in the samples' place, and printed
-beside: that is what a perfect generator would score. All of it happens at the real images' size, distances and
-neighbours in the features of a classifier where there are labels to train it with, else in pixels.
+The one idea: no figure means anything alone. Each is taken of real images too, in the samples'
+place, and printed beside: that is what a perfect generator would score. All of it happens at the
+real images' size, distances and neighbours in the features of a classifier where there are labels
+to train it with, else in pixels.
 """
 
 import sys
@@ -29,9 +31,11 @@ from .two_sample import trained_two_sample_test
 
 
 def measure(pictures, name, data_dir=None, seed=0, thorough=False):
-    """Images (n, C, size, size) in [-1, 1] against the data set that their generator was trained on -> Quality.
+    """Images (n, C, size, size) in [-1, 1] against the data set that their generator was trained
+    on -> Quality.
 
-    All are compared at the data's own size, or at the samples' if that is smaller or the data a folder of images.
+    All are compared at the data's own size, or at the samples' if that is smaller or the data a
+    folder of images.
     """
     size = drawn = pictures.shape[-1]
     if not data.is_folder(name, data_dir):  # the images of a folder may have any sizes
@@ -42,7 +46,9 @@ def measure(pictures, name, data_dir=None, seed=0, thorough=False):
 
 
 def load_splits(name, size, data_dir=None):
-    """Training and test images at this size -> two Datasets; without a test split every fifth image is one."""
+    """Training and test images at this size -> two Datasets; without a test split every fifth
+    image is one.
+    """
     train = data.load(name, size, data_dir=data_dir)
     try:
         return train, data.load(name, size, "test", data_dir)
@@ -95,10 +101,11 @@ VALIDATION, MOST_VALIDATION = (
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """What `quality` found: fractions, and distances between images in [-1, 1]. print() shows it as a table.
+    """What `quality` found: fractions, and distances between images in [-1, 1]. print() shows it
+    as a table.
 
-    In each pair the samples come first, and then real images in their place. Those from `classes` on are None without
-    labels, `network` and `parzen` unless asked for.
+    In each pair the samples come first, and then real images in their place. Those from `classes`
+    on are None without labels, `network` and `parzen` unless asked for.
     """
 
     title: str
@@ -130,7 +137,9 @@ class Quality:
         return tuple(sum(pair) / 2 for pair in self.halves)
 
     def rows(self):
-        """[(what, format, the samples' figure, the real images', what is expected, whether that holds or None)]."""
+        """[(what, format, the samples' figure, the real images', what is expected, whether that
+        holds or None)].
+        """
         rows, floor = [], LEAST_DISTANCE * self.distance[1]
         if self.classes:
             share, rarest = min(zip(self.shares[0].tolist(), range(len(self.classes))))
@@ -227,13 +236,16 @@ class Quality:
 
 
 def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
-    """Are samples recognisable, of every class, like test images, and no copies of training images? -> Quality.
+    """Are samples recognisable, of every class, like test images, and no copies of training
+    images? -> Quality.
 
-    samples: uint8, or floats in [-1, 1], (n, C, H, W), n at least 2; of another size than the data, they are reduced
-    to it. train, test: Datasets of one size: real images that the generator has seen, and that it has not; their
-    labels, if any, train the classifier. resized: the training images as the generator saw them, uint8 at the samples'
-    size, to measure what the way from size to size costs even a perfect generator. seed: chooses the random parts.
-    thorough: also train a network to tell them apart, and find the Parzen log-likelihood. Raises ValueError.
+    samples: uint8, or floats in [-1, 1], (n, C, H, W), n at least 2; of another size than the
+    data, they are reduced to it. train, test: Datasets of one size: real images that the
+    generator has seen, and that it has not; their labels, if any, train the classifier. resized:
+    the training images as the generator saw them, uint8 at the samples' size, to measure what the
+    way from size to size costs even a perfect generator. seed: chooses the random parts.
+    thorough: also train a network to tell them apart, and find the Parzen log-likelihood. Raises
+    ValueError.
     """
     generator = np.random.default_rng(seed)
     real = as_images(train.images, "train")
@@ -310,7 +322,9 @@ def _measure(real, fake):
 
 
 def _parzen(fake, real, unseen, some):
-    """Parzen log-likelihoods of the test images under as many samples and training images, pixels made [0, 1] here."""
+    """Parzen log-likelihoods of the test images under as many samples and training images, pixels
+    made [0, 1] here.
+    """
     last = len(real) - max(1, len(real) // VALIDATION)
     unit = [
         (images + 1) / 2

@@ -1,4 +1,6 @@
-"""How good is a translation whose truth is known? Errors of pixels, overlap of masks, and what needs no training."""
+"""How good is a translation whose truth is known? Errors of pixels, overlap of masks, and what
+needs no training.
+"""
 
 import argparse
 
@@ -36,7 +38,9 @@ def report(images, G, F):
 
 
 def errors(generator, x, y, target):
-    """Of x, uint8 (N, C, H, W), as an image of the target; the truth is y -> {name: error in % of 255}."""
+    """Of x, uint8 (N, C, H, W), as an image of the target; the truth is y -> {name: error in % of
+    255}.
+    """
     x, y, mean = x.astype(float), y.astype(float), target.mean(0)
     mean = (
         mean if mean.shape == y.shape[1:] else mean.mean((1, 2), keepdims=True)
@@ -53,7 +57,9 @@ def errors(generator, x, y, target):
 
 
 def recoloured(x, y):
-    """Each colour of x (N, C, H, W) replaced by the mean of the pixels of y that stand where it stands."""
+    """Each colour of x (N, C, H, W) replaced by the mean of the pixels of y that stand where it
+    stands.
+    """
     _, colour = np.unique(
         x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1]), axis=0, return_inverse=True
     )
@@ -73,7 +79,9 @@ def dice(predicted, truth):
 
 
 def otsu(image):
-    """The threshold that divides grey values, uint8, into two classes with the most variance between them."""
+    """The threshold that divides grey values, uint8, into two classes with the most variance
+    between them.
+    """
     share = np.bincount(image.ravel(), minlength=256) / image.size
     below, moment = np.cumsum(share), np.cumsum(share * np.arange(256))
     both = below * (1 - below)
@@ -84,7 +92,9 @@ def otsu(image):
 
 
 def arguments_of(run):
-    """The arguments that a run was trained with, from its config.json: those that say which images."""
+    """The arguments that a run was trained with, from its config.json: those that say which
+    images.
+    """
     path = command_line.find_checkpoint(run).parent / command_line.CONFIG
     kept = read_config(path)["arguments"]
     with reading(f"{path} does not say what the checkpoint was trained on"):

@@ -1,4 +1,6 @@
-"""The two-sample test by a network that is trained to tell two sets of images apart (Lopez-Paz and Oquab 2017)."""
+"""The two-sample test by a network that is trained to tell two sets of images apart (Lopez-Paz
+and Oquab 2017).
+"""
 
 import math
 
@@ -13,11 +15,12 @@ from .classifier import Classifier, as_images, train
 
 
 def trained_two_sample_test(x, y):
-    """The accuracy of a network that learned to tell x from y, on images that it has not seen -> (accuracy, p-value).
+    """The accuracy of a network that learned to tell x from y, on images that it has not seen ->
+    (accuracy, p-value).
 
-    x, y: uint8, or floats in [-1, 1], (n, C, H, W), both of n, at least 4. The p-value is the chance of so much or more
-    if x and y were of one distribution. The network and its training are always the same; minigan's random numbers are
-    left as they were. Raises ValueError.
+    x, y: uint8, or floats in [-1, 1], (n, C, H, W), both of n, at least 4. The p-value is the
+    chance of so much or more if x and y were of one distribution. The network and its training
+    are always the same; minigan's random numbers are left as they were. Raises ValueError.
     """
     x, y = (
         images if images.dtype == np.uint8 else to_uint8(images)

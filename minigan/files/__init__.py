@@ -1,4 +1,6 @@
-"""Files and what comes from outside: written whole or not at all, read within limits, believed only when checked."""
+"""Files and what comes from outside: written whole or not at all, read within limits, believed
+only when checked.
+"""
 
 from .whole import (
     CHUNK,

@@ -36,7 +36,9 @@ def room(size):
 
 
 def open_regular(path):
-    """Open a file for reading in binary, if it is a regular file or a link to one: see regular_file."""
+    """Open a file for reading in binary, if it is a regular file or a link to one: see
+    regular_file.
+    """
     return open(regular_file(path), "rb")
 
 
@@ -228,7 +230,8 @@ def check_member(info, size):
 
 
 def open_member(archive, info):
-    """A member of an open .zip file, to read. Raises ValueError in a short sentence if it is damaged.
+    """A member of an open .zip file, to read. Raises ValueError in a short sentence if it is
+    damaged.
 
     zipfile would print both of its headers when they differ, names of up to 65,535 bytes.
     """

@@ -1,7 +1,9 @@
-"""Values that come from somebody else, in a checkpoint or a config.json: how to check them, and how to show them.
+"""Values that come from somebody else, in a checkpoint or a config.json: how to check them, and
+how to show them.
 
-Such a file may be damaged or hostile; bounded.py opens it. So a value is believed only when its type and range have
-been checked, JSON is measured before it is parsed, and an error shows the value in one short line, however large it is.
+Such a file may be damaged or hostile; bounded.py opens it. So a value is believed only when its
+type and range have been checked, JSON is measured before it is parsed, and an error shows the
+value in one short line, however large it is.
 """
 
 import json
@@ -32,8 +34,9 @@ LARGEST_COUNT = (
 def parse_json(content, decode=None):
     """What a JSON text in UTF-8 says; bytes -> dicts, lists, strings, numbers, booleans and None.
 
-    decode: makes something of each dict, the innermost first. Raises ValueError for what is no JSON, for a name given
-    twice, for a number that is too large, and for what is nested too deeply.
+    decode: makes something of each dict, the innermost first. Raises ValueError for what is no
+    JSON, for a name given twice, for a number that is too large, and for what is nested too
+    deeply.
     """
     text = content.decode("utf-8")
     check_depth(content)
@@ -53,7 +56,9 @@ def parse_json(content, decode=None):
 
 
 def check_depth(content):
-    """Raise ValueError where brackets and braces of a JSON text, bytes, are nested too deeply to be read."""
+    """Raise ValueError where brackets and braces of a JSON text, bytes, are nested too deeply to
+    be read.
+    """
     bare = STRINGS.sub(b"", content)
     steps = np.frombuffer(bare.translate(STEPS), np.int8)
     depth = int(steps.cumsum(dtype=np.int32).max(initial=0))
@@ -99,7 +104,9 @@ def shown(value, longest=100):
 
 
 def in_one_line(error):
-    """What an exception says, in one line of some 300 printable characters; its kind if it says nothing."""
+    """What an exception says, in one line of some 300 printable characters; its kind if it says
+    nothing.
+    """
     words = " ".join(str(error).split()) or type(error).__name__
     if len(words) > 300:
         words = words[:297] + "..."
@@ -136,7 +143,9 @@ def check_finite(what, value, low=0.0):
 
 
 def check_pcg64(what, state):
-    """Raise ValueError unless `state` is that of NumPy's PCG64, as its bit_generator.state gives it."""
+    """Raise ValueError unless `state` is that of NumPy's PCG64, as its bit_generator.state gives
+    it.
+    """
     if not isinstance(state, dict) or state.get("bit_generator") != "PCG64":
         raise ValueError(f"{what} is {shown(state)}, expected the state of a PCG64")
     check_names(f"{what}, of PCG64,", state, {"bit_generator", "state", "has_uint32", "uinteger"})

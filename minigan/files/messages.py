@@ -30,7 +30,9 @@ def _escaped(character):
 
 
 def shortened(text):
-    """The text itself or, if it is very long, its beginning and its end: a damaged file may hold any name."""
+    """The text itself or, if it is very long, its beginning and its end: a damaged file may hold
+    any name.
+    """
     text = str(text)
     return text if len(text) <= 2000 else f"{text[:1500]} ... {text[-300:]}"
 

@@ -19,11 +19,12 @@ LARGEST = 1 << 20  # of an integer among the arguments: pixels, feature maps, la
 
 
 def build(network, arguments, room=None):
-    """Call a network class with those of the arguments that it takes, so a network of yours need not take them all.
+    """Call a network class with those of the arguments that it takes, so a network of yours need
+    not take them all.
 
-    room: how many numbers the arrays have that are to be its weights, where the arguments come from somebody else: then
-    these must be plain and small, and a network that needs much more than its arrays hold is not built. Raises
-    ValueError.
+    room: how many numbers the arrays have that are to be its weights, where the arguments come
+    from somebody else: then these must be plain and small, and a network that needs much more
+    than its arrays hold is not built. Raises ValueError.
     """
     taken = inspect.signature(network).parameters
     if room is None:
@@ -39,7 +40,9 @@ def build(network, arguments, room=None):
 
 
 def check_arguments(arguments):
-    """Raise ValueError unless these are a network's arguments: {name: a number, a text, a boolean or None}."""
+    """Raise ValueError unless these are a network's arguments: {name: a number, a text, a boolean
+    or None}.
+    """
     if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
         raise ValueError(f"its architecture is {shown(arguments)}, expected names and values")
     for name, value in arguments.items():
@@ -55,9 +58,11 @@ def check_arguments(arguments):
 
 
 def find_network(model, name):
-    """The network class of this name in a paper's file, as find_network("dcgan", "Generator"). Raises ValueError.
+    """The network class of this name in a paper's file, as find_network("dcgan", "Generator").
+    Raises ValueError.
 
-    Both names may come from somebody else's checkpoint: only a class of networks that is listed here is found.
+    Both names may come from somebody else's checkpoint: only a class of networks that is listed
+    here is found.
     """
     module = MODELS.get(model) if isinstance(model, str) else None
     found = vars(module).get(name) if module is not None and isinstance(name, str) else None

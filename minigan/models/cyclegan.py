@@ -1,9 +1,11 @@
-"""CycleGAN (Zhu, Park, Isola and Efros 2017): translation between two kinds of images without a single pair.
+"""CycleGAN (Zhu, Park, Isola and Efros 2017): translation between two kinds of images without a
+single pair.
 
-Two generators, G: A -> B and F: B -> A, each judged by a discriminator of its target. What ties them is the cycle:
-F(G(a)) must be a again, and G(F(b)) be b, so neither can forget what its input showed. Layer shapes and parameter
-counts are those of the authors' code: a residual generator with reflection padding and instance norm, and a
-discriminator that judges overlapping patches instead of whole images. All weights begin as N(0, 0.02^2).
+Two generators, G: A -> B and F: B -> A, each judged by a discriminator of its target. What ties
+them is the cycle: F(G(a)) must be a again, and G(F(b)) be b, so neither can forget what its input
+showed. Layer shapes and parameter counts are those of the authors' code: a residual generator
+with reflection padding and instance norm, and a discriminator that judges overlapping patches
+instead of whole images. All weights begin as N(0, 0.02^2).
 """
 
 import numpy as np
@@ -49,7 +51,8 @@ class ResidualBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """Images (N, in_channels, H, W) in [-1, 1] -> (N, out_channels, H, W) in (-1, 1); H and W multiples of 4.
+    """Images (N, in_channels, H, W) in [-1, 1] -> (N, out_channels, H, W) in (-1, 1); H and W
+    multiples of 4.
 
     c7s1-64, d128, d256, ``blocks`` residual blocks (9 at 256 pixels, 6 at 128), u128, u64, c7s1-3.
     """
@@ -88,7 +91,9 @@ class ResnetGenerator(nn.Module):
 
 
 class UnetGenerator(nn.Module):
-    """The same by a U-Net (Isola et al. 2017): ``depth`` halvings, a way around each; H and W multiples of 2^depth."""
+    """The same by a U-Net (Isola et al. 2017): ``depth`` halvings, a way around each; H and W
+    multiples of 2^depth.
+    """
 
     def __init__(self, in_channels=3, out_channels=3, width=64, depth=7):
         if not 2 <= depth <= DEEPEST:
@@ -117,7 +122,9 @@ class UnetGenerator(nn.Module):
 
 
 class _Level(nn.Module):
-    """Down, the level below, up, and beside it the input: the way around. No norm at the outer and inner ends."""
+    """Down, the level below, up, and beside it the input: the way around. No norm at the outer
+    and inner ends.
+    """
 
     def __init__(self, outer, inner, out, inside, *, outermost):
         down = [
@@ -141,9 +148,11 @@ class _Level(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (N, in_channels, H, W) -> scores (N, 1, h, w), each of a patch of 70, 34 or 16 pixels (n_layers 3, 2, 1).
+    """Images (N, in_channels, H, W) -> scores (N, 1, h, w), each of a patch of 70, 34 or 16
+    pixels (n_layers 3, 2, 1).
 
-    C64-C128-C256-C512 with 4x4 kernels: the first n_layers convolutions halve the image, the two after them do not.
+    C64-C128-C256-C512 with 4x4 kernels: the first n_layers convolutions halve the image, the two
+    after them do not.
     """
 
     def __init__(self, in_channels=3, width=64, n_layers=3):
@@ -166,7 +175,9 @@ class PatchDiscriminator(nn.Module):
 
 
 def discriminator_loss(real_scores, fake_scores):
-    """Half of E[(D(x) - 1)^2] + E[D(fake)^2]: least squares (Mao et al. 2017), halved to slow D down."""
+    """Half of E[(D(x) - 1)^2] + E[D(fake)^2]: least squares (Mao et al. 2017), halved to slow D
+    down.
+    """
     return (mse_loss(real_scores, 1.0) + mse_loss(fake_scores, 0.0)) * 0.5
 
 
@@ -176,10 +187,12 @@ def generator_loss(fake_scores):
 
 
 class ImagePool:
-    """Shows the discriminator fakes of earlier steps too (Shrivastava et al. 2017), so that it unlearns none.
+    """Shows the discriminator fakes of earlier steps too (Shrivastava et al. 2017), so that it
+    unlearns none.
 
-    Once it holds ``size`` images, it answers every other one, by chance, with an older image, which it then replaces.
-    shape: (C, H, W) of an image, to which a state is held; None where it is not known.
+    Once it holds ``size`` images, it answers every other one, by chance, with an older image,
+    which it then replaces. shape: (C, H, W) of an image, to which a state is held; None where it
+    is not known.
     """
 
     def __init__(self, size=50, shape=None):

@@ -1,9 +1,10 @@
-"""DCGAN (Radford, Metz and Chintala 2015): two convolutional networks that play the game of Goodfellow et al. 2014.
+"""DCGAN (Radford, Metz and Chintala 2015): two convolutional networks that play the game of
+Goodfellow et al. 2014.
 
-The generator turns a latent vector into an image by doubling a 4 x 4 map until it has the image's size; the
-discriminator halves the image until 4 x 4 is left and answers with one logit. Batch norm everywhere but at the
-generator's output and the discriminator's input. Layer names and shapes are those of PyTorch's DCGAN example, so
-weights move over.
+The generator turns a latent vector into an image by doubling a 4 x 4 map until it has the image's
+size; the discriminator halves the image until 4 x 4 is left and answers with one logit. Batch
+norm everywhere but at the generator's output and the discriminator's input. Layer names and
+shapes are those of PyTorch's DCGAN example, so weights move over.
 """
 
 from .. import functional as F
@@ -20,9 +21,11 @@ def doublings(image_size):
 
 
 class Generator(nn.Module):
-    """z (N, latent_dim) or (N, latent_dim, 1, 1) -> images (N, channels, image_size, image_size) in (-1, 1).
+    """z (N, latent_dim) or (N, latent_dim, 1, 1) -> images (N, channels, image_size, image_size)
+    in (-1, 1).
 
-    width: the number of feature maps before the last layer (64 in the paper), doubled with every halving of the size.
+    width: the number of feature maps before the last layer (64 in the paper), doubled with every
+    halving of the size.
     """
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
@@ -47,7 +50,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> logits (N,): positive means "real"."""
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> logits (N,): positive means
+    "real".
+    """
 
     def __init__(self, image_size=64, channels=3, width=64):
         self.shape = (channels, image_size, image_size)
@@ -73,23 +78,29 @@ class Discriminator(nn.Module):
 
 
 def discriminator_loss(real_logits, fake_logits, *, real_label=1.0):
-    """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logits). real_label=0.9: one-sided smoothing (Salimans 2016)."""
+    """-E[log D(x)] - E[log(1 - D(G(z)))], D = sigmoid(logits). real_label=0.9: one-sided
+    smoothing (Salimans 2016).
+    """
     return F.binary_cross_entropy_with_logits(
         real_logits, real_label
     ) + F.binary_cross_entropy_with_logits(fake_logits, 0.0)
 
 
 def generator_loss(fake_logits, *, minimax=False):
-    """-E[log D(G(z))], the non-saturating loss; minimax: E[log(1 - D(G(z)))], whose gradient vanishes early."""
+    """-E[log D(G(z))], the non-saturating loss; minimax: E[log(1 - D(G(z)))], whose gradient
+    vanishes early.
+    """
     if minimax:
         return -F.binary_cross_entropy_with_logits(fake_logits, 0.0)
     return F.binary_cross_entropy_with_logits(fake_logits, 1.0)
 
 
 def r1_penalty(discriminator, real, *, weight=1.0):
-    """weight / 2 E[|grad of D's logit at a real image|^2] (Mescheder et al. 2018): a gradient of a gradient.
+    """weight / 2 E[|grad of D's logit at a real image|^2] (Mescheder et al. 2018): a gradient of
+    a gradient.
 
-    It keeps a discriminator that has learned few images by heart from standing on needles, where it teaches nothing.
+    It keeps a discriminator that has learned few images by heart from standing on needles, where
+    it teaches nothing.
     """
     x = real.detach().requires_grad_()
     (slope,) = grad(discriminator(x).sum(), x, create_graph=True)

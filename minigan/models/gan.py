@@ -2,9 +2,10 @@
 
     min over G, max over D of  V(D, G) = E[log D(x)] + E[log(1 - D(G(z)))]
 
-The generator's pixels come out of a sigmoid; the discriminator is a maxout network with dropout, which keeps it from
-learning the training set by heart. The paper's pixels lie in [0, 1], minigan's in [-1, 1]: both networks convert at
-their image side, so that inside they are the paper's. The losses stand in dcgan.py, for the game is the same.
+The generator's pixels come out of a sigmoid; the discriminator is a maxout network with dropout,
+which keeps it from learning the training set by heart. The paper's pixels lie in [0, 1],
+minigan's in [-1, 1]: both networks convert at their image side, so that inside they are the
+paper's. The losses stand in dcgan.py, for the game is the same.
 """
 
 import math
@@ -16,7 +17,9 @@ from .dcgan import discriminator_loss, generator_loss  # noqa: F401
 
 
 class Generator(nn.Module):
-    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1), by two layers of ReLUs."""
+    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1), by two layers
+    of ReLUs.
+    """
 
     def __init__(self, latent_dim=100, image_size=28, channels=1, hidden=1200):
         self.latent_dim, self.shape = latent_dim, (channels, image_size, image_size)
@@ -39,10 +42,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> logits (N / pack,): positive means "real".
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> logits (N / pack,): positive
+    means "real".
 
-    Two layers of ``units`` maxout units of ``pieces`` pieces; dropout keeps 0.8 of the pixels and 0.5 of the units.
-    pack: how many images are judged as one (PacGAN, Lin et al. 2018): a generator that repeats itself is found out.
+    Two layers of ``units`` maxout units of ``pieces`` pieces; dropout keeps 0.8 of the pixels and
+    0.5 of the units. pack: how many images are judged as one (PacGAN, Lin et al. 2018): a
+    generator that repeats itself is found out.
     """
 
     def __init__(self, image_size=28, channels=1, units=240, pieces=5, pack=1):
@@ -66,7 +71,9 @@ class Discriminator(nn.Module):
 
 
 def packed(x, m):
-    """(N, ...) -> (N / m, m * features): m samples side by side, to be judged as one. ValueError unless m divides N."""
+    """(N, ...) -> (N / m, m * features): m samples side by side, to be judged as one. ValueError
+    unless m divides N.
+    """
     if m < 1 or len(x) % m:
         raise ValueError(
             f"packed: {len(x)} samples cannot be packed by {m}, expected a multiple of 1 or more"

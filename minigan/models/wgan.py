@@ -1,10 +1,12 @@
-"""WGAN (Arjovsky, Chintala and Bottou 2017): a critic that measures the Wasserstein distance between real and fake.
+"""WGAN (Arjovsky, Chintala and Bottou 2017): a critic that measures the Wasserstein distance
+between real and fake.
 
     W1(P, Q) = max over f with |f(x) - f(y)| <= |x - y| of  E_P[f(x)] - E_Q[f(x)]           (Kantorovich, Rubinstein)
 
-The critic is f. It has no sigmoid, and something must keep it from being too steep: small weights, by clipping after
-each step, or a penalty where its slope is not 1, which takes a gradient of a gradient (WGAN-GP, Gulrajani et al. 2017).
-The generator is DCGAN's, or a perceptron.
+The critic is f. It has no sigmoid, and something must keep it from being too steep: small
+weights, by clipping after each step, or a penalty where its slope is not 1, which takes a
+gradient of a gradient (WGAN-GP, Gulrajani et al. 2017). The generator is DCGAN's, or a
+perceptron.
 """
 
 import math
@@ -24,9 +26,11 @@ NORMS = {
 
 
 class Critic(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,): DCGAN's discriminator.
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,): DCGAN's
+    discriminator.
 
-    norm: "batch" as in the first paper; "layer", or "none", where each sample's own slope is penalised.
+    norm: "batch" as in the first paper; "layer", or "none", where each sample's own slope is
+    penalised.
     """
 
     def __init__(self, image_size=64, channels=3, width=64, norm="layer"):
@@ -60,7 +64,9 @@ def _perceptron(inputs, hidden, outputs):
 
 
 class MLPGenerator(nn.Module):
-    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1), by three layers of ReLUs."""
+    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1), by three
+    layers of ReLUs.
+    """
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, hidden=512):
         self.latent_dim, self.shape = latent_dim, (channels, image_size, image_size)
@@ -75,7 +81,9 @@ class MLPGenerator(nn.Module):
 
 
 class MLPCritic(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,), by three layers of ReLUs."""
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,), by three layers of
+    ReLUs.
+    """
 
     def __init__(self, image_size=64, channels=3, hidden=512):
         self.shape = (channels, image_size, image_size)
@@ -101,22 +109,28 @@ def generator_loss(fake_scores):
 
 @no_grad()
 def clip_weights_(critic, limit=0.01):
-    """Clamp every parameter to [-limit, limit], after each step of the critic's optimiser. Returns the critic."""
+    """Clamp every parameter to [-limit, limit], after each step of the critic's optimiser.
+    Returns the critic.
+    """
     for p in critic.parameters():
         p.clamp_(-limit, limit)
     return critic
 
 
 def critic_steps(generator_step, n_critic=5):
-    """The critic's steps before step 1, 2, ... of the generator: n_critic, but 100 for the first 25 and every 500th."""
+    """The critic's steps before step 1, 2, ... of the generator: n_critic, but 100 for the first
+    25 and every 500th.
+    """
     return 100 if generator_step <= 25 or generator_step % 500 == 0 else n_critic
 
 
 def gradient_penalty(critic, real, fake, weight=10.0):
-    """weight E[(|grad f(x)| - 1)^2] at points x between real and fake samples; the norm is each sample's own.
+    """weight E[(|grad f(x)| - 1)^2] at points x between real and fake samples; the norm is each
+    sample's own.
 
-    real, fake: (N, ...), of one shape; no gradient flows into them. Raises ValueError for different shapes, and for a
-    critic with batch norm: there a sample's score depends on its neighbours, and its slope is none of f's.
+    real, fake: (N, ...), of one shape; no gradient flows into them. Raises ValueError for
+    different shapes, and for a critic with batch norm: there a sample's score depends on its
+    neighbours, and its slope is none of f's.
     """
     if real.shape != fake.shape:
         raise ValueError(

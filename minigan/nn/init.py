@@ -1,4 +1,6 @@
-"""Initial weights, drawn in place from minigan's generator: PyTorch's defaults for layers, the papers' for GANs."""
+"""Initial weights, drawn in place from minigan's generator: PyTorch's defaults for layers, the
+papers' for GANs.
+"""
 
 import math
 
@@ -23,14 +25,18 @@ def uniform_(t, low=0.0, high=1.0):
 
 
 def fan_in_(t, fan_in):
-    """Fill with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for linear and convolution layers."""
+    """Fill with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for linear and convolution
+    layers.
+    """
     if fan_in < 1:
         raise ValueError(f"a layer with {fan_in} inputs to each output: expected at least one")
     return uniform_(t, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
 
 def _parameters_with_layers(module):
-    """(layer, the parameter's own name, the parameter) of all inside, each once, in the order of parameters()."""
+    """(layer, the parameter's own name, the parameter) of all inside, each once, in the order of
+    parameters().
+    """
     seen = set()
     for layer in module.modules():
         for name, value in vars(layer).items():
@@ -41,7 +47,9 @@ def _parameters_with_layers(module):
 
 @no_grad()
 def dcgan_(module, std=0.02):
-    """Radford et al. 2015: all weights N(0, 0.02^2), a norm's N(1, 0.02^2), biases zero. Returns the module."""
+    """Radford et al. 2015: all weights N(0, 0.02^2), a norm's N(1, 0.02^2), biases zero. Returns
+    the module.
+    """
     for layer, name, p in _parameters_with_layers(module):
         if name.endswith("bias"):
             copy_(p, 0)
@@ -52,7 +60,9 @@ def dcgan_(module, std=0.02):
 
 @no_grad()
 def goodfellow_(module, bound):
-    """Goodfellow et al. 2014: all weights U(-bound, bound), a norm's 1, biases zero. Returns the module."""
+    """Goodfellow et al. 2014: all weights U(-bound, bound), a norm's 1, biases zero. Returns the
+    module.
+    """
     for layer, name, p in _parameters_with_layers(module):
         if name.endswith("bias"):
             copy_(p, 0)

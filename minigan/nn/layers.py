@@ -1,4 +1,6 @@
-"""Layers, with PyTorch's names, shapes and initial weights; what they have in common is in module.py."""
+"""Layers, with PyTorch's names, shapes and initial weights; what they have in common is in
+module.py.
+"""
 
 import math
 import numbers
@@ -13,7 +15,9 @@ from .module import Buffer, Count, Module, Parameter
 
 
 class Sequential(Module):
-    """Layers one after the other, named "0", "1", ... A batch norm takes over a (Leaky)ReLU that follows it."""
+    """Layers one after the other, named "0", "1", ... A batch norm takes over a (Leaky)ReLU that
+    follows it.
+    """
 
     def __init__(self, *layers):
         for i, layer in enumerate(layers):
@@ -41,7 +45,7 @@ class Sequential(Module):
         return x
 
 
-# ---- layers with weights -------------------------------------------------------------------------------------------
+# ---- layers with weights -------------------------------------------------------------------------
 
 
 def _number(what, value, low, high=math.inf, kind=numbers.Real):
@@ -61,7 +65,8 @@ def _weights(shape, out_features, bias):
             f"a layer has weights of shape {shape}, expected whole numbers, at least one of each"
         )
     fan_in, (out, *rest) = math.prod(shape[1:]), shape
-    # a convolution's lies in memory as the kernels want it, channels innermost; so do its gradient and Adam's moments
+    # a convolution's lies in memory as the kernels want it, channels innermost; so do its
+    # gradient and Adam's moments
     weight = zeros(shape) if len(shape) == 2 else zeros(out, *rest[1:], rest[0]).permute(0, 3, 1, 2)
     weight = Parameter(init.fan_in_(weight, fan_in))
     return weight, Parameter(init.fan_in_(zeros(out_features), fan_in)) if bias else None
@@ -159,7 +164,9 @@ class _Norm(Module):
 
 
 class BatchNorm2d(_Norm):
-    """F.batch_norm of (N, C, H, W); with momentum None the running statistics are the means of all batches so far."""
+    """F.batch_norm of (N, C, H, W); with momentum None the running statistics are the means of
+    all batches so far.
+    """
 
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
@@ -235,7 +242,9 @@ class LayerNorm(Module):
 
 
 class Maxout(Module):
-    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013): (N, in_features) -> (N, out_features)."""
+    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013): (N, in_features) -> (N,
+    out_features).
+    """
 
     def __init__(self, in_features, out_features, pieces):
         self.linear, self.pieces = Linear(in_features, out_features * pieces), pieces
@@ -245,7 +254,9 @@ class Maxout(Module):
 
 
 class Embedding(Module):
-    """Row ``i`` of a (num_embeddings, embedding_dim) table, drawn from N(0, 1), for every integer i."""
+    """Row ``i`` of a (num_embeddings, embedding_dim) table, drawn from N(0, 1), for every integer
+    i.
+    """
 
     def __init__(self, num_embeddings, embedding_dim):
         self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))
@@ -254,7 +265,7 @@ class Embedding(Module):
         return getitem(self.weight, F.indices("Embedding", index, len(self.weight)))
 
 
-# ---- layers without ------------------------------------------------------------------------------------------------
+# ---- layers without ------------------------------------------------------------------------------
 
 
 class LeakyReLU(Module):
@@ -317,7 +328,9 @@ class Dropout(Module):
 
 
 class ReflectionPad2d(Module):
-    """Mirror the image over its edges by ``padding`` pixels: an int, or (left, right, top, bottom)."""
+    """Mirror the image over its edges by ``padding`` pixels: an int, or (left, right, top,
+    bottom).
+    """
 
     def __init__(self, padding):
         self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)

@@ -1,12 +1,13 @@
-"""What every layer and network is: a Module holds Parameters, Buffers and Modules as plain attributes.
+"""What every layer and network is: a Module holds Parameters, Buffers and Modules as plain
+attributes.
 
-The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted names are PyTorch's, and
-``state_dict`` and ``load_state_dict`` move weights both ways.
+The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted
+names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights both ways.
 
-It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is not
-found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or give
-each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a Module takes
-another of its kind, a Parameter or None, and refuses all else.
+It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is
+not found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or
+give each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a
+Module takes another of its kind, a Parameter or None, and refuses all else.
 """
 
 import numpy as np
@@ -38,7 +39,9 @@ class Buffer(Tensor):
 
 
 class Count(Buffer):
-    """A whole number of the state that stays with the CPU, where nobody waits for a GPU to read it."""
+    """A whole number of the state that stays with the CPU, where nobody waits for a GPU to read
+    it.
+    """
 
     __slots__ = ()
 
@@ -48,7 +51,9 @@ class Count(Buffer):
 
 
 class Module:
-    """The base of every network: define ``forward``, assign layers to attributes, call the module."""
+    """The base of every network: define ``forward``, assign layers to attributes, call the
+    module.
+    """
 
     training = True
     normalises = False  # True for layers whose weight scales what has been normalised: it starts at 1, see init.py
@@ -98,7 +103,9 @@ class Module:
             yield from child.modules()
 
     def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
-        """(dotted name, tensor) of a kind, in the order of definition; one with two names appears under both."""
+        """(dotted name, tensor) of a kind, in the order of definition; one with two names appears
+        under both.
+        """
         for name, value in vars(self).items():
             if isinstance(value, kind):
                 yield prefix + name, value
@@ -117,15 +124,18 @@ class Module:
         return [p for _, p in self.named_parameters()]
 
     def state_dict(self):
-        """{dotted name: Tensor}, a copy of all parameters and buffers under PyTorch's names, in PyTorch's layout."""
+        """{dotted name: Tensor}, a copy of all parameters and buffers under PyTorch's names, in
+        PyTorch's layout.
+        """
         return {name: tensor(t) for name, t in self.named_tensors()}
 
     @no_grad()
     def load_state_dict(self, state):
-        """Overwrite parameters and buffers; values are NumPy arrays, minigan or torch tensors. Returns self.
+        """Overwrite parameters and buffers; values are NumPy arrays, minigan or torch tensors.
+        Returns self.
 
-        Raises ValueError that names what is missing, unexpected or of another shape; then nothing is changed.
-        ``num_batches_tracked`` may be missing or extra.
+        Raises ValueError that names what is missing, unexpected or of another shape; then nothing
+        is changed. ``num_batches_tracked`` may be missing or extra.
         """
         if not hasattr(state, "keys"):
             raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
@@ -154,13 +164,17 @@ class Module:
         return self
 
     def train(self, mode=True):
-        """Switch this module and all inside to training (or with False to evaluation). Returns self."""
+        """Switch this module and all inside to training (or with False to evaluation). Returns
+        self.
+        """
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self):
-        """Switch to evaluation: batch norm uses its running statistics, dropout does nothing. Returns self."""
+        """Switch to evaluation: batch norm uses its running statistics, dropout does nothing.
+        Returns self.
+        """
         return self.train(False)
 
     def float(self, dtype=np.float32):

@@ -1,8 +1,8 @@
 """Every differentiable operation, value and VJP side by side.
 
-Each file is a family: elementwise, shapes (with sums), indexing, joining, products, conv, norm, activation, loss,
-resizing, noise; dtypes says in which dtype they compute. in_place, logic and data_model say what Python and NumPy do to
-a Tensor, and methods binds all of these to it.
+Each file is a family: elementwise, shapes (with sums), indexing, joining, products, conv, norm,
+activation, loss, resizing, noise; dtypes says in which dtype they compute. in_place, logic and
+data_model say what Python and NumPy do to a Tensor, and methods binds all of these to it.
 """
 
 from . import data_model, in_place, logic, methods  # they bind Tensor's methods

@@ -1,7 +1,8 @@
 """ReLU and LeakyReLU, y = x where x > 0 and negative_slope x elsewhere.
 
-Its derivative is piecewise constant, so the mask may be raw data. The mask is read off the output, which the next layer
-keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
+Its derivative is piecewise constant, so the mask may be raw data. The mask is read off the
+output, which the next layer keeps anyway: y > 0 exactly where x > 0, as long as the slope is not
+negative.
 """
 
 from .. import devices
@@ -14,7 +15,9 @@ from .shapes import sum
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope, as in PyTorch."""
+    """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope,
+    as in PyTorch.
+    """
     if isinstance(negative_slope, Tensor):
         raise TypeError("negative_slope is a Tensor, expected a number: its gradient would be lost")
     if not negative_slope >= 0:

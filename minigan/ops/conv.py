@@ -1,4 +1,5 @@
-"""Convolution, transposed convolution and the weight gradient: three operations closed under differentiation.
+"""Convolution, transposed convolution and the weight gradient: three operations closed under
+differentiation.
 
     conv2d(x, w)[n, k, p, q] = sum_crs x[n, c, p s + r - pad, q s + s' - pad] w[k, c, r, s']
 
@@ -6,7 +7,8 @@ is linear in x and in w, and so are its two adjoints. With <a, b> the sum of all
 
     <conv2d(x, w), g>  =  <x, conv_transpose2d(g, w)>  =  <w, conv2d_weight_grad(x, g)>
 
-which is why the VJPs of each one are the other two, and why derivatives of any order need nothing else.
+which is why the VJPs of each one are the other two, and why derivatives of any order need nothing
+else.
 """
 
 import numbers
@@ -20,8 +22,9 @@ from .shapes import expand, reshape
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation, as torch.nn.functional.conv2d.
 
-    x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q) with P = (H + 2 padding - R) // stride + 1.
-    stride, padding: an int or a pair. Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
+    x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q) with P = (H + 2 padding - R) //
+    stride + 1. stride, padding: an int or a pair. Raises ValueError for shapes that do not fit,
+    TypeError for mixed dtypes.
     """
     stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
     _check("conv2d", x, weight, bias, dilation, groups, weight_axes=(1, 0))
@@ -39,8 +42,9 @@ def conv_transpose2d(
 ):
     """The adjoint of conv2d in its first argument, as torch.nn.functional.conv_transpose2d.
 
-    x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W) with H = (P - 1) stride - 2 padding + R +
-    output_padding. stride, padding, output_padding: an int or a pair; output_padding must be smaller than stride.
+    x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W) with H = (P - 1) stride - 2
+    padding + R + output_padding. stride, padding, output_padding: an int or a pair;
+    output_padding must be smaller than stride.
     """
     stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
     extra = pair("output_padding", output_padding, 0)
@@ -106,7 +110,9 @@ def _weight_grad(x, g, kernel, stride, padding):
 
 
 def _beyond_the_last_window(x, kernel, stride, padding):
-    """How many rows and columns of x no window reached: without them the adjoint's image would come out too small."""
+    """How many rows and columns of x no window reached: without them the adjoint's image would
+    come out too small.
+    """
     return tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, kernel, stride))
 
 
@@ -156,7 +162,9 @@ def check_undilated(name, dilation, groups):
 
 
 def _check(name, x, weight, bias, dilation, groups, weight_axes):
-    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels and of the output's."""
+    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels
+    and of the output's.
+    """
     check_undilated(name, dilation, groups)
     _check_images(
         name, x, ("x", x, 4), ("weight", weight, 4), *[("bias", bias, 1)] * (bias is not None)
@@ -171,7 +179,9 @@ def _check(name, x, weight, bias, dilation, groups, weight_axes):
 
 
 def _check_images(name, x, *tensors):
-    """tensors: (what it is called, the tensor, its number of axes), all of x's dtype and none of them empty."""
+    """tensors: (what it is called, the tensor, its number of axes), all of x's dtype and none of
+    them empty.
+    """
     for what, t, ndim in tensors:
         if raw(t).ndim != ndim or 0 in t.shape:
             raise ValueError(

@@ -1,4 +1,6 @@
-"""Which dtype an operation computes in: Tensors, arrays and numbers are brought to one, as in PyTorch."""
+"""Which dtype an operation computes in: Tensors, arrays and numbers are brought to one, as in
+PyTorch.
+"""
 
 import numbers
 
@@ -12,7 +14,9 @@ SCALARS = (numbers.Number, np.generic)
 
 
 def _common(a, b):
-    """PyTorch's dtype of a + b: floats beat integers, and these truth values; of a kind, arrays beat what is 0-d."""
+    """PyTorch's dtype of a + b: floats beat integers, and these truth values; of a kind, arrays
+    beat what is 0-d.
+    """
     first, second = ((x.dtype.kind == "f", x.dtype.kind != "b", x.ndim > 0) for x in (a, b))
     return (
         np.promote_types(a.dtype, b.dtype)
@@ -24,7 +28,9 @@ def _common(a, b):
 
 
 def _pair(x, y):
-    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; see _common for two tensors."""
+    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; see _common for two
+    tensors.
+    """
     if not isinstance(x, Tensor):
         y, x, ys, xs = _pair(y, x)
         return x, y, xs, ys

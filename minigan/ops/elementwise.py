@@ -1,9 +1,11 @@
-"""Elementwise operations, differentiable: one number of the result for each number, or pair of numbers, given.
+"""Elementwise operations, differentiable: one number of the result for each number, or pair of
+numbers, given.
 
-Read any of them: the value stands in the first argument of ``record``, and beside each input the VJP that maps the
-gradient g of the output to the gradient of that input. VJPs call the operations of this file on Tensors, so they can
-be differentiated in turn. A closure that reads only ``xs``, the shape of x, keeps no array alive; what may be constant
-inside a VJP is piecewise constant: a mask, a sign, a shape.
+Read any of them: the value stands in the first argument of ``record``, and beside each input the
+VJP that maps the gradient g of the output to the gradient of that input. VJPs call the operations
+of this file on Tensors, so they can be differentiated in turn. A closure that reads only ``xs``,
+the shape of x, keeps no array alive; what may be constant inside a VJP is piecewise constant: a
+mask, a sign, a shape.
 """
 
 import numpy as np
@@ -47,7 +49,9 @@ def div(x, y):
 
 
 def pow(x, p):
-    """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p log x, 0 at x = 0)."""
+    """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p
+    log x, 0 at x = 0).
+    """
     if isinstance(p, SCALARS):
         p = (
             p.item() if isinstance(p, np.generic) else p
@@ -102,7 +106,9 @@ def tanh(x):
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, no overflow."""
+    """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive
+    number, no overflow.
+    """
     xp, x = devices.xp, floating(x)
     a = x.array
     y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
@@ -118,7 +124,9 @@ def softplus(x):
 
 
 def clamp(x, min=None, max=None):
-    """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x <= max."""
+    """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x
+    <= max.
+    """
     check_bounds(min, max)
     x = floating(x) if any(isinstance(bound, (float, np.floating)) for bound in (min, max)) else x
     low, high = -np.inf if min is None else min, np.inf if max is None else max

@@ -1,6 +1,7 @@
 """Binary cross-entropy on logits: the loss of the GAN game.
 
-With p = sigmoid(x), -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1. Written in the logit x it is
+With p = sigmoid(x), -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1. Written in
+the logit x it is
 
     max(x, 0) - x t + log(1 + exp(-|x|))
 
@@ -21,7 +22,9 @@ from .shapes import mean, sum
 
 
 def cross_entropy(logits, labels, *, reduction="mean"):
-    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a label out of range."""
+    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a
+    label out of range.
+    """
     shape = raw(logits).shape
     if len(shape) != 2 or np.shape(labels) != shape[:1] or 0 in shape:
         raise ValueError(
@@ -35,7 +38,9 @@ def cross_entropy(logits, labels, *, reduction="mean"):
 
 
 def indices(name, index, count):
-    """An array of integers from 0 to count - 1, checked; the range only where that does not mean to wait for a GPU."""
+    """An array of integers from 0 to count - 1, checked; the range only where that does not mean
+    to wait for a GPU.
+    """
     index = index.array if isinstance(index, Tensor) else index
     index = index if isinstance(index, devices.xp.ndarray) else np.asarray(index)
     if index.dtype.kind not in "iu":
@@ -79,9 +84,9 @@ def check_reduction(reduction):
 def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     """Cross-entropy between targets in [0, 1] and sigmoid(logits), as in torch.nn.functional.
 
-    target: a Tensor or array of the logits' shape, or one number for all. reduction "mean" | "sum" -> 0-d, "none" ->
-    the logits' shape. Raises ValueError for another shape, a target outside [0, 1] (NaN too; arrays on a GPU are not
-    read for this check) or an unknown reduction.
+    target: a Tensor or array of the logits' shape, or one number for all. reduction "mean" |
+    "sum" -> 0-d, "none" -> the logits' shape. Raises ValueError for another shape, a target
+    outside [0, 1] (NaN too; arrays on a GPU are not read for this check) or an unknown reduction.
     """
     check_reduction(reduction)
     x, t = raw(logits), target

@@ -7,7 +7,9 @@ from ..creation import raw
 
 
 def dropout(x, p=0.5, *, training=True):
-    """Each value zeroed with probability p, the others divided by 1 - p; the identity when not training."""
+    """Each value zeroed with probability p, the others divided by 1 - p; the identity when not
+    training.
+    """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability is {p}, expected 0 to 1")
     if not training or p == 0:

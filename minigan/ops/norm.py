@@ -1,11 +1,13 @@
-"""Batch normalisation (Ioffe and Szegedy 2015), fused with a following LeakyReLU, and its relatives.
+"""Batch normalisation (Ioffe and Szegedy 2015), fused with a following LeakyReLU, and its
+relatives.
 
     y = act((x - mean) / sqrt(var + eps) * weight + bias),  mean and var over all axes but the channels
 
-In training mean and var are functions of x, so the gradient has three terms, and its own derivative many more. Two
-implementations share the work: a fused kernel, when only numbers are wanted, and the composition of plain operations,
-when the gradient itself is to be differentiated. Saving inv_std as if it were constant would make second derivatives
-silently wrong; the composition computes it anew from x.
+In training mean and var are functions of x, so the gradient has three terms, and its own
+derivative many more. Two implementations share the work: a fused kernel, when only numbers are
+wanted, and the composition of plain operations, when the gradient itself is to be differentiated.
+Saving inv_std as if it were constant would make second derivatives silently wrong; the
+composition computes it anew from x.
 """
 
 from .. import devices
@@ -31,9 +33,10 @@ def batch_norm(
 ):
     """Batch normalisation per channel, as torch.nn.functional.batch_norm.
 
-    x (N, C), (N, C, L) or (N, C, H, W); the rest (C,) or None. training: normalise with the batch's own mean and biased
-    variance, and move the running ones by ``momentum`` towards the mean and the *unbiased* variance; otherwise use the
-    running ones. negative_slope: also apply LeakyReLU in the same pass (0.0 is ReLU), None for no activation.
+    x (N, C), (N, C, L) or (N, C, H, W); the rest (C,) or None. training: normalise with the
+    batch's own mean and biased variance, and move the running ones by ``momentum`` towards the
+    mean and the *unbiased* variance; otherwise use the running ones. negative_slope: also apply
+    LeakyReLU in the same pass (0.0 is ReLU), None for no activation.
     """
     if raw(x).ndim not in (2, 3, 4) or 0 in x.shape:
         raise ValueError(
@@ -105,8 +108,11 @@ def _normalise(x, weight, bias, running_mean, running_var, momentum, eps, negati
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
-    """The same gradients, as those of the formula written in plain operations: differentiable in g, x and weight."""
-    # each a new place in the graph, so that a gradient can be taken with respect to this use of it alone
+    """The same gradients, as those of the formula written in plain operations: differentiable in
+    g, x and weight.
+    """
+    # each a new place in the graph, so that a gradient can be taken with respect to this use of
+    # it alone
     inputs = [
         None if t is None else record(t.array[...], (t, lambda g: g)) for t in (x, weight, bias)
     ]
@@ -142,7 +148,9 @@ def channel_affine(x, centre, scale, shift, negative_slope=None):
 
 
 def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
-    """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016): batch norm on (1, N C, H, W)."""
+    """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016): batch norm
+    on (1, N C, H, W).
+    """
     if raw(x).ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(
             f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel"

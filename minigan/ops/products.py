@@ -13,7 +13,9 @@ from .shapes import amax, reshape, sum_to, transpose
 
 
 def linear(x, weight, bias=None):
-    """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out). ValueError for what does not fit."""
+    """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out). ValueError for
+    what does not fit.
+    """
     xs, ws = raw(x).shape, weight.shape
     if not xs or len(ws) != 2 or xs[-1] != ws[1] or x.array.dtype != weight.array.dtype:
         raise ValueError(
@@ -35,7 +37,9 @@ def linear(x, weight, bias=None):
 
 
 def maxout(x, pieces, axis=1):
-    """The maximum of each run of ``pieces`` values along axis: (N, units * pieces) -> (N, units) (Goodfellow 2013)."""
+    """The maximum of each run of ``pieces`` values along axis: (N, units * pieces) -> (N, units)
+    (Goodfellow 2013).
+    """
     axis %= x.ndim
     if pieces < 1 or x.shape[axis] % pieces:
         raise ValueError(
@@ -48,7 +52,9 @@ def maxout(x, pieces, axis=1):
 
 
 def matmul(x, y):
-    """Matrix product over the last two axes; leading axes broadcast; a vector is a row on the left, else a column."""
+    """Matrix product over the last two axes; leading axes broadcast; a vector is a row on the
+    left, else a column.
+    """
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         x, y, _, _ = _pair(x, y)
     xs, ys = x.array.shape, y.array.shape

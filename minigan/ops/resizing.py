@@ -1,4 +1,6 @@
-"""Padding, resizing and rearranging images: every output pixel is one input pixel, or a mean of a few."""
+"""Padding, resizing and rearranging images: every output pixel is one input pixel, or a mean of a
+few.
+"""
 
 import numpy as np
 
@@ -12,7 +14,9 @@ from .shapes import expand, permute, reshape, transpose
 
 
 def pad(x, padding, *, mode="constant", value=0.0):
-    """Pad the last axes by (left, right) or (left, right, top, bottom); "constant" or "reflect" (edge not repeated)."""
+    """Pad the last axes by (left, right) or (left, right, top, bottom); "constant" or "reflect"
+    (edge not repeated).
+    """
     xs, padding = raw(x).shape, (padding,) if isinstance(padding, int) else tuple(padding)
     if len(padding) % 2 or len(padding) > 2 * len(xs) or min(padding, default=0) < 0:
         raise ValueError(
@@ -46,10 +50,11 @@ def pad(x, padding, *, mode="constant", value=0.0):
 
 
 def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
-    """Resize images (N, C, H, W) to ``size`` (an int or a pair) or by ``scale_factor``; mode "nearest" or "bilinear".
+    """Resize images (N, C, H, W) to ``size`` (an int or a pair) or by ``scale_factor``; mode
+    "nearest" or "bilinear".
 
-    As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable: one small matrix per
-    axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
+    As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable:
+    one small matrix per axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
     """
     size, factors = (v if isinstance(v, (tuple, list)) else (v, v) for v in (size, scale_factor))
     one, pairs = (None in size) != (None in factors), len(size) == len(factors) == 2

@@ -1,8 +1,9 @@
 """Sums and shapes: what gathers the entries of a tensor, and what lays them out anew.
 
-They share a file because each is the other's derivative: the gradient of a sum is expanded to all that was added up,
-and the gradient of an expanded tensor is the sum over the places that it was expanded to. Reshaping and permuting are
-undone by reshaping and permuting. A closure that reads only ``xs``, the shape of x, keeps no array alive.
+They share a file because each is the other's derivative: the gradient of a sum is expanded to all
+that was added up, and the gradient of an expanded tensor is the sum over the places that it was
+expanded to. Reshaping and permuting are undone by reshaping and permuting. A closure that reads
+only ``xs``, the shape of x, keeps no array alive.
 """
 
 import math
@@ -18,7 +19,9 @@ from .dtypes import floating
 
 
 def _axes(dim, ndim):
-    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's 0 and -1 are none."""
+    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's
+    0 and -1 are none.
+    """
     if isinstance(dim, Tensor):
         dim = operator.index(dim)
     dims = (

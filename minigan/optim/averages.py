@@ -7,10 +7,12 @@ from ..nn.module import Buffer
 
 
 class ExponentialMovingAverage:
-    """A second copy of a network whose weights follow the first: average += (1 - decay) (weight - average).
+    """A second copy of a network whose weights follow the first: average += (1 - decay) (weight -
+    average).
 
-    ``module`` is the averaged network, ready to sample from. Running statistics are copied, not averaged. In its first
-    steps the decay is (1 + n) / (10 + n), so that the average forgets the random start.
+    ``module`` is the averaged network, ready to sample from. Running statistics are copied, not
+    averaged. In its first steps the decay is (1 + n) / (10 + n), so that the average forgets the
+    random start.
     """
 
     def __init__(self, module, decay=0.999):
@@ -21,7 +23,8 @@ class ExponentialMovingAverage:
     def update(self, module):
         """Move the average towards the network's present weights.
 
-        ValueError, and nothing is changed, if the network's parameters and buffers are no longer those of the average.
+        ValueError, and nothing is changed, if the network's parameters and buffers are no longer
+        those of the average.
         """
         own = dict(self.module.named_tensors())
         self._check_fits(own, module)

@@ -1,7 +1,9 @@
-"""Optimisers, learning-rate schedules and weight averages, with PyTorch's definitions to the letter.
+"""Optimisers, learning-rate schedules and weight averages, with PyTorch's definitions to the
+letter.
 
-An optimiser holds its settings as attributes and, per parameter, a dict of arrays. A step changes parameters in place
-and counts a new version, so a backward pass through the old values is refused.
+An optimiser holds its settings as attributes and, per parameter, a dict of arrays. A step changes
+parameters in place and counts a new version, so a backward pass through the old values is
+refused.
 """
 
 import copy
@@ -17,11 +19,13 @@ SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares
 
 
 class Optimizer:
-    """The base: parameters, settings, per-parameter state, and its way into a checkpoint (PyTorch's layout).
+    """The base: parameters, settings, per-parameter state, and its way into a checkpoint
+    (PyTorch's layout).
 
-    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its gradient, its state). It
-    names in ``needs`` what a parameter's state cannot do without, in ``may_have`` what else may be there, and in
-    ``flags`` the settings that are True or False. "step" is a count; all else are arrays of the parameter's shape.
+    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its
+    gradient, its state). It names in ``needs`` what a parameter's state cannot do without, in
+    ``may_have`` what else may be there, and in ``flags`` the settings that are True or False.
+    "step" is a count; all else are arrays of the parameter's shape.
     """
 
     needs = set()
@@ -89,7 +93,9 @@ class Optimizer:
             p.grad = None
 
     def step(self):
-        """Update every parameter that has a gradient; ValueError where that is of another shape or dtype."""
+        """Update every parameter that has a gradient; ValueError where that is of another shape
+        or dtype.
+        """
         active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
         for p, _ in active:
             g = p.grad
@@ -138,7 +144,9 @@ class Optimizer:
         }
 
     def load_state_dict(self, state):
-        """Continue from what ``state_dict`` gave. Raises ValueError where it is of other parameters or settings."""
+        """Continue from what ``state_dict`` gave. Raises ValueError where it is of other
+        parameters or settings.
+        """
         group, entries = self._parts_of(state)
         self._check_group(group)
         for i, entry in entries.items():
@@ -218,7 +226,9 @@ def _is_number(value):
 
 
 def _whole(what, value):
-    """A count, as a number or as an array or tensor without axes, such as PyTorch's -> int. Raises ValueError."""
+    """A count, as a number or as an array or tensor without axes, such as PyTorch's -> int.
+    Raises ValueError.
+    """
     number = value
     if hasattr(value, "dtype") and np.shape(value) == ():
         number = value.item()
@@ -230,7 +240,9 @@ def _whole(what, value):
 
 
 def _check_like(what, value, p, signed):
-    """Raise ValueError unless the value is an array for the parameter p: floats of its shape, all finite."""
+    """Raise ValueError unless the value is an array for the parameter p: floats of its shape, all
+    finite.
+    """
     shape, dtype = np.shape(value), getattr(value, "dtype", None)
     if shape != p.shape:
         raise ValueError(f"{what} of shape {shape}, expected shape {p.shape}")
@@ -243,7 +255,9 @@ def _check_like(what, value, p, signed):
 
 
 def _like(p, values):
-    """The values as an array that lies in memory as p does: an update then runs through both side by side."""
+    """The values as an array that lies in memory as p does: an update then runs through both side
+    by side.
+    """
     array = devices.xp.empty_like(p)
     array[...] = devices.xp.asarray(devices.to_numpy(values), p.dtype)
     return array
@@ -283,7 +297,9 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """v = alpha v + (1 - alpha) grad^2; p -= lr grad / (sqrt(v) + eps) (Tieleman and Hinton 2012)."""
+    """v = alpha v + (1 - alpha) grad^2; p -= lr grad / (sqrt(v) + eps) (Tieleman and Hinton
+    2012).
+    """
 
     needs = {"square_avg"}
     may_have = {"step", "momentum_buffer"}
@@ -305,7 +321,9 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Kingma and Ba 2015: p -= lr m^ / (sqrt(v^) + eps), with the bias-corrected moments of the gradient."""
+    """Kingma and Ba 2015: p -= lr m^ / (sqrt(v^) + eps), with the bias-corrected moments of the
+    gradient.
+    """
 
     needs = {"step", "exp_avg", "exp_avg_sq"}
 

@@ -49,7 +49,9 @@ def StepLR(optimizer, step_size, gamma=0.1):
 
 
 def ConstantThenLinearLR(optimizer, constant, linear):
-    """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more (CycleGAN's schedule)."""
+    """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more
+    (CycleGAN's schedule).
+    """
     if constant < 0 or linear < 1:
         raise ValueError(
             f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1"

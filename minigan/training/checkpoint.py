@@ -1,12 +1,15 @@
-"""Checkpoints: a nested state in one .npz file, without pickle; a crash leaves the old file or the new one.
+"""Checkpoints: a nested state in one .npz file, without pickle; a crash leaves the old file or
+the new one.
 
-A state is a tree of dicts, lists and tuples; its leaves are arrays, numbers, strings, booleans and None. Each array
-becomes an entry of an ordinary .npz, named by its path in the tree ("generator/main.0.weight"), so np.load can read
-it. All else is one JSON text, the entry "tree.json", where {"$array": path} stands for an array. Nothing is compressed
-and no clock time is kept: one state has one file, byte for byte, and two runs are compared by comparing files.
+A state is a tree of dicts, lists and tuples; its leaves are arrays, numbers, strings, booleans
+and None. Each array becomes an entry of an ordinary .npz, named by its path in the tree
+("generator/main.0.weight"), so np.load can read it. All else is one JSON text, the entry
+"tree.json", where {"$array": path} stands for an array. Nothing is compressed and no clock time
+is kept: one state has one file, byte for byte, and two runs are compared by comparing files.
 
-Two rules. What would not come back as it was is refused when it is saved. And reading trusts nothing: pickle is never
-loaded, what is cut, changed, missing, added or of absurd size is refused, and the cost is in proportion to the file.
+Two rules. What would not come back as it was is refused when it is saved. And reading trusts
+nothing: pickle is never loaded, what is cut, changed, missing, added or of absurd size is
+refused, and the cost is in proportion to the file.
 """
 
 import json
@@ -30,12 +33,14 @@ LONGEST_NAME = 60_000  # bytes of an array's path: a zip's limit is 65,535
 
 
 def save(path, state):
-    """Write a state to the file `path`, in one step at the end: an error or crash leaves the old file whole.
+    """Write a state to the file `path`, in one step at the end: an error or crash leaves the old
+    file whole.
 
-    state: nested dicts, lists and tuples of arrays (NumPy's, CuPy's, minigan's or torch's), numbers, strings, booleans
-    and None; dict keys are strings or integers. Arrays come back as NumPy arrays and NumPy's scalars as Python's
-    numbers. Raises TypeError for anything else, a subclass such as a namedtuple too, and ValueError for a state that
-    is nested more than 100 levels deep or has an integer or a path that is too long.
+    state: nested dicts, lists and tuples of arrays (NumPy's, CuPy's, minigan's or torch's),
+    numbers, strings, booleans and None; dict keys are strings or integers. Arrays come back as
+    NumPy arrays and NumPy's scalars as Python's numbers. Raises TypeError for anything else, a
+    subclass such as a namedtuple too, and ValueError for a state that is nested more than 100
+    levels deep or has an integer or a path that is too long.
     """
     tree, arrays = flatten(state)
     header = json.dumps({"format": FORMAT, "version": VERSION, "state": tree})
@@ -52,7 +57,8 @@ def save(path, state):
 
 
 def load(path):
-    """Read the state that `save` wrote: NumPy arrays of the same dtype, shape and bits, all else as it was.
+    """Read the state that `save` wrote: NumPy arrays of the same dtype, shape and bits, all else
+    as it was.
 
     Raises FileNotFoundError, or ValueError that names the file and what is wrong with it.
     """
@@ -71,7 +77,9 @@ def load(path):
 
 
 def flatten(state):
-    """Split a state into what JSON can hold and its arrays -> (tree, {"generator/main.0.weight": array})."""
+    """Split a state into what JSON can hold and its arrays -> (tree, {"generator/main.0.weight":
+    array}).
+    """
     arrays = {}
     return _encode(state, (), arrays), arrays
 
@@ -143,7 +151,9 @@ def _number(scalar, path):
 
 
 def _name(path):
-    """("generator", "main.0.weight") -> "generator/main.0.weight"; what a path of files may not hold is escaped."""
+    """("generator", "main.0.weight") -> "generator/main.0.weight"; what a path of files may not
+    hold is escaped.
+    """
     parts = [quote(str(part), safe="", errors="surrogatepass") for part in path]
     return "/".join(part.replace(".", "%2E") if part in (".", "..") else part for part in parts)
 
@@ -160,7 +170,9 @@ def _refused(path, got):
 
 
 def _as_numpy(value, path):
-    """The leaf `value` as a C-ordered NumPy array: one order, so that equal states give equal bytes."""
+    """The leaf `value` as a C-ordered NumPy array: one order, so that equal states give equal
+    bytes.
+    """
     if not hasattr(value, "__array__"):
         raise _refused(path, f"a {type(value).__name__}")
     array = value
@@ -194,11 +206,12 @@ def _from_library(value, path):
 
 
 def leaves(state, path=()):
-    """(path, leaf) of all numbers, strings, booleans, Nones and arrays in a state; a path is a tuple of keys.
+    """(path, leaf) of all numbers, strings, booleans, Nones and arrays in a state; a path is a
+    tuple of keys.
 
-    A dict, list or tuple with nothing in it is a leaf, too.
-    NumPy's scalars are Python's numbers already, as they are when they are saved. Raises ValueError for a state that is
-    too deep to have been saved.
+    A dict, list or tuple with nothing in it is a leaf, too. NumPy's scalars are Python's numbers
+    already, as they are when they are saved. Raises ValueError for a state that is too deep to
+    have been saved.
     """
     if len(path) > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
@@ -250,7 +263,8 @@ def _check_entries(archive, file):
             raise ValueError(
                 f"its entry {name} is compressed or encrypted, which minigan never does"
             )
-    # Entries that are stored as they are, and together fit into the file, cannot unfold into a bomb.
+    # Entries that are stored as they are, and together fit into the file, cannot unfold into a
+    # bomb.
     claimed = sum(entry.file_size for entry in entries)
     size = os.fstat(file.fileno()).st_size
     if claimed > size:
@@ -260,7 +274,9 @@ def _check_entries(archive, file):
 
 
 def _check_ends(entries, file):
-    """A zip of ours begins with an entry and ends with the 22 bytes that close its table of contents."""
+    """A zip of ours begins with an entry and ends with the 22 bytes that close its table of
+    contents.
+    """
     file.seek(-22, os.SEEK_END)
     end = file.read(4)
     if end != b"PK\x05\x06" or min(entry.header_offset for entry in entries) > 0:
@@ -268,7 +284,9 @@ def _check_ends(entries, file):
 
 
 def _read_array(archive, name):
-    """The array in an entry: its header must account for the entry's bytes before anything is made of them."""
+    """The array in an entry: its header must account for the entry's bytes before anything is
+    made of them.
+    """
     with reading(f"its entry {_plainly(name)}"), archive.open(name) as entry:
         shape, fortran_order, dtype, numbers = _read_header(entry)
         needed = numbers * dtype.itemsize
@@ -305,7 +323,9 @@ def _plainly(name):
 
 
 def _parse_tree(text, arrays):
-    """The state that `flatten` took apart; each of its arrays is taken out of `arrays`: {name of its entry: array}."""
+    """The state that `flatten` took apart; each of its arrays is taken out of `arrays`: {name of
+    its entry: array}.
+    """
 
     def decode(
         node,
@@ -329,7 +349,9 @@ def _parse_tree(text, arrays):
 
 
 def _decode_mark(node, arrays):
-    """What an object such as {"$array": name} stands for. What is inside it has been decoded already."""
+    """What an object such as {"$array": name} stands for. What is inside it has been decoded
+    already.
+    """
     if len(node) > 1 or not node.keys() <= MARKS:
         raise _unknown(node)
     [(mark, content)] = node.items()

@@ -1,9 +1,11 @@
-"""The command line of a training script, checked in full before anything is loaded, built or written.
+"""The command line of a training script, checked in full before anything is loaded, built or
+written.
 
-The one idea: with --resume the arguments in the run's config.json are the defaults, of which the command line may
-change only what cannot change the training's bits. So ``--resume --out DIR`` is a complete command, and a command that
-would continue another training than the one in DIR is refused. One thing is always said anew: --networks, the file with
-networks of your own. A run directory may come from somebody else, and nothing that it names is run.
+The one idea: with --resume the arguments in the run's config.json are the defaults, of which the
+command line may change only what cannot change the training's bits. So ``--resume --out DIR`` is
+a complete command, and a command that would continue another training than the one in DIR is
+refused. One thing is always said anew: --networks, the file with networks of your own. A run
+directory may come from somebody else, and nothing that it names is run.
 """
 
 import argparse
@@ -49,7 +51,9 @@ PACKAGES = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose description keeps its lines, and whose error is one sentence instead of the whole usage."""
+    """A parser whose description keeps its lines, and whose error is one sentence instead of the
+    whole usage.
+    """
 
     def __init__(self, **options):
         super().__init__(
@@ -63,7 +67,9 @@ class Parser(argparse.ArgumentParser):
 
 @contextlib.contextmanager
 def one_sentence():
-    """``with one_sentence():`` around the reading of input: what is wrong with it is said in a line; exit status 2."""
+    """``with one_sentence():`` around the reading of input: what is wrong with it is said in a
+    line; exit status 2.
+    """
     try:
         yield
     except (
@@ -85,12 +91,14 @@ def complain(text):
 
 
 def program(main, output="results"):
-    """Run a script, and end it as shells expect, with a line on stderr and no traceback, whatever the system answers.
+    """Run a script, and end it as shells expect, with a line on stderr and no traceback, whatever
+    the system answers.
 
-    main: takes no arguments. Exit status: 130 after Ctrl-C; 2 where the environment asks for a device that is not
-    here; 1 for want of memory, or where the system refuses a file. Nothing that is printed can end the script: what
-    nobody reads is dropped, and letters that the terminal lacks are shown as escape sequences. output: "results", then
-    the status is 1 if not all of them could be written to stdout, or "progress", as of a training, whose files are its
+    main: takes no arguments. Exit status: 130 after Ctrl-C; 2 where the environment asks for a
+    device that is not here; 1 for want of memory, or where the system refuses a file. Nothing
+    that is printed can end the script: what nobody reads is dropped, and letters that the
+    terminal lacks are shown as escape sequences. output: "results", then the status is 1 if not
+    all of them could be written to stdout, or "progress", as of a training, whose files are its
     results.
     """
     with messages.steady_streams() as lost:
@@ -129,7 +137,9 @@ def _run(main):
 
 
 def number(convert, expected, holds):
-    """An argument's type: what `convert` makes of a text, if it `holds`; `expected` says so in words."""
+    """An argument's type: what `convert` makes of a text, if it `holds`; `expected` says so in
+    words.
+    """
 
     def checked(text):
         """What the text of an argument says, checked."""
@@ -154,7 +164,9 @@ def file_name(text):
 
 
 def data_name(text):
-    """An argument's type: what data.load takes; scripts have other defaults for "digits", however it is written."""
+    """An argument's type: what data.load takes; scripts have other defaults for "digits", however
+    it is written.
+    """
     if not text:
         raise argparse.ArgumentTypeError("'' is neither a name nor a path")
     return text.lower() if text.lower() == "digits" else text
@@ -167,10 +179,12 @@ fraction = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 
 
 def parser(model, description=None, **defaults):
-    """The arguments that all training scripts share, to which a script adds its paper's -> an ArgumentParser.
+    """The arguments that all training scripts share, to which a script adds its paper's -> an
+    ArgumentParser.
 
-    model: a short name, as "dcgan"; its runs go to runs/<model>. defaults: of shared arguments, as steps=4000. An
-    argument's value must be one that JSON keeps: a number, string, boolean, None, or a list of them.
+    model: a short name, as "dcgan"; its runs go to runs/<model>. defaults: of shared arguments,
+    as steps=4000. An argument's value must be one that JSON keeps: a number, string, boolean,
+    None, or a list of them.
     """
     p = Parser(description=description)
     for name, default, least, help in (
@@ -222,7 +236,9 @@ def parser(model, description=None, **defaults):
 
 
 def add_networks(parser):
-    """Add --networks, which names a file of networks of one's own. With a checkpoint of theirs it is given again."""
+    """Add --networks, which names a file of networks of one's own. With a checkpoint of theirs it
+    is given again.
+    """
     parser.add_argument(
         "--networks",
         metavar="FILE.py",
@@ -232,12 +248,14 @@ def add_networks(parser):
 
 
 def parse(parser, argv=None, optional=()):
-    """Read and check the command line, choose the device and name it, seed the random numbers -> the arguments.
+    """Read and check the command line, choose the device and name it, seed the random numbers ->
+    the arguments.
 
-    optional: names of arguments that may be None although their default is not. Added to the arguments:
-    `networks_module`, what --networks defines, or None, and `networks_sha256`; `config`, the content of config.json;
-    `room`, how many numbers the arrays of the checkpoint to go on from hold, or None: networks that need much more are
-    not built. Exits with one sentence and status 2 if anything is wrong.
+    optional: names of arguments that may be None although their default is not. Added to the
+    arguments: `networks_module`, what --networks defines, or None, and `networks_sha256`;
+    `config`, the content of config.json; `room`, how many numbers the arrays of the checkpoint to
+    go on from hold, or None: networks that need much more are not built. Exits with one sentence
+    and status 2 if anything is wrong.
     """
     args = parser.parse_args(argv)
     with one_sentence():
@@ -271,7 +289,9 @@ def parse(parser, argv=None, optional=()):
 
 
 def _check_out_is_beside_the_data(args):
-    """Refuse a run directory in the folder of the data: its pictures would be data when the run goes on."""
+    """Refuse a run directory in the folder of the data: its pictures would be data when the run
+    goes on.
+    """
     out = Path(args.out).resolve()
     for name in ("data", "data_a", "data_b"):
         text = getattr(args, name, None)
@@ -330,7 +350,9 @@ def _check_ours(folder):
 
 
 def _check_own_networks(args, kept):
-    """The networks' file is given again, wherever it lies now; whether it is the same, its hash says."""
+    """The networks' file is given again, wherever it lies now; whether it is the same, its hash
+    says.
+    """
     named = kept.get("networks")
     if named and not args.networks:
         raise ValueError(
@@ -356,9 +378,11 @@ def _check_contradictions(args, kept):
 
 
 def _look_at_checkpoint(args, kept):
-    """-> how many numbers the checkpoint's arrays hold, and the hash of its networks; or None, None without one.
+    """-> how many numbers the checkpoint's arrays hold, and the hash of its networks; or None,
+    None without one.
 
-    The sizes in config.json are compared with the checkpoint's here, before anything is loaded or built from them.
+    The sizes in config.json are compared with the checkpoint's here, before anything is loaded or
+    built from them.
     """
     if not args.resume or not os.path.lexists(Path(args.out, CHECKPOINT)):
         return None, None
@@ -392,7 +416,8 @@ def _describe(args):
 
 
 def load_networks(path, sha256=None):
-    """Run the file of --networks, which must define Generator and Discriminator -> (module, SHA-256 of the file).
+    """Run the file of --networks, which must define Generator and Discriminator -> (module,
+    SHA-256 of the file).
 
     path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
     has it; None accepts any. Raises ValueError or OSError.
@@ -423,7 +448,9 @@ def load_networks(path, sha256=None):
 
 
 def find_checkpoint(run_or_checkpoint):
-    """The checkpoint in a run directory, or the file itself -> Path. Raises FileNotFoundError if there is none."""
+    """The checkpoint in a run directory, or the file itself -> Path. Raises FileNotFoundError if
+    there is none.
+    """
     path = Path(run_or_checkpoint)
     path = path / CHECKPOINT if path.is_dir() else path
     if not path.is_file():
@@ -432,7 +459,9 @@ def find_checkpoint(run_or_checkpoint):
 
 
 def load_checkpoint(path):
-    """The state in a checkpoint's file. Raises ValueError where it is damaged, or holds what is not finite."""
+    """The state in a checkpoint's file. Raises ValueError where it is damaged, or holds what is
+    not finite.
+    """
     state = load_state(path)
     if name := first_not_finite(state):
         raise ValueError(f"checkpoint {path}: its {name} is not finite")
@@ -446,9 +475,11 @@ def about_of(state):
 
 
 def own_networks(about, networks):
-    """The module of networks of one's own that a checkpoint was trained with, or None for minigan's.
+    """The module of networks of one's own that a checkpoint was trained with, or None for
+    minigan's.
 
-    networks: the file that --networks names on the command line, or None. The checkpoint has its hash, and no more.
+    networks: the file that --networks names on the command line, or None. The checkpoint has its
+    hash, and no more.
     """
     digest = networks_digest(about)
     if digest is None and networks is not None:
@@ -466,7 +497,9 @@ def own_networks(about, networks):
 
 
 def build_network(network, architecture, arrays):
-    """Build a network for a checkpoint's arrays, {name: array}, and load them into it. Raises ValueError, TypeError."""
+    """Build a network for a checkpoint's arrays, {name: array}, and load them into it. Raises
+    ValueError, TypeError.
+    """
     if not isinstance(arrays, dict) or not all(
         isinstance(array, np.ndarray) for array in arrays.values()
     ):

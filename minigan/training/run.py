@@ -7,12 +7,14 @@
         ...                                                  # the paper's algorithm, one step of it
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-The one idea: whatever training changes is named in `state`; between two steps that, the number of the step and the
-random generator are all there is. So a checkpoint of these, wherever it is taken, continues to the same bits; and
-logging, drawing and stopping, which happen between steps only, leave no trace in them.
+The one idea: whatever training changes is named in `state`; between two steps that, the number of
+the step and the random generator are all there is. So a checkpoint of these, wherever it is
+taken, continues to the same bits; and logging, drawing and stopping, which happen between steps
+only, leave no trace in them.
 
-The run directory holds config.json, all that is needed to repeat the run, log.csv, samples/step-*.png, samples.png,
-the newest, checkpoint.npz and, when training ends, training.gif and losses.png.
+The run directory holds config.json, all that is needed to repeat the run, log.csv,
+samples/step-*.png, samples.png, the newest, checkpoint.npz and, when training ends, training.gif
+and losses.png.
 """
 
 import contextlib
@@ -51,7 +53,9 @@ PART = re.compile(  # the name of a file that a killed run was writing: see file
 
 
 def fingerprint(thing):
-    """What tells whether a network, an optimiser or the like was changed, or left in another mode, as by eval()."""
+    """What tells whether a network, an optimiser or the like was changed, or left in another
+    mode, as by eval().
+    """
     tree, arrays = checkpoint.flatten(thing.state_dict())
     return (
         str(tree),
@@ -82,10 +86,11 @@ def _kinds(state):
 
 
 def networks_digest(about):
-    """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None for minigan's.
+    """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None for
+    minigan's.
 
-    about: what the checkpoint says of itself, its "run". A hash is all that it may say of a file: no path in it is ever
-    opened, and no code that it names is run. Raises ValueError.
+    about: what the checkpoint says of itself, its "run". A hash is all that it may say of a file:
+    no path in it is ever opened, and no code that it names is run. Raises ValueError.
     """
     networks = about.get("networks")
     if networks is None:
@@ -112,17 +117,20 @@ def refuse_checkpoint(folder, error):
 
 
 class Run:
-    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1, to ``--steps``.
+    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1,
+    to ``--steps``.
 
-    args: what command_line.parse returned. state: {name: object with state_dict() and load_state_dict()} of all that
-    training changes: networks, averages, optimisers, schedules, batches; minigan's random generator is added here under
-    the name "run". sample: a function that gives images (N, C, H, W) in [-1, 1], always from the same latents, and
-    changes nothing. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew, and
-    sampling, how sample draws, as {"batch_statistics": "running"}.
+    args: what command_line.parse returned. state: {name: object with state_dict() and
+    load_state_dict()} of all that training changes: networks, averages, optimisers, schedules,
+    batches; minigan's random generator is added here under the name "run". sample: a function
+    that gives images (N, C, H, W) in [-1, 1], always from the same latents, and changes nothing.
+    For sample.py the checkpoint keeps architecture, the arguments that make the networks anew,
+    and sampling, how sample draws, as {"batch_statistics": "running"}.
 
-    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and SystemExit 128 + the signal's
-    number; a loss, weight or sample that is not finite ends it with SystemExit 1 and leaves the checkpoint before. So
-    does a file that the system refuses, with a checkpoint of that step where it takes one.
+    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and
+    SystemExit 128 + the signal's number; a loss, weight or sample that is not finite ends it with
+    SystemExit 1 and leaves the checkpoint before. So does a file that the system refuses, with a
+    checkpoint of that step where it takes one.
     """
 
     def __init__(self, args, *, state, architecture, sample, sampling=None):
@@ -176,7 +184,9 @@ class Run:
         sys.exit(128 + stopped_by)
 
     def log(self, **losses):
-        """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and before each checkpoint."""
+        """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and
+        before each checkpoint.
+        """
         for name, loss in losses.items():
             self.losses[name] = (
                 loss.detach() if hasattr(loss, "detach") else loss
@@ -224,7 +234,9 @@ class Run:
             self._save_or_fail(step)
 
     def _end_with_checkpoint(self, step, error):
-        """The system refused a row or a picture: keep this step, if it takes at least that, and end."""
+        """The system refused a row or a picture: keep this step, if it takes at least that, and
+        end.
+        """
         if self.saved != step:
             with contextlib.suppress(OSError):  # the reason is the same, and is said
                 self._save(step)
@@ -270,7 +282,9 @@ class Run:
             messages.say(f"step {step}/{self.args.steps}  {shown}")
 
     def _draw_samples(self, step):
-        """Draw, and put the random generator back: noise that sample() draws must not shift the training's."""
+        """Draw, and put the random generator back: noise that sample() draws must not shift the
+        training's.
+        """
         before = {name: fingerprint(thing) for name, thing in self.state.items() if step == 0}
         random = rng.state_dict()
         with engine.no_grad():
@@ -319,7 +333,9 @@ class Run:
             self._refuse(error)
 
     def _check_places(self):
-        """Raise OSError where a folder or the like has a name that a picture or the folder of pictures will need."""
+        """Raise OSError where a folder or the like has a name that a picture or the folder of
+        pictures will need.
+        """
         (self.out / "samples").mkdir(exist_ok=True)
         for path in (
             self.out / "samples.png",
@@ -329,7 +345,9 @@ class Run:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
     def _lock(self, at_end):
-        """Hold the run directory, where the system can: two processes that trained in one would mix their files."""
+        """Hold the run directory, where the system can: two processes that trained in one would
+        mix their files.
+        """
         self.out.mkdir(parents=True, exist_ok=True)
         if os.name == "posix":
             import fcntl
@@ -346,7 +364,9 @@ class Run:
                 )
 
     def _open(self):
-        """Take up the checkpoint, if any, and clear away what was written after it -> the step to go on from."""
+        """Take up the checkpoint, if any, and clear away what was written after it -> the step to
+        go on from.
+        """
         args = self.args
         if os.path.lexists(
             self.out / CHECKPOINT
@@ -379,7 +399,9 @@ class Run:
         return max(self.saved, 0)
 
     def _finish(self):
-        """There are no steps left to do: draw what a kill after the last one left undrawn, and end."""
+        """There are no steps left to do: draw what a kill after the last one left undrawn, and
+        end.
+        """
         made, what = (self.out / CHECKPOINT).stat().st_mtime_ns, "nothing to do, nothing changed"
         pictures = self.out / "training.gif", self.out / "losses.png"
         if not all(path.exists() and path.stat().st_mtime_ns >= made for path in pictures):
@@ -401,7 +423,9 @@ class Run:
                 clear_parts(leftover.with_name(name[1]))
 
     def _restore(self):
-        """Take up the checkpoint; exits with one sentence where it is damaged or of another training."""
+        """Take up the checkpoint; exits with one sentence where it is damaged or of another
+        training.
+        """
         resumed = read_checkpoint(self.out)
         try:
             self._compare_with(resumed)
@@ -414,7 +438,9 @@ class Run:
         self.saved = resumed["run"]["step"]
 
     def _compare_with(self, resumed):
-        """Raise ValueError where a checkpoint is of another training, or holds what no training writes."""
+        """Raise ValueError where a checkpoint is of another training, or holds what no training
+        writes.
+        """
         expected = sorted(["run", *self.state])
         found = sorted(map(str, resumed)) if isinstance(resumed, dict) else resumed
         if found != expected:
@@ -461,7 +487,9 @@ class Run:
             return False
 
     def _readable_pictures(self):
-        """The pictures of samples/ as grids, one at a time, without those that cannot be read, which are named."""
+        """The pictures of samples/ as grids, one at a time, without those that cannot be read,
+        which are named.
+        """
         for _, path in self._pictures():
             try:
                 grid = images.make_grid(

@@ -1,7 +1,9 @@
-"""config.json: the arguments that a run was started with, read back as if they stood on a command line.
+"""config.json: the arguments that a run was started with, read back as if they stood on a command
+line.
 
-The file may come from somebody else. So every value in it must be one that the script's own arguments accept; it cannot
-move the run to another folder, and nothing that it names is run. A folder is a run's if it holds such a file.
+The file may come from somebody else. So every value in it must be one that the script's own
+arguments accept; it cannot move the run to another folder, and nothing that it names is run. A
+folder is a run's if it holds such a file.
 """
 
 import argparse
@@ -32,7 +34,9 @@ def read_config(path):
 
 
 def is_run(folder):
-    """Does the folder hold the config.json of a run? It names its model, its arguments, and minigan's version."""
+    """Does the folder hold the config.json of a run? It names its model, its arguments, and
+    minigan's version.
+    """
     try:
         config = read_config(folder / CONFIG)
     except (OSError, ValueError):
@@ -48,8 +52,8 @@ def is_run(folder):
 def check_arguments(parser, kept, path, not_kept, optional=()):
     """Raise ValueError unless `kept` are arguments that the parser would have accepted.
 
-    kept: {name: value} of the config.json at `path`. not_kept: arguments that do not stand there. optional: those that
-    may be None, beside all whose default is.
+    kept: {name: value} of the config.json at `path`. not_kept: arguments that do not stand there.
+    optional: those that may be None, beside all whose default is.
     """
     actions = {
         action.dest: action for action in parser._actions if action.dest not in ("help", *not_kept)

@@ -1,7 +1,7 @@
 """Sampling from a trained generator: from a checkpoint to images.
 
-The checkpoint says how its generator was made and how it samples: which weights (the average's or the last), which
-batch statistics, and from which prior p(z) the latents come.
+The checkpoint says how its generator was made and how it samples: which weights (the average's or
+the last), which batch statistics, and from which prior p(z) the latents come.
 """
 
 import numpy as np
@@ -26,9 +26,11 @@ STATISTICS = ("running", "batch")  # which ones batch norm uses
 
 
 def load_generator(path, networks=None):
-    """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of itself: "run").
+    """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of
+    itself: "run").
 
-    networks: the file of networks of one's own, where it was trained with such. Raises FileNotFoundError, ValueError.
+    networks: the file of networks of one's own, where it was trained with such. Raises
+    FileNotFoundError, ValueError.
     """
     path = command_line.find_checkpoint(path)
     state = command_line.load_checkpoint(path)
@@ -67,8 +69,8 @@ def _build(state, networks):
 def draw_latents(n, about, seed, truncation=1.0):
     """n latents (n, latent_dim) float32 of the checkpoint's prior.
 
-    truncation below 1 keeps them near the middle (Brock et al. 2019): a uniform prior shrinks to +-truncation, and
-    normal numbers beyond +-2 truncation are drawn again.
+    truncation below 1 keeps them near the middle (Brock et al. 2019): a uniform prior shrinks to
+    +-truncation, and normal numbers beyond +-2 truncation are drawn again.
     """
     generator = np.random.default_rng(seed)
     prior, shape = about["sampling"]["latent"], (n, about["architecture"]["latent_dim"])
@@ -96,7 +98,8 @@ def generate(generator, z, batch_size=100):
 def walk(z, steps):
     """From each even latent to the odd one after it in ``steps`` steps, along a great circle.
 
-    High-dimensional latents all lie near one sphere; a straight line would cut through its empty inside (White 2016).
+    High-dimensional latents all lie near one sphere; a straight line would cut through its empty
+    inside (White 2016).
     """
     a, b = z[0::2, None], z[1::2, None]
     lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b)]

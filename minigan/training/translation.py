@@ -16,10 +16,11 @@ DIRECTIONS = ("AtoB", "BtoA")
 
 
 def load_generators(run_or_checkpoint, networks=None):
-    """A run directory or checkpoint -> (generator A to B, generator B to A, what the checkpoint says of itself: "run").
+    """A run directory or checkpoint -> (generator A to B, generator B to A, what the checkpoint
+    says of itself: "run").
 
-    networks: the file of networks of one's own, where it was trained with such. Raises FileNotFoundError, or ValueError
-    for a checkpoint that is damaged or another model's.
+    networks: the file of networks of one's own, where it was trained with such. Raises
+    FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
     """
     path = command_line.find_checkpoint(run_or_checkpoint)
     state = command_line.load_checkpoint(path)
@@ -71,7 +72,9 @@ def translate(generator, x, batch_size=20):
 
 
 def with_channels(image, channels):
-    """uint8 (1 or 3, H, W) -> (channels, H, W): grey repeated, or the luminance of RGB (ITU-R BT.601)."""
+    """uint8 (1 or 3, H, W) -> (channels, H, W): grey repeated, or the luminance of RGB (ITU-R
+    BT.601).
+    """
     if len(image) == 3 and channels == 1:
         return np.rint(np.tensordot([[0.299, 0.587, 0.114]], image, axes=1)).astype(np.uint8)
     return np.broadcast_to(image, (channels, *image.shape[1:]))

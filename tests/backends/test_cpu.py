@@ -1,4 +1,6 @@
-"""The fast NumPy implementations, each against the plainest statement of its formula, in any memory layout."""
+"""The fast NumPy implementations, each against the plainest statement of its formula, in any
+memory layout.
+"""
 
 import math
 import os
@@ -24,7 +26,9 @@ def random_array(rng, shape, dtype, layout="contiguous"):
 
 
 def assert_close(actual, expected, terms, scale=1.0):
-    """Agreement to rounding: a sum of `terms` products of unit size, each rounded to the result's precision."""
+    """Agreement to rounding: a sum of `terms` products of unit size, each rounded to the result's
+    precision.
+    """
     assert actual.shape == expected.shape
     tolerance = 16 * np.finfo(actual.dtype).eps * scale * max(8, terms) ** 0.5
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
@@ -80,7 +84,9 @@ def plain_weight_grad(x, g, kernel_size, stride, padding):
 
 @st.composite
 def convolutions(draw):
-    """x and g shapes, weight shape, stride, padding, and the rows and columns that the stride leaves uncovered."""
+    """x and g shapes, weight shape, stride, padding, and the rows and columns that the stride
+    leaves uncovered.
+    """
     small = st.integers(1, 5)
     channels = st.one_of(small, st.sampled_from((8, 17, 20)))
     kernel = draw(st.integers(1, 7)), draw(st.integers(1, 7))
@@ -103,7 +109,9 @@ def convolutions(draw):
 
 @st.composite
 def dcgan_layers(draw):
-    """4x4, stride 2, padding 1, with channels enough for Winograd, which some of the sizes also allow."""
+    """4x4, stride 2, padding 1, with channels enough for Winograd, which some of the sizes also
+    allow.
+    """
     n, c, k = (
         draw(st.integers(1, 4)),
         draw(st.sampled_from((16, 17, 32))),
@@ -324,7 +332,9 @@ def test_batch_norm_statistics_keep_their_digits_under_a_large_mean(
 )
 @in_pieces
 def test_batch_norm_gradient_is_the_derivative(shape, layout, seed, slope, weighted):
-    """Along a random direction u in x, weight and bias: (f(h) - f(-h)) / 2 h with f(h) = <batch_norm(x + h u), g>."""
+    """Along a random direction u in x, weight and bias: (f(h) - f(-h)) / 2 h with f(h) =
+    <batch_norm(x + h u), g>.
+    """
     rng = np.random.default_rng(seed)
     x, u, g = (rng.standard_normal(shape) for _ in range(3))
     weight, bias, wu, bu = rng.standard_normal((4, shape[1]))
@@ -455,7 +465,9 @@ def test_adam_is_kingma_and_ba_in_any_memory(layout, weight_decay, pieces):
     shapes = [(6, 4, 3, 3), (5, 7), (), (300,)]
 
     def state(values):
-        """The same values in writable memory of that layout; "mixed" has gradients in another order."""
+        """The same values in writable memory of that layout; "mixed" has gradients in another
+        order.
+        """
         a = np.array(values)
         if a.ndim == 0:
             return a
@@ -571,7 +583,9 @@ def test_programs_own_threads_may_all_compute_at_once():
 
 
 def test_convolutions_leave_no_thread_of_blas_spinning():
-    """One that spins, as OpenBLAS's do for 150 ms after a product, takes a core from whatever runs next."""
+    """One that spins, as OpenBLAS's do for 150 ms after a product, takes a core from whatever
+    runs next.
+    """
     rng = np.random.default_rng(0)
     z, w = (
         random_array(rng, (32, 100, 1, 1), np.float32),

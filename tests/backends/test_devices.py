@@ -1,7 +1,8 @@
-"""The devices: how one is chosen, and that the kernels of kernels/*.cu compute what NumPy computes, layer by layer.
+"""The devices: how one is chosen, and that the kernels of kernels/*.cu compute what NumPy
+computes, layer by layer.
 
-On the host device the kernels run thread by thread, in random schedules, every access judged; so a training that
-follows the CPU's here has neither a race nor a stray read.
+On the host device the kernels run thread by thread, in random schedules, every access judged; so
+a training that follows the CPU's here has neither a race nor a stray read.
 """
 
 import importlib.util
@@ -24,7 +25,7 @@ from minigan.optim import Adam
 needs_no_gpu = pytest.mark.skipif(devices.gpu_count() > 0, reason="there is an NVIDIA GPU here")
 
 
-# ---- choosing ------------------------------------------------------------------------------------------------------
+# ---- choosing ------------------------------------------------------------------------------------
 
 
 def python(script, **environment):
@@ -238,7 +239,7 @@ print(hasattr(devices, "nonsense"))
     ]
 
 
-# ---- the same results on every device -------------------------------------------------------------------------------
+# ---- the same results on every device ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", ["cpu", "host"])
@@ -250,7 +251,9 @@ def test_an_activation_takes_whole_numbers_for_float32(device):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_every_operation_on_the_host_device(operation):
-    """Values as on the CPU, and gradients to second order against finite differences, all in float64."""
+    """Values as on the CPU, and gradients to second order against finite differences, all in
+    float64.
+    """
     for seed in range(2):
         arrays, options = operation.inputs(fixed_case(seed))
         f = operation.function(MINIGAN, options)
@@ -263,7 +266,9 @@ def test_every_operation_on_the_host_device(operation):
 
 
 def train_dcgan(steps):
-    """A tiny DCGAN, trained as in its example: -> losses, and all weights and running statistics, in float64."""
+    """A tiny DCGAN, trained as in its example: -> losses, and all weights and running statistics,
+    in float64.
+    """
     mg.manual_seed(3)
     g = dcgan.Generator(latent_dim=4, image_size=16, channels=1, width=2).double()
     d = dcgan.Discriminator(image_size=16, channels=1, width=2).double()
@@ -288,7 +293,9 @@ def train_dcgan(steps):
 
 
 def train_critic(steps):
-    """WGAN-GP's critic on fixed images (Gulrajani et al. 2017): its loss holds the norm of a gradient."""
+    """WGAN-GP's critic on fixed images (Gulrajani et al. 2017): its loss holds the norm of a
+    gradient.
+    """
     mg.manual_seed(4)
     critic = nn.Sequential(
         nn.Conv2d(2, 4, 4, stride=2, padding=1),
@@ -317,7 +324,9 @@ def train_critic(steps):
 
 @pytest.mark.parametrize("train, steps", [(train_dcgan, 4), (train_critic, 4)])
 def test_training_on_the_host_device_follows_the_cpu(train, steps):
-    """In float64 sums differ by 1e-16; Adam's division by the root of v carries that to 1e-9 in a few steps."""
+    """In float64 sums differ by 1e-16; Adam's division by the root of v carries that to 1e-9 in a
+    few steps.
+    """
     with mg.device("cpu"):
         losses, state = train(steps)
     with mg.device("host"), launch.trace() as launches:
@@ -331,7 +340,9 @@ def test_training_on_the_host_device_follows_the_cpu(train, steps):
 
 
 def test_training_in_float32_takes_the_tensor_rung_and_stays_near():
-    """One step of the same DCGAN in float32: TF32 keeps 11 bits, so losses agree to some 1e-2, not to 1e-6."""
+    """One step of the same DCGAN in float32: TF32 keeps 11 bits, so losses agree to some 1e-2,
+    not to 1e-6.
+    """
 
     def losses():
         mg.manual_seed(3)

@@ -1,7 +1,8 @@
-"""The fast NumPy kernels against the plain loops of reference.py: odd shapes, any memory layout, both precisions.
+"""The fast NumPy kernels against the plain loops of reference.py: odd shapes, any memory layout,
+both precisions.
 
-The loops run in float64 on the very numbers that the kernel is given, so what is left is the kernel's own rounding: for
-a sum of n products of unit size at most a few eps sqrt(n).
+The loops run in float64 on the very numbers that the kernel is given, so what is left is the
+kernel's own rounding: for a sum of n products of unit size at most a few eps sqrt(n).
 """
 
 import inspect
@@ -107,8 +108,9 @@ def logits_grad(case):
 
 
 def convolved(terms):
-    """As many terms; of 4x4 layers sixteen times: Winograd's transforms add up to four numbers before and after the
-    products, and may lose two bits."""
+    """As many terms; of 4x4 layers sixteen times: Winograd's transforms add up to four numbers
+    before and after the products, and may lose two bits.
+    """
     return lambda a, b, *rest: terms(a, b) * (16 if (4, 4) in (b.shape[2:], rest[0]) else 1)
 
 
@@ -140,7 +142,9 @@ def results(kernels, name, arguments):
 
 
 def comparable(name, arrays):
-    """What implementations must agree on: they may cut a mean in two where they like, and the shift makes up for it."""
+    """What implementations must agree on: they may cut a mean in two where they like, and the
+    shift makes up for it.
+    """
     if name != "batch_norm_statistics":
         return arrays
     mean, inv_std, scale, shift = arrays
@@ -148,7 +152,9 @@ def comparable(name, arrays):
 
 
 def compare_with_reference(name, case, dtype=np.float64, layout="contiguous"):
-    """Run one kernel on one case; AssertionError where it differs from the loops or writes to its input."""
+    """Run one kernel on one case; AssertionError where it differs from the loops or writes to its
+    input.
+    """
     draw, terms = KERNELS[name]
     arguments = mapped(lambda a: in_layout(np.asarray(a, dtype), layout), draw(case))
     exact = mapped(np.float64, arguments)
@@ -248,7 +254,9 @@ def test_reference_rounds_once_to_the_dtype_it_was_given(name):
 
 
 def test_reference_keeps_what_rounding_leaves_of_a_mean():
-    """In float32 the mean is two numbers and the shift makes up for the second one, in float64 the rest is nothing."""
+    """In float32 the mean is two numbers and the shift makes up for the second one, in float64
+    the rest is nothing.
+    """
     x, weight, bias, *rest = statistics(fixed_case(3))
     x, weight, bias = (np.float32(a) for a in (x, np.ones(x.shape[1]), np.ones(x.shape[1])))
     mean, inv_std, scale, shift = reference.batch_norm_statistics(x, weight, bias, *rest)

@@ -1,7 +1,9 @@
-"""DCGAN-64's layers, pass by pass: minigan, PyTorch and a textbook NCHW im2col in turn in one process.
+"""DCGAN-64's layers, pass by pass: minigan, PyTorch and a textbook NCHW im2col in turn in one
+process.
 
-The generator's transposed convolutions are the discriminator's passes the other way round (its forward is their input
-gradient), so one table serves both. `python tests/benchmarks/bench_conv.py --write FILE` keeps it.
+The generator's transposed convolutions are the discriminator's passes the other way round (its
+forward is their input gradient), so one table serves both. `python tests/benchmarks/bench_conv.py
+--write FILE` keeps it.
 """
 
 import argparse
@@ -103,7 +105,9 @@ def passes(c, k, size, stride, padding, batch_size):
 
 
 def time_in_turn(functions, rounds, idle):
-    """Milliseconds: an array (functions, rounds). Each is timed at its third call in a row, as in a warm network."""
+    """Milliseconds: an array (functions, rounds). Each is timed at its third call in a row, as in
+    a warm network.
+    """
     times = np.empty((len(functions), rounds))
     for i in range(rounds):
         for j, function in enumerate(functions):

@@ -1,8 +1,10 @@
-"""Each kernel on each rung at the sizes of DCGAN and CycleGAN: what it needs, what it could do, what it does.
+"""Each kernel on each rung at the sizes of DCGAN and CycleGAN: what it needs, what it could do,
+what it does.
 
-On a GPU: time, share of the roofline (the time that the arithmetic or the memory alone would take), and PyTorch's time
-in turn on the same numbers. Anywhere: what ptxas and the host device know without a GPU: registers, shared memory,
-occupancy, spills, bank conflicts and memory sectors, and the time that follows from them on an H200.
+On a GPU: time, share of the roofline (the time that the arithmetic or the memory alone would
+take), and PyTorch's time in turn on the same numbers. Anywhere: what ptxas and the host device
+know without a GPU: registers, shared memory, occupancy, spills, bank conflicts and memory
+sectors, and the time that follows from them on an H200.
 
     python tests/benchmarks/bench_kernels.py                            # on the GPU, or else what is known without
     python tests/benchmarks/bench_kernels.py --write kernels/README.md  # keeps the tables between their markers
@@ -33,8 +35,9 @@ from minigan.backends import cuda
 from minigan.backends.cuda import launch
 from minigan.backends.cuda import rungs as ladder
 
-# What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s. NVIDIA's datasheets;
-# the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that is at hand is measured.
+# What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s.
+# NVIDIA's datasheets; the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that
+# is at hand is measured.
 Gpu = namedtuple("Gpu", "name multiprocessors clock fp32 tf32 bandwidth")
 GPUS = [
     Gpu("H200", 132, 1.755, 67, 495, 4.3),
@@ -53,7 +56,7 @@ Row = namedtuple(
 )  # a launch: bytes of its arrays, numbers that it writes
 
 
-# ---- without a GPU -------------------------------------------------------------------------------------------------
+# ---- without a GPU -------------------------------------------------------------------------------
 
 
 def launches(case):
@@ -88,8 +91,8 @@ def predicted(case, gpu, found, resources):
 def memory_times(case, gpu, row, resources):
     """Little's law: bandwidth times latency is how many bytes must be under way.
 
-    A thread of a naive rung has 4 of them so, of a tiled one at least twice 4 or 16, as the machine code shows; half of
-    all bytes are written, but for kernels that only sum.
+    A thread of a naive rung has 4 of them so, of a tiled one at least twice 4 or 16, as the
+    machine code shows; half of all bytes are written, but for kernels that only sum.
     """
     threads = min(
         math.prod(row.grid) * math.prod(row.block),
@@ -105,8 +108,8 @@ def memory_times(case, gpu, row, resources):
 def product_times(case, gpu, row, resources):
     """Arithmetic, the caches and shared memory, as far as tiles and blocks come out even.
 
-    A tile's places that lie outside the result are work all the same. A wave is all blocks that are there at once; the
-    share of the last wave's places that is empty is lost.
+    A tile's places that lie outside the result are work all the same. A wave is all blocks that
+    are there at once; the share of the last wave's places that is empty is lost.
     """
     blocks = math.prod(row.grid)
     waves = blocks / (
@@ -143,7 +146,9 @@ def product_times(case, gpu, row, resources):
 
 
 def tile_bytes(row):
-    """The tile, and bytes for each operation of its loop: from the second-level cache, through shared memory."""
+    """The tile, and bytes for each operation of its loop: from the second-level cache, through
+    shared memory.
+    """
     numbers = row.name.split("<")[1].rstrip(">").split(", ")
     if "_tensor<" in row.name:
         rows, columns, down = map(int, numbers[:3])
@@ -242,7 +247,9 @@ def with_rungs(cases):
 
 
 def memory_requests(rungs=ladder.ALL):
-    """Of each operation on these rungs on the host device: bank conflicts, and sectors of 32 bytes per request."""
+    """Of each operation on these rungs on the host device: bank conflicts, and sectors of 32
+    bytes per request.
+    """
     rng = np.random.default_rng(0)
     x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
     g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
@@ -281,14 +288,15 @@ def memory_requests(rungs=ladder.ALL):
                 ]
 
 
-# ---- on a GPU ------------------------------------------------------------------------------------------------------
+# ---- on a GPU ------------------------------------------------------------------------------------
 
 
 def milliseconds(function, xp, rounds):
     """The median time of a call on the GPU.
 
-    Before each, ones are written: more than the second-level cache holds, and for half a millisecond, in which Python
-    launches what is timed; else it would be Python that is. A call that takes long is made fewer times.
+    Before each, ones are written: more than the second-level cache holds, and for half a
+    millisecond, in which Python launches what is timed; else it would be Python that is. A call
+    that takes long is made fewer times.
     """
     times, (start, end), ones = [], (xp.cuda.Event(), xp.cuda.Event()), _ones(xp)
     while len(times) < 3 + rounds and (len(times) < 4 or sum(times) < 1000):
@@ -314,7 +322,9 @@ def copy_bandwidth(xp):
 
 
 def endless(case):
-    """Seconds that the first kernel of a memory-bound case takes at least, where each thread waits for one load."""
+    """Seconds that the first kernel of a memory-bound case takes at least, where each thread
+    waits for one load.
+    """
     row = launches(case._replace(arguments=mapped(moved, case.arguments)))[0]
     return (
         0 if case.flops else case.bytes / 4 * LATENCY / (math.prod(row.grid) * math.prod(row.block))
@@ -322,7 +332,9 @@ def endless(case):
 
 
 def measured(cases, gpu, rounds, torch):
-    """Rows for every kernel and rung: time, share of the roofline, and PyTorch's time in turn on the same numbers."""
+    """Rows for every kernel and rung: time, share of the roofline, and PyTorch's time in turn on
+    the same numbers.
+    """
     for case, rung in with_rungs(cases):
         row, ideal = [case.operation, rung, case.size, *work(case)], roofline(case, gpu, rung)
         with ladder.rung(rung):
@@ -368,7 +380,7 @@ def in_turn(case, rung, torch, rounds):
     return ours, milliseconds(lambda: case.torch(torch, *twins), xp, rounds)
 
 
-# ---- the tables ----------------------------------------------------------------------------------------------------
+# ---- the tables ----------------------------------------------------------------------------------
 
 
 def main(argv=None):
@@ -451,7 +463,9 @@ def main(argv=None):
 
 
 def here():
-    """The row of the GPU at hand, its bandwidth measured; one that is not in the table is asked for what it has."""
+    """The row of the GPU at hand, its bandwidth measured; one that is not in the table is asked
+    for what it has.
+    """
     xp = devices.xp
     name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
     known = next((gpu for gpu in GPUS if gpu.name in name), None) or asked(
@@ -461,7 +475,9 @@ def here():
 
 
 def asked(name, attributes):
-    """A row by multiprocessors, clock and generation: multiply-adds per clock, and how many times as many of TF32."""
+    """A row by multiprocessors, clock and generation: multiply-adds per clock, and how many times
+    as many of TF32.
+    """
     each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(
         launch.generation(), (128, 1)
     )

@@ -1,10 +1,11 @@
-"""Whole training steps, minigan and PyTorch in turn in one process on the same cores: time and peak memory.
+"""Whole training steps, minigan and PyTorch in turn in one process on the same cores: time and
+peak memory.
 
-One step is what the examples do: the discriminator learns from a real and a generated batch, then the generator learns
-through the frozen discriminator; Adam for both. Each model has a process of its own, as a training has: what one leaves
-behind in the allocator decides how many page faults the next one's small arrays cost.
-`python tests/benchmarks/bench_step.py --write FILE` keeps the table.
-Where minigan's device is cuda, both run on the GPU.
+One step is what the examples do: the discriminator learns from a real and a generated batch, then
+the generator learns through the frozen discriminator; Adam for both. Each model has a process of
+its own, as a training has: what one leaves behind in the allocator decides how many page faults
+the next one's small arrays cost. `python tests/benchmarks/bench_step.py --write FILE` keeps the
+table. Where minigan's device is cuda, both run on the GPU.
 """
 
 import argparse
@@ -127,7 +128,9 @@ STEPS = {"minigan": minigan_step, "PyTorch": pytorch_step}
 
 
 def time_steps(model, batch_size, rounds):
-    """Milliseconds per step, both libraries in turn, at the second of two steps: {library: list of rounds}."""
+    """Milliseconds per step, both libraries in turn, at the second of two steps: {library: list
+    of rounds}.
+    """
     steps = {name: make(model, batch_size) for name, make in STEPS.items()}
     times = {name: [] for name in steps}
     for i in range(rounds + 3):
@@ -156,7 +159,8 @@ def in_a_process(function, *arguments):
 def peak_memory(library, model, batch_size):
     """Megabytes that ten steps need above what the process held once its modules were imported.
 
-    An import's own peak may be higher than a small network's, so Linux's high-water mark is set back first.
+    An import's own peak may be higher than a small network's, so Linux's high-water mark is set
+    back first.
     """
     if library == "minigan":
         import minigan  # noqa: F401

@@ -1,4 +1,6 @@
-"""What the benchmarks share: a quiet start, the machine's description, and tables kept in markdown files."""
+"""What the benchmarks share: a quiet start, the machine's description, and tables kept in
+markdown files.
+"""
 
 import datetime
 import os
@@ -11,7 +13,9 @@ import numpy as np
 
 
 def settle(seconds=0.2):
-    """Wait until the other library's threads have stopped spinning: OpenBLAS's may do so for 200 ms after a product."""
+    """Wait until the other library's threads have stopped spinning: OpenBLAS's may do so for 200
+    ms after a product.
+    """
     time.sleep(seconds)
 
 
@@ -33,7 +37,9 @@ def versions():
 
 
 def report(name, header, rows, caption, path=None):
-    """Print the table; with a path, put it between `<!-- name -->` and `<!-- /name -->` there, or at the end."""
+    """Print the table; with a path, put it between `<!-- name -->` and `<!-- /name -->` there, or
+    at the end.
+    """
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)] + rows
     table = (
         "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + f"\n\n{caption}\n"

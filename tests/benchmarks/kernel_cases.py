@@ -1,4 +1,6 @@
-"""The kernels' work at the sizes of DCGAN and CycleGAN, each with its twin in PyTorch, and whether the two agree."""
+"""The kernels' work at the sizes of DCGAN and CycleGAN, each with its twin in PyTorch, and
+whether the two agree.
+"""
 
 import functools
 from collections import namedtuple
@@ -32,12 +34,15 @@ MAPS = {
 WEIGHTS = [(100, 512, 4, 4), *((2 * c, c, 4, 4) for c in (256, 128, 64)), (64, 3, 4, 4)]
 WEIGHTS += [(c,) for c in (512, 256, 128, 64)] * 2
 
-# An array function of the ladder, its arguments, flops, bytes of the arrays that are read or written; PyTorch's twin.
+# An array function of the ladder, its arguments, flops, bytes of the arrays that are read or
+# written; PyTorch's twin.
 Case = namedtuple("Case", "operation size arguments flops bytes torch")
 
 
 def convolutions():
-    """Every layer, forward and both gradients; a transposed convolution's forward is the input gradient's kernel."""
+    """Every layer, forward and both gradients; a transposed convolution's forward is the input
+    gradient's kernel.
+    """
     rng = np.random.default_rng(0)
     for name, ((n, c, h, w), k, r, stride, pad) in LAYERS.items():
         p, q = ((size + 2 * pad - r) // stride + 1 for size in (h, w))
@@ -76,7 +81,9 @@ def torch_weight_grad(t, x, g, kernel, stride, padding):
 
 
 def memory_bound():
-    """The kernels whose time is that of reading and writing; flops are not what counts, so they are given as 0."""
+    """The kernels whose time is that of reading and writing; flops are not what counts, so they
+    are given as 0.
+    """
     rng, slope = np.random.default_rng(0), 0.2
     for name, (n, c, h, w) in MAPS.items():
         x, g, row = image(rng, n, c, h, w), image(rng, n, c, h, w), rng.random(c, np.float32) + 1
@@ -206,11 +213,13 @@ def mapped(f, arguments):
     ]
 
 
-# ---- agreement -----------------------------------------------------------------------------------------------------
+# ---- agreement -----------------------------------------------------------------------------------
 
 
 def moved(a):
-    """A copy on the device, in the same memory order: CuPy's asarray would make an image batch (N, C, H, W)."""
+    """A copy on the device, in the same memory order: CuPy's asarray would make an image batch
+    (N, C, H, W).
+    """
     order = sorted(range(a.ndim), key=lambda axis: -a.strides[axis])
     copy = devices.xp.array(np.array(a.transpose(order), order="C"))
     return copy.transpose(np.argsort(order).tolist())
@@ -233,9 +242,11 @@ def import_torch():
 
 
 def largest_error(case, rung, torch):
-    """Between minigan and PyTorch in float32, as a share of what rounding explains: above 1 something is wrong.
+    """Between minigan and PyTorch in float32, as a share of what rounding explains: above 1
+    something is wrong.
 
-    A product of numbers rounded to TF32 errs by 2^-11, a sum of so many terms by the root of their number times that.
+    A product of numbers rounded to TF32 errs by 2^-11, a sum of so many terms by the root of
+    their number times that.
     """
     ours, theirs = (
         mapped(moved, case.arguments),

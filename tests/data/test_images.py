@@ -127,7 +127,9 @@ def test_impossible_sizes_are_refused(size):
 
 
 def upright(pixels, orientation):
-    """What EXIF's orientation 1 to 8 makes of (H, W, C), as its standard says: where row 0 and column 0 are."""
+    """What EXIF's orientation 1 to 8 makes of (H, W, C), as its standard says: where row 0 and
+    column 0 are.
+    """
     turned = {
         1: pixels,
         2: pixels[:, ::-1],

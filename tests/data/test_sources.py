@@ -46,7 +46,9 @@ def write_idx_set(folder, images, labels, prefix="train", pack=bytes, suffix="")
 
 
 def cifar_members(count=2):
-    """The six files of a small CIFAR-10 -> {name: records (count, 3073)}, filled with the file's number."""
+    """The six files of a small CIFAR-10 -> {name: records (count, 3073)}, filled with the file's
+    number.
+    """
     names = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
     return {name: np.full((count, 3073), number, np.uint8) for number, name in enumerate(names)}
 
@@ -495,7 +497,9 @@ def test_a_folder_in_the_published_layout_has_two_kinds_of_images(tmp_path):
 
 
 def write_pair_zip(path, folders, suffix=".jpg"):
-    """A set as its authors pack it: NAME/trainA/1.jpg and so on, in each folder three images of one value."""
+    """A set as its authors pack it: NAME/trainA/1.jpg and so on, in each folder three images of
+    one value.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for value, folder in enumerate(folders):

@@ -1,4 +1,6 @@
-"""The picture of an expression: everything that took part, nothing else, and boxes that do not overlap."""
+"""The picture of an expression: everything that took part, nothing else, and boxes that do not
+overlap.
+"""
 
 import builtins
 import itertools

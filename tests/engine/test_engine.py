@@ -1,4 +1,6 @@
-"""The rules of the engine: what flows back, where it is put, what is refused, and what costs nothing."""
+"""The rules of the engine: what flows back, where it is put, what is refused, and what costs
+nothing.
+"""
 
 import functools
 import threading
@@ -16,7 +18,7 @@ def leaf(*shape, seed=0):
     return mg.tensor(values, requires_grad=True)
 
 
-# ---- grad and backward ---------------------------------------------------------------------------------------------
+# ---- grad and backward ---------------------------------------------------------------------------
 
 
 def test_grad_returns_gradients_and_touches_no_grad():
@@ -150,7 +152,7 @@ def test_mixed_second_derivatives_agree():
     np.testing.assert_allclose(mg.grad(gx.sum(), w)[0].numpy(), mg.grad(gw.sum(), x)[0].numpy())
 
 
-# ---- what records ---------------------------------------------------------------------------------------------------
+# ---- what records --------------------------------------------------------------------------------
 
 
 def test_no_grad_as_a_context_and_as_a_decorator():
@@ -201,7 +203,7 @@ def test_the_output_of_an_operation_cannot_be_frozen():
         (leaf(3) * 2).requires_grad = False
 
 
-# ---- depth and width -----------------------------------------------------------------------------------------------
+# ---- depth and width -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -224,7 +226,7 @@ def test_a_billion_paths_are_walked_as_thirty_nodes():
     assert mg.grad(y, x)[0].item() == 2**30
 
 
-# ---- changes in place ----------------------------------------------------------------------------------------------
+# ---- changes in place ----------------------------------------------------------------------------
 
 
 def double_by(change):
@@ -327,7 +329,7 @@ def test_a_leaf_that_requires_grad_changes_in_no_grad_only():
         assert x.copy_(0.0) is x
 
 
-# ---- operations of one's own ---------------------------------------------------------------------------------------
+# ---- operations of one's own ---------------------------------------------------------------------
 
 
 def cube(x):

@@ -1,4 +1,5 @@
-"""Random programs of operations, views and changes in place: minigan agrees with PyTorch or refuses.
+"""Random programs of operations, views and changes in place: minigan agrees with PyTorch or
+refuses.
 
 A program is a list of steps over the tensors that it has made so far: two leaves that require grad,
 two that do not, and the results. What it may never do is to give other values or another gradient

@@ -1,4 +1,6 @@
-"""Nothing outlives its use: no reference cycles, no activation that no gradient needs, no growth over many steps."""
+"""Nothing outlives its use: no reference cycles, no activation that no gradient needs, no growth
+over many steps.
+"""
 
 import gc
 import os

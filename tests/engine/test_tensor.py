@@ -18,7 +18,7 @@ def array(*shape, dtype=F32, seed=0):
     return (np.random.default_rng(seed).uniform(1, 3, shape)).astype(dtype)
 
 
-# ---- dtypes --------------------------------------------------------------------------------------------------------
+# ---- dtypes --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ in_this_memory = pytest.mark.skipif(
 )
 
 
-# ---- NumPy ---------------------------------------------------------------------------------------------------------
+# ---- NumPy ---------------------------------------------------------------------------------------
 
 
 @in_this_memory
@@ -255,7 +255,7 @@ def test_dlpack_goes_both_ways_with_torch():
     assert mg.tensor(parameter).dtype == F64 and mg.tensor(parameter).numpy().tolist() == [0, 1, 2]
 
 
-# ---- looking at it -------------------------------------------------------------------------------------------------
+# ---- looking at it -------------------------------------------------------------------------------
 
 
 def test_repr_shows_what_is_not_obvious():
@@ -288,7 +288,7 @@ def test_shape_ndim_size_dtype():
     assert (t.shape, t.ndim, t.size, t.dtype) == ((2, 3), 2, 6, F32)
 
 
-# ---- indexing ------------------------------------------------------------------------------------------------------
+# ---- indexing ------------------------------------------------------------------------------------
 
 INDICES = [
     0,
@@ -366,7 +366,7 @@ def test_a_number_beside_an_array_takes_its_axis_away_as_in_pytorch(index, shape
     )
 
 
-# ---- making and copying --------------------------------------------------------------------------------------------
+# ---- making and copying --------------------------------------------------------------------------
 
 
 def test_deepcopy_copies_values_class_and_flag_but_no_history():

@@ -1,4 +1,6 @@
-"""The measures equal their definitions, written here as plain loops, and closed forms where there are any."""
+"""The measures equal their definitions, written here as plain loops, and closed forms where there
+are any.
+"""
 
 import math
 import tracemalloc
@@ -335,7 +337,9 @@ def test_what_are_no_probabilities_has_no_score(p):
 
 
 def worse_and_worse(x):
-    """name -> copies of the images that are damaged more and more, and the measures that must notice."""
+    """name -> copies of the images that are damaged more and more, and the measures that must
+    notice.
+    """
     noise, labels = normal(7, *x.shape), data.load("digits").labels[1 : 2 * len(x) : 2]
 
     def blur(t):
@@ -346,8 +350,9 @@ def worse_and_worse(x):
     def without(classes):
         return x[np.resize(np.flatnonzero(labels >= classes), len(x))]
 
-    # Recall does not mind noise, which widens the fakes' balls, nor precision and density a blur or a dropped class;
-    # a slight blur even raises coverage and Parzen's likelihood, as it draws the fakes to where real images are dense.
+    # Recall does not mind noise, which widens the fakes' balls, nor precision and density a blur
+    # or a dropped class; a slight blur even raises coverage and Parzen's likelihood, as it draws
+    # the fakes to where real images are dense.
     every = {"two-sample on real", "Frechet", "coverage", "Parzen"}
     return {
         "noise": ([x + s * noise for s in (0, 0.1, 0.2, 0.35)], every | {"precision", "density"}),

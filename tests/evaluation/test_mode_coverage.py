@@ -1,4 +1,6 @@
-"""Mode coverage: the measure against closed forms and its known traps, the mixtures, and the script that counts."""
+"""Mode coverage: the measure against closed forms and its known traps, the mixtures, and the
+script that counts.
+"""
 
 import csv
 import os

@@ -1,4 +1,6 @@
-"""A file is whole or not there, though mirrors are down, slow, wrong or cut short and writers fail."""
+"""A file is whole or not there, though mirrors are down, slow, wrong or cut short and writers
+fail.
+"""
 
 import gzip
 import hashlib

@@ -1,4 +1,6 @@
-"""Whatever the system answers to a write, a file is the old one or the new one, and the training ends in a sentence."""
+"""Whatever the system answers to a write, a file is the old one or the new one, and the training
+ends in a sentence.
+"""
 
 import builtins
 import errno
@@ -57,7 +59,9 @@ class FullFile(io.FileIO):
 
 
 def small_disk(monkeypatch):
-    """limit(room, number): from now on so many bytes fit into files that are opened to be written."""
+    """limit(room, number): from now on so many bytes fit into files that are opened to be
+    written.
+    """
     really_open = builtins.open
 
     def opened(path, mode="r", *arguments, **options):

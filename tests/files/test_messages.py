@@ -103,7 +103,9 @@ def test_letters_that_a_stream_lacks_are_shown_as_escape_sequences(streams):
 
 
 def test_a_pipe_that_is_full_for_now_is_waited_for(streams):
-    """A pipe may be set not to wait, by whoever shares it: then a write into a full one says so, and takes nothing."""
+    """A pipe may be set not to wait, by whoever shares it: then a write into a full one says so,
+    and takes nothing.
+    """
     read, write = os.pipe()
     os.set_blocking(write, False)
     streams(text_stream(write))

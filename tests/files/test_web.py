@@ -1,4 +1,6 @@
-"""Whatever a server answers, a download ends: soon, in bounded memory, with one line that says why."""
+"""Whatever a server answers, a download ends: soon, in bounded memory, with one line that says
+why.
+"""
 
 import contextlib
 import gzip
@@ -23,7 +25,9 @@ really_public = web.is_public
 
 
 class Server:
-    """Answers each connection with what `answer(request)` yields, bytes after bytes, until the client hangs up."""
+    """Answers each connection with what `answer(request)` yields, bytes after bytes, until the
+    client hangs up.
+    """
 
     def __init__(self, answer):
         self.answer, self.requests, self.sent, self.closing = answer, [], 0, threading.Event()
@@ -50,7 +54,9 @@ class Server:
 
 @pytest.fixture
 def serve(monkeypatch):
-    """serve(answer) -> a running Server, on the one address of this machine that counts as public here."""
+    """serve(answer) -> a running Server, on the one address of this machine that counts as public
+    here.
+    """
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(
@@ -142,7 +148,9 @@ def test_a_redirect_into_a_private_network_is_refused(serve, tmp_path, url):
     "url", ["http://2130706434/", "http://0x7f.2/", "http://127.2/", "http://127.0.0.%32/"]
 )
 def test_a_private_address_in_disguise_is_refused(serve, tmp_path, url):
-    """127.0.0.2 as a number, in base 16, with two parts, with an escape: Linux listens there, as on all of 127."""
+    """127.0.0.2 as a number, in base 16, with two parts, with an escape: Linux listens there, as
+    on all of 127.
+    """
     with socket.create_server(("127.0.0.2", 0)) as listener:
         url = url[:-1] + f":{listener.getsockname()[1]}/"
         said = refusal(serve(lambda request: [redirect(url)]), tmp_path)

@@ -92,7 +92,9 @@ def test_more_parameters_than_a_table_holds(count):
 
 
 def test_the_last_chunk_of_the_longest_array():
-    """Its numbers are counted up to 2^31 - 1024, of which only those of the last block exist: pointers aim at them."""
+    """Its numbers are counted up to 2^31 - 1024, of which only those of the last block exist:
+    pointers aim at them.
+    """
     first = launch.MOST // adam_step.ADAM_CHUNK * adam_step.ADAM_CHUNK
     ours = arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
     plain = [[a.copy() for a in same] for same in ours]
@@ -115,7 +117,9 @@ def test_the_last_chunk_of_the_longest_array():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_parameters_anywhere_in_memory(dtype):
-    """Slices that start off the 16-byte grid take the narrow loads; their neighbours stay as they were."""
+    """Slices that start off the 16-byte grid take the narrow loads; their neighbours stay as they
+    were.
+    """
     case = fixed_case(4)
     whole = arrays(case, [(1000,)], dtype)
     before = [same[0].copy() for same in whole]

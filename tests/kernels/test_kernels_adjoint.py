@@ -1,4 +1,6 @@
-"""The kernels of the three convolutions belong together: each other's adjoints, and each other's gradients."""
+"""The kernels of the three convolutions belong together: each other's adjoints, and each other's
+gradients.
+"""
 
 import convolutions
 import numpy as np
@@ -17,7 +19,9 @@ OPERATIONS = "conv2d", "conv_transpose2d", "conv2d_weight_grad"
 @settings(max_examples=25)
 @given(case=cases(), rung=rungs, layout=layouts, seed=seeds)
 def test_the_three_operations_are_each_others_adjoints(case, rung, layout, seed):
-    """<conv2d(x, w), g> = <x, conv_transpose2d(g, w)> = <w, conv2d_weight_grad(x, g)>, within the sums' bounds."""
+    """<conv2d(x, w), g> = <x, conv_transpose2d(g, w)> = <w, conv2d_weight_grad(x, g)>, within the
+    sums' bounds.
+    """
     name, dtype = rung
     x, w, stride, padding = convolutions.draw("conv2d", case)
     g = case.normal(

@@ -114,7 +114,9 @@ def test_any_array_may_lie_off_the_grid():
     band=st.integers(1, 90),
 )
 def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
-    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands longer than a tile."""
+    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands
+    longer than a tile.
+    """
     v = case.of(16 // np.dtype(dtype).itemsize, 1)
     x = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype) + dtype(
         case.of(0, 30)
@@ -201,7 +203,9 @@ def test_output_and_gradient_keep_their_digits_under_a_large_mean(case, dtype, r
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_a_large_mean_and_an_outlier_in_the_middle_cost_no_more_than_pytorchs_algorithm(rung):
-    """The pivot is then no neighbour of the others, and they lie 1,000 deviations from it, as they do from 0."""
+    """The pivot is then no neighbour of the others, and they lie 1,000 deviations from it, as
+    they do from 0.
+    """
     x = np.random.default_rng(1).standard_normal((6, 8, 9, 30))
     x[:, :, 4, 15] = -1000
     exact, x = x, x.astype(np.float32)
@@ -252,7 +256,9 @@ def test_one_channels_poison_stays_there(rung, bad):
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_instance_norm_goes_through_the_same_kernels(rung):
-    """Each channel of each image has mean 0 and variance 1 before weight and bias, and their gradients are its sums."""
+    """Each channel of each image has mean 0 and variance 1 before weight and bias, and their
+    gradients are its sums.
+    """
     case = fixed_case(9)
     x, g, weight, bias = (
         case.normal(3, 6, 5, 4),

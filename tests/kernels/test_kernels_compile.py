@@ -1,7 +1,9 @@
-"""Every kernel that may be launched compiles to machine code, for three generations of GPUs, and none spills registers.
+"""Every kernel that may be launched compiles to machine code, for three generations of GPUs, and
+none spills registers.
 
-NVRTC, which comes with CuPy, does it without a GPU, and the ptxas in it says what each kernel needs. The convolutions
-take it half a minute for each generation: two of three are among the slow tests.
+NVRTC, which comes with CuPy, does it without a GPU, and the ptxas in it says what each kernel
+needs. The convolutions take it half a minute for each generation: two of three are among the slow
+tests.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,9 @@ TOO_NEW_FOR = {"sm_120": (12, 8)}
 
 @pytest.fixture(scope="module")
 def compiled(request):
-    """{(file, architecture) of the tests to run: a future of {name expression: resources}}, several at a time."""
+    """{(file, architecture) of the tests to run: a future of {name expression: resources}},
+    several at a time.
+    """
     wanted = {
         (item.callspec.params["file"], item.callspec.params["arch"])
         for item in request.session.items
@@ -67,7 +71,9 @@ def test_the_largest_blocks_find_their_registers(compiled):
 
 
 def test_spills_are_seen(tmp_path, monkeypatch):
-    """A kernel that needs more registers than it may have, and an array that is indexed at run time, are found out."""
+    """A kernel that needs more registers than it may have, and an array that is indexed at run
+    time, are found out.
+    """
     (tmp_path / "heavy.cu").write_text(
         "template <typename T> __global__ void __launch_bounds__(1024) heavy_naive(const T* x, T* y, int n) {\n"
         "    T kept[200];\n"

@@ -79,7 +79,9 @@ def test_the_largest_tiles(kernel, images, weight):
     ],
 )
 def test_the_shared_rung_at_the_edges_of_its_tiles_of_16(image, weight, dtype):
-    """Pixels, maps and steps that 16 does not divide, that it divides exactly, one more, and fewer than 16 of each."""
+    """Pixels, maps and steps that 16 does not divide, that it divides exactly, one more, and
+    fewer than 16 of each.
+    """
     case, (k, *taps) = fixed_case(12), weight
     arguments = [case.normal(*image), case.normal(k, image[1], *taps), (2, 1), (1, 2)]
     ctype = "float" if dtype == np.float32 else "double"
@@ -158,7 +160,9 @@ def test_an_array_may_lie_off_the_grid(rung):
 
 
 def test_tf32_rounds_to_nearest_with_ties_away_from_zero():
-    """A 1x1 convolution with a weight of one shows what mma was given: every normal number, infinity and NaN."""
+    """A 1x1 convolution with a weight of one shows what mma was given: every normal number,
+    infinity and NaN.
+    """
     rng = np.random.default_rng(5)
     bits = rng.integers(0, 2**32, 4_000, np.uint32)
     bits[:1000] = bits[:1000] & 0xFFFFE000 | rng.choice(np.uint32([0x0FFF, 0x1000, 0x1001]), 1000)
@@ -216,7 +220,9 @@ def test_whole_numbers_come_out_exact(rung):
     "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)]
 )
 def test_few_maps_are_many_of_one_tap(rung, dtype):
-    """Padding within the kernel and beyond it, maps up to the last few; at a stride of 2 they stay what they are."""
+    """Padding within the kernel and beyond it, maps up to the last few; at a stride of 2 they
+    stay what they are.
+    """
     case = fixed_case(11)
     for k, taps, padding in (
         (3, (7, 7), (3, 3)),

@@ -148,7 +148,9 @@ def test_whole_numbers_come_out_exact(rung):
     "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("naive", np.float64)]
 )
 def test_of_few_maps_image_and_maps_change_places(rung, dtype):
-    """Padding up to the kernel's edge; where it is beyond, or the stride is not 1, they stay where they are."""
+    """Padding up to the kernel's edge; where it is beyond, or the stride is not 1, they stay
+    where they are.
+    """
     case = fixed_case(11)
     for k, taps, padding in ((3, (3, 3), (1, 1)), (1, (2, 3), (0, 2)), (4, (1, 2), (0, 1))):
         maps = convolutions.map_size((7, 8), taps, (1, 1), padding)
@@ -166,7 +168,9 @@ def test_of_few_maps_image_and_maps_change_places(rung, dtype):
 
 @pytest.mark.parametrize("rung", ["tiled", "tensor"])
 def test_a_tile_that_begins_in_the_middle_of_a_row_of_taps(rung):
-    """Its first row of taps is not whole, the next one is: the pixels that any of them needs are those of all."""
+    """Its first row of taps is not whole, the next one is: the pixels that any of them needs are
+    those of all.
+    """
     case = fixed_case(12)
     for c, h in (
         (12, 6),

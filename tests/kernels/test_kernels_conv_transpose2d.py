@@ -171,7 +171,9 @@ def test_a_long_sum_is_cut_into_parts(rung, dtype):
 
 @pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
 def test_pixels_that_no_tap_meets_are_zero(rung):
-    """Stride 3 with a 2x1 kernel: seven of nine phases have no tap. The host device sees that they are written."""
+    """Stride 3 with a 2x1 kernel: seven of nine phases have no tap. The host device sees that
+    they are written.
+    """
     case = fixed_case(3)
     arguments = [case.normal(2, 4, 3, 2), case.normal(4, 5, 2, 1), (3, 3), (0, 0), (2, 2)]
     check("conv_transpose2d", arguments, np.float32, rung)
@@ -254,7 +256,9 @@ def test_whole_numbers_come_out_exact(rung):
     "rung, dtype", [("tensor", np.float32), ("tiled", np.float32), ("tiled", np.float64)]
 )
 def test_few_channels_are_many_of_one_tap(rung, dtype):
-    """Strides beyond the kernel, padding beyond the stride, pixels that no tap meets, channels up to the last few."""
+    """Strides beyond the kernel, padding beyond the stride, pixels that no tap meets, channels up
+    to the last few.
+    """
     case = fixed_case(11)
     for c, taps, stride, padding, extra in (
         (3, (4, 4), (2, 2), (1, 1), (0, 0)),

@@ -1,4 +1,6 @@
-"""A gallery of wrong kernels (tests/kernels/gallery.cu): each is reported, and its corrected twin passes."""
+"""A gallery of wrong kernels (tests/kernels/gallery.cu): each is reported, and its corrected twin
+passes.
+"""
 
 import os
 import re
@@ -29,8 +31,9 @@ def empty(n):
     return Out(np.empty(n, np.float32))
 
 
-# kernel: (kinds of report, arguments, and where they are not the usual ones: grid, block, bytes of shared memory).
-# Which of the two lines of a race comes second, and whether a tile is read too early or unwritten, is the schedule's.
+# kernel: (kinds of report, arguments, and where they are not the usual ones: grid, block, bytes
+# of shared memory). Which of the two lines of a race comes second, and whether a tile is read too
+# early or unwritten, is the schedule's.
 CASES = {
     "missing_syncthreads": ("race|unwritten", [floats(64), empty(64)], {}),
     "missing_second_syncthreads": ("race", [floats(512), empty(512)], {}),

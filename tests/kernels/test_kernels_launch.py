@@ -1,7 +1,8 @@
-"""Launching kernels: what is refused before it starts, which rung and tile are taken, how a source is put together.
+"""Launching kernels: what is refused before it starts, which rung and tile are taken, how a
+source is put together.
 
-What a GPU would do with a launch is asked of a stand-in for CuPy, which notes it; CuPy's own compiler, which needs no
-GPU, judges the sources.
+What a GPU would do with a launch is asked of a stand-in for CuPy, which notes it; CuPy's own
+compiler, which needs no GPU, judges the sources.
 """
 
 import contextlib
@@ -46,7 +47,7 @@ def normal(*shape, dtype=np.float32):
     return np.random.default_rng(0).standard_normal(shape).astype(dtype)
 
 
-# ---- what is refused -----------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 X, EIGHT = np.zeros(8, np.float32), np.int32(8)
 
@@ -218,7 +219,9 @@ def test_more_phases_than_a_grid_holds_are_served_by_the_naive_rung():
 
 @pytest.mark.parametrize("operation", ["channel_sum", "batch_norm_statistics", "batch_norm_grad"])
 def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
-    """Twice 132 blocks and more where there are rows for them, and no more than a second pass can well add up."""
+    """Twice 132 blocks and more where there are rows for them, and no more than a second pass can
+    well add up.
+    """
     grids = []
     monkeypatch.setattr(ladder, "launch", lambda name, grid, *_, **__: grids.append(grid))
     for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
@@ -256,7 +259,7 @@ def test_every_architecture_has_room_for_every_tile():
             assert 32 << 10 < most <= row.shared_per_block << 10, (name, rung)
 
 
-# ---- which rung ----------------------------------------------------------------------------------------------------
+# ---- which rung ----------------------------------------------------------------------------------
 
 
 def rungs_of(launches):
@@ -335,7 +338,7 @@ def test_cuda_has_the_names_of_the_other_devices():
     assert public(cuda) == public(cpu) == public(reference)
 
 
-# ---- results and their memory --------------------------------------------------------------------------------------
+# ---- results and their memory --------------------------------------------------------------------
 
 
 def test_results_lie_in_memory_as_the_next_layer_reads_them():
@@ -389,7 +392,7 @@ def test_adam_takes_all_parameters_in_one_launch_and_many_in_few():
     assert [row.grid for row in launches] == [(96,), (4,)]
 
 
-# ---- sources -------------------------------------------------------------------------------------------------------
+# ---- sources -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -443,7 +446,9 @@ class Kernel:
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
-    """Launches go to Kernels, compiled by CuPy's real compiler for sm_90, in a dict by name expression."""
+    """Launches go to Kernels, compiled by CuPy's real compiler for sm_90, in a dict by name
+    expression.
+    """
     pytest.importorskip(
         "cupy", reason="CuPy's compiler is the one that training uses; it needs no GPU"
     )
@@ -501,7 +506,9 @@ def test_on_a_gpu_a_kernel_is_told_of_much_shared_memory_and_null_is_a_pointer(a
 def test_on_a_gpu_static_shared_memory_counts_towards_what_needs_telling(
     as_on_a_gpu, dynamic, told
 ):
-    """Kernel has 1 KB of static shared memory: with 47 KB more it still fits into what every block has."""
+    """Kernel has 1 KB of static shared memory: with 47 KB more it still fits into what every
+    block has.
+    """
     leaky(shared=dynamic)
     (kernel,) = as_on_a_gpu.values()
     assert kernel.max_dynamic_shared_size_bytes == told
@@ -535,7 +542,7 @@ def test_an_error_of_the_compiler_names_file_and_line(kernels, as_on_a_gpu):
         launch.resources("double.cu", ["double_naive<float>"], "sm_80")
 
 
-# ---- the program ---------------------------------------------------------------------------------------------------
+# ---- the program ---------------------------------------------------------------------------------
 
 
 def test_the_program_checks_a_kernel_and_describes_it(capsys):
@@ -588,7 +595,7 @@ def test_it_runs_as_a_module_without_a_warning():
     assert result.stderr == ""
 
 
-# ---- packaging -----------------------------------------------------------------------------------------------------
+# ---- packaging -----------------------------------------------------------------------------------
 
 
 def test_every_file_of_the_kernels_is_part_of_the_package():

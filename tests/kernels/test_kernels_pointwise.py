@@ -57,7 +57,8 @@ def bce_with_logits_grad(case):
 class Textbook:
     """The loss in its own terms, -(1 - t) log(1 - p) - t log p with p = sigmoid(x).
 
-    reference.py's log(1 + e^x) - t x is a difference of like numbers where t = 1: at x = 14 it keeps 9 digits of 16.
+    reference.py's log(1 + e^x) - t x is a difference of like numbers where t = 1: at x = 14 it
+    keeps 9 digits of 16.
     """
 
     @staticmethod
@@ -115,7 +116,9 @@ def test_any_array_may_lie_off_the_grid(name):
     band=st.integers(1, 90),
 )
 def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
-    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands longer than a tile."""
+    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands
+    longer than a tile.
+    """
     v = case.of(16 // np.dtype(dtype).itemsize, 1)
     g = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype)
     rows, c = g.shape
@@ -136,7 +139,9 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
 
 
 def test_the_error_of_a_long_sum_stays_small():
-    """One after the other, 100,000 float32 tenths miss by 1e-4 of their sum; in parts they must do far better."""
+    """One after the other, 100,000 float32 tenths miss by 1e-4 of their sum; in parts they must
+    do far better.
+    """
     g = np.full((100_000, 1), np.float32(0.1))
     with on_device("tiled", 1) as kernels:
         total = kernels.channel_sum(g)

@@ -1,6 +1,7 @@
 """No undefined behaviour: every kernel that may be launched, once under UndefinedBehaviorSanitizer.
 
-It judges the kernels' arithmetic, shifts, alignment and array indices, where the host device itself judges memory.
+It judges the kernels' arithmetic, shifts, alignment and array indices, where the host device
+itself judges memory.
 """
 
 import functools
@@ -15,7 +16,9 @@ from minigan.backends.host import compiler, machine
 @pytest.mark.slow
 @pytest.mark.parametrize("file", launch.instantiations)
 def test_no_undefined_behaviour(file, monkeypatch):
-    """The tests of the file's kernels run again until all have been judged, those that name a tile first."""
+    """The tests of the file's kernels run again until all have been judged, those that name a
+    tile first.
+    """
     judged, all_of_them = set(), set(launch.instantiations[file])
 
     def run(at, expression, *args, **options):

@@ -1,4 +1,6 @@
-"""The host device itself: schedules and their replay, the cache, its counts against known patterns, what it refuses."""
+"""The host device itself: schedules and their replay, the cache, its counts against known
+patterns, what it refuses.
+"""
 
 import os
 import re
@@ -56,7 +58,7 @@ def at(report, marker, space):
     )
 
 
-# ---- arguments and intrinsics ---------------------------------------------------------------------------------------
+# ---- arguments and intrinsics --------------------------------------------------------------------
 
 
 def test_structs_and_scalars_go_by_value():
@@ -108,7 +110,7 @@ def test_neighbouring_bytes_of_one_word_are_no_race():
     np.testing.assert_array_equal(y, x)
 
 
-# ---- schedules ------------------------------------------------------------------------------------------------------
+# ---- schedules -----------------------------------------------------------------------------------
 
 
 def caught(grid, block, seed=None):
@@ -152,13 +154,15 @@ def test_asynchronous_copies_land_at_a_random_moment_before_the_wait():
     assert 0.3 < np.mean(at_issue) < 0.7 and 0.6 < np.mean(after_a_step) < 0.9
 
 
-# ---- races ----------------------------------------------------------------------------------------------------------
+# ---- races ---------------------------------------------------------------------------------------
 
 LANES = (0, 1, 2, 3, 32, 33)
 
 
 def random_program(rng, blocks):
-    """ops (blocks, steps, 64) and barriers (steps): in each step a few threads read or write, of one cell mostly."""
+    """ops (blocks, steps, 64) and barriers (steps): in each step a few threads read or write, of
+    one cell mostly.
+    """
     steps, whole = rng.integers(1, 8), rng.random() < 0.5
     ops, barriers = np.full((blocks, steps, 64), -1, np.int32), np.zeros(steps, np.int32)
     for s in range(steps):
@@ -173,7 +177,9 @@ def random_program(rng, blocks):
 
 
 def has_race(ops, barriers):
-    """The definition: two accesses to one byte, one of them a write, and no barriers that order the two."""
+    """The definition: two accesses to one byte, one of them a write, and no barriers that order
+    the two.
+    """
     known = np.zeros((64, 64), int)  # of how many steps of thread u thread t knows
     accesses, warps = [], np.arange(64) // 32
     for s, barrier in enumerate(barriers):
@@ -200,7 +206,9 @@ def has_race(ops, barriers):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 0, 1, 2)))
 def test_a_race_is_reported_exactly_where_there_is_one(seed, blocks):
-    """Random programs of 64 threads in shared memory (blocks = 0), or in global memory by one or two blocks."""
+    """Random programs of 64 threads in shared memory (blocks = 0), or in global memory by one or
+    two blocks.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(20):
         ops, barriers = random_program(rng, max(1, blocks))
@@ -220,7 +228,7 @@ def test_the_programs_are_of_both_kinds():
     assert 60 < sum(found) < 240
 
 
-# ---- counts ---------------------------------------------------------------------------------------------------------
+# ---- counts --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -273,7 +281,7 @@ def test_vectors_of_16_bytes_are_one_request_and_served_in_four_turns():
     assert run("vectors", 1, 64, [x, Out(y)]).lines == ()
 
 
-# ---- what is refused ------------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 def test_a_launch_that_no_gpu_takes_is_refused():
@@ -376,12 +384,14 @@ def test_two_python_threads_can_launch_at_once():
     assert errors == []
 
 
-# ---- compiling ------------------------------------------------------------------------------------------------------
+# ---- compiling -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with a kernel file, its header, and a cache of its own that already has the compiled runtime."""
+    """A folder with a kernel file, its header, and a cache of its own that already has the
+    compiled runtime.
+    """
     (tmp_path / "cache" / "kernels").mkdir(parents=True)
     for path in (files.cache_folder() / "kernels").glob("*.o"):
         shutil.copy(path, tmp_path / "cache" / "kernels")

@@ -1,8 +1,10 @@
-"""How much the convolutions' kernels multiply: a tile takes those steps whose numbers lie in the image, and no more.
+"""How much the convolutions' kernels multiply: a tile takes those steps whose numbers lie in the
+image, and no more.
 
-A multiplication with padding changes no result, so results cannot show it. Here tiles are as large as what belongs to
-one pixel (64 images), or to one tap (64 channels), and slices as long as the other factor's channels (16 doubles): then
-an operation needs one slice for each pixel and tap that meet in the image, and the host device counts them.
+A multiplication with padding changes no result, so results cannot show it. Here tiles are as
+large as what belongs to one pixel (64 images), or to one tap (64 channels), and slices as long as
+the other factor's channels (16 doubles): then an operation needs one slice for each pixel and tap
+that meet in the image, and the host device counts them.
 """
 
 import convolutions
@@ -16,7 +18,9 @@ from minigan.backends.cuda import launch
 
 
 def meetings(image, tap, stride, padding, pixels):
-    """How many pairs of an output pixel and a tap have their input pixel in the image, along one axis."""
+    """How many pairs of an output pixel and a tap have their input pixel in the image, along one
+    axis.
+    """
     return sum(0 <= p * stride + r - padding < image for p in range(pixels) for r in range(tap))
 
 

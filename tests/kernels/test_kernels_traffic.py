@@ -1,7 +1,8 @@
-"""What the kernels ask of memory, counted on the host device: whole sectors, 16 bytes at a time, few bank conflicts.
+"""What the kernels ask of memory, counted on the host device: whole sectors, 16 bytes at a time,
+few bank conflicts.
 
-The counts are those of kernels/README.md's table. A kernel that reads every other number, or 4 bytes where 16 would do,
-computes the same and is slow: only this shows it.
+The counts are those of kernels/README.md's table. A kernel that reads every other number, or 4
+bytes where 16 would do, computes the same and is slow: only this shows it.
 """
 
 import re
@@ -19,7 +20,9 @@ from minigan import device  # noqa: E402
 
 @pytest.fixture(scope="module")
 def counts():
-    """{kernel: (requests to shared memory, bank conflicts, sectors per request, at best)}, of all rungs but naive."""
+    """{kernel: (requests to shared memory, bank conflicts, sectors per request, at best)}, of all
+    rungs but naive.
+    """
     with device("host"):
         return {
             kernel: (requests, conflicts, float(sectors), float(best))
@@ -36,7 +39,9 @@ def test_no_request_costs_more_sectors_than_its_bytes_fill(counts):
 
 
 def test_requests_are_of_16_bytes(counts):
-    """32 lanes of 16 bytes are 16 sectors; a few vectors that are read, sums that are written bring the mean down."""
+    """32 lanes of 16 bytes are 16 sectors; a few vectors that are read, sums that are written
+    bring the mean down.
+    """
     wide = {
         kernel: best
         for kernel, (_, _, _, best) in counts.items()

@@ -1,7 +1,8 @@
-"""CycleGAN's networks are the published ones, its patches have the published size, its pool loses nothing.
+"""CycleGAN's networks are the published ones, its patches have the published size, its pool loses
+nothing.
 
-PyTorch twins of the networks, written down here from the paper's table, are the independent oracle: same shapes, same
-outputs, and the same weights after whole training steps in float64.
+PyTorch twins of the networks, written down here from the paper's table, are the independent
+oracle: same shapes, same outputs, and the same weights after whole training steps in float64.
 """
 
 import numpy as np
@@ -101,7 +102,9 @@ def test_weights_begin_as_normal_numbers_of_standard_deviation_2_percent_and_bia
 
 @pytest.mark.parametrize("n_layers, patch", [(3, 70), (2, 34), (1, 16)])
 def test_one_score_sees_a_patch_of_the_published_size_and_all_of_it(n_layers, patch):
-    """The gradient of one score is zero outside the patch. Instance norm, whose mean sees all pixels, is taken out."""
+    """The gradient of one score is zero outside the patch. Instance norm, whose mean sees all
+    pixels, is taken out.
+    """
     D = PatchDiscriminator(1, width=3, n_layers=n_layers).double()
     for layer in D.modules():
         if isinstance(layer, nn.InstanceNorm2d):
@@ -365,7 +368,9 @@ def torch_patches(torch, channels, w):
 
 
 def same_weights(torch, ours, theirs):
-    """Give both networks the same weights, of a size at which no layer is idle; they have the same order."""
+    """Give both networks the same weights, of a size at which no layer is idle; they have the
+    same order.
+    """
     generator = np.random.default_rng(0)
     theirs_in_order = list(theirs.parameters())
     assert [p.shape for p in ours.parameters()] == [tuple(q.shape) for q in theirs_in_order]
@@ -404,7 +409,9 @@ def test_outputs_agree_with_pytorch(torch, make):
 
 
 def test_training_steps_agree_with_pytorch(torch):
-    """Three steps of the whole game in float64: four networks, adversarial, cycle and identity losses, two Adams."""
+    """Three steps of the whole game in float64: four networks, adversarial, cycle and identity
+    losses, two Adams.
+    """
     pairs = [
         same_weights(torch, ResnetGenerator(1, 1, 2, 1).double(), torch_resnet(torch, 1, 2, 1))
         for _ in "GF"

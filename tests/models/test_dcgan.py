@@ -1,4 +1,6 @@
-"""The DCGAN's own: the R1 penalty. Its networks are held against PyTorch's in test_torch_training.py."""
+"""The DCGAN's own: the R1 penalty. Its networks are held against PyTorch's in
+test_torch_training.py.
+"""
 
 import numpy as np
 

@@ -1,4 +1,6 @@
-"""The GAN of Goodfellow et al. 2014: networks as in the paper, losses as in its formulae, gradients to second order."""
+"""The GAN of Goodfellow et al. 2014: networks as in the paper, losses as in its formulae,
+gradients to second order.
+"""
 
 import numpy as np
 import pytest
@@ -63,7 +65,9 @@ def test_a_pack_is_judged_as_one_and_its_images_stand_side_by_side(m):
 
 
 def test_a_pack_of_equal_images_is_told_from_one_of_different_ones():
-    """What packing is for: judged alone, the two kinds below have the same pixels; side by side they differ."""
+    """What packing is for: judged alone, the two kinds below have the same pixels; side by side
+    they differ.
+    """
     mg.manual_seed(0)
     D = gan.Discriminator(1, 1, units=16, pieces=2, pack=2)
     D.main = nn.Sequential(

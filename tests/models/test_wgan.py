@@ -1,4 +1,6 @@
-"""The WGAN and its gradient penalty: against closed forms, finite differences, and the papers' schedules and signs."""
+"""The WGAN and its gradient penalty: against closed forms, finite differences, and the papers'
+schedules and signs.
+"""
 
 import numpy as np
 import pytest
@@ -50,7 +52,9 @@ def test_the_penalty_of_a_linear_critic_is_that_of_its_one_slope(shape, weight):
 
 
 def test_the_norm_is_each_samples_own():
-    """f(x) = <x, a> |x|^0 on one sample, 3 <x, a> on the other: slopes 1 and 3 have the penalties 0 and 4, mean 2."""
+    """f(x) = <x, a> |x|^0 on one sample, 3 <x, a> on the other: slopes 1 and 3 have the penalties
+    0 and 4, mean 2.
+    """
     a = mg.tensor(np.array([0.6, 0.8]))
     scale = mg.tensor(np.array([1.0, 3.0]))
     zeros = mg.tensor(np.zeros((2, 2)))
@@ -265,7 +269,9 @@ def test_the_losses_are_differences_of_means():
 
 
 def test_one_step_of_each_player_moves_it_the_right_way():
-    """Real points lie right of the fakes: the critic learns to rise to the right, and the fakes move to the right."""
+    """Real points lie right of the fakes: the critic learns to rise to the right, and the fakes
+    move to the right.
+    """
     real, shift = mg.tensor(np.full((4, 1), 2.0)), mg.tensor(np.zeros((1, 1)), requires_grad=True)
     critic = Linear([0.0])
     loss = wgan.critic_loss(critic(real), critic(shift.detach()))

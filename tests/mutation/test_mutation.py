@@ -1,7 +1,9 @@
-"""Is the suite awake? Break each VJP and each kernel, one at a time, and demand that the checks notice.
+"""Is the suite awake? Break each VJP and each kernel, one at a time, and demand that the checks
+notice.
 
-The functions that minigan's modules hand to ``record`` are found by running every row of operations.py and listening;
-then ``record`` is replaced by one that swaps a single VJP for a broken twin while gradcheck runs.
+The functions that minigan's modules hand to ``record`` are found by running every row of
+operations.py and listening; then ``record`` is replaced by one that swaps a single VJP for a
+broken twin while gradcheck runs.
 """
 
 import sys
@@ -33,7 +35,8 @@ MUTATIONS = {
     "scaled where no graph is built": lambda d: d if recording.get() else d * 1.1,
     CONSTANTS: None,  # right to first order, wrong in all that follow
 }
-# These read only a sign or a mask of what they captured or of their output, and that is piecewise constant.
+# These read only a sign or a mask of what they captured or of their output, and that is piecewise
+# constant.
 MASK_CAPTURED, MASK_OF_OUTPUT = (
     {"abs", "clamp", "amax", "leaky_relu_grad"},
     {"amax", "leaky_relu", "channel_affine"},
@@ -70,7 +73,9 @@ def with_constants(vjp):
 
 
 def broken(vjp, mutation, component):
-    """vjp with one of its gradients (component 0, but for a joint VJP) changed; same number of arguments."""
+    """vjp with one of its gradients (component 0, but for a joint VJP) changed; same number of
+    arguments.
+    """
     if mutation == CONSTANTS:
         return with_constants(vjp)
 
@@ -164,7 +169,8 @@ def with_broken(code, mutation, component):
 def is_noticed(code, mutation, component, rows):
     """Whether gradcheck refuses one of the rows while this VJP is broken.
 
-    One is enough: in another the error may cancel, as a sign does where an operation is applied twice.
+    One is enough: in another the error may cancel, as a sign does where an operation is applied
+    twice.
     """
     with pytest.MonkeyPatch.context() as monkeypatch:
         replace_record(monkeypatch, with_broken(code, mutation, component))
@@ -199,7 +205,9 @@ def test_every_broken_vjp_is_noticed(vjps):
 
 
 def test_no_vjp_in_the_source_is_left_out(vjps):
-    """Every function of g or h inside a function that calls ``record``, but for helpers that are no VJPs."""
+    """Every function of g or h inside a function that calls ``record``, but for helpers that are
+    no VJPs.
+    """
 
     def inside(code):
         for constant in code.co_consts:
@@ -230,14 +238,16 @@ def test_no_vjp_in_the_source_is_left_out(vjps):
 
 @pytest.mark.parametrize("mutation", ["zeroed", "negated", "scaled"])
 def test_a_broken_cast_is_noticed(mutation, monkeypatch):
-    """float32 has no digits left for finite differences: the cast's gradient is checked by its formula instead."""
+    """float32 has no digits left for finite differences: the cast's gradient is checked by its
+    formula instead.
+    """
     (code,) = (c for c in ops.astype.__code__.co_consts if isinstance(c, types.CodeType))
     replace_record(monkeypatch, with_broken(code, mutation, 0))
     with pytest.raises(AssertionError):
         test_a_cast_returns_the_gradient_in_its_own_dtype()
 
 
-# ---- kernels -------------------------------------------------------------------------------------------------------
+# ---- kernels -------------------------------------------------------------------------------------
 
 # name -> a row whose gradcheck runs the kernel, forward or backward
 KERNEL_ROWS = {
@@ -269,7 +279,9 @@ def times(factor, kernel, component):
 
 
 def kernel_mutants():
-    """(name, what is wrong, the kernel): each result of each kernel zeroed, negated, scaled; and classic mistakes."""
+    """(name, what is wrong, the kernel): each result of each kernel zeroed, negated, scaled; and
+    classic mistakes.
+    """
     for name in KERNELS:
         for component in range({"batch_norm_statistics": 4, "batch_norm_grad": 3}.get(name, 1)):
             for mutation, factor in (("zeroed", 0), ("negated", -1), ("scaled", 1.1)):

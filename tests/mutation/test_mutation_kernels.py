@@ -1,9 +1,11 @@
-"""Is the kernels' suite awake? Change one thing at a time in the real .cu and .cuh files, and demand that it notices.
+"""Is the kernels' suite awake? Change one thing at a time in the real .cu and .cuh files, and
+demand that it notices.
 
-Rules make the mutants from the text. Each is compiled for the host device from a copy of kernels/ and held against the
-very functions of test_kernels_*.py, of which those that Hypothesis drives get fixed cases, in a process of its own,
-which may hang or crash. Usually a fixed sample runs; MINIGAN_MUTANTS=all takes all (half an hour on two cores), a
-number so many, and a word those in whose names it occurs: "gemm.cuh", "barrier".
+Rules make the mutants from the text. Each is compiled for the host device from a copy of kernels/
+and held against the very functions of test_kernels_*.py, of which those that Hypothesis drives
+get fixed cases, in a process of its own, which may hang or crash. Usually a fixed sample runs;
+MINIGAN_MUTANTS=all takes all (half an hour on two cores), a number so many, and a word those in
+whose names it occurs: "gemm.cuh", "barrier".
 """
 
 import functools
@@ -72,7 +74,7 @@ CASES = 40  # fixed ones, of each test that Hypothesis drives
 SECONDS = 10  # of processor time for one check: a mutant that takes more never ends
 SAMPLE = 15
 
-# ---- mutants --------------------------------------------------------------------------------------------------------
+# ---- mutants -------------------------------------------------------------------------------------
 
 CONDITION = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"  # with brackets two deep
 AXES = (
@@ -209,7 +211,7 @@ def sample(count):
     return [mutant for *_, mutant in sorted(ordered)][:count]
 
 
-# ---- what must notice them ------------------------------------------------------------------------------------------
+# ---- what must notice them -----------------------------------------------------------------------
 
 
 def drawn(name, seed, module):
@@ -226,7 +228,9 @@ def drawn(name, seed, module):
 
 
 def checks(*modules, cases=CASES):
-    """[(name, function)] for the tests of some modules and their parameters: first one of each test, then another."""
+    """[(name, function)] for the tests of some modules and their parameters: first one of each
+    test, then another.
+    """
     found = []
     for name, module in [(key, each) for each in modules for key in vars(each)]:
         test = getattr(module, name)
@@ -267,9 +271,11 @@ def checks(*modules, cases=CASES):
 
 
 def judge(pipe, mutant, folder, some):
-    """Send (the first of the checks that notices the mutant, or None, and what it said). In a process of its own.
+    """Send (the first of the checks that notices the mutant, or None, and what it said). In a
+    process of its own.
 
-    That process is a fork: what its parent had loaded are the kernels as they are, and must be forgotten.
+    That process is a fork: what its parent had loaded are the kernels as they are, and must be
+    forgotten.
     """
     (folder / mutant.file).write_text(mutant.text, encoding="utf-8")
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
@@ -293,7 +299,9 @@ def judge(pipe, mutant, folder, some):
 
 
 def start(mutant, folder, some):
-    """A process that judges the mutant in a copy of kernels/ -> (process, the pipe that it answers through)."""
+    """A process that judges the mutant in a copy of kernels/ -> (process, the pipe that it
+    answers through).
+    """
     shutil.copytree(compiler.kernels_folder(), folder, dirs_exist_ok=True)
     ours, theirs = FORK.Pipe(duplex=False)
     process = FORK.Process(target=judge, args=(theirs, mutant, folder, some))
@@ -302,7 +310,9 @@ def start(mutant, folder, some):
 
 
 def verdicts(mutants, folder, processes=2):
-    """(mutant, the check that noticed it or None, the message), as they come. What was useful before is tried first."""
+    """(mutant, the check that noticed it or None, the message), as they come. What was useful
+    before is tried first.
+    """
     todo, running, useful = mutants[::-1], {}, Counter()
     free = [folder / f"kernels{i}" for i in range(processes)]
     while todo or running:

@@ -1,4 +1,6 @@
-"""Modules find their parameters, copy and load their state whole or not at all, and fuse without changing a number."""
+"""Modules find their parameters, copy and load their state whole or not at all, and fuse without
+changing a number.
+"""
 
 import copy
 
@@ -32,7 +34,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
-# ---- finding -------------------------------------------------------------------------------------------------------
+# ---- finding -------------------------------------------------------------------------------------
 
 
 def test_parameters_are_found_in_order_each_once():
@@ -116,7 +118,7 @@ def test_initial_weights_fill_pytorch_s_interval():
         assert np.abs(layer.bias.numpy()).max() <= bound
 
 
-# ---- states --------------------------------------------------------------------------------------------------------
+# ---- states --------------------------------------------------------------------------------------
 
 
 def test_a_state_is_a_copy():
@@ -207,7 +209,7 @@ def test_deepcopy_is_independent_and_keeps_ties():
     assert block.scale.item() == 1
 
 
-# ---- switches ------------------------------------------------------------------------------------------------------
+# ---- switches ------------------------------------------------------------------------------------
 
 
 def test_switches_return_the_module_and_reach_every_layer():
@@ -290,7 +292,7 @@ Sequential(
     assert "ConvTranspose2d(weight=(4, 2, 4, 4), stride=(2, 2), padding=(1, 1)" in inside
 
 
-# ---- fusion --------------------------------------------------------------------------------------------------------
+# ---- fusion --------------------------------------------------------------------------------------
 
 
 class Unfused(nn.Module):

@@ -1,4 +1,6 @@
-"""What Python does to a Module: a Parameter is never dropped by an assignment, and copies are whole."""
+"""What Python does to a Module: a Parameter is never dropped by an assignment, and copies are
+whole.
+"""
 
 import copy
 import pickle

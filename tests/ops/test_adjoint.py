@@ -1,7 +1,8 @@
-"""What must be true of the operations whatever their implementation: adjoints, symmetries, moments, limits.
+"""What must be true of the operations whatever their implementation: adjoints, symmetries,
+moments, limits.
 
-<a, b> is the sum of all products of two arrays of one shape. An operation A is the adjoint of B if <A x, y> = <x, B y>
-for all x and y, which is what makes A the right VJP of B.
+<a, b> is the sum of all products of two arrays of one shape. An operation A is the adjoint of B
+if <A x, y> = <x, B y> for all x and y, which is what makes A the right VJP of B.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ def close(a, b, tolerance=1e-12):
     )
 
 
-# ---- convolution ---------------------------------------------------------------------------------------------------
+# ---- convolution ---------------------------------------------------------------------------------
 
 
 @many
@@ -71,7 +72,9 @@ def test_convolution_is_linear_in_each_argument(case):
 @some
 @any_case
 def test_convolution_commutes_with_shifts(case):
-    """Move the image by stride * t pixels and the map moves by t, but for what comes in at the edge."""
+    """Move the image by stride * t pixels and the map moves by t, but for what comes in at the
+    edge.
+    """
     kernel, stride, t = case.choose(1, 4), case.choose(1, 3), case.choose(1, 2)
     w, n = case.normal(2, 2, kernel, kernel), kernel + 4 * stride
     x = case.normal(1, 2, n, n)
@@ -108,7 +111,7 @@ def test_the_bias_gradient_is_the_adjoint_of_adding_a_bias(case):
     close(dot(T(on_every_pixel), T(x)), dot(T(b), channel_sum(T(x))), 1e-11)
 
 
-# ---- shapes --------------------------------------------------------------------------------------------------------
+# ---- shapes --------------------------------------------------------------------------------------
 
 
 @some
@@ -188,7 +191,7 @@ def test_a_cast_returns_the_gradient_in_its_own_dtype():
     close(g, 2 * x.numpy(), 1e-6)
 
 
-# ---- normalisation -------------------------------------------------------------------------------------------------
+# ---- normalisation -------------------------------------------------------------------------------
 
 
 def channels_of(case):
@@ -245,13 +248,15 @@ def test_instance_and_layer_norm_are_batch_norm_of_another_shape(case):
     close(F.layer_norm(T(x), (c, h, w)), by_sample)
 
 
-# ---- losses --------------------------------------------------------------------------------------------------------
+# ---- losses --------------------------------------------------------------------------------------
 
 
 @some
 @any_case
 def test_bce_is_the_textbook_formula_where_that_does_not_overflow(case):
-    """Up to |x| = 6: further out the textbook's own 1 - p loses its digits long before it overflows."""
+    """Up to |x| = 6: further out the textbook's own 1 - p loses its digits long before it
+    overflows.
+    """
     x, t = case.rng.uniform((-6, 0), (6, 1), (*case.shape(1, 3), 2)).T
     p = 1 / (1 + np.exp(-x))
     textbook = -t * np.log(p) - (1 - t) * np.log(1 - p)
@@ -260,7 +265,9 @@ def test_bce_is_the_textbook_formula_where_that_does_not_overflow(case):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bce_and_its_gradient_at_the_limits(dtype):
-    """At |x| = 10,000, where the sigmoid is 0 or 1 to the last bit, the loss is max(x, 0) - x t exactly."""
+    """At |x| = 10,000, where the sigmoid is 0 or 1 to the last bit, the loss is max(x, 0) - x t
+    exactly.
+    """
     x = Tensor(np.array([1e4, 1e4, -1e4, -1e4, 0, 0], dtype), requires_grad=True)
     t = T(np.array([1, 0, 1, 0, 1, 0], dtype))
     y = F.binary_cross_entropy_with_logits(x, t, reduction="none")

@@ -1,6 +1,8 @@
-"""What is wrong is refused where it enters, in one sentence with the offending value and what was expected.
+"""What is wrong is refused where it enters, in one sentence with the offending value and what was
+expected.
 
-One table: a slip as a user would make it, the kind of error, and the words that its message must hold.
+One table: a slip as a user would make it, the kind of error, and the words that its message must
+hold.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""Every gradient against finite differences, to second order and higher: operations, layers, whole networks.
+"""Every gradient against finite differences, to second order and higher: operations, layers,
+whole networks.
 
 And the checker itself: a test of gradients is worth as much as the wrong gradients that it refuses.
 """
@@ -71,11 +72,13 @@ def test_every_public_operation_is_in_the_table():
     assert layers - checked_otherwise <= {type(layer(name)[0]).__name__ for name in LAYERS}
 
 
-# ---- whole networks ------------------------------------------------------------------------------------------------
+# ---- whole networks ------------------------------------------------------------------------------
 
 
 def network_gradcheck(loss, modules, inputs, **how):
-    """gradcheck of loss(*inputs) with respect to the inputs and all parameters of the modules, all float64."""
+    """gradcheck of loss(*inputs) with respect to the inputs and all parameters of the modules,
+    all float64.
+    """
     counts = [len(m.parameters()) for m in modules]
     parameters = [p.numpy() for m in modules for p in m.parameters()]
 
@@ -137,7 +140,9 @@ def test_batch_norm_fused_with_its_activation(activation):
 
 
 def test_gradient_penalty_of_a_layer_norm_critic():
-    """WGAN-GP's loss contains a gradient, so its own gradient with respect to the weights is a second derivative."""
+    """WGAN-GP's loss contains a gradient, so its own gradient with respect to the weights is a
+    second derivative.
+    """
     critic = randomised(
         nn.Sequential(
             nn.Conv2d(1, 2, 3, stride=2, padding=1),
@@ -156,7 +161,7 @@ def test_gradient_penalty_of_a_layer_norm_critic():
     assert network_gradcheck(penalty, [critic], [normal(6, 3, 1, 4, 5)])
 
 
-# ---- gradcheck itself ----------------------------------------------------------------------------------------------
+# ---- gradcheck itself ----------------------------------------------------------------------------
 
 X = np.linspace(0.5, 1.5, 12).reshape(4, 3)
 
@@ -246,7 +251,9 @@ def test_gradcheck_refuses_one_that_is_wrong_only_in_the_third_order():
 
 
 def test_gradcheck_refuses_batch_norm_that_takes_its_inv_std_for_a_constant():
-    """The VJP's value is right, all three terms, but reads a saved array: a cotangent of ones would hide it."""
+    """The VJP's value is right, all three terms, but reads a saved array: a cotangent of ones
+    would hide it.
+    """
 
     def normalise(x):
         inv_std = constant(1 / (((x - x.mean(0)) ** 2).mean(0) + 1e-5).sqrt())

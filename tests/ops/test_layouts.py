@@ -1,4 +1,6 @@
-"""What looks unusual but is right: every memory layout, empty batches, all kinds of targets, enormous logits."""
+"""What looks unusual but is right: every memory layout, empty batches, all kinds of targets,
+enormous logits.
+"""
 
 import numpy as np
 import pytest

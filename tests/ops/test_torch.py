@@ -1,6 +1,8 @@
-"""Every operation and layer against PyTorch: value, gradient, gradient of the gradient, conventions and weights.
+"""Every operation and layer against PyTorch: value, gradient, gradient of the gradient,
+conventions and weights.
 
-PyTorch is the independent oracle: names, argument order, layouts and definitions are meant to be its own to the letter.
+PyTorch is the independent oracle: names, argument order, layouts and definitions are meant to be
+its own to the letter.
 """
 
 import itertools
@@ -24,7 +26,9 @@ torch.set_num_threads(1)
 
 
 class Torch:
-    """The twin of operations.MINIGAN: PyTorch's functions, and what it has under another name or not at all."""
+    """The twin of operations.MINIGAN: PyTorch's functions, and what it has under another name or
+    not at all.
+    """
 
     def __getattr__(self, name):
         for module in (torch.nn.functional, torch):
@@ -97,7 +101,8 @@ def close(ours, theirs, tolerance=1e-11):
 
 
 def gradients(y, inputs):
-    """The gradient of <y, v> and the gradient of <that, u> with respect to the inputs and v, for random u and v.
+    """The gradient of <y, v> and the gradient of <that, u> with respect to the inputs and v, for
+    random u and v.
 
     y and inputs are float64, and all ours or all PyTorch's. A missing gradient is zero.
     """
@@ -135,7 +140,9 @@ def test_operation(operation, case):
 @settings(max_examples=10)
 @given(case=cases())
 def test_operation_in_float32(operation, case):
-    """Against PyTorch in float64 on the same numbers, within some roundings times the root of the sum's length."""
+    """Against PyTorch in float64 on the same numbers, within some roundings times the root of the
+    sum's length.
+    """
     arrays, options = operation.inputs(case)
     arrays = [np.float32(a) for a in arrays]
     single = {
@@ -157,12 +164,14 @@ def test_operation_in_float32(operation, case):
         close(Tensor(a.numpy().astype(np.float64)), b, tolerance)
 
 
-# ---- layers, and weights moved by state_dict both ways -------------------------------------------------------------
+# ---- layers, and weights moved by state_dict both ways -------------------------------------------
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name):
-    """PyTorch's weights in our layer: value, gradients, running statistics after three batches, and evaluation."""
+    """PyTorch's weights in our layer: value, gradients, running statistics after three batches,
+    and evaluation.
+    """
     theirs, x = layer(name, torch.nn)
     ours, _ = layer(name)
     ours.load_state_dict(theirs.state_dict())
@@ -197,7 +206,9 @@ def test_weights_move_to_torch(name):
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, 0.0, 1.0])
 def test_batch_norm_moves_its_running_statistics_as_torch_does(momentum):
-    """Biased variance normalises, unbiased variance is remembered, and momentum is the weight of the new."""
+    """Biased variance normalises, unbiased variance is remembered, and momentum is the weight of
+    the new.
+    """
     x = np.random.default_rng(2).standard_normal((5, 3, 2, 2))
     state = [(np.full(3, 0.5), np.full(3, 2.0)) for _ in range(2)]
     mean, var = map(Tensor, state[0])
@@ -209,7 +220,7 @@ def test_batch_norm_moves_its_running_statistics_as_torch_does(momentum):
     close(mean, their_mean), close(var, their_var)
 
 
-# ---- conventions at the kink ---------------------------------------------------------------------------------------
+# ---- conventions at the kink ---------------------------------------------------------------------
 
 KINKS = {
     "relu at 0": (lambda L, x: L.relu(x), [0.0, -1.0, 1.0]),

@@ -1,4 +1,6 @@
-"""Optimisers against their formulas, and their states: saved anywhere, continued to the same bits."""
+"""Optimisers against their formulas, and their states: saved anywhere, continued to the same
+bits.
+"""
 
 import re
 
@@ -47,7 +49,7 @@ def one(value, gradient):
     return p
 
 
-# ---- the formulas --------------------------------------------------------------------------------------------------
+# ---- the formulas --------------------------------------------------------------------------------
 
 
 def test_sgd_walks_down():
@@ -124,7 +126,7 @@ def test_gradients_and_dtypes_are_left_alone(make):
     assert p.grad is None
 
 
-# ---- states --------------------------------------------------------------------------------------------------------
+# ---- states --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("through_a_file", [False, True], ids=["in memory", "through a file"])
@@ -236,7 +238,7 @@ def test_a_state_of_something_else_is_refused_and_changes_nothing(spoil, words):
     assert optimiser.lr == 0.25 and optimiser.state[0]["step"] == 1
 
 
-# ---- schedules -----------------------------------------------------------------------------------------------------
+# ---- schedules -----------------------------------------------------------------------------------
 
 SCHEDULES = {
     "exponential": (lambda o: optim.ExponentialLR(o, 0.5), [8, 4, 2, 1, 0.5]),
@@ -272,7 +274,7 @@ def test_the_learning_rate_of_a_schedule_is_the_one_that_is_used():
     assert p.item() == pytest.approx(1 - 0.05 * 2)
 
 
-# ---- averages ------------------------------------------------------------------------------------------------------
+# ---- averages ------------------------------------------------------------------------------------
 
 
 def test_the_average_follows_the_weights_and_copies_the_statistics():

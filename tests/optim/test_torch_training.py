@@ -1,6 +1,8 @@
-"""Training against PyTorch: optimisers step by step, schedules, and whole DCGAN trajectories in float64.
+"""Training against PyTorch: optimisers step by step, schedules, and whole DCGAN trajectories in
+float64.
 
-In float32 a ReLU that flips at its kink makes two right programs drift apart, so trajectories are compared in float64.
+In float32 a ReLU that flips at its kink makes two right programs drift apart, so trajectories are
+compared in float64.
 """
 
 import numpy as np
@@ -46,7 +48,9 @@ def twins(name, settings):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimiser_is_exact_over_100_steps(name):
-    """Gradients that depend on the weights, with noise; from step 10 to 20 one parameter has none."""
+    """Gradients that depend on the weights, with noise; from step 10 to 20 one parameter has
+    none.
+    """
     (ours, optimizer), (theirs, their_optimizer) = twins(name.split()[0], OPTIMIZERS[name])
     rng = np.random.default_rng(5)
     for step in range(100):
@@ -94,7 +98,7 @@ def test_schedule(name):
         their_schedule.step()
 
 
-# ---- DCGAN ---------------------------------------------------------------------------------------------------------
+# ---- DCGAN ---------------------------------------------------------------------------------------
 
 
 def torch_generator(latent_dim, channels, width):
@@ -117,7 +121,9 @@ def torch_generator(latent_dim, channels, width):
 
 
 def torch_discriminator(channels, width):
-    """Discriminator of PyTorch's DCGAN example, but for its last Sigmoid: the loss here takes logits."""
+    """Discriminator of PyTorch's DCGAN example, but for its last Sigmoid: the loss here takes
+    logits.
+    """
     nn = torch.nn
     layers = [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
     for maps in (width, width * 2, width * 4):
@@ -154,7 +160,9 @@ def test_state_dict_has_the_names_and_shapes_of_pytorchs_dcgan_example():
 
 @pytest.mark.parametrize("width, batch", [(4, 6), (16, 3)])  # the wider one takes the Winograd path
 def test_a_dcgan_trajectory_of_20_steps(width, batch):
-    """Algorithm 1 of Goodfellow et al. 2014 in both libraries: all losses agree to 1e-10, all weights at the end."""
+    """Algorithm 1 of Goodfellow et al. 2014 in both libraries: all losses agree to 1e-10, all
+    weights at the end.
+    """
     mg.manual_seed(8)
     g, d = dcgan.Generator(5, 64, 3, width).double(), dcgan.Discriminator(64, 3, width).double()
     tg, td = torch_generator(5, 3, width), torch_discriminator(3, width)

@@ -1,8 +1,9 @@
 """Runs the kernels of the three convolutions and holds them against the loops of reference.py.
 
-How far a sum may be off is known: with unit roundoff u, n products a b come out within (n + 2) u sum |a b|, in whatever
-order they are added (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). TF32 rounds both factors to a
-relative 2^-11 first. So the bound is the operation itself on |a| and |b|, number by number.
+How far a sum may be off is known: with unit roundoff u, n products a b come out within (n + 2) u
+sum |a b|, in whatever order they are added (Higham, Accuracy and Stability of Numerical
+Algorithms, 3.1). TF32 rounds both factors to a relative 2^-11 first. So the bound is the
+operation itself on |a| and |b|, number by number.
 """
 
 import contextlib
@@ -30,7 +31,9 @@ rungs = st.sampled_from(
 
 
 def draw(name, case):
-    """Arguments of an operation: odd shapes, one in two with channels that 16 bytes divide, some with many images."""
+    """Arguments of an operation: odd shapes, one in two with channels that 16 bytes divide, some
+    with many images.
+    """
     images, wide, tall = case.of(1, 1, 1, 14), case.of(1, 4), case.of(1, 4, 3)
     if name == "conv_transpose2d":
         (n, k, p, q), (_, c, r, s), *options = (
@@ -79,7 +82,9 @@ def run(name, arguments, rung, seed, host=False):
 
 @contextlib.contextmanager
 def small_gpu():
-    """Tiles are chosen for one multiprocessor, which the largest of them fill on small shapes too."""
+    """Tiles are chosen for one multiprocessor, which the largest of them fill on small shapes
+    too.
+    """
     convolution_module._plan.cache_clear()
     with mock.patch.object(convolution_module, "MULTIPROCESSORS", 1):
         yield
@@ -112,7 +117,9 @@ def error_bound(name, arguments, dtype, rung):
 def check(
     name, arguments, dtype=np.float32, rung="tensor", seed=0, layouts=("contiguous", "contiguous")
 ):
-    """Run a kernel and compare -> the launches. The loops see, in float64, the very numbers that it is given."""
+    """Run a kernel and compare -> the launches. The loops see, in float64, the very numbers that
+    it is given.
+    """
     a, b, *options = arguments
     given = [in_layout(np.asarray(x, dtype), layout) for x, layout in zip((a, b), layouts)]
     exact = [*(x.astype(np.float64) for x in given), *options]
@@ -138,7 +145,8 @@ def same_bits_whatever_the_schedule(name, arguments, rung):
 
 
 def whole_numbers_come_out_exact(name, arguments, rung):
-    """TF32 holds whole numbers up to 2^11, float32 sums up to 2^24; results that TF32 could not hold are among them.
+    """TF32 holds whole numbers up to 2^11, float32 sums up to 2^24; results that TF32 could not
+    hold are among them.
 
     So a rounding that nobody asked for, of a sum on its way out or of a part of one, shows.
     """
@@ -149,9 +157,11 @@ def whole_numbers_come_out_exact(name, arguments, rung):
 
 
 def conflicts_in_the_loop(name, arguments):
-    """Turns of shared memory's banks beyond the least, in the tensor kernel's loop -> (conflicts, turns).
+    """Turns of shared memory's banks beyond the least, in the tensor kernel's loop -> (conflicts,
+    turns).
 
-    The places of the rows are read once per block, before the loop, in Copier::take: these are left out.
+    The places of the rows are read once per block, before the loop, in Copier::take: these are
+    left out.
     """
     with launch.trace(counting=True) as launches:
         run(name, arguments, "tensor", 0, host=True)
@@ -170,7 +180,9 @@ def conflicts_in_the_loop(name, arguments):
 
 
 def the_same_bits_off_the_grid(name, arguments, rung):
-    """16-byte loads would be misaligned where 16 does not divide an array's address: other kernels must run."""
+    """16-byte loads would be misaligned where 16 does not divide an array's address: other
+    kernels must run.
+    """
     a, b, *options = arguments
     with launch.trace() as launches:
         aligned = run(name, arguments, rung, 0)

@@ -1,4 +1,6 @@
-"""For tests of what somebody else may have made: small runs, crafted checkpoints, and who reads them."""
+"""For tests of what somebody else may have made: small runs, crafted checkpoints, and who reads
+them.
+"""
 
 import importlib
 import json
@@ -179,7 +181,9 @@ def copied(folder, tmp_path, **about):
 
 
 def refused(capsys, script, *options):
-    """The one line with which a script refuses a checkpoint, or None where it does what it should."""
+    """The one line with which a script refuses a checkpoint, or None where it does what it
+    should.
+    """
     capsys.readouterr()
     status = call(script, *options)
     said = status + "\n" if isinstance(status, str) else capsys.readouterr().err

@@ -1,6 +1,8 @@
-"""Inputs for each operation: a function case -> (float64 arrays, options), away from kinks by construction.
+"""Inputs for each operation: a function case -> (float64 arrays, options), away from kinks by
+construction.
 
-The options go to the operation by name. Shapes, axes and options are drawn; values come from the case's generator.
+The options go to the operation by name. Shapes, axes and options are drawn; values come from the
+case's generator.
 """
 
 import numpy as np
@@ -49,13 +51,17 @@ def reduced(values="normal", least=1):
 
 
 def centred(case):
-    """A tensor of at least two numbers along each axis, and the axes over which its mean is taken out."""
+    """A tensor of at least two numbers along each axis, and the axes over which its mean is taken
+    out.
+    """
     shape = case.shape(1, 3, least=2)
     return [case.normal(*shape)], case.of({}, {"dim": 0}, {"dim": tuple(range(len(shape)))})
 
 
 def indexed(case):
-    """x (3 axes) and an index: ints, slices, new axes, an ellipsis, arrays (with repeats), a mask."""
+    """x (3 axes) and an index: ints, slices, new axes, an ellipsis, arrays (with repeats), a
+    mask.
+    """
     x = case.normal(*case.shape(3, 3, least=2))
     rows = case.rng.integers(-x.shape[0], x.shape[0], (2, 3))
     index = case.of(
@@ -145,7 +151,9 @@ def bias(case):
 
 
 def batch_norm(negative_slope=None, training=True):
-    """x (N, C), (N, C, L) or (N, C, H, W), weight and bias (or none), with no output at the kink of the activation."""
+    """x (N, C), (N, C, L) or (N, C, H, W), weight and bias (or none), with no output at the kink
+    of the activation.
+    """
 
     def inputs(case):
         shape = (case.choose(2, 4), case.choose(1, 3), *case.shape(0, 2, most=3))
@@ -173,7 +181,9 @@ def batch_norm(negative_slope=None, training=True):
 
 
 def affine(negative_slope):
-    """x (N, C, ...), and centre, scale and shift per channel, with no output at the kink of the activation."""
+    """x (N, C, ...), and centre, scale and shift per channel, with no output at the kink of the
+    activation.
+    """
 
     def inputs(case):
         x = case.normal(*case.shape(2, 4, least=2, most=3))

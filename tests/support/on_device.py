@@ -1,7 +1,8 @@
 """Runs a kernel of kernels/*.cu on one rung against the loops of reference.py.
 
-It runs on the host device, in one schedule of threads and blocks; or, where MINIGAN_DEVICE is cuda, on the GPU, with a
-schedule of its own. Arrays are NumPy's on both: to the GPU they go with their gaps and their place in memory.
+It runs on the host device, in one schedule of threads and blocks; or, where MINIGAN_DEVICE is
+cuda, on the GPU, with a schedule of its own. Arrays are NumPy's on both: to the GPU they go with
+their gaps and their place in memory.
 """
 
 import contextlib
@@ -23,7 +24,8 @@ seeds = st.integers(0, 2**32 - 1)
 
 @contextlib.contextmanager
 def on_device(rung, seed, host=False):
-    """The kernels' namespace with this rung forced and, on the host device, this schedule of threads and blocks.
+    """The kernels' namespace with this rung forced and, on the host device, this schedule of
+    threads and blocks.
 
     host: take the host device even where there is a GPU, for what only it can say.
     """
@@ -33,7 +35,9 @@ def on_device(rung, seed, host=False):
 
 
 class OnGpu:
-    """The kernels' namespace, for NumPy arrays: what a kernel changes in place is changed in them."""
+    """The kernels' namespace, for NumPy arrays: what a kernel changes in place is changed in
+    them.
+    """
 
     def __getattr__(self, name):
         def call(*arguments):
@@ -54,7 +58,9 @@ class OnGpu:
 
 
 def as_it_lies(a, xp):
-    """A copy of an array with its strides, and at an address that is as good: what it is a view of is copied whole."""
+    """A copy of an array with its strides, and at an address that is as good: what it is a view
+    of is copied whole.
+    """
     if not a.size:
         return xp.empty(a.shape, a.dtype)
     whole = a
@@ -96,10 +102,11 @@ def mapped(f, arguments):
 
 
 def compare_with_reference(name, arguments, dtype, layout, rung, seed, terms=1, oracle=reference):
-    """Run one kernel; AssertionError where it differs from the loops by more than the rounding of a sum of `terms`.
+    """Run one kernel; AssertionError where it differs from the loops by more than the rounding of
+    a sum of `terms`.
 
-    The loops run in float64 on the very numbers that the kernel is given, so what is left is the kernel's own rounding:
-    for terms of unit size at most a few eps sqrt(terms).
+    The loops run in float64 on the very numbers that the kernel is given, so what is left is the
+    kernel's own rounding: for terms of unit size at most a few eps sqrt(terms).
     """
     arguments = mapped(lambda a: in_layout(np.asarray(a, dtype), layout), arguments)
     exact = mapped(np.float64, arguments)
@@ -114,7 +121,9 @@ def compare_with_reference(name, arguments, dtype, layout, rung, seed, terms=1, 
 
 
 def compare_off_the_grid(name, arguments, rung="tiled"):
-    """Compare with one array at a time at an address that 16 does not divide: wide loads would be misaligned there."""
+    """Compare with one array at a time at an address that 16 does not divide: wide loads would be
+    misaligned there.
+    """
     arguments = mapped(np.float32, arguments)
     for i, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
@@ -124,7 +133,9 @@ def compare_off_the_grid(name, arguments, rung="tiled"):
 
 
 def image(case, numbers=4000):
-    """Normal numbers (N, C) or (N, C, H, W): few or many channels, with or without a factor of 4, few or many rows."""
+    """Normal numbers (N, C) or (N, C, H, W): few or many channels, with or without a factor of 4,
+    few or many rows.
+    """
     c = case.of(3, 4, 1, 8, 5, 12, 36, 130, 260)
     rows = max(1, numbers // c)
     if case.choose(0, 1):

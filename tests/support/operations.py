@@ -1,8 +1,10 @@
-"""Every public operation and layer once: what it computes, and inputs at which it may be differentiated.
+"""Every public operation and layer once: what it computes, and inputs at which it may be
+differentiated.
 
-One row feeds the gradient, the PyTorch and the mutation tests. A row's function gets a namespace first, MINIGAN here
-and its twin in test_torch.py, because the names are PyTorch's: ``lambda F, x: F.relu(x)`` means the same in both. A
-linear row is squared by ``Operation.function``: else its second derivative is zero, and so is every wrong one.
+One row feeds the gradient, the PyTorch and the mutation tests. A row's function gets a namespace
+first, MINIGAN here and its twin in test_torch.py, because the names are PyTorch's: ``lambda F, x:
+F.relu(x)`` means the same in both. A linear row is squared by ``Operation.function``: else its
+second derivative is zero, and so is every wrong one.
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ from minigan.ops import activation, conv, norm
 
 @dataclass(repr=False)
 class Operation:
-    """apply(F, *tensors, **options) -> a Tensor; inputs(case) -> (float64 arrays, options); order: how far to check."""
+    """apply(F, *tensors, **options) -> a Tensor; inputs(case) -> (float64 arrays, options);
+    order: how far to check.
+    """
 
     name: str
     inputs: Callable
@@ -42,7 +46,9 @@ class Operation:
 
 
 class Minigan:
-    """Looks a name up where a user finds it; ``constant`` marks the arrays that PyTorch's twin must convert."""
+    """Looks a name up where a user finds it; ``constant`` marks the arrays that PyTorch's twin
+    must convert.
+    """
 
     def __getattr__(self, name):
         for module in (F, mg, conv):
@@ -219,7 +225,8 @@ def operations():
 
 OPERATIONS = [Operation(*row) for row in operations()]
 
-# nn -> a layer (PyTorch's nn takes the same arguments), and the shape of its input; no activation's kink is near
+# nn -> a layer (PyTorch's nn takes the same arguments), and the shape of its input; no
+# activation's kink is near
 LAYERS = {
     "Linear": (lambda nn: nn.Linear(3, 2), (4, 3)),
     "Linear without bias": (lambda nn: nn.Linear(3, 2, bias=False), (2, 4, 3)),
@@ -263,7 +270,9 @@ LAYERS = {
 
 
 def layer(name, nn=mg.nn):
-    """A layer of the table in training mode and an input for it: float64, or integers for an Embedding."""
+    """A layer of the table in training mode and an input for it: float64, or integers for an
+    Embedding.
+    """
     make, shape = LAYERS[name]
     rng = np.random.default_rng(11)
     return make(nn).double(), rng.integers(0, 4, (2, 3)) if shape is None else rng.standard_normal(

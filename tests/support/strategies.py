@@ -1,8 +1,9 @@
 """What the tests draw: shapes, strides, paddings, dtypes, memory layouts and a seed, never values.
 
-Values come from a generator with the drawn seed, so Hypothesis shrinks a failure to the smallest shape, not to a row of
-zeros. Every choice goes through one function, choose(low, high) -> int: Hypothesis draws it in a property test, and a
-seeded generator answers where a test only wants some fixed examples.
+Values come from a generator with the drawn seed, so Hypothesis shrinks a failure to the smallest
+shape, not to a row of zeros. Every choice goes through one function, choose(low, high) -> int:
+Hypothesis draws it in a property test, and a seeded generator answers where a test only wants
+some fixed examples.
 """
 
 import numpy as np
@@ -34,7 +35,9 @@ class Case:
         return np.asarray(self.rng.uniform(0.5, 2, shape))
 
     def spread(self, shape, axes):
-        """Any mean, and a variance between 0.5 and 2 over the axes: what is divided by its root loses no digits."""
+        """Any mean, and a variance between 0.5 and 2 over the axes: what is divided by its root
+        loses no digits.
+        """
         x = self.normal(*shape)
         x -= x.mean(axes, keepdims=True)
         size = np.sqrt(
@@ -73,7 +76,8 @@ dtypes = st.sampled_from(DTYPES)
 
 
 def in_layout(a, layout):
-    """The same values in another memory layout, and read-only: no function may write to what it is given.
+    """The same values in another memory layout, and read-only: no function may write to what it
+    is given.
 
     "broadcast" repeats the first entry along axis 0, so its values differ from a's.
     """
@@ -98,7 +102,9 @@ def in_layout(a, layout):
 
 
 def convolution(case):
-    """Images x, weights w, and the stride and padding (pairs) of a convolution that fits: odd shapes welcome."""
+    """Images x, weights w, and the stride and padding (pairs) of a convolution that fits: odd
+    shapes welcome.
+    """
     kernel = case.choose(1, 4), case.choose(1, 4)
     stride, padding = (case.choose(1, 3), case.choose(1, 3)), (case.choose(0, 2), case.choose(0, 2))
     size = [case.choose(max(1, r - 2 * p), r + 4) for r, p in zip(kernel, padding)]
@@ -107,7 +113,9 @@ def convolution(case):
 
 
 def transposed_convolution(case):
-    """Maps x, weights w, stride, padding and output_padding (pairs) of a transposed convolution that leaves a pixel."""
+    """Maps x, weights w, stride, padding and output_padding (pairs) of a transposed convolution
+    that leaves a pixel.
+    """
     kernel, stride = (case.choose(1, 4), case.choose(1, 4)), (case.choose(1, 3), case.choose(1, 3))
     padding, extra = (
         (case.choose(0, 2), case.choose(0, 2)),
@@ -130,7 +138,9 @@ def dcgan_convolution(case):
 
 
 def kink_free_bias(normal, weight):
-    """Per channel, a bias that puts 0 in the widest gap between the values normal * weight of (N, C, ...)."""
+    """Per channel, a bias that puts 0 in the widest gap between the values normal * weight of (N,
+    C, ...).
+    """
     z = np.moveaxis(normal, 1, 0).reshape(normal.shape[1], -1) * weight[:, None]
     z.sort(axis=1)
     gap = np.diff(z, axis=1).argmax(axis=1)[:, None]

@@ -1,4 +1,6 @@
-"""The theory scripts show what they say: the quick ones whole, the slow ones in part, and all of them can fail."""
+"""The theory scripts show what they say: the quick ones whole, the slow ones in part, and all of
+them can fail.
+"""
 
 import itertools
 

@@ -441,7 +441,9 @@ WRITER = textwrap.dedent("""
 
 
 def kill_while_writing(path, seconds):
-    """Kill a process that writes checkpoint after checkpoint -> the number of the last that it knows it wrote."""
+    """Kill a process that writes checkpoint after checkpoint -> the number of the last that it
+    knows it wrote.
+    """
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )

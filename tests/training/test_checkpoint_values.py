@@ -1,4 +1,6 @@
-"""A value that is saved comes back equal and of the same type, or it is refused and the old file stays."""
+"""A value that is saved comes back equal and of the same type, or it is refused and the old file
+stays.
+"""
 
 import collections
 import datetime
@@ -236,7 +238,9 @@ def odd_nodes(inner):
 
 
 def as_python(value):
-    """The state with NumPy's scalars as Python's numbers, which is the one change that save is allowed."""
+    """The state with NumPy's scalars as Python's numbers, which is the one change that save is
+    allowed.
+    """
     if isinstance(value, np.generic):
         return value.item()
     if type(value) in (list, tuple):

@@ -1,4 +1,6 @@
-"""A torn log, a damaged picture, a folder or a fifo where a file was: said and passed over, or refused, in a line."""
+"""A torn log, a damaged picture, a folder or a fifo where a file was: said and passed over, or
+refused, in a line.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,6 @@
-"""Every example as a person runs it: for two steps, in a process of its own; and the README's snippets."""
+"""Every example as a person runs it: for two steps, in a process of its own; and the README's
+snippets.
+"""
 
 import importlib
 import json
@@ -405,7 +407,9 @@ SCRIPTS = {
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Run an example in this process, which spares seconds of imports: call("sample.py", arguments) in tmp_path."""
+    """Run an example in this process, which spares seconds of imports: call("sample.py",
+    arguments) in tmp_path.
+    """
     monkeypatch.chdir(tmp_path)
     return lambda script, *options: importlib.import_module(Path(script).stem).main(
         list(map(str, options))

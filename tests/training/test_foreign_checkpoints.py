@@ -1,4 +1,6 @@
-"""A checkpoint from somebody else, given to --resume, is refused in one line before anything is touched."""
+"""A checkpoint from somebody else, given to --resume, is refused in one line before anything is
+touched.
+"""
 
 import os
 import random
@@ -43,9 +45,11 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def resume(trained, capsys):
-    """resume("gan", state or bytes) puts a checkpoint into the run and goes on from it -> what was said, or None.
+    """resume("gan", state or bytes) puts a checkpoint into the run and goes on from it -> what
+    was said, or None.
 
-    Nothing in the run directory may change; what is said is one line. None: it was taken up, and at its end already.
+    Nothing in the run directory may change; what is said is one line. None: it was taken up, and
+    at its end already.
     """
 
     def go_on(model, crafted):
@@ -162,7 +166,9 @@ def test_a_leaf_of_any_other_value_is_refused_or_right_and_nothing_is_touched(
 
 
 def check_leaves(trained, resume, model, leaves, each):
-    """Go on from checkpoints that have another value at one leaf: so many leaves, or all, so many values at each."""
+    """Go on from checkpoints that have another value at one leaf: so many leaves, or all, so many
+    values at each.
+    """
     state = mg.load(trained.folders[model] / "checkpoint.npz")
     places = [
         (path, leaf) for path, leaf in checkpoint.leaves(state) if not isinstance(leaf, np.ndarray)

@@ -167,7 +167,9 @@ def test_only_networks_of_minigan_are_found_by_the_names_in_a_checkpoint(
 
 
 def test_of_networks_of_ones_own_only_the_generator_is_called(tmp_path, capsys, monkeypatch):
-    """A checkpoint may not choose among the other functions that a file of networks happens to import."""
+    """A checkpoint may not choose among the other functions that a file of networks happens to
+    import.
+    """
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(
         "from os import mkdir\nfrom minigan.models.dcgan import Generator, Discriminator\n"

@@ -1,4 +1,6 @@
-"""A config.json from somebody else is read as a command line is, and a folder that is no run's is left alone."""
+"""A config.json from somebody else is read as a command line is, and a folder that is no run's is
+left alone.
+"""
 
 import importlib
 import json
@@ -25,7 +27,9 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def resume(trained, capsys, tmp_path, monkeypatch):
-    """resume("gan", config) goes on from a run with this content of config.json -> (exit status, what was said)."""
+    """resume("gan", config) goes on from a run with this content of config.json -> (exit status,
+    what was said).
+    """
     monkeypatch.chdir(tmp_path)
 
     def go_on(model, config, *options):

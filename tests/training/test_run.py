@@ -1,4 +1,6 @@
-"""A training may stop at any moment, by any cause, and go on to the same bits; its command line is never misread."""
+"""A training may stop at any moment, by any cause, and go on to the same bits; its command line
+is never misread.
+"""
 
 import csv
 import json
@@ -25,8 +27,9 @@ from minigan.training import command_line as arguments
 ROOT = Path(__file__).resolve().parents[2]
 TAG = "0123456789abcdef" * 2  # of an unfinished file: see files.whole_file
 
-# A training script in small: the mean of the digits, found by noisy gradient descent with momentum. Its state has all
-# kinds: weights, an optimiser's memory, data order, and the random generator of minigan.
+# A training script in small: the mean of the digits, found by noisy gradient descent with
+# momentum. Its state has all kinds: weights, an optimiser's memory, data order, and the random
+# generator of minigan.
 SCRIPT = '''
 """Learns the mean digit."""
 import os, sys, time
@@ -80,7 +83,9 @@ def script(tmp_path_factory):
 
 @pytest.fixture
 def train(script, capfd):
-    """train("--steps", 9) runs the script in this process -> (exit status, what it printed, what it complained)."""
+    """train("--steps", 9) runs the script in this process -> (exit status, what it printed, what
+    it complained).
+    """
     scope = {"__name__": "train_toy"}
     exec(compile(SCRIPT, str(script), "exec"), scope)
 
@@ -377,7 +382,9 @@ def test_signal_handlers_are_put_back(train, tmp_path):
 
 
 def check_kills(script, straight, out, kills, seed):
-    """Kill -9 and resume, again and again, then let it end: the same bits, the same log, no rubbish."""
+    """Kill -9 and resume, again and again, then let it end: the same bits, the same log, no
+    rubbish.
+    """
     moment = random.Random(seed)
     every = "--checkpoint-every", 1, "--log-every", 1, "--sample-every", 1
     steps = []
@@ -840,7 +847,9 @@ def test_a_signal_in_the_last_step_ends_the_script_when_all_is_drawn(tmp_path):
 def test_the_last_pictures_may_fail_and_the_training_is_complete(
     tmp_path, monkeypatch, capsys, where, undrawn, drawn
 ):
-    """Drawing is the one thing at the end that may fail, say for want of space: the training must be safe by then."""
+    """Drawing is the one thing at the end that may fail, say for want of space: the training must
+    be safe by then.
+    """
     monkeypatch.setattr(*where, lambda *args: 1 / 0)
     these = session(tmp_path)
     for _ in these:

@@ -1,4 +1,6 @@
-"""A signal asks for an end: whenever it comes, and whatever stderr is, the step is done and the checkpoint whole."""
+"""A signal asks for an end: whenever it comes, and whatever stderr is, the step is done and the
+checkpoint whole.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""What takes up a state holds it to what its constructor takes: an optimiser, a schedule, an average, a network, ..."""
+"""What takes up a state holds it to what its constructor takes: an optimiser, a schedule, an
+average, a network, ...
+"""
 
 import copy
 

@@ -1,4 +1,6 @@
-"""The scripts of CycleGAN: training that resumes to the bit, translating folders, scores of known translations."""
+"""The scripts of CycleGAN: training that resumes to the bit, translating folders, scores of known
+translations.
+"""
 
 import argparse
 import json
@@ -98,7 +100,9 @@ def photos(tmp_path):
     ],
 )
 def test_stopping_and_resuming_gives_the_same_bits(tmp_path, options):
-    """Four networks, two optimisers, two schedules, two pools that are full, two data orders with crops and flips."""
+    """Four networks, two optimisers, two schedules, two pools that are full, two data orders with
+    crops and flips.
+    """
     train_cyclegan.main([*SMALL, *options, "--steps", "6", "--out", str(tmp_path / "whole")])
     for steps in ("3", "6"):
         rest = (
@@ -216,7 +220,9 @@ def test_training_on_two_folders_and_on_the_published_layout(tmp_path):
 
 
 def write_pairs(path, **more):
-    """20 pairs of 8 x 8 images whose values tell their number; sources of two tiles each; the last four are test."""
+    """20 pairs of 8 x 8 images whose values tell their number; sources of two tiles each; the
+    last four are test.
+    """
     images = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None], (20, 8, 8))
     np.savez(
         path,

@@ -1,8 +1,9 @@
 """Operations per channel in NumPy: sums, biases and batch norm.
 
-Images come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of one tall matrix.
-Every operation works piece by piece: a piece that fits a core's cache goes through all the steps of a formula before
-the next piece is touched, and the pieces are shared out between threads.
+Images come out as NCHW views of (H, W, N, C) memory, in which a channel's pixels form a column of
+one tall matrix. Every operation works piece by piece: a piece that fits a core's cache goes
+through all the steps of a formula before the next piece is touched, and the pieces are shared out
+between threads.
 """
 
 import numpy as np
@@ -122,7 +123,8 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """The gradient of batch norm in training and its activation: dx (N, C, ...), dweight, dbias (C,).
+    """The gradient of batch norm in training and its activation: dx (N, C, ...), dweight, dbias
+    (C,).
 
     With z the normalised x, dz = g act'(y) and averages E over the channel,
     dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
@@ -173,7 +175,9 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
 
 
 def _rows(x):
-    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another order."""
+    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another
+    order.
+    """
     return np.ascontiguousarray(x.transpose(*range(2, x.ndim), 0, 1)).reshape(-1, x.shape[1])
 
 

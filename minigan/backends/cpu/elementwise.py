@@ -20,7 +20,9 @@ def leaky_relu(x, negative_slope):
 
 
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
+    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in
+    PyTorch.
+    """
     (y, g), restore = _flatten(y, g)
     dx = empty(y.shape, y.dtype)
     _by_slices(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), y)
@@ -63,7 +65,9 @@ def _slices(vector):
 
 
 def _flatten(first, *others):
-    """All arrays as vectors in the order in which the first lies in memory, and the way back for a result."""
+    """All arrays as vectors in the order in which the first lies in memory, and the way back for
+    a result.
+    """
     if first.flags.forc:
         way = "C" if first.flags.c_contiguous else "F"
         return [a.ravel(way) for a in (first, *others)], lambda vector: vector.reshape(

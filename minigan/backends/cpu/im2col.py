@@ -1,13 +1,15 @@
-"""Convolution of every shape as a matrix product: gather each window of the image into a row, then multiply.
+"""Convolution of every shape as a matrix product: gather each window of the image into a row,
+then multiply.
 
     y[p, q, n, k] = Σ_r,s,c  x[sh p + r - ph, sw q + s - pw, n, c]  w[k, c, r, s]
 
-Arrays are NCHW to the caller, but lie in memory as (H, W, N, C): a slice of rows or columns is then a few long
-runs, a window of one image row is a run of channels, and the product's result is already the next layer's input.
-Two thoughts keep the gathered matrix small. The transposed convolution is taken apart by output phase: the outputs
-h with (h + ph) mod sh = a meet only the taps r = a, a + sh, ..., so each phase is an ordinary stride-1 convolution
-and no inserted zero is ever multiplied. And where one side has few channels (an image), the other side is
-multiplied first and the products are added shifted, so that the many channels are never gathered.
+Arrays are NCHW to the caller, but lie in memory as (H, W, N, C): a slice of rows or columns is
+then a few long runs, a window of one image row is a run of channels, and the product's result is
+already the next layer's input. Two thoughts keep the gathered matrix small. The transposed
+convolution is taken apart by output phase: the outputs h with (h + ph) mod sh = a meet only the
+taps r = a, a + sh, ..., so each phase is an ordinary stride-1 convolution and no inserted zero is
+ever multiplied. And where one side has few channels (an image), the other side is multiplied
+first and the products are added shifted, so that the many channels are never gathered.
 """
 
 import numpy as np
@@ -46,7 +48,9 @@ def conv2d(x, weight, stride, padding):
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W) with H = (P - 1) sh - 2 ph + R + oph: the adjoint of conv2d."""
+    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W) with H = (P - 1) sh - 2 ph + R + oph: the
+    adjoint of conv2d.
+    """
     (batch, k, p, q), (_, c, r, s) = x.shape, weight.shape
     height = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
     width = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
@@ -76,7 +80,9 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
-    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): Σ over pixels of g[p, q] times the window of x at (p, q)."""
+    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): Σ over pixels of g[p, q] times the window of x
+    at (p, q).
+    """
     (_, c, height, width), (batch, k, p, q), (r, s) = x.shape, g.shape, kernel_size
     if (
         stride == (1, 1)
@@ -118,7 +124,9 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
 
 
 def _correlate(x, weight, stride, offset, out):
-    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s], zero outside x; out a view."""
+    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s], zero outside x;
+    out a view.
+    """
     (p, q, batch, k), (_, c, r, s) = out.shape, weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(k, r * s * c).T
 
@@ -134,13 +142,17 @@ def _correlate(x, weight, stride, offset, out):
 
 
 def _bands(rows, elements, size=_BAND):
-    """`rows` in slices of some `size` of all the elements, as many for every thread; one slice of a small array."""
+    """`rows` in slices of some `size` of all the elements, as many for every thread; one slice of
+    a small array.
+    """
     threads = thread_count()
     return split(rows, threads * -(-elements // (size * threads)) if elements > _BAND // 16 else 1)
 
 
 def _gather(x, rows, q, kernel_size, stride, offset):
-    """The windows of output rows `rows` as a matrix (rows Q N, R S C), zeros where they leave x (H, W, N, C)."""
+    """The windows of output rows `rows` as a matrix (rows Q N, R S C), zeros where they leave x
+    (H, W, N, C).
+    """
     (r, s), (sh, sw), count, (_, _, batch, c) = kernel_size, stride, rows.stop - rows.start, x.shape
     patch = _crop(
         x, rows.start * sh - offset[0], (count - 1) * sh + r, -offset[1], (q - 1) * sw + s
@@ -157,7 +169,9 @@ def _gather(x, rows, q, kernel_size, stride, offset):
 
 
 def _crop(x, top, height, left, width):
-    """x[top : top + height, left : left + width], with zeros where that leaves x; top and left may be negative."""
+    """x[top : top + height, left : left + width], with zeros where that leaves x; top and left
+    may be negative.
+    """
     batch, c = x.shape[2:]
     inside = top >= 0 and left >= 0 and top + height <= len(x) and left + width <= x.shape[1]
     if c < _THIN:  # in the order in which its windows will be read
@@ -177,7 +191,9 @@ def _crop(x, top, height, left, width):
 
 
 def _multiply_then_shift(x, weight, stride, padding, size):
-    """Transposed convolution into few channels: z = w x pixel by pixel, then y[c, sh p + r - ph] += z[r, s, c, p]."""
+    """Transposed convolution into few channels: z = w x pixel by pixel, then y[c, sh p + r - ph]
+    += z[r, s, c, p].
+    """
     (p, q, batch, k), (_, c, r, s), (height, width) = x.shape, weight.shape, size
     matrix = weight.transpose(2, 3, 1, 0).reshape(r * s * c, k)
     y = empty((c, height, width, batch), x.dtype)
@@ -211,7 +227,9 @@ def _multiply_then_shift(x, weight, stride, padding, size):
 
 
 def _multiply_one_pixel(x, weight, padding, size):
-    """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s - pw] = x w[r, s]."""
+    """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s -
+    pw] = x w[r, s].
+    """
     y = empty(size + (len(x), weight.shape[1]), x.dtype)
     y.fill(0)
     image = (
@@ -225,7 +243,9 @@ def _multiply_one_pixel(x, weight, padding, size):
 
 
 def _sources(rows, tap, stride, padding, taps, count):
-    """The range of p in [0, count) for which some r in [tap, tap + taps) has stride p + r - padding in `rows`."""
+    """The range of p in [0, count) for which some r in [tap, tap + taps) has stride p + r -
+    padding in `rows`.
+    """
     return (
         max(0, -(-(rows.start + padding - tap - taps + 1) // stride)),
         min(count, (rows.stop - 1 + padding - tap) // stride + 1),
@@ -233,7 +253,9 @@ def _sources(rows, tap, stride, padding, taps, count):
 
 
 def _mirror(weight):
-    """A stride-1 convolution is the transposed one with its taps reversed and its channels exchanged."""
+    """A stride-1 convolution is the transposed one with its taps reversed and its channels
+    exchanged.
+    """
     return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
 
 

@@ -1,10 +1,12 @@
-"""Two cores for NumPy: a small pool of threads over bands of an array, single-threaded BLAS inside each.
+"""Two cores for NumPy: a small pool of threads over bands of an array, single-threaded BLAS
+inside each.
 
-NumPy lets go of Python's lock inside every large operation, so ordinary threads run truly in parallel. BLAS can
-only divide its own matrix products; dividing a whole pass (gather, product, write) instead keeps each thread's
-band in its own cache. BLAS's own threads must then rest: they spin after every product and slow whatever follows. Only
-networks of products alone leave them their work (`product`).
-How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the cores allowed.
+NumPy lets go of Python's lock inside every large operation, so ordinary threads run truly in
+parallel. BLAS can only divide its own matrix products; dividing a whole pass (gather, product,
+write) instead keeps each thread's band in its own cache. BLAS's own threads must then rest: they
+spin after every product and slow whatever follows. Only networks of products alone leave them
+their work (`product`). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
+threadpoolctl) and the cores allowed.
 """
 
 import collections
@@ -20,8 +22,8 @@ from threadpoolctl import ThreadpoolController
 from ...files import messages
 
 _KEPT_LIMIT = 64 << 20  # bytes; memory of a larger array or workspace is not kept
-# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call must be long enough
-# (tens of microseconds) that two threads seldom meet at Python's lock.
+# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call
+# must be long enough (tens of microseconds) that two threads seldom meet at Python's lock.
 PIECE = 1 << 17
 _SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
 _SIZES = 32  # of this many sizes, those used last, the memory is kept
@@ -45,7 +47,9 @@ _blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 
 def thread_count():
-    """How many threads `parallel` uses: BLAS's setting, at most the cores this process may run on."""
+    """How many threads `parallel` uses: BLAS's setting, at most the cores this process may run
+    on.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     allowed = _blas_threads or [library.get_num_threads() for library in _blas]
     return max(1, min([cores] + allowed))
@@ -59,7 +63,8 @@ def split(size, parts):
 
 
 def parallel(task, items):
-    """Call task(item) for each item, on all threads at once; the first exception of any of them is raised here.
+    """Call task(item) for each item, on all threads at once; the first exception of any of them
+    is raised here.
 
     Which thread runs an item is left to chance, so a task writes only to what belongs to its item.
     """
@@ -81,7 +86,8 @@ def parallel(task, items):
 def _workers_for(helpers):
     """Start the threads that are missing -> how many of `helpers` there are.
 
-    Where the system starts no more, those that run do all of the work: the items are the same, and so are the results.
+    Where the system starts no more, those that run do all of the work: the items are the same,
+    and so are the results.
     """
     global _workers, _refused
     with _lock:
@@ -100,7 +106,9 @@ def _workers_for(helpers):
 
 
 def _share_out(helpers, task, todo):
-    """Wake the helpers; each puts one answer into the queue returned: None, or the exception that ended it."""
+    """Wake the helpers; each puts one answer into the queue returned: None, or the exception that
+    ended it.
+    """
     done = queue.SimpleQueue()
     for _ in range(helpers):
         _jobs.put((task, todo, done))
@@ -178,12 +186,14 @@ _UNUSED = _references(
 
 
 def empty(shape, dtype):
-    """An uninitialised array that starts on a cache line, in memory that an array of its size no longer uses.
+    """An uninitialised array that starts on a cache line, in memory that an array of its size no
+    longer uses.
 
-    NumPy's own large arrays start 16 bytes into a line, so that every AVX-512 load and store straddles two: adding two
-    arrays that lie in the cache then takes twice as long. And they are new pages, which the system maps and clears at
-    the first touch, one by one: that takes longer than most operations. Here every array, and every view of it, refers
-    to a buffer that stays in `_buffers`; one that nothing else refers to is free.
+    NumPy's own large arrays start 16 bytes into a line, so that every AVX-512 load and store
+    straddles two: adding two arrays that lie in the cache then takes twice as long. And they are
+    new pages, which the system maps and clears at the first touch, one by one: that takes longer
+    than most operations. Here every array, and every view of it, refers to a buffer that stays in
+    `_buffers`; one that nothing else refers to is free.
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
@@ -218,9 +228,11 @@ def scratch(name, shape, dtype):
 
 
 def linear(x, weight, bias=None):
-    """x weight^T + bias for x (N, in), weight (out, in), bias (out,) -> (N, out), whose memory is a row per feature.
+    """x weight^T + bias for x (N, in), weight (out, in), bias (out,) -> (N, out), whose memory is
+    a row per feature.
 
-    It is the transpose of weight x^T, because BLAS is slowest at a few rows times a transposed matrix.
+    It is the transpose of weight x^T, because BLAS is slowest at a few rows times a transposed
+    matrix.
     """
     if not isinstance(x, np.ndarray):
         return x @ weight.T if bias is None else x @ weight.T + bias
@@ -233,9 +245,10 @@ def linear(x, weight, bias=None):
 def product(x, y):
     """x @ y on BLAS's own threads, for networks that are nothing but products.
 
-    They spin for some 100 ms after a product, so the next one need not wait for them to wake, as it waits 50 us for
-    ours: a tenth of such a network's step. But what runs on our threads meanwhile is slowed, a network of convolutions
-    with one linear layer by a fifth. So convolutions use `matmul`.
+    They spin for some 100 ms after a product, so the next one need not wait for them to wake, as
+    it waits 50 us for ours: a tenth of such a network's step. But what runs on our threads
+    meanwhile is slowed, a network of convolutions with one linear layer by a fifth. So
+    convolutions use `matmul`.
     """
     if not isinstance(x, np.ndarray) or x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype:
         return x @ y
@@ -269,9 +282,11 @@ def long_sum(x, y):
 
 
 def matmul(x, y):
-    """x @ y for matrices. A product that BLAS would use its threads for is shared out to ours, by rows or by columns.
+    """x @ y for matrices. A product that BLAS would use its threads for is shared out to ours, by
+    rows or by columns.
 
-    BLAS's own would spin for a tenth of a second afterwards, and slow down all that our threads do next.
+    BLAS's own would spin for a tenth of a second afterwards, and slow down all that our threads
+    do next.
     """
     if is_long_sum(x, y):
         return long_sum(x, y)

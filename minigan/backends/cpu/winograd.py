@@ -1,4 +1,5 @@
-"""The layer that DCGAN is made of (4x4 kernel, stride 2, padding 1) with 9/16 of the multiplications.
+"""The layer that DCGAN is made of (4x4 kernel, stride 2, padding 1) with 9/16 of the
+multiplications.
 
 **From stride 2 to stride 1.** Pad the image by one pixel and cut it into 2x2 blocks. A 4x4 window that moves two pixels
 at a time covers two by two whole blocks and moves one block at a time: the layer is a 2x2 convolution with stride 1 on
@@ -10,7 +11,8 @@ That is four products. Winograd's algorithm F(2, 2) (in Lavin and Gray 2016, fro
     m0 = (s0 - s1) w0        m1 = s1 (w0 + w1)        m2 = (s2 - s1) w1
     y0 = m0 + m1             y1 = m1 + m2
 
-Multiply out and the terms s1 w0 in y0 and s1 w1 in y1 cancel. In matrices, with * the product element by element,
+Multiply out and the terms s1 w0 in y0 and s1 w1 in y1 cancel. In matrices, with * the product
+element by element,
 
     y = A [(B s) * (G w)]     A = |1 1 0|      B = |1 -1 0|      G = |1 0|
                                   |0 1 1|          |0  1 0|          |1 1|
@@ -28,13 +30,14 @@ and each gradient can be read off it:
     input gradient (and transposed convolution)   s' = B' [(A' g) * (G w)]       v' = d u
     weight gradient                               w' = G' [(A' g) * (B s)]       u' = dᵀ v        with d = A' g
 
-so nine products of the same size again, no inserted zeros, and no overlapping additions but B's own:
-s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
+so nine products of the same size again, no inserted zeros, and no overlapping additions but B's
+own: s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
 
-A thread takes a share of the batch and goes through it a few tile rows at a time: transform, multiply, transform back,
-all in its own cache. Where the weights are larger than the images, in the last layers, it takes a share of the output
-channels instead; so does the weight gradient, whose sum is over all pixels. Images are (H, W, N, C) in memory, so that
-every transform adds long runs of numbers.
+A thread takes a share of the batch and goes through it a few tile rows at a time: transform,
+multiply, transform back, all in its own cache. Where the weights are larger than the images, in
+the last layers, it takes a share of the output channels instead; so does the weight gradient,
+whose sum is over all pixels. Images are (H, W, N, C) in memory, so that every transform adds long
+runs of numbers.
 """
 
 import numpy as np
@@ -48,7 +51,9 @@ _SLAB = 6 << 20  # elements of v that the weight gradient holds at once: 24 MB o
 
 
 def applies(weight_shape, stride, padding, image_size):
-    """Whether this is the 4x4, stride 2, padding 1 layer, with tiles of 4 x 4 pixels, and channels enough to pay."""
+    """Whether this is the 4x4, stride 2, padding 1 layer, with tiles of 4 x 4 pixels, and
+    channels enough to pay.
+    """
     return (
         tuple(weight_shape[2:]) == (4, 4)
         and stride == (2, 2)
@@ -130,7 +135,9 @@ def conv2d_weight_grad(x, g):
 
 
 def _weight_grad(x, g):
-    """The whole image is transformed first, for the sum over pixels; then each task takes some of the channels K."""
+    """The whole image is transformed first, for the sum over pixels; then each task takes some of
+    the channels K.
+    """
     (p, q, _, k), c = g.shape, x.shape[3]
     dw = empty((k, c, 4, 4), x.dtype)
     v = _transform_whole(_transform_image, x, p // 2, q // 2, 4 * c)
@@ -146,17 +153,23 @@ def _weight_grad(x, g):
 
 
 def _share_channels(batch, tiles):
-    """Whether threads share the output channels: where images are fewer than threads, or smaller than weights."""
+    """Whether threads share the output channels: where images are fewer than threads, or smaller
+    than weights.
+    """
     return batch < thread_count() or batch * tiles < _PIXELS
 
 
 def _channel_tasks(channels):
-    """Slices of the output channels, few enough that their weights and products fit a second-level cache."""
+    """Slices of the output channels, few enough that their weights and products fit a
+    second-level cache.
+    """
     return split(channels, max(thread_count(), -(-channels // _CHANNELS)))
 
 
 def _transform_whole(transform, x, tiles, columns, channels):
-    """All tiles of x (H, W, N, C) at once; the threads share the images or, if there are few, the tile rows."""
+    """All tiles of x (H, W, N, C) at once; the threads share the images or, if there are few, the
+    tile rows.
+    """
     batch = x.shape[2]
     v = _scratch(transform.__name__, slice(0, batch), slice(0, tiles), columns, channels, x.dtype)
 
@@ -205,7 +218,9 @@ def _transform_image(x, t, v):
 
 
 def _inverse_image(v, below):
-    """s' = B' v: v (3, 3, T, W/4, N, 4C) -> blocks (2T + 1, W/2 + 1, N, 4C), and the last row for the next tile."""
+    """s' = B' v: v (3, 3, T, W/4, N, 4C) -> blocks (2T + 1, W/2 + 1, N, 4C), and the last row for
+    the next tile.
+    """
     _, _, count, columns, batch, size = v.shape
     rows = scratch("winograd rows", (3, count, 2 * columns + 1, batch, size), v.dtype)
     rows[:, :, 0], rows[:, :, -1] = v[:, 0, :, 0], v[:, 2, :, -1]
@@ -260,7 +275,9 @@ def _transform_weight(weight):
 
 
 def _taps(weight):
-    """(K, C, 4, 4) -> (i, j, K, a, b, C), the tap of row 2i + a and column 2j + b: block (i, j), pixel (a, b)."""
+    """(K, C, 4, 4) -> (i, j, K, a, b, C), the tap of row 2i + a and column 2j + b: block (i, j),
+    pixel (a, b).
+    """
     return weight.reshape(weight.shape[:2] + (2, 2, 2, 2)).transpose(2, 4, 0, 3, 5, 1)
 
 
@@ -287,7 +304,9 @@ def _read_blocks(x, first, last):
 
 
 def _copy_blocks(x, s, first, to_image=False):
-    """Copy between the image and its blocks from block row `first`: pixel (2i + a - 1, 2j + b - 1) is s[i, j, a, b]."""
+    """Copy between the image and its blocks from block row `first`: pixel (2i + a - 1, 2j + b -
+    1) is s[i, j, a, b].
+    """
     s = s.reshape(s.shape[:3] + (2, 2, x.shape[3]))
     for a in (0, 1):
         low = 1 if a == 0 and first == 0 else 0

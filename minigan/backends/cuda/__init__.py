@@ -1,7 +1,8 @@
-"""The kernel-backed operations on kernels/*.cu, for a GPU and for the host device alike: array in, array out.
+"""The kernel-backed operations on kernels/*.cu, for a GPU and for the host device alike: array
+in, array out.
 
-One file for each family of kernels has the memory order and the launches; rungs.py chooses the kernel, grids.py the
-grid of those whose time is that of reading and writing.
+One file for each family of kernels has the memory order and the launches; rungs.py chooses the
+kernel, grids.py the grid of those whose time is that of reading and writing.
 """
 
 from . import instantiations

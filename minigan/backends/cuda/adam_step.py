@@ -28,8 +28,9 @@ def _adam_types(dtype):
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
     """One Adam step (Kingma and Ba 2015) on lists of arrays, in place; step counts from 1.
 
-    The four arrays of a parameter are seen as numbers in the order in which it lies in memory; those that lie in
-    another order, or with gaps, are copied, and what has changed is copied back.
+    The four arrays of a parameter are seen as numbers in the order in which it lies in memory;
+    those that lie in another order, or with gaps, are copied, and what has changed is copied
+    back.
     """
     numbers = (
         1 - betas[0],

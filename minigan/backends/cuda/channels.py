@@ -1,4 +1,6 @@
-"""Operations per channel on kernels/channels.cu and batch_norm.cu: memory order, grids and launches."""
+"""Operations per channel on kernels/channels.cu and batch_norm.cu: memory order, grids and
+launches.
+"""
 
 from . import launch as device
 from .convolution import _in_order
@@ -8,7 +10,9 @@ from .rungs import address, choose
 
 
 def _rows(x):
-    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another order."""
+    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another
+    order.
+    """
     return _in_order(x, (*range(2, x.ndim), 0, 1)).reshape(-1, x.shape[1])
 
 
@@ -67,7 +71,9 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight (C,), dbias (C,)."""
+    """The gradient of training-mode batch norm and its activation: -> dx (N, C, ...), dweight
+    (C,), dbias (C,).
+    """
     g_rows, rows, xp = _rows(g), _rows(x), device.xp
     y_rows = (
         g_rows if negative_slope is None else _rows(y)

@@ -1,8 +1,9 @@
 """The three convolutions on kernels/conv*.cu: memory order, tiles and launches.
 
-The kernels know one order of memory: images (H, W, N, C), weights (K, R, S, C), so that neighbouring threads read
-neighbouring channels. Here arrays are brought into it, with a copy only where their memory has another order, and
-results are NCHW views of it: the next layer finds them as it wants them.
+The kernels know one order of memory: images (H, W, N, C), weights (K, R, S, C), so that
+neighbouring threads read neighbouring channels. Here arrays are brought into it, with a copy only
+where their memory has another order, and results are NCHW views of it: the next layer finds them
+as it wants them.
 """
 
 import functools
@@ -26,7 +27,9 @@ def _in_order(x, axes):
 
 
 def conv2d(x, weight, stride, padding):
-    """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q): y[k, p] = Σ_c,r x[c, s p + r - padding] w[k, c, r]."""
+    """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q): y[k, p] = Σ_c,r x[c, s p + r - padding] w[k, c,
+    r].
+    """
     (n, c, h, w), (k, _, r, s) = x.shape, weight.shape
     p, q = (
         (size + 2 * pad - tap) // step + 1
@@ -40,7 +43,9 @@ def conv2d(x, weight, stride, padding):
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so also its input gradient."""
+    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so also its input
+    gradient.
+    """
     (n, k, p, q), (_, c, r, s) = x.shape, weight.shape
     h, w = (
         (size - 1) * step - 2 * pad + tap + extra
@@ -58,11 +63,14 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
-    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its weight."""
+    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the gradient of conv2d with respect to its
+    weight.
+    """
     (n, c, h, w), (_, k, p, q), (r, s) = x.shape, g.shape, kernel_size
     x, g = _in_order(x, PIXELS), _in_order(g, PIXELS)
     if k <= NARROW < c and stride == (1, 1) and r * s < p * q and padding[0] < r and padding[1] < s:
-        # Of few maps, a tile of rows would be nearly empty: x and g change places, and the taps run backwards.
+        # Of few maps, a tile of rows would be nearly empty: x and g change places, and the taps
+        # run backwards.
         sizes = n, k, p, q, c, h, w, r, s, 1, 1, r - 1 - padding[0], s - 1 - padding[1]
         return convolve("conv2d_weight_grad", g, x, sizes, [(x, c), (g, k)])[
             :, ::-1, ::-1
@@ -73,17 +81,19 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     return dw.transpose(0, 3, 1, 2)
 
 
-# One matrix product (a transposed convolution: one per phase) of rows x columns numbers, each a sum of `steps`.
+# One matrix product (a transposed convolution: one per phase) of rows x columns numbers, each a
+# sum of `steps`.
 
 CONV = np.dtype(
     [(name, np.int32) for name in "N C H W K P Q R S stride_h stride_w pad_h pad_w".split()]
 )
 MULTIPROCESSORS = 132  # of an H200
 SHARED_TILE = 16  # pixels, and maps, of a block of the shared rung
-# Which tile a product gets: the first row that fits it. (Its rows, its columns, how many of a block's warps lie below
-# each other, blocks that a multiprocessor holds); how many rows and columns the product may have; the factors whose
-# loads must be of four floats; whether the tiles must fill the GPU. A large tile needs fewer bytes per multiplication,
-# small ones make more blocks and waste less at the edges.
+# Which tile a product gets: the first row that fits it. (Its rows, its columns, how many of a
+# block's warps lie below each other, blocks that a multiprocessor holds); how many rows and
+# columns the product may have; the factors whose loads must be of four floats; whether the tiles
+# must fill the GPU. A large tile needs fewer bytes per multiplication, small ones make more
+# blocks and waste less at the edges.
 ANY = (1, 2**31)
 TILES = {
     "tiled": [
@@ -105,8 +115,9 @@ TILES = {
 def _tile(rung, rows, columns, slices, phases, widths, kilobytes):
     """The row of TILES for a product.
 
-    widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel together, else 1.
-    kilobytes: of shared memory that a block may have; those that must fill the GPU, at least three quarters, take 147.
+    widths: of the loads of the two factors, 4 floats or 2 doubles where 16 bytes can travel
+    together, else 1. kilobytes: of shared memory that a block may have; those that must fill the
+    GPU, at least three quarters, take 147.
     """
     for tile, (low, high), (left, right), wide, large in TILES[rung]:
         loads = all(width == 4 for width, factor in zip(widths, "AB") if factor in wide)
@@ -119,7 +130,9 @@ def _tile(rung, rows, columns, slices, phases, widths, kilobytes):
 
 
 def _parts(tiles, slices, blocks):
-    """How many parts the steps are cut into where the tiles leave half of a GPU idle: of at least four slices."""
+    """How many parts the steps are cut into where the tiles leave half of a GPU idle: of at least
+    four slices.
+    """
     return (
         max(1, min(blocks * MULTIPROCESSORS // tiles, slices // 4, 256))
         if tiles <= MULTIPROCESSORS // 2
@@ -129,7 +142,8 @@ def _parts(tiles, slices, blocks):
 
 @functools.lru_cache(maxsize=1024)
 def _plan(rung, t, rows, columns, steps, phases, widths, kilobytes):
-    """The kernel's template, the grid (tiles, parts of the steps, phases), the block and the bytes of shared memory.
+    """The kernel's template, the grid (tiles, parts of the steps, phases), the block and the
+    bytes of shared memory.
 
     A slice is 128 bytes of steps; sum_parts adds up the parts in their order.
     """
@@ -167,9 +181,11 @@ def _product(operation, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
 
 
 def convolve(operation, a, b, sizes, lines):
-    """Launch a convolution of the arrays a and b, as they lie in memory -> a new array in the same manner.
+    """Launch a convolution of the arrays a and b, as they lie in memory -> a new array in the
+    same manner.
 
-    sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers lie side by side.
+    sizes: CONV's; lines: for each factor of the product, its array and how many of its numbers
+    lie side by side.
     """
     (_, _, h, w), (pad_h, pad_w) = (
         sizes[:4],
@@ -219,7 +235,9 @@ NARROW = 4  # columns of a product of which most of a tile would be empty
 
 
 def _apart(operation, weight, n, c, h, w, k, p, q, r, s, stride_h, stride_w, *_):
-    """What makes taps of few columns into many columns of one tap: (weights, CONV's sizes), or None to leave it so."""
+    """What makes taps of few columns into many columns of one tap: (weights, CONV's sizes), or
+    None to leave it so.
+    """
     taps, few = r * s, k if operation == "conv2d" else c
     if few > NARROW or few * taps <= NARROW or n * max(h * w, p * q) * taps * few >= 2**31:
         return None

@@ -9,7 +9,9 @@ from .launch import Out
 
 
 def _vectors(first, *others):
-    """All arrays, C-contiguous, in the order in which the first lies in memory, and the way back for a result."""
+    """All arrays, C-contiguous, in the order in which the first lies in memory, and the way back
+    for a result.
+    """
     if all(a.flags.c_contiguous for a in (first, *others)):
         return [first, *others], lambda y: y
     order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
@@ -31,7 +33,9 @@ def leaky_relu(x, negative_slope):
 
 
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in PyTorch."""
+    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in
+    PyTorch.
+    """
     (y, g), restore = _vectors(y, g)
     dx = device.xp.empty(y.shape, y.dtype)
     elementwise("leaky_relu_grad", [g, y, Out(dx), y.dtype.type(negative_slope)], y.size)
@@ -39,7 +43,9 @@ def leaky_relu_grad(g, y, negative_slope):
 
 
 def _logits(x, target, *others):
-    """([x, and the others], the two arguments of the target, an array or a number; the way back), all in one order."""
+    """([x, and the others], the two arguments of the target, an array or a number; the way back),
+    all in one order.
+    """
     if isinstance(target, device.xp.ndarray):
         (x, target, *others), restore = _vectors(x, target, *others)
         return [x, *others], [target, x.dtype.type(0)], restore
@@ -48,7 +54,9 @@ def _logits(x, target, *others):
 
 
 def bce_with_logits(x, target, reduction):
-    """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"; t like x, or a number."""
+    """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"; t like x,
+    or a number.
+    """
     (x,), target, restore = _logits(x, target)
     xp, n = device.xp, x.size
     if reduction == "none":

@@ -1,4 +1,6 @@
-"""Grids of the memory-bound kernels: how many blocks, and which part of an array each of them takes."""
+"""Grids of the memory-bound kernels: how many blocks, and which part of an array each of them
+takes.
+"""
 
 import functools
 
@@ -30,7 +32,9 @@ def elementwise(operation, args, n):
 
 @functools.lru_cache(maxsize=1024)
 def _tiles(rows, channels, v, most):
-    """Tiles of a (rows, C) matrix -> (grid, block, band): a block takes `band` rows of up to 32 packs of v channels."""
+    """Tiles of a (rows, C) matrix -> (grid, block, band): a block takes `band` rows of up to 32
+    packs of v channels.
+    """
     packs = ceil(channels, v)
     across = min(32, 1 << (packs - 1).bit_length())
     groups, step = ceil(packs, across), 4 * THREADS // across
@@ -58,7 +62,8 @@ def rowwise(operation, args, rows):
 
 
 def reduce(operation, args, rows, width, *more):
-    """Launch what takes `width` sums down the columns of a (rows, C) matrix -> (width, C); `more` follow the result.
+    """Launch what takes `width` sums down the columns of a (rows, C) matrix -> (width, C); `more`
+    follow the result.
 
     Tiled, every band of rows has sums of its own, which channel_sum adds up in their order.
     """

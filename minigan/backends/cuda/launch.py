@@ -1,10 +1,12 @@
-"""Compiles kernels/*.cu and launches them: on a GPU through CuPy's NVRTC, or thread by thread on the host device.
+"""Compiles kernels/*.cu and launches them: on a GPU through CuPy's NVRTC, or thread by thread on
+the host device.
 
     launch("leaky_relu.cu:leaky_relu_tiled<float, 4>", (grid,), (256,), [x, Out(y), np.float32(slope), np.int32(n)])
 
-The one idea: everything up to the last call is the same for both, so what the host device proves of a launch holds on
-the GPU. And a launch is checked before it happens, because a GPU answers a wrong one late, elsewhere, or not at all.
-``python -m minigan.launch KERNEL`` checks one kernel and describes it.
+The one idea: everything up to the last call is the same for both, so what the host device proves
+of a launch holds on the GPU. And a launch is checked before it happens, because a GPU answers a
+wrong one late, elsewhere, or not at all. ``python -m minigan.launch KERNEL`` checks one kernel
+and describes it.
 """
 
 import contextlib
@@ -21,8 +23,9 @@ from ..host import compiler, machine
 from ..host.compiler import kernels_folder
 from ..host.machine import NULL, Out
 
-# What a multiprocessor has: KB of shared memory for one block and in all, threads, blocks; and 65,536 registers.
-# (CUDA C++ Programming Guide, "Technical Specifications per Compute Capability")
+# What a multiprocessor has: KB of shared memory for one block and in all, threads, blocks; and
+# 65,536 registers. (CUDA C++ Programming Guide, "Technical Specifications per Compute
+# Capability")
 Architecture = namedtuple("Architecture", "shared_per_block shared threads blocks")
 ARCHITECTURES = {
     "sm_70": Architecture(96, 96, 2048, 32),
@@ -61,7 +64,9 @@ def use(device, array_module):
 
 @contextlib.contextmanager
 def trace(counting=False):
-    """``with trace() as launches:`` collects a Launch of every kernel; counting: with what it asked of memory."""
+    """``with trace() as launches:`` collects a Launch of every kernel; counting: with what it
+    asked of memory.
+    """
     before = tracing.set((launches := [], counting))
     try:
         yield launches
@@ -72,11 +77,12 @@ def trace(counting=False):
 def launch(name, grid, block, args, *, shared=0, touches=()):
     """Run a kernel. On a GPU this returns at once; whoever reads the result waits for it.
 
-    name: "file.cu:name expression", as "conv2d.cu:conv2d_naive<float>". grid, block: tuples of up to three ints. args,
-    in the kernel's order: C-contiguous arrays (read, or read and written), ``Out(array)`` for those that are written
-    wholly and not read, None for a null pointer, NumPy scalars, and structs as 0-d structured NumPy arrays. shared:
-    bytes of dynamic shared memory. touches: arrays that the kernel reaches through pointers in a struct.
-    Raises ValueError, TypeError or RuntimeError for what cannot run; host.KernelError for what a kernel does wrong.
+    name: "file.cu:name expression", as "conv2d.cu:conv2d_naive<float>". grid, block: tuples of up
+    to three ints. args, in the kernel's order: C-contiguous arrays (read, or read and written),
+    ``Out(array)`` for those that are written wholly and not read, None for a null pointer, NumPy
+    scalars, and structs as 0-d structured NumPy arrays. shared: bytes of dynamic shared memory.
+    touches: arrays that the kernel reaches through pointers in a struct. Raises ValueError,
+    TypeError or RuntimeError for what cannot run; host.KernelError for what a kernel does wrong.
     """
     run, (launches, counting) = _prepare(name, grid, block, shared), tracing.get()
     values = [a.array if type(a) is Out else NULL if a is None else a for a in args]
@@ -154,9 +160,11 @@ def _prepare(name, grid, block, shared):
 
 @functools.lru_cache(maxsize=None)
 def _compiled(backend, file, expression):
-    """One instantiation of a kernel. On a GPU from CuPy's cache on disk, or from NVRTC: a tenth of a second, once.
+    """One instantiation of a kernel. On a GPU from CuPy's cache on disk, or from NVRTC: a tenth
+    of a second, once.
 
-    There it is compiled when it is first launched: a training script waits for the dozen that it uses, not for all.
+    There it is compiled when it is first launched: a training script waits for the dozen that it
+    uses, not for all.
     """
     if backend == "host":
         together = instantiations.get(file, ())
@@ -172,10 +180,12 @@ def _compiled(backend, file, expression):
 
 
 def source(file):
-    """The text of kernels/``file`` with its local includes put in, each once, and #line, so that errors name the place.
+    """The text of kernels/``file`` with its local includes put in, each once, and #line, so that
+    errors name the place.
 
-    Being one text, it is also its own key in CuPy's cache. Raises FileNotFoundError that names the line which includes
-    what is not there. Names with a slash stay: they are the host's (host/device.h).
+    Being one text, it is also its own key in CuPy's cache. Raises FileNotFoundError that names
+    the line which includes what is not there. Names with a slash stay: they are the host's
+    (host/device.h).
     """
     return "\n".join(_expanded(file, set(), file)) + "\n"
 
@@ -194,12 +204,14 @@ def _expanded(file, seen, asker):
         yield line
 
 
-# ---- architectures -------------------------------------------------------------------------------------------------
+# ---- architectures -------------------------------------------------------------------------------
 
 
 @functools.lru_cache
 def architecture():
-    """The name of the GPU's architecture, "sm_90"; the host imitates that of MINIGAN_ARCH, or sm_90."""
+    """The name of the GPU's architecture, "sm_90"; the host imitates that of MINIGAN_ARCH, or
+    sm_90.
+    """
     if backend == "cuda":
         import cupy
 
@@ -217,15 +229,19 @@ def generation(name=None):
 
 @functools.lru_cache
 def limits(name=None):
-    """The table's row for an architecture; of one that is not in it, that of its nearest forerunner."""
+    """The table's row for an architecture; of one that is not in it, that of its nearest
+    forerunner.
+    """
     older = [known for known in ARCHITECTURES if generation(known) <= generation(name)]
     return ARCHITECTURES[older[-1] if older else "sm_70"]
 
 
 def resources(file, expressions, arch):
-    """What ptxas says of each kernel -> {expression: {"registers", "shared", "stack", "spills"}}, bytes but the first.
+    """What ptxas says of each kernel -> {expression: {"registers", "shared", "stack", "spills"}},
+    bytes but the first.
 
-    Compiled by NVRTC to a cubin for arch ("sm_90"); shared is static. This needs no GPU, but CuPy: ImportError without.
+    Compiled by NVRTC to a cubin for arch ("sm_90"); shared is static. This needs no GPU, but
+    CuPy: ImportError without.
     """
     from cupy_backends.cuda.libs import nvrtc
 
@@ -260,9 +276,11 @@ def resources(file, expressions, arch):
 
 
 def occupancy(registers, threads, shared, arch):
-    """The share of a multiprocessor's threads that are there at once, blocks having so many threads and bytes shared.
+    """The share of a multiprocessor's threads that are there at once, blocks having so many
+    threads and bytes shared.
 
-    Registers are handed out 256 at a time to each warp, shared memory by 128 bytes and 1 KB more per block.
+    Registers are handed out 256 at a time to each warp, shared memory by 128 bytes and 1 KB more
+    per block.
     """
     row, warps = limits(arch), -(-threads // 32)
     blocks = min(

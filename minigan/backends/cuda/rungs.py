@@ -1,7 +1,8 @@
-"""Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and which of them is taken.
+"""Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and which of them
+is taken.
 
-The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never on its load, so one
-seed gives the same bits.
+The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never
+on its load, so one seed gives the same bits.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ import numpy as np
 from . import launch as device
 from .launch import Out, launch
 
-# kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function <operation>_<rung>.
+# kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function
+# <operation>_<rung>.
 ALL = ("naive", "shared", "tiled", "tensor")
 BOTH = ("naive", "tiled")
 PRODUCT = (
@@ -62,16 +64,19 @@ tf32 = True
 
 
 def check_environment():
-    """Raise ValueError if MINIGAN_RUNG names no rung; asked when a device is chosen, because imports never fail."""
+    """Raise ValueError if MINIGAN_RUNG names no rung; asked when a device is chosen, because
+    imports never fail.
+    """
     _known(everywhere, "MINIGAN_RUNG says so")
 
 
 @contextlib.contextmanager
 def rung(name):
-    """``with rung("tiled"):`` takes that rung of every ladder inside; of one that lacks it, the nearest rung below.
+    """``with rung("tiled"):`` takes that rung of every ladder inside; of one that lacks it, the
+    nearest rung below.
 
-    name: "naive", "shared" (of conv2d alone), "tiled" or "tensor", or None for the usual choice; ValueError for
-    another. MINIGAN_RUNG does the same for a process. Device cpu has no rungs.
+    name: "naive", "shared" (of conv2d alone), "tiled" or "tensor", or None for the usual choice;
+    ValueError for another. MINIGAN_RUNG does the same for a process. Device cpu has no rungs.
     """
     before = forced.set(_known(name, "rung"))
     try:
@@ -81,7 +86,9 @@ def rung(name):
 
 
 def set_tf32(flag):
-    """False: float32 convolutions multiply in float32; True, as at the start: in TF32 (10 bits) where the GPU can."""
+    """False: float32 convolutions multiply in float32; True, as at the start: in TF32 (10 bits)
+    where the GPU can.
+    """
     global tf32
     tf32 = bool(flag)
 
@@ -104,7 +111,9 @@ def choose(operation, dtype):
 
 
 def kind(operation, args, length=0):
-    """(rung, C's name of the dtype, V): V numbers make 16 bytes where they divide the length and all arrays lie so."""
+    """(rung, C's name of the dtype, V): V numbers make 16 bytes where they divide the length and
+    all arrays lie so.
+    """
     arrays = [a.array if type(a) is Out else a for a in args]
     arrays = [a for a in arrays if isinstance(a, device.xp.ndarray) and a.dtype.names is None]
     dtype, bits = arrays[0].dtype, length * arrays[0].itemsize

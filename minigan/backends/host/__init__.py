@@ -1,1 +1,3 @@
-"""The host device: kernels/*.cu compiled by g++ and run thread by thread on this processor, every access checked."""
+"""The host device: kernels/*.cu compiled by g++ and run thread by thread on this processor, every
+access checked.
+"""

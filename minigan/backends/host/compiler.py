@@ -1,7 +1,9 @@
-"""kernels/*.cu as shared libraries for the host device: compiled by the C++ compiler, cached by content.
+"""kernels/*.cu as shared libraries for the host device: compiled by the C++ compiler, cached by
+content.
 
-The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host is linked in place of
-the sanitizer's own library. On the way from assembly to machine code every __shared__ array gets a gap behind it.
+The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host
+is linked in place of the sanitizer's own library. On the way from assembly to machine code every
+__shared__ array gets a gap behind it.
 """
 
 import ctypes
@@ -19,9 +21,10 @@ import numpy as np
 
 from ...files import cache_folder, whole_file
 
-# -Og keeps each access of the source one access of the program: none is split, merged, or moved to where the source has
-# none. Local variables start as a pattern, so that a forgotten initial value shows; a __shared__ array has a section of
-# its own, and a gap behind it, so that its end is not another's beginning. libtsan is a default library: none.
+# -Og keeps each access of the source one access of the program: none is split, merged, or moved
+# to where the source has none. Local variables start as a pattern, so that a forgotten initial
+# value shows; a __shared__ array has a section of its own, and a gap behind it, so that its end
+# is not another's beginning. libtsan is a default library: none.
 _KERNEL_FLAGS = """-std=c++17 -Og -fno-thread-jumps -ftrivial-auto-var-init=pattern -DMINIGAN_HOST
     --param tsan-instrument-func-entry-exit=0 -fno-sanitize-recover=all -gdwarf-4 -gno-statement-frontiers
     -Werror=uninitialized -Werror=maybe-uninitialized -Werror=frame-larger-than=65536 -Werror=larger-than=49152
@@ -54,7 +57,9 @@ _SYMBOL = np.dtype(
 
 
 def kernels_folder():
-    """The folder of the .cu files -> Path: inside an installed package, or beside it in a checkout."""
+    """The folder of the .cu files -> Path: inside an installed package, or beside it in a
+    checkout.
+    """
     package = Path(__file__).resolve().parents[2]
     places = package / "kernels", package.parent / "kernels"
     return next((path for path in places if path.is_dir()), package / "kernels")
@@ -63,8 +68,9 @@ def kernels_folder():
 def library(file, expressions, *, sanitize=None):
     """Compile, or find in the cache, the kernels of a .cu file that `expressions` name -> Library.
 
-    file: a name in kernels/ or a path; expressions such as "conv2d_tiled<float, 128, 64>"; sanitize="undefined": with
-    UndefinedBehaviorSanitizer. Raises RuntimeError without a compiler, or with its messages where it refuses the file.
+    file: a name in kernels/ or a path; expressions such as "conv2d_tiled<float, 128, 64>";
+    sanitize="undefined": with UndefinedBehaviorSanitizer. Raises RuntimeError without a compiler,
+    or with its messages where it refuses the file.
     """
     folder = kernels_folder()
     source = (folder / file).resolve()
@@ -101,7 +107,9 @@ const host::Entry* minigan_entry(int index) {{ return &host::entries[index]; }}
 
 
 def runtime():
-    """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError where that cannot be."""
+    """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError
+    where that cannot be.
+    """
     folder = kernels_folder() / "host"
     sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
     return [
@@ -111,9 +119,11 @@ def runtime():
 
 
 def _bounds(text, expressions):
-    """C++ that declares how many threads each kernel's launch bounds allow -> (it, an expression for each).
+    """C++ that declares how many threads each kernel's launch bounds allow -> (it, an expression
+    for each).
 
-    They are read from the text: __launch_bounds__, or a macro whose name ends in BOUNDS, before the kernel's name.
+    They are read from the text: __launch_bounds__, or a macro whose name ends in BOUNDS, before
+    the kernel's name.
     """
     text = re.sub(
         r"//[^\n]*|/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",
@@ -138,7 +148,9 @@ def _bounds(text, expressions):
 
 
 def _sources(file):
-    """The text of `file` and of all that it includes by "...", from beside it or from the kernels' folder."""
+    """The text of `file` and of all that it includes by "...", from beside it or from the
+    kernels' folder.
+    """
     found, ahead = {}, [file]
     while ahead:
         path = ahead.pop()
@@ -150,7 +162,8 @@ def _sources(file):
 
 
 def _built(name, sources, command, first=(), text=""):
-    """The file that the compiler makes with `command`, from the cache where the same has been made before -> Path.
+    """The file that the compiler makes with `command`, from the cache where the same has been
+    made before -> Path.
 
     first: a command that turns `text` into assembly, for the other to go on with.
     """
@@ -221,7 +234,9 @@ def _run(command, text=""):
 
 
 class Library:
-    """The compiled kernels of one .cu file. path: of the shared library; index: of each expression in it."""
+    """The compiled kernels of one .cu file. path: of the shared library; index: of each
+    expression in it.
+    """
 
     def __init__(self, path, expressions):
         self.path, self.index = path, {name: i for i, name in enumerate(expressions)}
@@ -240,7 +255,9 @@ class Library:
         return self.entry(self.index[expression])[0].threads
 
     def places(self, addresses):
-        """Code address -> (file, line) of the access and of the calls that it was inlined into, innermost first."""
+        """Code address -> (file, line) of the access and of the calls that it was inlined into,
+        innermost first.
+        """
         try:
             text = _run(
                 (
@@ -271,7 +288,9 @@ _load = functools.cache(Library)
 
 
 def _shared_arrays(library):
-    """The __shared__ arrays by a library's symbol table -> [(place in its thread-local block, bytes)]."""
+    """The __shared__ arrays by a library's symbol table -> [(place in its thread-local block,
+    bytes)].
+    """
     (place,) = struct.unpack_from("<Q", library, 40)  # the ELF header: of the sections, how many
     sections = np.frombuffer(library, _SECTION, struct.unpack_from("<H", library, 60)[0], place)
     table = sections[sections["type"] == 2][0]

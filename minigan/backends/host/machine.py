@@ -1,8 +1,10 @@
-"""The host device: kernels/*.cu compiled by the C++ compiler, and run thread by thread, strictly, on the CPU.
+"""The host device: kernels/*.cu compiled by the C++ compiler, and run thread by thread, strictly,
+on the CPU.
 
-The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host, linked in place of
-the sanitizer's own library, judges each one: a race, an unwritten or misplaced read, threads that part ways at a
-barrier are errors that name kernel, file, line and threads, where a GPU is silently wrong. compiler.py compiles.
+The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host,
+linked in place of the sanitizer's own library, judges each one: a race, an unwritten or misplaced
+read, threads that part ways at a barrier are errors that name kernel, file, line and threads,
+where a GPU is silently wrong. compiler.py compiles.
 """
 
 import ctypes
@@ -21,8 +23,9 @@ _one_at_a_time = threading.Lock()  # a library has one set of threads, and its s
 
 
 class KernelError(RuntimeError):
-    """What a kernel did wrong. kind: "race", "out of bounds", ...; places: the (file, line) where it did so and of the
-    calls that this stands in, innermost first; seed: of the schedule."""
+    """What a kernel did wrong. kind: "race", "out of bounds", ...; places: the (file, line) where
+    it did so and of the calls that this stands in, innermost first; seed: of the schedule.
+    """
 
     def __init__(self, message, kind, places, seed):
         super().__init__(message)
@@ -48,7 +51,9 @@ class Line(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a launch did: the seed of its schedule and, when it was counted, a Line for each that touches memory."""
+    """What a launch did: the seed of its schedule and, when it was counted, a Line for each that
+    touches memory.
+    """
 
     seed: int
     lines: tuple
@@ -63,7 +68,9 @@ class Report(NamedTuple):
 
     @property
     def sectors_per_request(self):
-        """(taken, ideal) sectors of 32 bytes per request to global memory; 4 are ideal for 32 floats."""
+        """(taken, ideal) sectors of 32 bytes per request to global memory; 4 are ideal for 32
+        floats.
+        """
         requests = max(1, self._sum("global", "requests"))
         return self._sum("global", "cost") / requests, self._sum("global", "ideal") / requests
 
@@ -131,11 +138,12 @@ def run(
 ):
     """Run one kernel and wait for it -> Report.
 
-    arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d structured arrays, by
-    value. touches: arrays reached through pointers inside a struct. shared: bytes of dynamic shared memory;
-    shared_most: of all that a block may have, 227 KB on an sm_90. seed: of the schedule; MINIGAN_HOST_SEED, or a fresh
-    one. counting: also count bank conflicts and sectors.
-    Raises KernelError for what the kernel does wrong, ValueError or TypeError for what cannot be launched.
+    arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d
+    structured arrays, by value. touches: arrays reached through pointers inside a struct. shared:
+    bytes of dynamic shared memory; shared_most: of all that a block may have, 227 KB on an sm_90.
+    seed: of the schedule; MINIGAN_HOST_SEED, or a fresh one. counting: also count bank conflicts
+    and sectors. Raises KernelError for what the kernel does wrong, ValueError or TypeError for
+    what cannot be launched.
     """
     made = compiler.loaded.get((file, expression, sanitize)) or compiler.library(
         file, (expression,), sanitize=sanitize
@@ -185,7 +193,9 @@ def run(
 
 
 def _marshal(arguments, touches):
-    """The arguments, [(an array that holds it, its size as in Library.sizes)], and memory that a launch may touch."""
+    """The arguments, [(an array that holds it, its size as in Library.sizes)], and memory that a
+    launch may touch.
+    """
     values, spans = [], []
     for i, argument in enumerate([*arguments, *touches]):
         array = argument.array if isinstance(argument, Out) else argument
@@ -213,7 +223,9 @@ def _marshal(arguments, touches):
 
 
 def _error(made, expression, report, grid, block, seed):
-    """A failed launch: the numbers in its report turned into lines of the source and coordinates -> KernelError."""
+    """A failed launch: the numbers in its report turned into lines of the source and coordinates
+    -> KernelError.
+    """
     text, kind = report["message"].item().decode(), report["kind"].item().decode()
     found = made.places(
         addresses := tuple(int(pc, 16) for pc in re.findall(r"@([0-9a-f]{2,})", text))
@@ -248,8 +260,9 @@ def _error(made, expression, report, grid, block, seed):
 def _lines(made, r):
     """What the requests of a launch cost -> tuple of Lines.
 
-    A request is what the lanes of a warp do the n-th time that they come to one instruction between two barriers. The
-    banks serve 32 lanes of 4 bytes at a time, 16 of 8, 8 of 16: such a part takes as many turns as its busiest bank.
+    A request is what the lanes of a warp do the n-th time that they come to one instruction
+    between two barriers. The banks serve 32 lanes of 4 bytes at a time, 16 of 8, 8 of 16: such a
+    part takes as many turns as its busiest bank.
     """
 
     def number(*columns):  # equal rows get equal numbers
