@@ -283,7 +283,7 @@ def record(value, /, *edges, op=None, **attributes):
             y._version = first._version
             y._rewrites = first._rewrites
         if keeping:
-            nodes = [_node_of(x) for x in inputs]
+            nodes = list(map(_node_of, inputs))
             if any(nodes):
                 kept.append((nodes, vjp, _takes_output(vjp)))
     if kept:
