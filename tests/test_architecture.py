@@ -35,7 +35,7 @@ ROOMS = [
 # What stands beside them: each of these imports from the rooms named here, and only the last two
 # rooms, and programs, import from it.
 BESIDE = {
-    "data": {"files"},
+    "data": {"files", "devices", "engine"},
     "finite_differences": {"devices", "engine", "creation"},
     "drawing": {"devices", "engine", "files"},
     "launch": {"backends", "devices"},

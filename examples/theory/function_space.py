@@ -1,5 +1,4 @@
-"""If the generator's density itself could be moved, it would reach the data's, whatever the two
-are.
+"""If training could move the generator's density itself, it would always reach the data's density.
 
     python examples/theory/function_space.py
 
@@ -30,12 +29,14 @@ X = np.linspace(-5, 5, 200)
 
 
 def column(density):
+    """A density on the bins, scaled so that it sums to 1."""
     return density / density.sum()
 
 
 def value(p_data, p_g, *, hold=True):
-    """C(p_g) = V(p_g, D*) for a Tensor p_g; hold: D* as a constant, as the training has it."""
-    D = p_data / (p_data + (p_g.detach() if hold else p_g))
+    """C(p_g) = V(p_g, D*) for a Tensor p_g; hold: D* is a constant, as in training."""
+    q = p_g.detach() if hold else p_g
+    D = p_data / (p_data + q)
     return (p_data * D.log() + p_g * (1 - D).log()).sum()
 
 
@@ -49,8 +50,76 @@ def descend(p_data, p_g, steps, rate):
     """[p_g before the first step, after it, after the second, ...], (steps + 1, bins)."""
     path = [p_g]
     for _ in range(steps):
-        path.append(column(path[-1] * np.exp(-rate * gradient(p_data, path[-1]))))
+        slope = gradient(p_data, path[-1])
+        path.append(column(path[-1] * np.exp(-rate * slope)))
     return np.stack(path)
+
+
+def cost(p_data, p_g):
+    """C(p_g) as a number, for an array p_g."""
+    return value(p_data, mg.tensor(p_g)).item()
+
+
+def check_gradient(p_data, start):
+    """The gradient is log(1 - D*), also if D* moves along, because D* is a maximum."""
+    formula = np.log(start / (p_data + start))
+    held = gradient(p_data, start)
+    claims.claim("gradient against log(1 - D*), D* held fixed", held, formula, 1e-12)
+    moved = gradient(p_data, start, hold=False)
+    claims.claim("the same if D* moves along, because it is a maximum", moved, formula, 1e-9)
+
+
+def check_cost(p_data, start):
+    """C is convex between two densities, and its minimum is -log 4."""
+    ends = cost(p_data, p_data), cost(p_data, start)
+    claims.claim_between(
+        "convex: C(p_data) <= C(half way) <= the mean of C at both ends",
+        ends[0],
+        cost(p_data, (p_data + start) / 2),
+        sum(ends) / 2,
+    )
+    claims.claim("C(p_data) against -log 4", ends[0], -np.log(4), 1e-12)
+
+
+def check_path(p_data, start, path):
+    """Each step of rate 1 halves the distance to the data."""
+    steps = len(path) - 1
+    powers = 0.5 ** np.arange(steps + 1)[:, None]
+    claims.claim(
+        f"{steps} steps of rate 1, each against p_data + (start - p_data) / 2^t",
+        path,
+        p_data + (start - p_data) * powers,
+        1e-14,
+    )
+
+
+def check_small_steps(costs):
+    """Small steps reach the minimum, and none of them goes up."""
+    changes = np.diff(costs)
+    claims.claim_between(
+        "small steps always go down, up to rounding: the largest change",
+        min(changes),
+        max(changes),
+        1e-14,
+    )
+    steps = len(costs) - 1
+    claims.claim(f"C after {steps} steps of rate 0.05", costs[-1], -np.log(4), 1e-9)
+
+
+def plot(p_data, path, costs, slow):
+    """Left some densities of the path, right C + log 4 at both rates."""
+    figure, (densities, course) = claims.subplots(2)
+    for t in (0, 1, 2, 4):
+        if t < len(path):
+            densities.plot(X, path[t], label=f"p_g after {t} steps")
+    densities.plot(X, p_data, "k--", label="p_data")
+    for label, values in (("rate 1", costs), ("rate 0.05", slow)):
+        above = np.subtract(values, -np.log(4))
+        course.semilogy(above.clip(1e-16), label=label)
+    course.set(xlabel="step", ylabel="C(p_g) + log 4")
+    for axes in (densities, course):
+        axes.legend()
+    return figure
 
 
 @claims.one_thread
@@ -58,59 +127,16 @@ def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=40)
     p_data = column(0.6 * normal_density(X, -1.5, 0.4) + 0.4 * normal_density(X, 2, 0.7))
     start = column(normal_density(X, 0.5, 1))
-    claims.claim(
-        "gradient against log(1 - D*), D* held fixed",
-        gradient(p_data, start),
-        np.log(start / (p_data + start)),
-        1e-12,
-    )
-    claims.claim(
-        "the same if D* is moved along, for it is a maximum",
-        gradient(p_data, start, hold=False),
-        np.log(start / (p_data + start)),
-        1e-9,
-    )
-
-    def C(p_g):
-        return value(p_data, mg.tensor(p_g)).item()
-
-    claims.claim_between(
-        "convex: C(p_data) <= C(half way) <= the mean of C at both ends",
-        C(p_data),
-        C((p_data + start) / 2),
-        (C(p_data) + C(start)) / 2,
-    )
-    claims.claim("C(p_data) against -log 4", C(p_data), -np.log(4), 1e-12)
+    check_gradient(p_data, start)
+    check_cost(p_data, start)
 
     path = descend(p_data, start, args.steps, rate=1)
-    powers = 0.5 ** np.arange(args.steps + 1)[:, None]
-    claims.claim(
-        f"{args.steps} steps of rate 1, each against p_data + (start - p_data) / 2^t",
-        path,
-        p_data + (start - p_data) * powers,
-        1e-14,
-    )
+    check_path(p_data, start, path)
     small = descend(p_data, start, 20 * args.steps, rate=0.05)
-    costs, slow = ([C(p_g) for p_g in p] for p in (path, small))
-    claims.claim_between(
-        "small steps go down every time, but for rounding: the changes' largest",
-        min(np.diff(slow)),
-        max(np.diff(slow)),
-        1e-14,
-    )
-    claims.claim(f"C after {len(slow) - 1} steps of rate 0.05", slow[-1], -np.log(4), 1e-9)
-
-    figure, (densities, course) = claims.subplots(2)
-    for t in (0, 1, 2, 4):
-        if t < len(path):
-            densities.plot(X, path[t], label=f"p_g after {t} steps")
-    densities.plot(X, p_data, "k--", label="p_data")
-    course.semilogy(np.subtract(costs, -np.log(4)).clip(1e-16), label="rate 1")
-    course.semilogy(np.subtract(slow, -np.log(4)).clip(1e-16), label="rate 0.05")
-    course.set(xlabel="step", ylabel="C(p_g) + log 4")
-    for axes in (densities, course):
-        axes.legend()
-    claims.save(figure, args.out)
+    costs = [cost(p_data, p_g) for p_g in path]
+    slow = [cost(p_data, p_g) for p_g in small]
+    check_small_steps(slow)
+    claims.save(plot(p_data, path, costs, slow), args.out)
 
 
 if __name__ == "__main__":

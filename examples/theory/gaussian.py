@@ -1,14 +1,13 @@
-"""A linear generator learns a Gaussian: G(z) = A z + b, z ~ N(0, I), finds A A^T = Sigma and b =
-mu.
+"""A linear generator learns a Gaussian: G(z) = A z + b finds A A^T = Sigma and b = mu.
 
     python examples/theory/gaussian.py
 
-The covariance of A z + b is A E[z z^T] A^T = A A^T, and what is linear in normal numbers is
-normal: p_g = N(b, A A^T). So p_g is the data's N(mu, Sigma) exactly if b = mu and A = Sigma^(1/2)
-Q for some rotation Q, which no discriminator can see, since Q z ~ N(0, I) too. The best
-discriminator's logit, log p_data(x) / p_g(x), is a difference of two quadratic forms (Goodfellow
-et al. 2014, Proposition 1), so D(x) = sigmoid(x^T W x + v^T x + c) loses nothing; at the optimum
-W, v, c are 0, D is 1/2 everywhere, and the game's value is -log 4.
+With z ~ N(0, I), the covariance of A z + b is A E[z z^T] A^T = A A^T, and a linear function of
+normal numbers is normal: p_g = N(b, A A^T). So p_g is the data's N(mu, Sigma) exactly if b = mu
+and A = Sigma^(1/2) Q for some rotation Q, which no discriminator can see, since Q z ~ N(0, I)
+too. The best discriminator's logit, log p_data(x) / p_g(x), is a difference of two quadratic
+forms (Goodfellow et al. 2014, Proposition 1), so D(x) = sigmoid(x^T W x + v^T x + c) loses
+nothing; at the optimum W, v, c are 0, D is 1/2 everywhere, and the game's value is -log 4.
 """
 
 import claims
@@ -20,7 +19,8 @@ from minigan.models.dcgan import discriminator_loss, generator_loss
 from minigan.optim import Adam, ConstantThenLinearLR, ExponentialMovingAverage
 from minigan.training import command_line
 
-MEAN, COVARIANCE = np.array([1.0, -1.0]), np.array([[2.0, 1.2], [1.2, 1.0]])
+MEAN = np.array([1.0, -1.0])
+COVARIANCE = np.array([[2.0, 1.2], [1.2, 1.0]])
 BATCH_SIZE = 256
 
 
@@ -28,11 +28,13 @@ class QuadraticDiscriminator(nn.Module):
     """x (N, d) -> logits x^T W x + v^T x + c, (N,); at first 0: "I cannot tell"."""
 
     def __init__(self, d):
-        self.weight, self.linear = nn.Parameter(mg.zeros(d, d)), nn.Linear(d, 1)
+        self.weight = nn.Parameter(mg.zeros(d, d))
+        self.linear = nn.Linear(d, 1)
         self.linear.load_state_dict({"weight": np.zeros((1, d)), "bias": np.zeros(1)})
 
     def forward(self, x):
-        return ((x @ self.weight) * x).sum(1) + self.linear(x).reshape(-1)
+        square = ((x @ self.weight) * x).sum(1)  # (N,)
+        return square + self.linear(x).reshape(-1)  # (N,)
 
 
 def root(covariance):
@@ -43,65 +45,68 @@ def root(covariance):
 
 def draw(n):
     """n points of the data, (n, 2) float32."""
-    return mg.tensor(
-        (mg.rng.generator.standard_normal((n, 2)) @ root(COVARIANCE) + MEAN).astype(np.float32)
-    )
+    z = mg.rng.generator.standard_normal((n, 2))
+    x = z @ root(COVARIANCE) + MEAN
+    return mg.tensor(x.astype(np.float32))
 
 
 def train(steps):
-    """Play the game -> (averaged generator, discriminator, [(A, b) of the average after each
-    step]).
+    """Play the game -> (averaged generator, discriminator, path).
+
+    path: [(A, b) of the average after each step].
     """
-    G, D = nn.Linear(2, 2), QuadraticDiscriminator(2)
-    average, path = ExponentialMovingAverage(G, 0.99), []
-    G_optimizer, D_optimizer = (
-        Adam(G.parameters(), 0.01, betas=(0, 0.99)),
-        Adam(D.parameters(), 0.03, betas=(0, 0.99)),
-    )
-    schedules = [
-        ConstantThenLinearLR(o, steps // 2, steps - steps // 2) for o in (G_optimizer, D_optimizer)
-    ]
+    G = nn.Linear(2, 2)
+    D = QuadraticDiscriminator(2)
+    average = ExponentialMovingAverage(G, 0.99)
+    mean = average.module
+    G_optimizer = Adam(G.parameters(), 0.01, betas=(0, 0.99))
+    D_optimizer = Adam(D.parameters(), 0.03, betas=(0, 0.99))
+    half = steps // 2
+    G_schedule = ConstantThenLinearLR(G_optimizer, half, steps - half)
+    D_schedule = ConstantThenLinearLR(D_optimizer, half, steps - half)
+    path = []
     for _ in range(steps):
         fake = G(mg.randn(BATCH_SIZE, 2))
-        D_optimizer.zero_grad()
-        discriminator_loss(D(draw(BATCH_SIZE)), D(fake.detach())).backward()
-        D_optimizer.step()
-        G_optimizer.zero_grad()
-        generator_loss(D(fake)).backward()
-        G_optimizer.step()
-        for schedule in schedules:
-            schedule.step()
+        D_optimizer.minimize(discriminator_loss(D(draw(BATCH_SIZE)), D(fake.detach())))
+        G_optimizer.minimize(generator_loss(D(fake)))
+        G_schedule.step()
+        D_schedule.step()
         average.update(G)
-        path.append(
-            (average.module.weight.numpy().astype(float), average.module.bias.numpy().astype(float))
-        )
-    return average.module, D, path
+        A = mean.weight.numpy().astype(float)
+        b = mean.bias.numpy().astype(float)
+        path.append((A, b))
+    return mean, D, path
 
 
 def plot(path):
-    """The data and the generator's ellipses on the way; how far A A^T and b are from Sigma and
-    mu.
-    """
+    """Left the data and the generator's ellipses during training, right the relative errors."""
     figure, (plane, course) = claims.subplots(2)
-    circle = np.stack([f(np.linspace(0, 2 * np.pi, 100)) for f in (np.cos, np.sin)])
-    plane.scatter(*draw(500).numpy().T, s=3, color="0.7", label="data")
-    for step in np.unique(np.geomspace(20, len(path), 6).astype(int).clip(1, len(path))):
+    points = draw(500).numpy()
+    plane.scatter(points[:, 0], points[:, 1], s=3, color="0.7", label="data")
+    shown = np.geomspace(20, len(path), 6).astype(int)
+    for step in np.unique(shown.clip(1, len(path))):
         A, b = path[step - 1]
-        plane.plot(*(2 * A @ circle + b[:, None]), label=f"G after step {step}")
-    plane.plot(
-        *(2 * root(COVARIANCE) @ circle + MEAN[:, None]), "k--", label="2 Sigma^(1/2) circle + mu"
-    )
+        plane.plot(*ellipse(A, b), label=f"G after step {step}")
+    plane.plot(*ellipse(root(COVARIANCE), MEAN), "k--", label="2 Sigma^(1/2) circle + mu")
     plane.legend(fontsize=7)
-    course.semilogy(
-        [relative(A @ A.T, COVARIANCE) for A, _ in path], label="|A A^T - Sigma| / |Sigma|"
-    )
-    course.semilogy([relative(b, MEAN) for _, b in path], label="|b - mu| / |mu|")
+    covariances = [relative(A @ A.T, COVARIANCE) for A, _ in path]
+    means = [relative(b, MEAN) for _, b in path]
+    course.semilogy(covariances, label="|A A^T - Sigma| / |Sigma|")
+    course.semilogy(means, label="|b - mu| / |mu|")
     course.set_xlabel("step")
     course.legend()
     return figure
 
 
+def ellipse(A, b):
+    """x and y of the ellipse 2 A u + b, for unit vectors u: (2, 100)."""
+    angle = np.linspace(0, 2 * np.pi, 100)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    return 2 * A @ circle + b[:, None]
+
+
 def relative(found, expected):
+    """The norm of the error, as a share of the norm of what is expected."""
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
@@ -110,14 +115,25 @@ def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=2000)
     G, D, path = train(args.steps)
     A, b = path[-1]
-    claims.claim("|A A^T - Sigma| / |Sigma|", relative(A @ A.T, COVARIANCE), 0, 0.06)
+    claims.claim(
+        "|A A^T - Sigma| / |Sigma|",
+        relative(A @ A.T, COVARIANCE),
+        0,
+        0.06,
+    )
     claims.claim("|b - mu| / |mu|", relative(b, MEAN), 0, 0.04)
     with mg.no_grad():
-        real, fake = D(draw(20000)), D(G(mg.randn(20000, 2)))
-        claims.claim(
-            "mean |D - 1/2| on the data", (real.sigmoid() - 0.5).abs().mean().item(), 0, 0.02
-        )
-        claims.claim("value of the game", -discriminator_loss(real, fake).item(), -np.log(4), 0.003)
+        real = D(draw(20000))
+        fake = D(G(mg.randn(20000, 2)))
+        off = (real.sigmoid() - 0.5).abs().mean().item()
+        value = -discriminator_loss(real, fake).item()
+    claims.claim(
+        "mean |D - 1/2| on the data",
+        off,
+        0,
+        0.02,
+    )
+    claims.claim("value of the game", value, -np.log(4), 0.003)
     claims.save(plot(path), args.out)
 
 

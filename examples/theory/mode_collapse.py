@@ -1,7 +1,8 @@
-"""Why a generator gives up modes, why judging samples in packs brings them back, and how that
-looks on ring and grid.
+"""Why a generator drops modes, and why a discriminator of packs of samples brings them back.
 
-    python examples/theory/mode_collapse.py           # a GIF: ring and grid below each other, GAN left, PacGAN right
+    python examples/theory/mode_collapse.py
+
+draws a GIF: the ring above, the grid below; GAN on the left, PacGAN on the right.
 
 The game asks for min over G of max over D. A G that is trained while D rests does max over D of
 min over G, and the answer to that is no distribution but a point: -E[log D(G(z))] is least if
@@ -42,103 +43,126 @@ FRAMES = 40
 
 
 def against_a_resting_discriminator(steps):
-    """G alone, from N(0, s^2 I), against D* of that start -> (spread, loss) after each step,
-    (steps, 2).
+    """G alone, from N(0, s^2 I), against the best D of that start.
+
+    -> the generator's spread and its loss after each step, (steps, 2).
     """
-    G, found = nn.Linear(2, 2), []
+    G = nn.Linear(2, 2)
     G.load_state_dict({"weight": SPREAD * np.eye(2), "bias": np.zeros(2)})
     optimizer = Adam(G.parameters(), 0.02)
+    found = []
     for _ in range(steps):
         x = G(mg.randn(256, 2))
-        loss = generator_loss(
-            np.log(SPREAD**2) - (x * x).sum(1) * ((1 - SPREAD**-2) / 2)
-        )  # log p / p_g at x
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        found.append((np.linalg.norm(G.weight.numpy(), 2), loss.item()))
+        square = (x * x).sum(1)
+        logit = np.log(SPREAD**2) - square * ((1 - SPREAD**-2) / 2)  # log p / p_g at x
+        loss = generator_loss(logit)
+        optimizer.minimize(loss)
+        spread = np.linalg.norm(G.weight.numpy(), 2)
+        found.append((spread, loss.item()))
     return np.array(found)
 
 
 def twice_jsd(r):
-    """Of the uniform distributions on n things, and on r n of them."""
+    """2 JSD of the uniform distribution on n things and that on r n of them."""
     return r * np.log(2 * r / (1 + r)) + (1 - r) * np.log(2) + np.log(2 / (1 + r))
 
 
 def value_of_packs(m, steps, batch_size=512):
-    """V of a discriminator trained on packs of m modes, as one-hot vectors: all of MODES against
-    the first KEPT.
+    """V of a discriminator trained on packs of m modes: all of MODES against the first KEPT.
+
+    A mode is a one-hot vector of length MODES; a pack is m of them, one after the other.
     """
     D = nn.Sequential(nn.Linear(m * MODES, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
     optimizer = Adam(D.parameters(), 0.01)
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
 
-    def draw(modes, n):
-        return packed(
-            mg.tensor(
-                np.eye(MODES, dtype=np.float32)[mg.rng.generator.integers(modes, size=n * m)]
-            ),
-            m,
-        )
+    def loss_of(n):
+        """The loss on n packs of all modes and n packs of those that are kept."""
+        return discriminator_loss(D(draw_packs(MODES, n, m)), D(draw_packs(KEPT, n, m)))
 
     for _ in range(steps):
-        loss = discriminator_loss(D(draw(MODES, batch_size)), D(draw(KEPT, batch_size)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        optimizer.minimize(loss_of(batch_size))
         schedule.step()
     with mg.no_grad():
-        return -discriminator_loss(D(draw(MODES, 20000)), D(draw(KEPT, 20000))).item()
+        return -loss_of(20000).item()
+
+
+def draw_packs(modes, n, m):
+    """n packs of m of the first modes, each drawn evenly: (n, m * MODES) one-hot vectors."""
+    chosen = mg.rng.generator.integers(modes, size=n * m)
+    one_hot = np.eye(MODES, dtype=np.float32)[chosen]  # (n * m, MODES)
+    return packed(mg.tensor(one_hot), m)
 
 
 def film(steps, seed):
-    """Train each method on ring and grid -> frames, uint8 (time, 4, 1, size, size), and prints
-    what each found.
+    """Train each method on ring and grid, and print what each found.
+
+    -> frames, uint8 (time, 4, 1, size, size).
     """
-    frames, every = [], max(1, steps // FRAMES)
+    films = []
     for mixture in (RING, GRID):
         for method in METHODS:
-            own = []
-            for step, G in training(CPU, mixture, method, seed, steps):
-                if step % every == 0 or step == steps:
-                    points = draw_points(G, 2500, seed)
-                    own.append(density_picture(points, mixture.extent))
-            modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
-            print(
-                f"{method} on the {mixture.name} after {steps} steps: {modes} of {len(mixture.centres)} modes, "
-                f"{share:.1%} within 3 sigma",
-                flush=True,
-            )
-            frames.append(own)
-    return np.array(frames).transpose(1, 0, 2, 3)[:, :, None]
+            films.append(one_film(mixture, method, steps, seed))
+    return np.stack(films, axis=1)[:, :, None]
+
+
+def one_film(mixture, method, steps, seed):
+    """Pictures of what a method's generator draws during training, uint8 (time, size, size)."""
+    every = max(1, steps // FRAMES)
+    frames = []
+    for step, G in training(CPU, mixture, method, seed, steps):
+        if step % every == 0 or step == steps:
+            points = draw_points(G, 2500, seed)
+            frames.append(density_picture(points, mixture.extent))
+    modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
+    found = f"{modes} of {len(mixture.centres)} modes, {share:.1%} within 3 sigma"
+    print(f"{method} on the {mixture.name} after {steps} steps: {found}", flush=True)
+    return np.stack(frames)
+
+
+def check_own_samples(mixture):
+    """A mixture's own samples find all modes, and 1 - exp(-9 / 2) of them lie within 3 sigma."""
+    points = mixture.sample(20000, mg.rng.generator)
+    modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
+    count = len(mixture.centres)
+    claims.claim(
+        f"modes of the {mixture.name} in its own samples",
+        modes,
+        count,
+        0,
+    )
+    claims.claim("share within 3 sigma against 1 - exp(-9 / 2)", share, 1 - np.exp(-4.5), 0.004)
 
 
 @claims.one_thread
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, suffix=".gif", steps=1500)
     for mixture in (RING, GRID):
-        modes, share = mode_coverage(
-            mixture.sample(20000, mg.rng.generator), mixture.centres, mixture.sigma
-        )
-        claims.claim(
-            f"modes of the {mixture.name} in its own samples", modes, len(mixture.centres), 0
-        )
-        claims.claim("share within 3 sigma against 1 - exp(-9 / 2)", share, 1 - np.exp(-4.5), 0.004)
+        check_own_samples(mixture)
 
     spread, loss = against_a_resting_discriminator(600)[-1]
-    claims.claim("D rests: the generator's spread", spread, 0, 0.01)
+    claims.claim(
+        "D rests: the generator's spread",
+        spread,
+        0,
+        0.01,
+    )
+    formula = np.log(1 + SPREAD**-2)
     claims.claim(
         "D rests: the generator's loss against log(1 + 1 / s^2)",
         loss,
-        np.log(1 + SPREAD**-2),
+        formula,
         0.001,
     )
 
     for m in (1, 4, 8):
+        found = value_of_packs(m, 400)
+        formula = twice_jsd((KEPT / MODES) ** m) - np.log(4)
+        what = f"{KEPT} of {MODES} modes, packs of {m}: V against 2 JSD - log 4"
         claims.claim(
-            f"{KEPT} of {MODES} modes, packs of {m}: V against 2 JSD - log 4",
-            value_of_packs(m, 400),
-            twice_jsd((KEPT / MODES) ** m) - np.log(4),
+            what,
+            found,
+            formula,
             0.03,
         )
 

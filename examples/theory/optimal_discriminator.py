@@ -31,33 +31,43 @@ BATCH_SIZE = 512
 
 
 def p(x):
+    """The data's density, a mixture of two Gaussians."""
     return sum(weight * normal_density(x, mean, std) for weight, mean, std in PARTS)
 
 
 def draw_p(n):
+    """n samples of p, (n, 1) float32."""
     weights, means, stds = np.array(PARTS).T
     part = mg.rng.generator.choice(len(weights), n, p=weights)
-    return mg.tensor(
-        (means[part] + stds[part] * mg.rng.generator.standard_normal(n)).astype(np.float32)[:, None]
-    )
+    noise = mg.rng.generator.standard_normal(n)
+    return as_column(means[part] + stds[part] * noise)
+
+
+def as_column(x):
+    """Numbers (n,) as a Tensor (n, 1) float32, which a network takes."""
+    return mg.tensor(x.astype(np.float32)[:, None])
 
 
 def train(steps):
     """A network that tells samples of p from samples of q -> (D(X), V on each step's batch)."""
-    D = nn.Sequential(nn.Linear(1, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
-    optimizer, values = Adam(D.parameters(), 3e-3), []
+    D = nn.Sequential(
+        nn.Linear(1, 64),
+        nn.Tanh(),
+        nn.Linear(64, 64),
+        nn.Tanh(),
+        nn.Linear(64, 1),
+    )
+    optimizer = Adam(D.parameters(), 3e-3)
     schedule = ConstantThenLinearLR(optimizer, steps // 3, steps - steps // 3)
+    values = []
     for _ in range(steps):
         loss = discriminator_loss(D(draw_p(BATCH_SIZE)), D(mg.randn(BATCH_SIZE, 1)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        optimizer.minimize(loss)
         schedule.step()
         values.append(-loss.item())
     with mg.no_grad():
-        return D(mg.tensor(X.astype(np.float32)[:, None])).sigmoid().numpy()[:, 0].astype(
-            float
-        ), values
+        trained = D(as_column(X)).sigmoid()  # (4001, 1)
+    return trained.numpy()[:, 0].astype(float), values
 
 
 def kl(a, b):
@@ -65,27 +75,48 @@ def kl(a, b):
     return np.sum(a * np.log(a / b)) * DX
 
 
+def value(p, q, D):
+    """V(D), by the integral over the grid."""
+    return np.sum(p * np.log(D) + q * np.log(1 - D)) * DX
+
+
 @claims.one_thread
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=1500)
-    real, fake = p(X), normal_density(X)
-    middle, best = (real + fake) / 2, real / (real + fake)
+    real = p(X)
+    fake = normal_density(X)
+    middle = (real + fake) / 2
+    best = real / (real + fake)
     optimum = kl(real, middle) + kl(fake, middle) - np.log(4)
 
-    def value(D):
-        return np.sum(real * np.log(D) + fake * np.log(1 - D)) * DX
-
     D, values = train(args.steps)
-    claims.claim("V(p / (p + q)) against 2 JSD - log 4", value(best), optimum, 1e-9)
+    of_best = value(real, fake, best)
+    claims.claim(
+        "V(p / (p + q)) against 2 JSD - log 4",
+        of_best,
+        optimum,
+        1e-9,
+    )
+    distance = np.sum(middle * abs(D - best)) * DX
     claims.claim(
         "mean |D - p / (p + q)|, x drawn from (p + q) / 2",
-        np.sum(middle * abs(D - best)) * DX,
+        distance,
         0,
         0.02,
     )
-    claims.claim("V of the trained network", value(D), optimum, 0.006)
-    claims.claim_between("no D gets more, nor does this one", -np.log(4), value(D), optimum)
+    reached = value(real, fake, D)
+    claims.claim(
+        "V of the trained network",
+        reached,
+        optimum,
+        0.006,
+    )
+    claims.claim_between("no D gets more, nor does this one", -np.log(4), reached, optimum)
+    claims.save(plot(real, fake, best, D, values, optimum), args.out)
 
+
+def plot(real, fake, best, D, values, optimum):
+    """The densities; the best discriminator and the trained one; V during training."""
     figure, (densities, discriminator, course) = claims.subplots(3, width=4)
     densities.plot(X, real, label="p")
     densities.plot(X, fake, label="q")
@@ -98,7 +129,7 @@ def main(argv=None):
         axes.set_xlim(-4, 4)
     for axes in (densities, discriminator, course):
         axes.legend()
-    claims.save(figure, args.out)
+    return figure
 
 
 if __name__ == "__main__":

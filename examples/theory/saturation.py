@@ -33,32 +33,30 @@ LOSSES = {"minimax": True, "non-saturating": False}
 
 
 def gradient(theta, logit, minimax):
-    """d loss / d theta of the generator z + theta against the discriminator sigmoid(logit(x)),
-    held fixed.
-    """
+    """d loss / d theta of the generator z + theta; D(x) = sigmoid(logit(x)) is held fixed."""
     x = mg.tensor(Z + theta, requires_grad=True)
-    (at_each,) = mg.grad(generator_loss(logit(x), minimax=minimax), x)  # dG(z) / d theta is 1
-    return np.sum(
-        at_each.numpy() * len(Z) * SHARES
-    )  # the loss is a mean over the grid, as over a batch
+    loss = generator_loss(logit(x), minimax=minimax)  # a mean over the grid, as over a batch
+    (at_each,) = mg.grad(loss, x)  # by the chain rule, because dG(z) / d theta is 1
+    return np.sum(at_each.numpy() * len(Z) * SHARES)
 
 
 def best_logit(theta):
+    """The best discriminator's logit a(x), as a function of x."""
     return lambda x: theta**2 / 2 - theta * x
 
 
 def descend(theta, steps, minimax):
-    """[theta before each of the steps down its loss, and after the last], each against the best
-    discriminator.
-    """
+    """[theta before each step down its loss, and after the last], always against the best D."""
     path = [theta]
     for _ in range(steps):
-        path.append(path[-1] - RATE * gradient(path[-1], best_logit(path[-1]), minimax))
+        theta = path[-1]
+        slope = gradient(theta, best_logit(theta), minimax)
+        path.append(theta - RATE * slope)
     return np.array(path)
 
 
 def slope_of_2_jsd(theta, step=1e-4):
-    """By central differences of the integral, for which no gradient of minigan's is needed."""
+    """By central differences of the integral, without any gradient of minigan's."""
     x = np.linspace(-12, 24, 20001)
 
     def twice_jsd(t):
@@ -68,50 +66,41 @@ def slope_of_2_jsd(theta, step=1e-4):
     return (twice_jsd(theta + step) - twice_jsd(theta - step)) / (2 * step)
 
 
-@claims.one_thread
-def main(argv=None):
-    args = claims.parse(__file__, __doc__, argv, steps=300)
-    found = {
-        name: np.array([gradient(t, best_logit(t), minimax) for t in THETAS])
-        for name, minimax in LOSSES.items()
-    }
-    claims.claim(
-        "both gradients together against theta",
-        found["minimax"] + found["non-saturating"],
-        THETAS,
-        1e-12,
-    )
-    claims.claim(
-        "minimax against the slope of 2 JSD",
-        found["minimax"],
-        [slope_of_2_jsd(t) for t in THETAS],
-        1e-6,
-    )
-    bound = THETAS / 2 * np.exp(-(THETAS**2) / 8)
-    claims.claim_between(
-        "minimax over theta exp(-theta^2 / 8) / 2, the largest", 0, max(found["minimax"] / bound), 1
-    )
-    claims.claim_between(
-        "non-saturating over theta, the smallest", 0.5, min(found["non-saturating"] / THETAS), 1
-    )
+def check_gradients(found, bound):
+    """found: {loss: its gradient at each of THETAS}; bound: of the minimax loss's."""
+    minimax, other = found["minimax"], found["non-saturating"]
+    claims.claim("both gradients together against theta", minimax + other, THETAS, 1e-12)
+    slopes = [slope_of_2_jsd(t) for t in THETAS]
+    claims.claim("minimax against the slope of 2 JSD", minimax, slopes, 1e-6)
+    largest = max(minimax / bound)
+    claims.claim_between("minimax over theta exp(-theta^2 / 8) / 2, the largest", 0, largest, 1)
+    smallest = min(other / THETAS)
+    claims.claim_between("non-saturating over theta, the smallest", 0.5, smallest, 1)
 
+
+def check_descents(paths, steps):
+    """The minimax loss hardly moves a generator that is far off; the other brings it home."""
+    start = THETAS[-1]
+    minimax = paths["minimax"][-1]
+    fastest = start / 2 * np.exp(-(minimax**2) / 8)  # no step of this path pulls harder
+    claims.claim_between(
+        f"minimax, {steps} steps from theta = {start:g}: moved by",
+        0,
+        start - minimax,
+        RATE * steps * fastest,
+    )
     # E[D] is at most 1/2, so the non-saturating loss pulls with at least theta / 2, and theta
     # falls geometrically.
-    paths = {name: descend(THETAS[-1], args.steps, minimax) for name, minimax in LOSSES.items()}
-    moved = THETAS[-1] - paths["minimax"][-1]
-    claims.claim_between(
-        f"minimax, {args.steps} steps from theta = {THETAS[-1]:g}: moved by",
-        0,
-        moved,
-        RATE * args.steps * THETAS[-1] / 2 * np.exp(-(paths["minimax"][-1] ** 2) / 8),
-    )
     claims.claim_between(
         "non-saturating, the same: theta is now",
         0,
         paths["non-saturating"][-1],
-        THETAS[-1] * (1 - RATE / 2) ** args.steps,
+        start * (1 - RATE / 2) ** steps,
     )
 
+
+def plot(found, bound, paths):
+    """Left the gradients of both losses, right theta during both descents."""
     figure, (slopes, course) = claims.subplots(2)
     slopes.semilogy(THETAS, bound, "k--", label="theta exp(-theta² / 8) / 2")
     for name in LOSSES:
@@ -121,7 +110,22 @@ def main(argv=None):
     course.set(xlabel="step", title="theta on its way to 0")
     for axes in (slopes, course):
         axes.legend()
-    claims.save(figure, args.out)
+    return figure
+
+
+@claims.one_thread
+def main(argv=None):
+    args = claims.parse(__file__, __doc__, argv, steps=300)
+    found = {}
+    paths = {}
+    for name, minimax in LOSSES.items():
+        slopes = [gradient(t, best_logit(t), minimax) for t in THETAS]
+        found[name] = np.array(slopes)
+        paths[name] = descend(THETAS[-1], args.steps, minimax)
+    bound = THETAS / 2 * np.exp(-(THETAS**2) / 8)
+    check_gradients(found, bound)
+    check_descents(paths, args.steps)
+    claims.save(plot(found, bound, paths), args.out)
 
 
 if __name__ == "__main__":

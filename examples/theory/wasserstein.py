@@ -1,5 +1,4 @@
-"""What a WGAN's critic measures: W1, which says how far two distributions are apart where JSD
-only says that they are.
+"""A WGAN's critic measures W1: how far two distributions are apart, where JSD says only that.
 
     python examples/theory/wasserstein.py
 
@@ -12,17 +11,20 @@ A gradient penalty weight E_r[(|f'| - 1)^2] (Gulrajani et al. 2017) does not for
 but charges for them. Maximised at each x, |f'| = 1 + |G - F| / (2 weight r), so a trained critic
 says a little more than W1, namely
 
-    W1 + integral of (G - F)^2 / (2 weight r),         r: the density between pairs of real and fake samples.
+    W1 + integral of (G - F)^2 / (2 weight r),
+
+where r is the density of the points between pairs of real and fake samples.
 
 (In the tails, where pairs are rare, a network learns no such slope, and falls a little short of
 that.) The penalty charges for flatter slopes too, and to change its sign a slope must pass 0: so
 that no critic stays with the wrong sign that it began with, the weight here grows from 0 in the
 first third of the training.
 
-The paper's example 1: P lies on the line {0} x [0, 1], Q on {theta} x [0, 1]. All of P must go |theta| far, so W1 =
-|theta|; r is even between the lines, so a penalised critic says |theta| + theta^2 / (2 weight). But JSD is log 2 for
-every theta but 0: the best discriminator cannot tell near from far, and the generator that moves theta has nothing to
-go down. A critic w . x, clipped to |w_i| <= c, says c |theta|: W1, but in a unit of its own.
+The paper's example 1: P lies on the line {0} x [0, 1], Q on {theta} x [0, 1]. All of P must move
+by |theta|, so W1 = |theta|; r is uniform between the lines, so a penalised critic says |theta| +
+theta^2 / (2 weight). But JSD is log 2 for every theta except 0: the best discriminator cannot
+tell near from far, and the generator that moves theta has no gradient to follow. A critic w . x,
+clipped to |w_i| <= c, says c |theta|: W1, but in a unit of its own.
 """
 
 import claims
@@ -59,9 +61,7 @@ def train(network, loss, P, Q, steps, lr, after_step=None):
     optimizer = Adam(network.parameters(), lr, betas=(0.5, 0.9))
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
     for step in range(steps):
-        optimizer.zero_grad()
-        loss(network, P(BATCH_SIZE), Q(BATCH_SIZE), step / steps).backward()
-        optimizer.step()
+        optimizer.minimize(loss(network, P(BATCH_SIZE), Q(BATCH_SIZE), step / steps))
         schedule.step()
         if after_step:
             after_step(network)
@@ -69,6 +69,7 @@ def train(network, loss, P, Q, steps, lr, after_step=None):
 
 
 def perceptron(inputs):
+    """A network of two hidden layers, (N, inputs) -> (N, 1)."""
     return nn.Sequential(
         nn.Linear(inputs, 64),
         nn.LeakyReLU(0.2),
@@ -79,35 +80,34 @@ def perceptron(inputs):
 
 
 def penalised_critic(P, Q, steps):
+    """A critic trained with the gradient penalty, whose weight grows in the first third."""
+
     def loss(f, real, fake, progress):
-        return critic_loss(f(real), f(fake)) + gradient_penalty(
-            f, real, fake, WEIGHT * min(1, 3 * progress)
-        )
+        weight = WEIGHT * min(1, 3 * progress)
+        return critic_loss(f(real), f(fake)) + gradient_penalty(f, real, fake, weight)
 
     return train(perceptron(P(1).shape[1]), loss, P, Q, steps, 1e-2)
 
 
 def clipped_critic(P, Q, steps):
-    return train(
-        nn.Linear(2, 1),
-        lambda f, real, fake, _: critic_loss(f(real), f(fake)),
-        P,
-        Q,
-        steps,
-        1e-3,
-        after_step=lambda f: clip_weights_(f, CLIP),
-    )
+    """A linear critic whose weights are clipped after each step."""
+
+    def loss(f, real, fake, _):
+        return critic_loss(f(real), f(fake))
+
+    def clip(f):
+        clip_weights_(f, CLIP)
+
+    return train(nn.Linear(2, 1), loss, P, Q, steps, 1e-3, after_step=clip)
 
 
 def discriminator(P, Q, steps):
-    return train(
-        perceptron(2),
-        lambda D, real, fake, _: discriminator_loss(D(real), D(fake)),
-        P,
-        Q,
-        steps,
-        1e-2,
-    )
+    """A GAN's discriminator of P and Q."""
+
+    def loss(D, real, fake, _):
+        return discriminator_loss(D(real), D(fake))
+
+    return train(perceptron(2), loss, P, Q, steps, 1e-2)
 
 
 @mg.no_grad()
@@ -129,88 +129,148 @@ def pull(loss, Q):
 
 
 def exact(m, s):
-    """W1(N(0, 1), N(m, s^2)), and what the penalty adds to a critic's answer: integrals on a
-    grid.
+    """W1(N(0, 1), N(m, s^2)), and what the penalty adds to a critic's answer.
+
+    Both are integrals on a grid.
     """
     x = np.linspace(-15, 15, 3001)
     dx = x[1] - x[0]
     gap = np.abs(np.cumsum(normal_density(x, m, s) - normal_density(x)) * dx)  # |G - F|
     t = (np.arange(500) + 0.5)[:, None] / 500
     between = normal_density(x, (1 - t) * m, np.sqrt(t**2 + ((1 - t) * s) ** 2)).mean(0)
-    some = between > 1e-9  # farther out nothing is left to add up, and rounding divides by nearly 0
-    return gap.sum() * dx, np.sum(gap[some] ** 2 / (2 * WEIGHT * between[some])) * dx
+    some = between > 1e-9  # farther out the integrand is 0, but rounding would divide by nearly 0
+    extra = gap[some] ** 2 / (2 * WEIGHT * between[some])
+    return gap.sum() * dx, np.sum(extra) * dx
 
 
 def on_lines(steps):
-    """For each theta, what three networks say of two parallel lines, and how they pull on theta:
-    (len(THETAS), 5).
+    """What three networks say of two parallel lines, and how they pull on theta.
+
+    -> five arrays, a number for each of THETAS: the penalised critic's distance, the clipped
+    critic's, the discriminator's JSD, the pull of the penalised critic and of the discriminator.
     """
     found = []
     for theta in THETAS:
         P, Q = line(0), line(theta)
-        f, c, D = (make(P, Q, steps) for make in (penalised_critic, clipped_critic, discriminator))
-        found.append(
-            [
-                difference(f, P, Q),
-                difference(c, P, Q),
-                estimated_jsd(D, P, Q),
-                pull(lambda x, f=f: wgan_loss(f(x)), Q),
-                pull(lambda x, D=D: gan_loss(D(x), minimax=True), Q),
-            ]
-        )
+        f = penalised_critic(P, Q, steps)
+        clipped = clipped_critic(P, Q, steps)
+        D = discriminator(P, Q, steps)
+        said = difference(f, P, Q), difference(clipped, P, Q), estimated_jsd(D, P, Q)
+        found.append((*said, pull_of_critic(f, Q), pull_of_discriminator(D, Q)))
     return np.array(found).T
+
+
+def pull_of_critic(f, Q):
+    """d loss / d theta of the generator that moves Q, against a critic."""
+    return pull(lambda x: wgan_loss(f(x)), Q)
+
+
+def pull_of_discriminator(D, Q):
+    """The same against a discriminator, by the minimax loss."""
+    return pull(lambda x: gan_loss(D(x), minimax=True), Q)
+
+
+def check_integrals():
+    """W1 on the grid is what the closed forms say."""
+    moved, _ = exact(2, 1)
+    claims.claim(
+        "W1(N(0, 1), N(2, 1)) by integration against |m|",
+        moved,
+        2,
+        1e-4,
+    )
+    wider, _ = exact(0, 3)
+    what = "W1(N(0, 1), N(0, 9)) by integration against |s - 1| sqrt(2 / pi)"
+    claims.claim(
+        what,
+        wider,
+        2 * np.sqrt(2 / np.pi),
+        1e-4,
+    )
+
+
+def check_gaussians(steps):
+    """A trained critic finds W1 and the penalty's extra.
+
+    -> three arrays, a number for each of GAUSSIANS: W1, W1 with the extra, what the critic says.
+    """
+    said = []
+    for m, s in GAUSSIANS:
+        P, Q = normal(0, 1), normal(m, s)
+        w1, extra = exact(m, s)
+        found = difference(penalised_critic(P, Q, steps), P, Q)
+        pair = f"N(0, 1) and N({m:g}, {s:g}^2)"
+        what = f"critic on {pair}, W1 {w1:.3f}; with the penalty's extra"
+        claims.claim(
+            what,
+            found,
+            w1 + extra,
+            0.1 * w1,
+        )
+        said.append((w1, w1 + extra, found))
+    return np.array(said).T
+
+
+def check_lines(found):
+    """found: what on_lines returns."""
+    penalised, clipped, jsd, critic_pull, gan_pull = found
+    theta = np.array(THETAS)
+    formula = theta + theta**2 / 20
+    claims.claim(
+        "lines: penalised critic against theta + theta^2 / 20",
+        penalised,
+        formula,
+        0.01,
+    )
+    claims.claim("lines: clipped critic over c against theta", clipped / CLIP, theta, 0.02)
+    claims.claim(
+        "lines: discriminator's JSD against log 2",
+        jsd,
+        np.log(2),
+        0.01,
+    )
+    slope = 1 + theta / 20
+    claims.claim(
+        "critic's pull on theta against 1 + theta / 20",
+        critic_pull,
+        slope,
+        0.01,
+    )
+    claims.claim("discriminator's pull on theta, minimax loss, against 0", gan_pull, 0, 1e-3)
+
+
+def plot_gaussians(axes, w1, with_extra, found):
+    """What the critic says of Gaussians, over W1."""
+    axes.plot(w1, w1, "k--", label="W1")
+    axes.plot(w1, with_extra, "k+", markersize=12, label="W1 + the penalty's extra")
+    axes.plot(w1, found, "o", label="trained critic")
+    axes.set(xlabel="W1 of N(0, 1) and N(m, s²)")
+    axes.legend(fontsize=8)
+
+
+def plot_lines(axes, penalised, clipped, jsd):
+    """What the three networks say of two lines, over their distance."""
+    thetas = np.array([0, *THETAS])
+    axes.plot(thetas, thetas, "k--", label="W1 = theta")
+    axes.plot(THETAS, penalised, "o", label="penalised critic")
+    axes.plot(THETAS, clipped / CLIP, "x", label="clipped critic / c")
+    axes.plot(thetas, np.where(thetas > 0, np.log(2), 0), "k:", label="JSD", drawstyle="steps")
+    axes.plot(THETAS, jsd, "s", label="trained discriminator")
+    axes.set(xlabel="theta, the distance of two parallel lines")
+    axes.legend(fontsize=8)
 
 
 @claims.one_thread
 def main(argv=None):
     args = claims.parse(__file__, __doc__, argv, steps=600)
-    claims.claim("W1(N(0, 1), N(2, 1)) by integration against |m|", exact(2, 1)[0], 2, 1e-4)
-    claims.claim(
-        "W1(N(0, 1), N(0, 9)) by integration against |s - 1| sqrt(2 / pi)",
-        exact(0, 3)[0],
-        2 * np.sqrt(2 / np.pi),
-        1e-4,
-    )
-    said = []
-    for m, s in GAUSSIANS:
-        P, Q, (w1, extra) = normal(0, 1), normal(m, s), exact(m, s)
-        said.append((w1, w1 + extra, difference(penalised_critic(P, Q, args.steps), P, Q)))
-        claims.claim(
-            f"critic on N(0, 1) and N({m:g}, {s:g}^2), W1 {w1:.3f}; with the penalty's extra",
-            said[-1][2],
-            w1 + extra,
-            0.1 * w1,
-        )
+    check_integrals()
+    gaussians = check_gaussians(args.steps)
+    lines = on_lines(args.steps)
+    check_lines(lines)
 
-    thetas = np.array(THETAS)
-    penalised, clipped, jsd, critic_pull, gan_pull = on_lines(args.steps)
-    claims.claim(
-        "lines: penalised critic against theta + theta^2 / 20",
-        penalised,
-        thetas + thetas**2 / 20,
-        0.01,
-    )
-    claims.claim("lines: clipped critic over c against theta", clipped / CLIP, thetas, 0.02)
-    claims.claim("lines: discriminator's JSD against log 2", jsd, np.log(2), 0.01)
-    claims.claim(
-        "critic's pull on theta against 1 + theta / 20", critic_pull, 1 + thetas / 20, 0.01
-    )
-    claims.claim("discriminator's pull on theta, minimax loss, against 0", gan_pull, 0, 1e-3)
-
-    figure, (gaussians, lines) = claims.subplots(2)
-    w1, with_extra, found = np.array(said).T
-    gaussians.plot(w1, w1, "k--", label="W1")
-    gaussians.plot(w1, with_extra, "k+", markersize=12, label="W1 + the penalty's extra")
-    gaussians.plot(w1, found, "o", label="trained critic")
-    gaussians.set(xlabel="W1 of N(0, 1) and N(m, s²)")
-    lines.plot((0, *THETAS), (0, *THETAS), "k--", label="W1 = theta")
-    lines.plot(THETAS, penalised, "o", label="penalised critic")
-    lines.plot(THETAS, clipped / CLIP, "x", label="clipped critic / c")
-    lines.plot((0, 0, *THETAS), (0, *[np.log(2)] * (1 + len(THETAS))), "k:", label="JSD")
-    lines.plot(THETAS, jsd, "s", label="trained discriminator")
-    lines.set(xlabel="theta, the distance of two parallel lines")
-    for axes in (gaussians, lines):
-        axes.legend(fontsize=8)
+    figure, (left, right) = claims.subplots(2)
+    plot_gaussians(left, *gaussians)
+    plot_lines(right, *lines[:3])
     claims.save(figure, args.out)
 
 

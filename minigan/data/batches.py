@@ -9,12 +9,15 @@ import zlib
 
 import numpy as np
 
+from ..engine import Tensor
 from ..files.foreign import check_names, check_pcg64, is_whole, shown
 from .images import to_float
 
 
 class Batches:
-    """An endless iterator of float32 batches (batch_size, C, H, W) in [-1, 1], or (batch, labels).
+    """An endless iterator of batches: a Tensor, float32 (batch_size, C, H, W) in [-1, 1].
+
+    With labels, an item is (Tensor, labels), the labels an integer array (batch_size,).
 
     images: uint8 (N, C, H, W), N >= batch_size. labels: (N,) or None. seed: an integer or
     several. Each epoch shuffles anew and gives every image at most once: the last N mod
@@ -77,7 +80,7 @@ class Batches:
                     for image, (top, left, mirrored) in zip(images, self._cuts[chosen])
                 ]
             )
-        batch = np.ascontiguousarray(to_float(images))
+        batch = Tensor(to_float(np.ascontiguousarray(images)))
         return batch if self.labels is None else (batch, self.labels[chosen])
 
     def state_dict(self):

@@ -30,7 +30,9 @@ def to_float(images):
     """uint8 0..255 -> float32 in [-1, 1]: x / 127.5 - 1. Raises TypeError for another dtype."""
     if images.dtype != np.uint8:
         raise TypeError(f"images are {images.dtype}, expected uint8")
-    return np.divide(images, np.float32(127.5), dtype=np.float32) - 1
+    floats = np.divide(images, np.float32(127.5), dtype=np.float32)
+    floats -= 1
+    return floats
 
 
 def to_uint8(x):

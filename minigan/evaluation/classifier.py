@@ -171,7 +171,7 @@ def train(network, dataset):
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
     batches = data.Batches(dataset.images, min(BATCH_SIZE, len(dataset)), labels=dataset.labels)
     for _, (images, labels) in zip(range(steps), batches):
-        loss = F.cross_entropy(network(tensor(translate(images, rng.generator))), labels)
+        loss = F.cross_entropy(network(tensor(translate(images.numpy(), rng.generator))), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

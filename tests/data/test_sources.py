@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minigan as mg
 from minigan import data
 from minigan.data import named
 
@@ -607,9 +608,10 @@ def test_an_epoch_gives_every_image_at_most_once_and_all_but_the_remainder(n, dr
         seen = []
         for _ in range(n // batch_size):
             x, labels = next(batches)
-            assert (
-                x.shape == (batch_size, 1, 1, 1) and x.dtype == np.float32 and x.flags.c_contiguous
-            )
+            assert isinstance(x, mg.Tensor) and not x.requires_grad
+            x = x.numpy()
+            assert x.shape == (batch_size, 1, 1, 1)
+            assert x.dtype == np.float32 and x.flags.c_contiguous
             assert np.array_equal(data.to_float(images[labels]), x)  # labels stay with their images
             seen += labels.tolist()
         assert (
@@ -641,7 +643,8 @@ def test_batches_resumed_anywhere_are_the_same_to_the_bit(n, draw, taken):
     assert resumed.state_dict() == batches.state_dict()
     for _ in range(3 * (n // batch_size) + 1):
         (x, labels), (again, labels_again) = next(batches), next(resumed)
-        assert x.tobytes() == again.tobytes() and labels.tolist() == labels_again.tolist()
+        assert x.numpy().tobytes() == again.numpy().tobytes()
+        assert labels.tolist() == labels_again.tolist()
 
 
 def located(height, width, n=40):
@@ -656,7 +659,7 @@ def test_a_crop_is_a_square_of_neighbouring_pixels_from_anywhere_mirrored_half_o
     places, mirrored = [], 0
     batches = data.Batches(located(9, 12), 20, seed=2, crop=7, flip=True)
     for _ in range(20):
-        x = np.rint((next(batches) + 1) * 127.5).astype(int)
+        x = np.rint((next(batches).numpy() + 1) * 127.5).astype(int)
         assert x.shape == (20, 3, 7, 7)
         for rows, columns, _ in x:
             mirrored += (flipped := columns[0, 0] > columns[0, -1])
@@ -674,10 +677,10 @@ def test_neither_crop_nor_flip_leaves_the_order_or_the_images_alone():
         data.Batches(images, 10, seed=1, **options) for options in ({}, {"crop": 6}, {"flip": True})
     )
     for _ in range(4):  # one epoch: the next orders differ, for mirroring draws numbers too
-        x, y, z = next(plain), next(cropped), next(flipped)
+        x, y, z = [next(batches).numpy() for batches in (plain, cropped, flipped)]
         np.testing.assert_array_equal(x, y)
         assert (x[:, 2] == z[:, 2]).all() and not (x == z).all()
-    np.testing.assert_array_equal(next(plain), next(cropped))
+    np.testing.assert_array_equal(next(plain).numpy(), next(cropped).numpy())
 
 
 @pytest.mark.parametrize("taken", [0, 3, 8, 21])
@@ -689,7 +692,7 @@ def test_crops_resume_to_the_same_bits(taken):
     resumed = data.Batches(located(6, 7), 5, seed=9, **options)
     resumed.load_state_dict(json.loads(json.dumps(batches.state_dict())))
     for _ in range(20):
-        assert next(batches).tobytes() == next(resumed).tobytes()
+        assert next(batches).numpy().tobytes() == next(resumed).numpy().tobytes()
 
 
 @pytest.mark.parametrize(
@@ -707,7 +710,7 @@ def test_a_crop_that_the_images_do_not_hold_is_refused(crop, message):
 
 def test_a_batch_is_contiguous_even_if_the_images_are_not():
     images = bytes_of(8, 5, 6, 3).transpose(0, 3, 1, 2)
-    assert next(data.Batches(images, 4)).flags.c_contiguous
+    assert next(data.Batches(images, 4)).numpy().flags.c_contiguous
 
 
 def test_batches_of_images_that_were_changed_do_not_go_on():

@@ -61,7 +61,7 @@ def main(argv=None):
     session = run.Run(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
                       sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8), sampling={"batch_statistics": "none"})
     for step in session:
-        x = next(batches).reshape(args.batch_size, 64) + 0.01 * mg.randn(args.batch_size, 64).numpy()
+        x = next(batches).numpy().reshape(args.batch_size, 64) + 0.01 * mg.randn(args.batch_size, 64).numpy()
         error = mean.w - x
         mean.velocity[:, :64] = 0.9 * mean.velocity[:, :64] + error.mean(axis=0)
         mean.w -= args.lr * mean.velocity[:, :64]
