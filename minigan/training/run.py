@@ -308,9 +308,12 @@ class Run:
             "run": {**self.about, "step": step, "rng": rng.state_dict()},
             **{name: thing.state_dict() for name, thing in self.state.items()},
         }
-        if name := checkpoint.first_not_finite(state):  # a loss may be finite and its gradient not
+        tree, arrays = checkpoint.flatten(state)
+        if name := checkpoint.first_not_finite(
+            tree, arrays
+        ):  # a loss can be finite, its gradient not
             self._fail(step, f"{name} is not finite")
-        checkpoint.save(self.out / CHECKPOINT, state)
+        checkpoint.write(self.out / CHECKPOINT, tree, arrays)
         self.saved = step
 
     def _fail(self, step, what):
@@ -456,7 +459,7 @@ class Run:
                 text = about[name] if isinstance(about[name], str) else shown(about[name])
                 raise ValueError(f"its {name} is {text[:100]}, expected {self.about[name]}")
         check_whole("its step", about["step"])
-        if name := checkpoint.first_not_finite(resumed):
+        if name := checkpoint.first_not_finite(*checkpoint.flatten(resumed)):
             raise ValueError(f"its {name} is not finite")
 
     def _pictures(self):
