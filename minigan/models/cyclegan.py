@@ -17,6 +17,8 @@ from ..functional import mse_loss
 from ..nn.init import dcgan_
 from ..ops import cat
 
+GENERATOR_TAKES = ("image",)  # for each image
+
 DEEPEST = 16  # an image that can be halved more often has a side of more than 65,536 pixels
 
 

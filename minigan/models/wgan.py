@@ -18,6 +18,8 @@ from ..ops import sqrt
 from ..rng import rand
 from .dcgan import Generator, doublings  # noqa: F401
 
+GENERATOR_TAKES = ("latent",)  # for each image
+
 NORMS = {
     "batch": lambda channels, size: [nn.BatchNorm2d(channels)],
     "layer": lambda channels, size: [nn.LayerNorm((channels, size, size))],
@@ -95,6 +97,10 @@ class MLPCritic(nn.Module):
                 f"MLPCritic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
             )
         return self.main(x.flatten(1)).reshape(-1)
+
+
+GENERATORS = {"dcgan": Generator, "mlp": MLPGenerator}
+CRITICS = {"dcgan": Critic, "mlp": MLPCritic}
 
 
 def critic_loss(real_scores, fake_scores):

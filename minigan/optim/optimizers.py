@@ -112,17 +112,20 @@ class Optimizer:
         for p, _ in active:
             p._version[0] += 1
 
-    def minimize(self, loss):
-        """One step down the gradient of the loss with respect to this optimiser's parameters.
+    def minimize(self, *losses):
+        """One step down the gradient of the sum of the losses, for this optimiser's parameters.
 
-        loss: a Tensor of one number, not yet differentiated. The gradients are left in ``.grad`` of
-        these parameters, in the place of what was there; no other tensor's ``.grad`` changes. A
-        parameter that the loss does not depend on stays as it is.
+        losses: Tensors of one number each. The gradients are left in ``.grad`` of these parameters,
+        in the place of what was there; no other tensor's ``.grad`` changes. A parameter that the
+        losses do not depend on stays as it is. Raises RuntimeError for a loss that depends on
+        nothing that requires a gradient.
         """
         self.zero_grad()
         trained = [p for p in self.params if p.requires_grad]
-        for p, g in zip(trained, grad(loss, trained)):
-            p.grad = g
+        for loss in losses:
+            for p, g in zip(trained, grad(loss, trained)):
+                if g is not None:
+                    p.grad = g if p.grad is None else p.grad + g
         self.step()
 
     def _check_state_shapes(self):
