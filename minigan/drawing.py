@@ -43,7 +43,7 @@ class trace:
     """
 
     def __init__(self):
-        self.records = []  # (output, edges) of every operation, oldest first
+        self.records = []  # an engine.Operation for each, oldest first
 
     def __enter__(self):
         self.before = engine.trace.set(self.records)
@@ -91,45 +91,43 @@ def _key(t):
 
 
 def _ancestors(records, loss):
-    """All that loss came from: {key: tensor}, {key: (symbol, input keys)}, {key: columns from
-    here to the loss}.
+    """All that the loss was computed from, oldest first.
+
+    -> {key: tensor}, {key: (symbol, keys of the inputs)}, {key: columns from here to the loss}.
     """
-    tensors, operations, columns = {_key(loss): loss}, {}, {_key(loss): 0}
-    for y, edges in reversed(records):
-        if (key := _key(y)) in tensors:
-            inputs = [
-                x
-                for group, _ in edges
-                for x in (group if type(group) is tuple else (group,))
-                if x is not None
-            ]
-            tensors.update((_key(x), x) for x in inputs)
-            operations[key] = _symbol(edges[0][1]), [_key(x) for x in inputs]
-            columns.update(
-                (_key(x), max(columns.get(_key(x), 0), columns[key] + 1)) for x in inputs
-            )
+    tensors = {_key(loss): loss}
+    operations = {}
+    columns = {_key(loss): 0}
+    for operation in reversed(records):
+        key = _key(operation.output)
+        if key not in tensors:
+            continue
+        inputs = _inputs_of(operation)
+        for x in inputs:
+            tensors[_key(x)] = x
+            columns[_key(x)] = max(columns.get(_key(x), 0), columns[key] + 1)
+        operations[key] = _symbol(operation), [_key(x) for x in inputs]
     if not operations:
         raise ValueError(f"the loss, {loss!r:.60}, was not computed inside this trace")
-    return (
-        tensors,
-        dict(reversed(operations.items())),
-        columns,
-    )  # oldest first: the first input will stand on top
+    return tensors, dict(reversed(operations.items())), columns
 
 
-def _symbol(vjp):
-    """What stands for the operation that this VJP belongs to: its sign or its name; for a power
-    also the exponent.
-    """
-    name = vjp.__qualname__.split(".", 1)[0].lstrip("_")
-    exponent = (
-        vjp.__closure__[vjp.__code__.co_freevars.index("p")].cell_contents
-        if name == "pow"
-        else None
-    )
-    return SYMBOLS.get(name, name) + (
-        f" {exponent:g}" if isinstance(exponent, numbers.Real) else ""
-    )
+def _inputs_of(operation):
+    """The Tensors that an operation took, in the order of its edges."""
+    inputs = []
+    for group, _ in operation.edges:
+        group = group if type(group) is tuple else (group,)
+        inputs += [x for x in group if x is not None]
+    return inputs
+
+
+def _symbol(operation):
+    """What stands for an operation: its sign or its name; for a power also the exponent."""
+    symbol = SYMBOLS.get(operation.name, operation.name)
+    exponent = operation.attributes.get("exponent")
+    if isinstance(exponent, numbers.Real):
+        symbol += f" {exponent:g}"
+    return symbol
 
 
 def _card(name, t, grad):

@@ -1,65 +1,77 @@
-"""Reverse-mode automatic differentiation: Tensor, Node, and the walk from an output back to its
-inputs.
+"""Reverse-mode automatic differentiation: Tensor, Node, record and grad.
 
-An operation computes its value and calls ``record(y, (x, vjp_x), (w, vjp_w))``. A VJP, the
-vector-Jacobian product, maps g, the gradient of some scalar with respect to y, to its gradient
-with respect to one input. The records form a graph of Nodes; ``grad`` visits it from the newest
-node to the oldest and adds up what arrives at each. The one idea to keep in mind: VJPs are
-themselves written with operations on Tensors, never on raw arrays, so the backward pass can be
-recorded like any other computation and differentiated again, to any order.
+An operation computes its value y and calls ``record(y, (x, vjp_x), (w, vjp_w), op="mul")``. A VJP
+(vector-Jacobian product) is one step of the chain rule: it maps g, the gradient of the loss with
+respect to y, to the gradient of the loss with respect to one input. The records form the
+computation graph: a Node for each operation, which points at the Nodes of its inputs.
+Backpropagation visits the Nodes in reverse topological order, from the loss back to the leaves,
+and adds up the gradients that arrive at each.
+
+The idea to keep in mind: VJPs are themselves written with operations on Tensors, never on raw
+arrays. So the backward pass can be recorded like any other computation and differentiated again,
+to any order.
 """
 
 import itertools
 import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import numpy as np
 
 from . import devices
+from .methods import TensorMethods
 
 recording = ContextVar("recording", default=True)  # does record() build the graph?
-trace = ContextVar(
-    "trace", default=None
-)  # a list, while drawing.py collects (output, edges) of every operation
-clock = itertools.count()
+trace = ContextVar("trace", default=None)  # a list of Operations while somebody collects them
+clock = itertools.count()  # numbers the Nodes, so that inputs have smaller numbers than outputs
 
 
 @contextmanager
-def no_grad(*, record_anyway=False):
-    """``with no_grad():`` or ``@no_grad()``: what is computed inside keeps no graph and requires
-    no gradient.
-    """
-    before = recording.set(record_anyway)
+def _recording_set_to(flag):
+    """Inside the block, record() builds the graph only if flag is true."""
+    before = recording.set(flag)
     try:
         yield
     finally:
         recording.reset(before)
 
 
-def bind(methods):
-    """Make functions methods of Tensor: {name: function}."""
-    for name, function in methods.items():
-        setattr(Tensor, name, function)
+def no_grad():
+    """``with no_grad():`` or ``@no_grad()``: no graph is kept, and results require no gradient."""
+    return _recording_set_to(False)
 
 
 class Node:
-    """One recorded operation: for each edge the nodes of its inputs and the VJP. A leaf has no
-    edges. Nodes point at Nodes, never at the Tensors that came out of them, so an activation that
-    no VJP uses is freed at once. ``needed`` lists (version cell, version, shape) of all that the
-    VJPs will read.
+    """One recorded operation in the computation graph, or a leaf.
+
+    order: a number, smaller for inputs than for outputs. name, attributes: of the operation, as
+    "conv2d" and {"stride": 2}. edges: for each VJP, the Nodes of its inputs, the VJP, and whether
+    it takes the output. parents: the Nodes of all inputs that require a gradient. needed: of each
+    Tensor that the VJPs will read, its version, the value of that now, and its shape. output: the
+    array and its version, if a VJP takes the output. leaf: a weak reference to the Tensor, if this
+    is a leaf.
+
+    Nodes point at Nodes, never at the Tensors that the operations returned. So an activation that
+    no VJP uses is freed at once.
     """
 
-    __slots__ = ("order", "name", "edges", "parents", "needed", "output", "leaf", "__weakref__")
+    __slots__ = ("order", "name", "attributes", "edges", "parents", "needed", "output", "leaf")
+    __slots__ += ("__weakref__",)
 
-    def __init__(self, name, edges=(), leaf=None):
-        self.order = next(clock)  # inputs are older than outputs
-        self.name, self.edges, self.leaf, self.needed, self.output = name, edges, leaf, [], None
+    def __init__(self, name, edges=(), leaf=None, attributes=None):
+        self.order = next(clock)
+        self.name = name
+        self.attributes = attributes
+        self.edges = edges
         self.parents = [node for nodes, _, _ in edges for node in nodes if node is not None]
+        self.needed = []
+        self.output = None
+        self.leaf = leaf
 
-    def output_tensor(
-        self,
-    ):  # fresh, so nothing points at itself; attached, so it can be differentiated
+    def output_tensor(self):
+        """The output as a new Tensor in the graph. The Node keeps none: that would be a cycle."""
         array, version = self.output
         y = Tensor(array)
         y._version = version
@@ -69,27 +81,29 @@ class Node:
         return y
 
     def check_unchanged(self):
+        """Raise RuntimeError if a Tensor that the VJPs read was changed in place since."""
         for version, expected, shape in self.needed:
-            if version[0] != expected:
+            if version[VERSION] != expected:
                 raise RuntimeError(
-                    f"the gradient of {self.name} needs a tensor of shape {shape} that was changed in "
-                    f"place after its use (version {version[0]}, expected {expected}): change a copy"
+                    f"the gradient of {self.name} needs a tensor of shape {shape} that was changed "
+                    f"in place after its use (version {version[VERSION]}, expected {expected}): "
+                    "change a copy"
                 )
 
 
-# What all Tensors on the same memory share is one list, their ``_version``:
+# All Tensors on the same memory share one list, their ``_version``. Its entries are
 VERSION = 0  # how often the memory was changed in place,
 REWRITES = 1  # how many of these changes were recorded, so that the values have another history,
 OWNER = 2  # the Node of the leaf that the memory belongs to, or None.
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An array that remembers how it was computed; ``minigan.tensor`` makes one from data.
 
-    array is the NumPy or CuPy array, grad a Tensor or None, node the place in the graph.
-    Operators and methods are bound by the tables in ops/: methods.py, logic.py, in_place.py and
-    data_model.py. A Tensor is hashed by identity, though ``==`` compares the values: a dictionary
-    may have Tensors as keys, but ``t in a_list`` and ``a_list.index(t)`` compare values.
+    array: the NumPy or CuPy array. grad: a Tensor, or None. node: the place in the graph, or None.
+    Operators and operations are inherited from TensorMethods (methods.py). A Tensor is hashed by
+    identity, although ``==`` compares values: a dictionary may have Tensors as keys, but
+    ``t in a_list`` compares values.
     """
 
     __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
@@ -104,33 +118,56 @@ class Tensor:
             self.requires_grad = True
 
     @property
-    def data(self):
-        """A Tensor on the same memory, outside the graph, as detach() returns it.
+    def shape(self):
+        """The lengths of the axes, a tuple."""
+        return self.array.shape
 
-        ``x.data = values``, an array or a Tensor, replaces the array and records nothing.
-        """
+    @property
+    def ndim(self):
+        """The number of axes."""
+        return self.array.ndim
+
+    @property
+    def dtype(self):
+        """The kind of numbers, as np.dtype("float32")."""
+        return self.array.dtype
+
+    def size(self, dim=None):
+        """The shape, or the length of the axis dim."""
+        return self.array.shape if dim is None else self.array.shape[dim]
+
+    def numel(self):
+        """The number of entries."""
+        return self.array.size
+
+    def item(self):
+        """The only entry, as a Python number."""
+        return self.array.item()
+
+    def numpy(self):
+        """The values as a NumPy array: on the CPU, the memory itself."""
+        return devices.to_numpy(self.array)
+
+    def detach(self):
+        """A Tensor on the same memory outside the graph: no gradient flows through it."""
+        y = Tensor(self.array)
+        y._version = self._version
+        y._rewrites = None  # it has no history that could be wrong
+        return y
+
+    @property
+    def data(self):
+        """The same as detach(). ``x.data = values`` replaces the array and records nothing."""
         return self.detach()
 
     @data.setter
     def data(self, values):
-        array = values
-        if isinstance(values, Tensor):
-            array = values.array.copy("K")
-        elif isinstance(values, np.generic):
-            array = devices.xp.asarray(values)
-        if not isinstance(array, (np.ndarray, devices.xp.ndarray)):
-            kind = type(values).__name__
-            raise TypeError(f"data is set to a {kind}, expected an array or a Tensor")
-        if self._requires_grad and array.dtype.kind != "f":
-            raise TypeError(
-                f"data is set to {array.dtype}, but a tensor that requires grad holds "
-                "floating-point numbers"
-            )
-        self.array = array
+        self.array = self._checked_data(values)
         self._version[VERSION] += 1
 
     @property
     def requires_grad(self):
+        """Does backpropagation compute a gradient for this Tensor?"""
         return self._requires_grad
 
     @requires_grad.setter
@@ -145,69 +182,47 @@ class Tensor:
         self._requires_grad = bool(flag)
 
     def backward(self, g=None, create_graph=False):
-        """Add to ``.grad`` of every leaf the gradient of sum(g * self); g: self's shape, or None
-        for a scalar.
+        """Backpropagation: add to ``.grad`` of every leaf the gradient of sum(g * self).
+
+        g: a Tensor of self's shape; None is 1, for a Tensor with one entry. create_graph: record
+        the backward pass, so that gradients can be differentiated again.
         """
-        taken = {_memory(g := _cotangent(self, g))}
-        for node, d in _walk([self], [g], None, create_graph).items():
-            if (leaf := node.leaf()) is not None and leaf._requires_grad:
-                if _memory(d) in taken or 0 in d.array.strides:
-                    d = d * 1  # a gradient is memory of its own: nobody else's, no broadcast view
-                taken.add(_memory(d))
-                _add_to_grad(leaf, d)
+        g = _seed(self, g)
+        gradients = _backpropagate([self], [g], None, create_graph)
+        taken = {_memory(g)}  # memory that already belongs to somebody
+        for node, d in gradients.items():
+            leaf = node.leaf()
+            if leaf is None or not leaf._requires_grad:
+                continue
+            is_broadcast = 0 in d.array.strides
+            if is_broadcast or _memory(d) in taken:
+                d = d * 1  # a copy, because every .grad has memory of its own
+            taken.add(_memory(d))
+            _add_to_grad(leaf, d)
 
 
 def _add_to_grad(leaf, d):
-    """Add the gradient d to what backward() has left in ``leaf.grad`` before."""
+    """Add the gradient d to the one that earlier calls of backward() left in ``leaf.grad``."""
     before = leaf.grad
     if before is None:
         leaf.grad = d
-        return
-    if not isinstance(before, Tensor) or (before.shape, before.dtype) != (leaf.shape, leaf.dtype):
-        what = f"{type(before).__name__} {getattr(before, 'shape', '')} {getattr(before, 'dtype', '')}".strip()
-        raise ValueError(
-            f".grad is a {what}, expected None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor"
-        )
-    leaf.grad = before + d
+    elif isinstance(before, Tensor) and _kind(before) == _kind(leaf):
+        leaf.grad = before + d
+    else:
+        what = f"{type(before).__name__} {getattr(before, 'shape', '')}"
+        what = f"{what} {getattr(before, 'dtype', '')}".strip()
+        expected = f"None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor"
+        raise ValueError(f".grad is a {what}, expected {expected}")
 
 
-def record(value, *edges):
-    """Wrap an operation's value in a Tensor and remember how gradients flow back: an edge for
-    each input, or several.
+def _kind(x):
+    return x.array.shape, x.array.dtype
 
-    An edge is ``(x, vjp)``, a Tensor x and a plain function ``vjp(g) -> gradient of x``. A VJP
-    that needs the output takes it as a second argument, ``vjp(g, y)``: captured, it would be a
-    cycle. One VJP for several inputs, ``((x, w), vjp)``, returns a tuple. Inputs that require no
-    gradient let go of their VJPs and what these hold.
-    """
-    y = Tensor(value)
-    memory = _memory(y)
-    keeping = recording.get()
-    kept = []
-    for inputs, vjp in edges:
-        if type(inputs) is not tuple:
-            inputs = (inputs,)
-        first = inputs[0]
-        if _memory(first) == memory:  # y is a view of it
-            y._version = first._version
-            y._rewrites = first._rewrites
-        if keeping:
-            nodes, wanted = [], False
-            for x in inputs:
-                node = None
-                if x is not None:
-                    if x._rewrites != x._version[REWRITES]:
-                        _check_history(x)
-                    if x._requires_grad:
-                        node, wanted = x.node, True
-                nodes.append(node)
-            if wanted:
-                kept.append((nodes, vjp, _takes_output(vjp)))
-    if kept:
-        _attach(y, kept)
-    if trace.get() is not None:
-        trace.get().append((y, edges))
-    return y
+
+def _memory(x):
+    """What owns the memory of a Tensor: the same for all views of it."""
+    array = x.array
+    return id(array if array.base is None else array.base)
 
 
 def inside(things):
@@ -223,9 +238,7 @@ def inside(things):
 
 
 def _as_array(data):
-    """Numbers as an array of the device; a Tensor may not lose its gradient where an array is
-    meant.
-    """
+    """Numbers as an array of the device. A Tensor among them may not lose its gradient."""
     if recording.get() and any(t._requires_grad for t in inside(data)):
         raise TypeError(
             "a Tensor that requires grad came where numbers were expected, and would lose its "
@@ -234,14 +247,75 @@ def _as_array(data):
     return devices.xp.asarray(data)
 
 
-def _check_history(x):
+# ---- the forward pass: record the computation graph ----------------------------------------------
+
+
+class Operation(NamedTuple):
+    """What a trace keeps of an operation, whether or not a gradient is required."""
+
+    output: Tensor
+    edges: tuple  # as record() got them
+    name: str
+    attributes: dict
+
+
+def record(value, /, *edges, op=None, **attributes):
+    """Wrap an operation's value in a Tensor, and remember how gradients flow back to its inputs.
+
+    An edge is ``(x, vjp)``: a Tensor x and a plain function ``vjp(g) -> gradient of x``. A VJP that
+    needs the output takes it as a second argument, ``vjp(g, y)``, because a captured output would
+    be a reference cycle. One VJP for several inputs, ``((x, w), vjp)``, returns a tuple. Inputs
+    that require no gradient let go of their VJPs and of what these hold.
+
+    op: the operation's name; without it, the name of the function that wrote the first VJP.
+    attributes: what else defines the operation, as stride=2. Messages, drawings and exports
+    read both.
+    """
+    y = Tensor(value)
+    memory = _memory(y)
+    keeping = recording.get()
+    kept = []
+    for inputs, vjp in edges:
+        if type(inputs) is not tuple:
+            inputs = (inputs,)
+        first = inputs[0]
+        if _memory(first) == memory:  # y is a view of this input: they change together
+            y._version = first._version
+            y._rewrites = first._rewrites
+        if keeping:
+            nodes = list(map(_node_of, inputs))
+            if any(nodes):
+                kept.append((nodes, vjp, _takes_output(vjp)))
+    if kept:
+        _attach(y, Node(op or _name_of(edges), kept, attributes=attributes))
+    if trace.get() is not None:
+        trace.get().append(Operation(y, edges, op or _name_of(edges), attributes))
+    return y
+
+
+def _node_of(x):
+    """The Node of an input that requires a gradient, otherwise None."""
+    if x is None:
+        return None
+    if x._rewrites != x._version[REWRITES]:
+        check_history(x)
+    return x.node if x._requires_grad else None
+
+
+def check_history(x):
     """Refuse a Tensor whose memory got its values from a recorded ``+=`` on another view of it."""
     if x._rewrites not in (None, x._version[REWRITES]):
         raise RuntimeError(
-            f"a tensor of shape {x.array.shape} shares memory with one that was changed "
-            "in place while gradients were recorded, which its own history does not "
-            "tell: use that one, or change a copy"
+            f"a tensor of shape {x.array.shape} shares memory with one that was changed in place "
+            "while gradients were recorded, which its own history does not tell: use that one, or "
+            "change a copy"
         )
+
+
+def _name_of(edges):
+    """The name of the function in which the first VJP was written."""
+    _, vjp = edges[0]
+    return vjp.__qualname__.split(".", 1)[0]
 
 
 def _takes_output(vjp):
@@ -252,13 +326,12 @@ def _takes_output(vjp):
     return vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2
 
 
-def _attach(y, edges):
-    """Give y its Node, and note the versions of all Tensors that the VJPs will read."""
-    name = edges[0][1].__qualname__.split(".", 1)[0]
-    y.node = node = Node(name, edges)
+def _attach(y, node):
+    """Make y the output of the node, and note the versions of all Tensors that its VJPs read."""
+    y.node = node
     y._requires_grad = True
     read = []
-    for _, vjp, takes_output in edges:
+    for _, vjp, takes_output in node.edges:
         for cell in vjp.__closure__ or ():
             if isinstance(cell.cell_contents, Tensor):
                 read.append(cell.cell_contents)
@@ -268,128 +341,65 @@ def _attach(y, edges):
     node.needed = [(x._version, x._version[VERSION], x.array.shape) for x in read]
 
 
-def snapshot(x):
-    """What x is now, as a Tensor of its own: the input of an operation whose result x will hold."""
-    _check_history(x)
-    old = Tensor(x.array.copy("K"))
-    old.node = x.node
-    old._requires_grad = x._requires_grad
-    return old
-
-
-def rewrite(x, z, old):
-    """Give x the values of z in place, and z's history if there is one; returns x.
-
-    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values,
-    but their own histories do not tell where these came from: ``record`` refuses them from now
-    on.
-    """
-    if z._requires_grad and _lies_in_a_leaf(x):
-        raise RuntimeError(
-            "a tensor that requires grad, and any view of it, can only be changed in "
-            "place inside no_grad()"
-        )
-    if z._requires_grad and trace.get() is not None:
-        trace.get()[:] = [_with_other_tensor(x, old, *entry) for entry in trace.get()]
-    x.array[...] = z.array
-    version = x._version
-    version[VERSION] += 1
-    if z._requires_grad:
-        version[REWRITES] += 1
-        x._rewrites = version[REWRITES]
-        x.node = z.node
-        x._requires_grad = True
-    return x
-
-
-def _with_other_tensor(x, old, output, edges):
-    """An entry of the trace with old in the place of x."""
-
-    def other(t):
-        return old if t is x else t
-
-    changed = []
-    for inputs, vjp in edges:
-        inputs = tuple(map(other, inputs)) if type(inputs) is tuple else other(inputs)
-        changed.append((inputs, vjp))
-    return other(output), tuple(changed)
-
-
-def _lies_in_a_leaf(x):
-    """Does x share memory with a leaf that requires grad, or is it one?"""
-    for node in (x.node, x._version[OWNER]):
-        leaf = node.leaf() if node is not None and node.leaf is not None else None
-        if leaf is not None and leaf._requires_grad:
-            return True
-    return False
+# ---- the backward pass: backpropagation ----------------------------------------------------------
 
 
 def grad(outputs, inputs, grad_outputs=None, create_graph=False):
-    """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple of
-    Tensors.
+    """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple.
 
-    outputs, inputs: a Tensor that requires grad, or a list or tuple of them; grad_outputs: the
-    same, None for scalars. create_graph: record the pass, to differentiate it again. None is for
-    an input without influence; no .grad changes.
+    outputs, inputs: a Tensor that requires grad, or a list or tuple of them. grad_outputs: Tensors
+    of the outputs' shapes; None for outputs with one entry. create_graph: record the backward pass,
+    so that the gradients can be differentiated again. The result is None for an input that the
+    outputs do not depend on. No ``.grad`` changes.
     """
-    outputs, inputs, gs = (
-        list(t) if isinstance(t, (list, tuple)) else [t] for t in (outputs, inputs, grad_outputs)
-    )
-    gs = gs * len(outputs) if grad_outputs is None else gs
-    if odd := [type(t).__name__ for t in outputs + inputs if not isinstance(t, Tensor)]:
-        raise TypeError(f"grad got a {odd[0]} among its outputs and inputs, expected Tensors")
+    outputs = _as_list(outputs)
+    inputs = _as_list(inputs)
+    gs = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
+    for t in outputs + inputs:
+        if not isinstance(t, Tensor):
+            kind = type(t).__name__
+            raise TypeError(f"grad got a {kind} among its outputs and inputs, expected Tensors")
     if len(gs) != len(outputs):
         raise ValueError(f"grad got {len(outputs)} outputs but {len(gs)} grad_outputs")
     if frozen := [i for i, x in enumerate(inputs) if not x._requires_grad]:
         raise RuntimeError(
             f"grad got inputs that do not require grad: number {frozen} of {len(inputs)}, from 0"
         )
-    arrived = _walk(outputs, gs, {x.node for x in inputs}, create_graph)
+    targets = {x.node for x in inputs}
+    arrived = _backpropagate(outputs, gs, targets, create_graph)
     return tuple(arrived.get(x.node) for x in inputs)
 
 
-def _walk(outputs, gs, targets, create_graph):
-    """The backward pass: {target node: its gradient}. ``targets`` None means every leaf."""
-    arrived = {}
+def _as_list(tensors):
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
-    def deliver(node, g):  # a sum is a new array: g may be shared
-        arrived[node] = arrived[node] + g if node in arrived else g
 
-    with no_grad(record_anyway=create_graph):
+def _backpropagate(outputs, gs, targets, create_graph):
+    """The backward pass -> {target Node: gradient}. targets None means every leaf."""
+    arrived = {}  # Node -> the sum of the gradients that have arrived so far
+    with _recording_set_to(create_graph):
         for y, g in zip(outputs, gs):
-            deliver(y.node, _cotangent(y, g))
-        order = _oldest_first(arrived, min((node.order for node in targets or ()), default=0))
-        targets = {node for node in order if node.leaf is not None} if targets is None else targets
-        useful = set()  # nodes with a path to a target: the rest is work that nobody asked for
-        for node in order:
-            if node in targets or not useful.isdisjoint(node.parents):
-                useful.add(node)
-        for node in reversed(order):
-            if node not in useful or node not in arrived:
-                continue
-            g = arrived[node] if node in targets else arrived.pop(node)
-            node.check_unchanged()
-            for nodes, vjp, takes_output in node.edges:
-                if not useful.isdisjoint(nodes):
-                    ds = vjp(g, node.output_tensor()) if takes_output else vjp(g)
-                    for parent, d in zip(nodes, ds if type(ds) is tuple else (ds,)):
-                        if parent in useful and d is not None:
-                            deliver(parent, d)
-    for node, g in arrived.items():
-        if (
-            node.leaf
-            and (x := node.leaf()) is not None
-            and (g.shape, g.dtype) != (x.shape, x.dtype)
-        ):
-            raise ValueError(
-                f"a VJP gave a gradient {g.shape} {g.dtype} for a tensor {x.shape} {x.dtype}"
-            )
+            _add_gradient(arrived, y.node, _seed(y, g))
+        oldest = min((node.order for node in targets), default=0) if targets else 0
+        order = _topological_order(arrived, oldest)
+        if targets is None:
+            targets = {node for node in order if node.leaf is not None}
+        useful = _nodes_on_a_path_to(targets, order)
+        for node in reversed(order):  # outputs before inputs: all of its gradient has arrived
+            if node in useful and node in arrived:
+                g = arrived[node] if node in targets else arrived.pop(node)
+                _push_back(node, g, useful, arrived)
+    _check_leaves(arrived)
     return {node: g for node, g in arrived.items() if node in targets}
 
 
-def _oldest_first(roots, oldest):
-    """All nodes that the roots came from, back to the given order in time. A stack, so any depth."""
-    reached, stack = set(), list(roots)
+def _topological_order(roots, oldest):
+    """All Nodes that the roots depend on, inputs before outputs; none older than the number oldest.
+
+    A stack takes the place of recursion, so the graph may be of any depth.
+    """
+    reached = set()
+    stack = list(roots)
     while stack:
         node = stack.pop()
         if node not in reached and node.order >= oldest:
@@ -398,29 +408,63 @@ def _oldest_first(roots, oldest):
     return sorted(reached, key=lambda node: node.order)
 
 
-def _cotangent(y, g):
-    """What enters the walk at output y: g, checked, or 1 for a scalar."""
-    _check_history(y)
+def _nodes_on_a_path_to(targets, order):
+    """The Nodes that depend on a target. Gradients of all others are not computed."""
+    useful = set()
+    for node in order:
+        if node in targets or not useful.isdisjoint(node.parents):
+            useful.add(node)
+    return useful
+
+
+def _push_back(node, g, useful, arrived):
+    """Turn the gradient g of a Node's output into gradients of its inputs."""
+    node.check_unchanged()
+    for parents, vjp, takes_output in node.edges:
+        if useful.isdisjoint(parents):
+            continue
+        gradients = vjp(g, node.output_tensor()) if takes_output else vjp(g)
+        if type(gradients) is not tuple:
+            gradients = (gradients,)
+        for parent, d in zip(parents, gradients):
+            if parent in useful and d is not None:
+                _add_gradient(arrived, parent, d)
+
+
+def _add_gradient(arrived, node, d):
+    """The chain rule: a gradient is the sum over all paths that lead from the Node to the loss.
+
+    The sum is a new array, because d may be shared with another Node.
+    """
+    arrived[node] = arrived[node] + d if node in arrived else d
+
+
+def _check_leaves(arrived):
+    """Raise ValueError if a VJP returned a gradient of another shape or dtype than the leaf's."""
+    for node, g in arrived.items():
+        x = node.leaf() if node.leaf else None
+        if x is not None and _kind(g) != _kind(x):
+            raise ValueError(
+                f"a VJP gave a gradient {g.shape} {g.dtype} for a tensor {x.shape} {x.dtype}"
+            )
+
+
+def _seed(y, g):
+    """The gradient with which the backward pass begins at the output y: g, checked, or 1."""
+    check_history(y)
     if not y._requires_grad:
         raise RuntimeError(
             f"an output of shape {y.array.shape} does not require grad: nothing it came from does"
         )
-    if g is None and y.array.size != 1:
-        raise RuntimeError(
-            f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that shape"
-        )
+    if g is None:
+        if y.array.size != 1:
+            raise RuntimeError(
+                f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that "
+                "shape"
+            )
+        return Tensor(devices.xp.ones_like(y.array))
     if not isinstance(g, Tensor):
-        g = Tensor(
-            devices.xp.ones_like(y.array)
-            if g is None
-            else devices.xp.asarray(_as_array(g), y.array.dtype)
-        )
-    if (g.array.shape, g.array.dtype) != (y.array.shape, y.array.dtype):
-        raise ValueError(
-            f"g is {g.array.shape} {g.array.dtype}, but the output is {y.array.shape} {y.array.dtype}"
-        )
+        g = Tensor(devices.xp.asarray(_as_array(g), y.array.dtype))
+    if _kind(g) != _kind(y):
+        raise ValueError(f"g is {g.shape} {g.dtype}, but the output is {y.shape} {y.dtype}")
     return g
-
-
-def _memory(x):  # what owns the memory of a Tensor: the same for all views of it
-    return id(x.array if x.array.base is None else x.array.base)

@@ -1,15 +1,17 @@
-"""gradcheck: is a gradient right? Asked of finite differences, in random directions, to any order.
+"""gradcheck: is a gradient right? Finite differences in random directions answer, to any order.
 
 For y = f(x), a random direction u in the inputs' space and a random cotangent v in the outputs',
 both sides of
 
     <v, (f(x + eps u) - f(x - eps u)) / (2 eps)>  =  <vjp(v), u>
 
-are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums
-to the same), so v is random too. The second order is the same question asked of the function (x,
-v) -> vjp(v). Each gradient is computed twice, with create_graph and without, because an operation
-may serve the two by different code.
+are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums to
+the same), so v is random too. The second order is the same question about the function
+(x, v) -> vjp(v). Each gradient is computed twice, with create_graph and without, because an
+operation may serve the two by different code.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,89 +24,125 @@ class GradcheckError(AssertionError):
     """A gradient and its finite difference disagree."""
 
 
-def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=3, seed=0):
-    """True if the gradients of f at the inputs agree with central differences to the given order,
-    else GradcheckError.
+class _Settings(NamedTuple):
+    eps: float  # half the step of a central difference
+    atol: float
+    rtol: float
+    directions: int  # random pairs (u, v) per input
+    rng: np.random.Generator
 
-    f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs:
-    float64 Tensors or arrays (or one of them), away from kinks. order: 1, 2 for gradients of
-    gradients, ... directions: how many random pairs (u, v) per input. A difference passes if at
-    most atol + rtol * (size of the terms), so both sides may be tiny. Raises TypeError for inputs
-    that are not float64: float32 has no digits left for a difference; as any backward pass,
-    ValueError for a gradient of another shape or dtype than its input's.
+
+def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=3, seed=0):
+    """True if the gradients of f agree with central differences, otherwise GradcheckError.
+
+    f: a deterministic function of Tensors that returns a Tensor or a tuple of them. inputs: float64
+    Tensors or arrays (or one of them), away from kinks. order: 1, or 2 for gradients of gradients,
+    ... directions: how many random pairs (u, v) per input. A difference passes if it is at most
+    atol + rtol * (size of the terms), so both sides may be tiny.
+
+    Raises TypeError for inputs that are not float64, because float32 has no digits left for a
+    difference, and ValueError, as any backward pass, for a gradient of another shape or dtype than
+    its input's.
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
-    for i, x in enumerate(inputs):
-        if np.dtype(getattr(x, "dtype", None)) != np.float64:
-            raise TypeError(
-                f"gradcheck needs float64 inputs, input {i} is {getattr(x, 'dtype', type(x).__name__)}"
-            )
+    inputs = _as_inputs(inputs)
     if order < 1 or directions < 1:
         raise ValueError(
             f"gradcheck: order is {order} and directions {directions}, expected at least 1 of each"
         )
-    rng, xs = np.random.default_rng(seed), [tensor(x, requires_grad=True) for x in inputs]
+    settings = _Settings(eps, atol, rtol, directions, np.random.default_rng(seed))
+    points = [tensor(x, requires_grad=True) for x in inputs]
 
-    def outputs(*xs):
+    def function(*xs):
         ys = f(*xs)
         return tuple(ys) if isinstance(ys, (tuple, list)) else (ys,)
 
-    for n in range(1, order + 1):  # the next order asks the same of the gradients of this one
-        outputs, xs = _check(outputs, xs, f"order {n}", eps, atol, rtol, directions, rng)
+    for n in range(1, order + 1):  # the next order asks the same about the gradients of this one
+        function, points = _check(function, points, f"order {n}", settings)
     return True
 
 
-def _check(f, inputs, name, eps, atol, rtol, directions, rng):
-    """Check the gradients of f once -> the function (*inputs, *vs) -> vjp(vs), and a point to ask
-    it at.
+def _as_inputs(inputs):
+    """One input or several as a list, all of them float64."""
+    is_one = isinstance(inputs, Tensor) or hasattr(inputs, "dtype")
+    inputs = [inputs] if is_one else list(inputs)
+    for i, x in enumerate(inputs):
+        if np.dtype(getattr(x, "dtype", None)) != np.float64:
+            found = getattr(x, "dtype", type(x).__name__)
+            raise TypeError(f"gradcheck needs float64 inputs, input {i} is {found}")
+    return inputs
+
+
+def _check(f, inputs, name, settings):
+    """Check the gradients of f once.
+
+    -> the function (*inputs, *vs) -> vjp(vs), and the point at which the next order asks.
     """
     ys = f(*inputs)
     if not any(y.requires_grad for y in ys):
         raise GradcheckError(f"{name}: no output requires grad although every input does")
 
-    def normal(t):
-        return Tensor(devices.xp.asarray(rng.standard_normal(t.shape)), requires_grad=True)
-
     def vjp(*xs_and_vs, create_graph=True):
-        xs, vs = xs_and_vs[: len(inputs)], xs_and_vs[len(inputs) :]
+        xs = xs_and_vs[: len(inputs)]
+        vs = xs_and_vs[len(inputs) :]
         pairs = [(y, v) for y, v in zip(f(*xs), vs) if y.requires_grad]
-        ds = grad([y for y, _ in pairs], xs, [v for _, v in pairs], create_graph=create_graph)
+        ds = grad(
+            [y for y, _ in pairs],
+            xs,
+            [v for _, v in pairs],
+            create_graph=create_graph,
+        )
         return tuple(x * 0 if d is None else d for x, d in zip(xs, ds))
 
-    for _ in range(directions):
-        vs = [normal(y) for y in ys]
-        both = zip(
-            vjp(*inputs, *vs), vjp(*inputs, *vs, create_graph=False)
-        )  # a fused kernel may serve only one
-        for i, (x, ds) in enumerate(zip(inputs, both)):
-            u = normal(x).array
-            u /= max(1.0, float((u * u).sum()) ** 0.5)
-            numeric, size = _difference(f, inputs, i, u, vs, eps)
-            rounding = (
-                4 * np.finfo(np.float64).eps * size / eps
-            )  # what a difference of such numbers cannot see
-            for create_graph, d in zip((True, False), ds):
-                analytic = float((d.array * u).sum())
-                if (
-                    not abs(numeric - analytic)
-                    <= atol + rtol * max(abs(numeric), abs(analytic)) + rounding
-                ):
-                    raise GradcheckError(
-                        f"{name}: along a random direction of input {i}, {x.shape}, the gradient with "
-                        f"{create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}"
-                    )
-    return vjp, inputs + [normal(y) for y in ys]
+    for _ in range(settings.directions):
+        vs = [_normal(y, settings) for y in ys]
+        # a fused kernel may serve only the second of these
+        recorded = vjp(*inputs, *vs)
+        plain = vjp(*inputs, *vs, create_graph=False)
+        for i in range(len(inputs)):
+            gradients = {True: recorded[i], False: plain[i]}
+            _compare(f, inputs, i, vs, gradients, name, settings)
+    return vjp, inputs + [_normal(y, settings) for y in ys]
+
+
+def _normal(t, settings):
+    """A Tensor of t's shape with standard normal entries."""
+    values = settings.rng.standard_normal(t.shape)
+    return Tensor(devices.xp.asarray(values), requires_grad=True)
+
+
+def _compare(f, inputs, i, vs, gradients, name, settings):
+    """Compare both gradients of input i with the difference in one random direction.
+
+    gradients: {create_graph: the gradient}.
+    """
+    u = _normal(inputs[i], settings).array
+    length = float((u * u).sum()) ** 0.5
+    u /= max(1.0, length)
+    numeric, size = _difference(f, inputs, i, u, vs, settings.eps)
+    # what a difference of numbers of this size cannot see
+    rounding = 4 * np.finfo(np.float64).eps * size / settings.eps
+    for create_graph, d in gradients.items():
+        analytic = float((d.array * u).sum())
+        larger = max(abs(numeric), abs(analytic))
+        allowed = settings.atol + settings.rtol * larger + rounding
+        if not abs(numeric - analytic) <= allowed:  # nor if one of them is NaN
+            raise GradcheckError(
+                f"{name}: along a random direction of input {i}, {inputs[i].shape}, the gradient "
+                f"with {create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}"
+            )
 
 
 def _difference(f, inputs, i, u, vs, eps):
-    """<v, df/du> by a central difference along input i, and the size of what was subtracted (its
-    rounding error).
-    """
+    """<v, df/du> by a central difference along input i, and the size of what was subtracted."""
     sides = []
     for step in (eps, -eps):
-        ys = f(
-            *inputs[:i], Tensor(inputs[i].array + step * u, requires_grad=True), *inputs[i + 1 :]
-        )
-        sides.append(np.array([float((y.array * v.array).sum()) for y, v in zip(ys, vs)]))
+        point = list(inputs)
+        point[i] = Tensor(inputs[i].array + step * u, requires_grad=True)
+        products = []
+        for y, v in zip(f(*point), vs):
+            product = y.array * v.array
+            products.append(float(product.sum()))
+        sides.append(np.array(products))
     plus, minus = sides
-    return float((plus - minus).sum() / (2 * eps)), float(np.abs(plus).sum())
+    slope = float((plus - minus).sum() / (2 * eps))
+    return slope, float(np.abs(plus).sum())

@@ -1,4 +1,4 @@
-"""F: every operation under the name that everybody knows. Only names: the operations are in ops/."""
+"""F: every operation under its usual name. Only names stand here: the operations are in ops/."""
 
 from .ops.activation import leaky_relu, log_softmax, relu
 from .ops.conv import channel_sum, conv2d, conv_transpose2d

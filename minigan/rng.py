@@ -22,12 +22,14 @@ def manual_seed(seed):
 
 def randn(*shape, dtype=np.float32, requires_grad=False):
     """Standard normal numbers of the given shape, ``randn(2, 3)`` or ``randn((2, 3))``."""
-    return Tensor(generator.standard_normal(take_room(flat(shape)), dtype), requires_grad)
+    shape = take_room(flat(shape))
+    return Tensor(generator.standard_normal(shape, dtype), requires_grad)
 
 
 def rand(*shape, dtype=np.float32, requires_grad=False):
     """Uniform numbers in [0, 1) of the given shape."""
-    return Tensor(generator.random(take_room(flat(shape)), dtype), requires_grad)
+    shape = take_room(flat(shape))
+    return Tensor(generator.random(shape, dtype), requires_grad)
 
 
 def state_dict():

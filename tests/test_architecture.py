@@ -22,6 +22,7 @@ ROOMS = [
     {"files"},
     {"backends"},
     {"devices"},
+    {"methods"},
     {"engine"},
     {"creation"},
     {"rng"},

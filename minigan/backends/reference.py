@@ -36,6 +36,25 @@ def _pad(x, padding):
 
 
 @_in_float64
+def matmul(x, y):
+    """z[..., i, j] = sum over k of x[..., i, k] y[..., k, j]; leading axes broadcast."""
+    terms = x[..., :, :, None] * y[..., None, :, :]  # (..., i, k, j)
+    return terms.sum(-2)
+
+
+@_in_float64
+def linear(x, weight, bias=None):
+    """y[n, o] = sum over i of x[n, i] weight[o, i] + bias[o]."""
+    y = np.zeros((len(x), len(weight)))
+    for n in range(len(x)):
+        for o in range(len(weight)):
+            y[n, o] = np.sum(x[n] * weight[o])
+            if bias is not None:
+                y[n, o] += bias[o]
+    return y
+
+
+@_in_float64
 def conv2d(x, weight, stride, padding):
     """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s], x
     zero outside.

@@ -2,11 +2,15 @@
 
 Each file is a family: elementwise, shapes (with sums), indexing, joining, products, conv, norm,
 activation, loss, resizing, noise; dtypes says in which dtype they compute. in_place, logic and
-data_model say what Python and NumPy do to a Tensor, and methods binds all of these to it.
+data_model say what Python and NumPy do to a Tensor. The methods of Tensor (minigan/methods.py) call
+what is imported here.
 """
 
-from . import data_model, in_place, logic, methods  # they bind Tensor's methods
-from .dtypes import SCALARS, astype, floating, from_elsewhere
+import sys
+
+from .. import methods
+from . import data_model, in_place, logic
+from .dtypes import SCALARS, astype, floating, from_elsewhere, to_float32, to_float64
 from .elementwise import (
     abs,
     add,
@@ -18,6 +22,7 @@ from .elementwise import (
     mul,
     neg,
     pow,
+    power_of,
     sigmoid,
     softplus,
     sqrt,
@@ -40,3 +45,5 @@ from .shapes import (
     transpose,
     var,
 )
+
+methods.ops = sys.modules[__name__]

@@ -1,8 +1,7 @@
-"""ReLU and LeakyReLU, y = x where x > 0 and negative_slope x elsewhere.
+"""ReLU and LeakyReLU: y = x where x > 0, and y = negative_slope x elsewhere.
 
-Its derivative is piecewise constant, so the mask may be raw data. The mask is read off the
-output, which the next layer keeps anyway: y > 0 exactly where x > 0, as long as the slope is not
-negative.
+The derivative is piecewise constant, so the mask may be a raw array. It is read off the output,
+which the next layer keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
 """
 
 from .. import devices
@@ -15,8 +14,9 @@ from .shapes import sum
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """max(x, 0) + negative_slope min(x, 0), any shape; at x = 0 the derivative is negative_slope,
-    as in PyTorch.
+    """max(x, 0) + negative_slope min(x, 0), entry by entry.
+
+    At x = 0 the derivative is negative_slope, as in PyTorch.
     """
     if isinstance(negative_slope, Tensor):
         raise TypeError("negative_slope is a Tensor, expected a number: its gradient would be lost")
@@ -26,11 +26,13 @@ def leaky_relu(x, negative_slope=0.01):
     return record(
         devices.kernels.leaky_relu(x.array, negative_slope),
         (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)),
+        op="leaky_relu",
+        negative_slope=negative_slope,
     )
 
 
 def relu(x):
-    """max(x, 0); its derivative at 0 is 0."""
+    """max(x, 0), entry by entry; its derivative at 0 is 0."""
     return leaky_relu(x, 0.0)
 
 
@@ -39,6 +41,8 @@ def leaky_relu_grad(g, y, negative_slope):
     return record(
         devices.kernels.leaky_relu_grad(g.array, y.array, negative_slope),
         (g, lambda h: leaky_relu_grad(h, y, negative_slope)),
+        op="leaky_relu_grad",
+        negative_slope=negative_slope,
     )
 
 
@@ -46,5 +50,10 @@ def log_softmax(x, dim=-1):
     """x - log(sum(exp(x))) along dim, shifted by the maximum so that nothing overflows."""
     shifted = raw(x) - x.array.max(dim, keepdims=True)
     axis = dim % max(1, shifted.ndim)
-    y = shifted - devices.xp.log(summation.total(devices.xp.exp(shifted), (axis,), keepdims=True))
-    return record(y, (x, lambda g, y: g - exp(y) * sum(g, dim, keepdim=True)))
+    total = summation.total(devices.xp.exp(shifted), (axis,), keepdims=True)
+    value = shifted - devices.xp.log(total)
+
+    def to_x(g, y):
+        return g - exp(y) * sum(g, dim, keepdim=True)
+
+    return record(value, (x, to_x), op="log_softmax", dim=dim)

@@ -1,5 +1,4 @@
-"""Convolution, transposed convolution and the weight gradient: three operations closed under
-differentiation.
+"""Convolution, transposed convolution and weight gradient: closed under differentiation.
 
     conv2d(x, w)[n, k, p, q] = sum_crs x[n, c, p s + r - pad, q s + s' - pad] w[k, c, r, s']
 
@@ -7,8 +6,7 @@ is linear in x and in w, and so are its two adjoints. With <a, b> the sum of all
 
     <conv2d(x, w), g>  =  <x, conv_transpose2d(g, w)>  =  <w, conv2d_weight_grad(x, g)>
 
-which is why the VJPs of each one are the other two, and why derivatives of any order need nothing
-else.
+So the VJPs of each one are the other two, and derivatives of any order need nothing else.
 """
 
 import numbers
@@ -22,16 +20,19 @@ from .shapes import expand, reshape
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation, as torch.nn.functional.conv2d.
 
-    x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q) with P = (H + 2 padding - R) //
-    stride + 1. stride, padding: an int or a pair. Raises ValueError for shapes that do not fit,
-    TypeError for mixed dtypes.
+    x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q), with
+    P = (H + 2 padding - R) // stride + 1. stride, padding: an int or a pair. Raises ValueError for
+    shapes that do not fit, TypeError for mixed dtypes.
     """
-    stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
-    _check("conv2d", x, weight, bias, dilation, groups, weight_axes=(1, 0))
-    if any(n + 2 * p < k for n, p, k in zip(x.shape[2:], padding, weight.shape[2:])):
+    stride = pair("stride", stride, 1)
+    padding = pair("padding", padding, 0)
+    check_undilated("conv2d", dilation, groups)
+    _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
+    kernel = weight.shape[2:]
+    if min(_output_size(x, kernel, stride, padding)) < 1:
         raise ValueError(
-            f"conv2d: a kernel of {weight.shape[2:]} does not fit into an image of {x.shape[2:]} "
-            f"padded by {padding}"
+            f"conv2d: a kernel of {kernel} does not fit into an image of {x.shape[2:]} padded by "
+            f"{padding}"
         )
     y = _conv2d(x, weight, stride, padding)
     return y if bias is None else add_bias(y, bias)
@@ -42,52 +43,61 @@ def conv_transpose2d(
 ):
     """The adjoint of conv2d in its first argument, as torch.nn.functional.conv_transpose2d.
 
-    x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W) with H = (P - 1) stride - 2
-    padding + R + output_padding. stride, padding, output_padding: an int or a pair;
-    output_padding must be smaller than stride.
+    x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W), with
+    H = (P - 1) stride - 2 padding + R + output_padding. stride, padding, output_padding: an int or
+    a pair; output_padding must be smaller than stride.
     """
-    stride, padding = pair("stride", stride, 1), pair("padding", padding, 0)
-    extra = pair("output_padding", output_padding, 0)
-    _check("conv_transpose2d", x, weight, bias, dilation, groups, weight_axes=(0, 1))
-    if any(e >= s for e, s in zip(extra, stride)):
+    stride = pair("stride", stride, 1)
+    padding = pair("padding", padding, 0)
+    output_padding = pair("output_padding", output_padding, 0)
+    check_undilated("conv_transpose2d", dilation, groups)
+    _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
+    if any(extra >= s for extra, s in zip(output_padding, stride)):
         raise ValueError(
-            f"conv_transpose2d: output_padding {extra} must be smaller than stride {stride}"
+            f"conv_transpose2d: output_padding {output_padding} must be smaller than stride "
+            f"{stride}"
         )
-    size = tuple(
-        (n - 1) * s - 2 * p + k + e
-        for n, s, p, k, e in zip(x.shape[2:], stride, padding, weight.shape[2:], extra)
-    )
+    kernel = weight.shape[2:]
+    size = []
+    for n, s, p, k, extra in zip(x.shape[2:], stride, padding, kernel, output_padding):
+        size.append((n - 1) * s - 2 * p + k + extra)
     if min(size) < 1:
         raise ValueError(
-            f"conv_transpose2d: an input of {x.shape[2:]} with kernel {weight.shape[2:]} and padding "
-            f"{padding} leaves an image of {size}"
+            f"conv_transpose2d: an input of {x.shape[2:]} with kernel {kernel} and padding "
+            f"{padding} leaves an image of {tuple(size)}"
         )
-    y = _conv_transpose2d(x, weight, stride, padding, extra)
+    y = _conv_transpose2d(x, weight, stride, padding, output_padding)
     return y if bias is None else add_bias(y, bias)
 
 
 def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
     """The adjoint of conv2d in its weight: x (N, C, H, W), g (N, K, P, Q) -> (K, C, R, S)."""
-    kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+    kernel_size = pair("kernel_size", kernel_size, 1)
+    stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
-    _check_images("conv2d_weight_grad", x, ("x", x, 4), ("g", g, 4))
-    size = tuple(
-        (n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], padding, kernel_size, stride)
-    )
-    if (len(g), *g.shape[2:]) != (len(x), *size):
+    for what, t in (("x", x), ("g", g)):
+        _check_operand("conv2d_weight_grad", what, t, 4, x)
+    p, q = _output_size(x, kernel_size, stride, padding)
+    if (len(g), *g.shape[2:]) != (len(x), p, q):
         raise ValueError(
-            f"conv2d_weight_grad: g has shape {g.shape}, expected ({len(x)}, K, {size[0]}, {size[1]})"
+            f"conv2d_weight_grad: g has shape {g.shape}, expected ({len(x)}, K, {p}, {q})"
         )
     return _weight_grad(x, g, kernel_size, stride, padding)
 
 
+# ---- value and VJPs; the arguments are checked ---------------------------------------------------
+
+
 def _conv2d(x, w, stride, padding):
     kernel = w.shape[2:]
-    rest = _beyond_the_last_window(x, kernel, stride, padding)
+    unread = _unread_margin(x, kernel, stride, padding)
     return record(
         devices.kernels.conv2d(x.array, w.array, stride, padding),
-        (x, lambda g: _conv_transpose2d(g, w, stride, padding, rest)),
+        (x, lambda g: _conv_transpose2d(g, w, stride, padding, unread)),
         (w, lambda g: _weight_grad(x, g, kernel, stride, padding)),
+        op="conv2d",
+        stride=stride,
+        padding=padding,
     )
 
 
@@ -97,43 +107,71 @@ def _conv_transpose2d(x, w, stride, padding, output_padding):
         devices.kernels.conv_transpose2d(x.array, w.array, stride, padding, output_padding),
         (x, lambda g: _conv2d(g, w, stride, padding)),
         (w, lambda g: _weight_grad(g, x, kernel, stride, padding)),
+        op="conv_transpose2d",
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
     )
 
 
 def _weight_grad(x, g, kernel, stride, padding):
-    rest = _beyond_the_last_window(x, kernel, stride, padding)
+    unread = _unread_margin(x, kernel, stride, padding)
     return record(
         devices.kernels.conv2d_weight_grad(x.array, g.array, kernel, stride, padding),
-        (x, lambda h: _conv_transpose2d(g, h, stride, padding, rest)),
+        (x, lambda h: _conv_transpose2d(g, h, stride, padding, unread)),
         (g, lambda h: _conv2d(x, h, stride, padding)),
+        op="conv2d_weight_grad",
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
     )
 
 
-def _beyond_the_last_window(x, kernel, stride, padding):
-    """How many rows and columns of x no window reached: without them the adjoint's image would
-    come out too small.
+def _output_size(x, kernel, stride, padding):
+    """(P, Q): how many windows fit below each other and side by side; at most 0 if none fits."""
+    size = []
+    for n, p, k, s in zip(x.shape[2:], padding, kernel, stride):
+        size.append((n + 2 * p - k) // s + 1)
+    return size
+
+
+def _unread_margin(x, kernel, stride, padding):
+    """How many rows and columns at the end of x no window reads.
+
+    The adjoint needs them as output_padding: otherwise its image would be too small.
     """
-    return tuple((n + 2 * p - k) % s for n, p, k, s in zip(x.shape[2:], padding, kernel, stride))
+    margin = []
+    for n, p, k, s in zip(x.shape[2:], padding, kernel, stride):
+        margin.append((n + 2 * p - k) % s)
+    return tuple(margin)
+
+
+# ---- the bias ------------------------------------------------------------------------------------
 
 
 def add_bias(x, bias):
     """x (N, C, ...) + bias (C,) on every pixel."""
-    if raw(x).ndim < 2 or (raw(bias).shape, bias.dtype) != (x.shape[1:2], x.dtype):
+    fits = raw(x).ndim >= 2 and raw(bias).shape == x.shape[1:2]
+    if not fits or bias.dtype != x.dtype:
         raise ValueError(
-            f"add_bias: x {x.shape} {x.dtype}, bias {bias.shape} {bias.dtype}, expected (N, C, ...), (C,)"
+            f"add_bias: x {x.shape} {x.dtype}, bias {bias.shape} {bias.dtype}, expected "
+            "(N, C, ...), (C,)"
         )
     return record(
         devices.kernels.add_bias(x.array, bias.array),
         (x, lambda g: g),
         (bias, lambda g: channel_sum(g)),
+        op="add_bias",
     )
 
 
 def channel_sum(x):
     """The sum over all axes but the second: x (N, C, ...) -> (C,). The gradient of a bias."""
-    xs = x.shape
+    x_shape = x.shape
     return record(
-        devices.kernels.channel_sum(x.array), (x, lambda g: expand(per_channel(g, len(xs)), xs))
+        devices.kernels.channel_sum(x.array),
+        (x, lambda g: expand(per_channel(g, len(x_shape)), x_shape)),
+        op="channel_sum",
     )
 
 
@@ -142,52 +180,58 @@ def per_channel(v, ndim):
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
+# ---- what no convolution can take ----------------------------------------------------------------
+
+
 def pair(what, value, least):
     """An int or a pair of ints as a pair; ValueError unless each is at least ``least``."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or any(
-        isinstance(v, bool) or not isinstance(v, numbers.Integral) or v < least for v in values
-    ):
+    if len(values) != 2 or not all(_is_whole(v) and v >= least for v in values):
         raise ValueError(
             f"{what} is {value!r}, expected an int or a pair of ints of at least {least}"
         )
     return values
 
 
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_undilated(name, dilation, groups):
+    """Raise ValueError unless dilation and groups are 1, the only ones that minigan has."""
     if dilation not in (1, (1, 1)) or groups != 1:
         raise ValueError(
             f"{name}: dilation {dilation} and groups {groups} are not supported, only 1 and 1"
         )
 
 
-def _check(name, x, weight, bias, dilation, groups, weight_axes):
-    """Refuse, in one sentence, what no convolution can take. weight_axes: those of x's channels
-    and of the output's.
+def _check_operands(name, x, weight, bias, weight_axes):
+    """Raise ValueError or TypeError unless the three fit each other.
+
+    weight_axes: the axis of the weight for the channels of x, and that for the output's.
     """
-    check_undilated(name, dilation, groups)
-    _check_images(
-        name, x, ("x", x, 4), ("weight", weight, 4), *[("bias", bias, 1)] * (bias is not None)
-    )
-    channels, out = (weight.shape[axis] for axis in weight_axes)
+    _check_operand(name, "x", x, 4, x)
+    _check_operand(name, "weight", weight, 4, x)
+    channels = weight.shape[weight_axes[0]]
     if x.shape[1] != channels:
         raise ValueError(
-            f"{name}: x has {x.shape[1]} channels, weight of shape {weight.shape} expects {channels}"
+            f"{name}: x has {x.shape[1]} channels, weight of shape {weight.shape} expects "
+            f"{channels}"
         )
-    if bias is not None and bias.shape != (out,):
-        raise ValueError(f"{name}: bias has shape {bias.shape}, expected ({out},)")
+    if bias is not None:
+        _check_operand(name, "bias", bias, 1, x)
+        expected = (weight.shape[weight_axes[1]],)
+        if bias.shape != expected:
+            raise ValueError(f"{name}: bias has shape {bias.shape}, expected {expected}")
 
 
-def _check_images(name, x, *tensors):
-    """tensors: (what it is called, the tensor, its number of axes), all of x's dtype and none of
-    them empty.
-    """
-    for what, t, ndim in tensors:
-        if raw(t).ndim != ndim or 0 in t.shape:
-            raise ValueError(
-                f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty"
-            )
-        if t.dtype != x.dtype or t.dtype.kind != "f":
-            raise TypeError(
-                f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype"
-            )
+def _check_operand(name, what, t, ndim, x):
+    """Raise an error unless t has ndim axes, none of them empty, and the dtype of x."""
+    if raw(t).ndim != ndim or 0 in t.shape:
+        raise ValueError(
+            f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty"
+        )
+    if t.dtype != x.dtype or t.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype"
+        )

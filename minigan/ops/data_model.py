@@ -20,12 +20,43 @@ import operator
 import numpy as np
 
 from .. import devices
-from ..engine import Tensor, bind, inside, recording
+from ..engine import Tensor, inside, recording
 
 SCALARS = (int, float, np.number, np.bool_)
 
 
 # ---- Python --------------------------------------------------------------------------------------
+
+
+def described(x):
+    """What repr shows: rounded values; shape, dtype and origin where they are not the obvious."""
+    shown = {"precision": 4, "threshold": 60, "edgeitems": 3, "separator": ", "}
+    text = "tensor(" + np.array2string(x.numpy(), prefix="tensor(", **shown)
+    if x.ndim:
+        text += f", shape={x.shape}"
+    if x.dtype != np.float32:
+        text += f", dtype={x.dtype}"
+    if x.requires_grad:
+        text += ", requires_grad=True" if x.node.leaf else f", from {x.node.name}"
+    return text + ")"
+
+
+def checked_data(x, values):
+    """The array that ``x.data = values`` puts in the place of x's."""
+    array = values
+    if isinstance(values, Tensor):
+        array = values.array.copy("K")
+    elif isinstance(values, np.generic):
+        array = devices.xp.asarray(values)
+    if not isinstance(array, (np.ndarray, devices.xp.ndarray)):
+        kind = type(values).__name__
+        raise TypeError(f"data is set to a {kind}, expected an array or a Tensor")
+    if x.requires_grad and array.dtype.kind != "f":
+        raise TypeError(
+            f"data is set to {array.dtype}, but a tensor that requires grad holds "
+            "floating-point numbers"
+        )
+    return array
 
 
 def truth(x):
@@ -194,26 +225,3 @@ def _as_arrays(things):
     if type(things) is dict:
         return {key: _as_arrays(thing) for key, thing in things.items()}
     return things
-
-
-METHODS = {
-    "__pos__": lambda x: x,
-    "__bool__": truth,
-    "__float__": lambda x: float(x.item()),
-    "__int__": lambda x: int(x.item()),
-    "__index__": as_index,
-    "__len__": length,
-    "__iter__": entries,
-    "__contains__": contains,
-    "__format__": formatted,
-    "__copy__": shallow,
-    "__deepcopy__": duplicate,
-    "__reduce_ex__": reduced,
-    "__array__": as_array,
-    "__array_function__": array_function,
-    # NumPy and CuPy leave ``array * tensor`` to Tensor.__rmul__, and refuse ``np.exp(tensor)``
-    "__array_ufunc__": None,
-    "__dlpack__": lambda x, **how: x.array.__dlpack__(**how),
-    "__dlpack_device__": lambda x: x.array.__dlpack_device__(),
-}
-bind(METHODS)

@@ -1,5 +1,7 @@
-"""Which dtype an operation computes in: Tensors, arrays and numbers are brought to one, as in
-PyTorch.
+"""In which dtype an operation computes: the two Tensors, arrays or numbers that meet get one.
+
+The rules are PyTorch's: a Python number takes the dtype of the tensor that it meets, and of two
+tensors the one of the higher kind wins.
 """
 
 import numbers
@@ -13,65 +15,86 @@ from ..engine import Tensor, record, recording
 SCALARS = (numbers.Number, np.generic)
 
 
-def _common(a, b):
-    """PyTorch's dtype of a + b: floats beat integers, and these truth values; of a kind, arrays
-    beat what is 0-d.
-    """
-    first, second = ((x.dtype.kind == "f", x.dtype.kind != "b", x.ndim > 0) for x in (a, b))
-    return (
-        np.promote_types(a.dtype, b.dtype)
-        if first == second
-        else a.dtype
-        if first > second
-        else b.dtype
-    )
-
-
-def _pair(x, y):
-    """Tensors of one dtype, and their shapes: a scalar takes the tensor's; see _common for two
-    tensors.
-    """
+def as_pair(x, y):
+    """x and y as Tensors of one dtype; at least one of them is a Tensor already."""
     if not isinstance(x, Tensor):
-        y, x, ys, xs = _pair(y, x)
-        return x, y, xs, ys
-    if isinstance(y, Tensor):
-        pass
-    elif isinstance(y, SCALARS):
-        if isinstance(y, (complex, np.complexfloating)):
-            raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
-        dtype = x.array.dtype
-        if dtype.kind != "f" and isinstance(y, (float, np.floating)):
-            dtype = np.dtype(np.float32)
-        elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
-            dtype = np.dtype(np.int64)
-        if dtype.kind in "iu" and not np.iinfo(dtype).min <= y <= np.iinfo(dtype).max:
-            raise OverflowError(
-                f"{y} is out of bounds for a tensor of {dtype}"
-            )  # NumPy 1 would wrap
-        y = Tensor(devices.xp.asarray(y, dtype))
-    elif isinstance(y, (np.ndarray, devices.xp.ndarray)):
-        y = Tensor(y.copy() if recording.get() else y)  # it may change
-    else:
-        y = from_elsewhere(y)
+        y, x = as_pair(y, x)
+        return x, y
+    if not isinstance(y, Tensor):
+        y = _as_tensor(y, x.array.dtype)
     if x.array.dtype != y.array.dtype:
-        dtype = _common(x.array, y.array)
-        x, y = astype(x, dtype), astype(y, dtype)
-    return x, y, x.array.shape, y.array.shape
+        dtype = common_dtype(x.array, y.array)
+        x = astype(x, dtype)
+        y = astype(y, dtype)
+    return x, y
+
+
+def _as_tensor(y, dtype):
+    """A number, an array or a list that meets a Tensor of this dtype, as a Tensor."""
+    if isinstance(y, SCALARS):
+        return _scalar(y, dtype)
+    if isinstance(y, (np.ndarray, devices.xp.ndarray)):
+        if recording.get():
+            y = y.copy()  # because the caller may overwrite it before the backward pass
+        return Tensor(y)
+    return from_elsewhere(y)
+
+
+def _scalar(y, dtype):
+    """A number as a Tensor of the dtype, or of the next one that can hold its kind of number."""
+    if isinstance(y, (complex, np.complexfloating)):
+        raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
+    if dtype.kind != "f" and isinstance(y, (float, np.floating)):
+        dtype = np.dtype(np.float32)
+    elif dtype.kind == "b" and not isinstance(y, (bool, np.bool_)):
+        dtype = np.dtype(np.int64)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if not limits.min <= y <= limits.max:  # NumPy 1 would wrap around
+            raise OverflowError(f"{y} is out of bounds for a tensor of {dtype}")
+    return Tensor(devices.xp.asarray(y, dtype))
+
+
+def common_dtype(a, b):
+    """The dtype of a + b: that of the higher rank, otherwise NumPy's promotion."""
+    if _rank(a) > _rank(b):
+        return a.dtype
+    if _rank(a) < _rank(b):
+        return b.dtype
+    return np.promote_types(a.dtype, b.dtype)
+
+
+def _rank(a):
+    """Floats are above integers, integers above booleans; of one kind, arrays are above 0-d."""
+    is_float = a.dtype.kind == "f"
+    is_number = a.dtype.kind != "b"
+    has_axes = a.ndim > 0
+    return is_float, is_number, has_axes
 
 
 def from_elsewhere(y):
     """A list or an array of another library as a Tensor, unless that would lose a gradient."""
     if recording.get() and getattr(y, "requires_grad", False):
+        kind = f"{type(y).__module__}.{type(y).__name__}"
         raise TypeError(
-            f"a {type(y).__module__}.{type(y).__name__} that requires grad meets a Tensor, and would lose "
-            "its gradient: detach() it"
+            f"a {kind} that requires grad meets a Tensor, and would lose its gradient: detach() it"
         )
     return creation.tensor(y)
 
 
-def _like(a, value):
-    """The value in a's dtype: before NumPy 2, a float32 without axes and a number make a float64."""
+def in_dtype_of(a, value):
+    """The value in a's dtype: in NumPy 1, a 0-d float32 and a Python number make a float64."""
     return value if value.dtype == a.dtype else value.astype(a.dtype)
+
+
+def to_float32(x):
+    """x as float32; the gradient comes back in x's own dtype."""
+    return astype(x, np.float32)
+
+
+def to_float64(x):
+    """x as float64; the gradient comes back in x's own dtype."""
+    return astype(x, np.float64)
 
 
 def floating(x):
@@ -81,5 +104,8 @@ def floating(x):
 
 def astype(x, dtype):
     """x in another dtype; the gradient comes back in x's own."""
-    own = x.array.dtype
-    return x if own == dtype else record(x.array.astype(dtype), (x, lambda g: astype(g, own)))
+    x_dtype = x.array.dtype
+    if x_dtype == dtype:
+        return x
+    value = x.array.astype(dtype)
+    return record(value, (x, lambda g: astype(g, x_dtype)), op="astype", dtype=str(np.dtype(dtype)))

@@ -1,11 +1,9 @@
-"""Elementwise operations, differentiable: one number of the result for each number, or pair of
-numbers, given.
+"""Elementwise operations: one number of the result for each number, or pair of numbers, given.
 
-Read any of them: the value stands in the first argument of ``record``, and beside each input the
-VJP that maps the gradient g of the output to the gradient of that input. VJPs call the operations
-of this file on Tensors, so they can be differentiated in turn. A closure that reads only ``xs``,
-the shape of x, keeps no array alive; what may be constant inside a VJP is piecewise constant: a
-mask, a sign, a shape.
+Read ``mul`` first. Its value is the first argument of ``record``. Beside each input stands the VJP,
+which maps the gradient g of the output to the gradient of that input. VJPs call the operations of
+this file on Tensors, so they can be differentiated in turn. A closure that reads only x_shape keeps
+no array alive. What is constant inside a VJP is piecewise constant: a mask, a sign, a shape.
 """
 
 import numpy as np
@@ -13,127 +11,190 @@ import numpy as np
 from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
-from .dtypes import SCALARS, _like, _pair, floating
+from .dtypes import SCALARS, as_pair, floating, in_dtype_of
 from .shapes import sum_to
 
 
+def mul(x, y):
+    """x y, entry by entry; shapes broadcast."""
+    x, y = as_pair(x, y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
+    return record(
+        x.array * y.array,
+        (x, lambda g: sum_to(g * y, x_shape)),
+        (y, lambda g: sum_to(g * x, y_shape)),
+        op="mul",
+    )
+
+
 def add(x, y):
-    """x + y, broadcast."""
-    x, y, xs, ys = _pair(x, y)
-    return record(x.array + y.array, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(g, ys)))
+    """x + y, entry by entry; shapes broadcast."""
+    x, y = as_pair(x, y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
+    return record(
+        x.array + y.array,
+        (x, lambda g: sum_to(g, x_shape)),
+        (y, lambda g: sum_to(g, y_shape)),
+        op="add",
+    )
 
 
 def sub(x, y):
-    """x - y, broadcast."""
-    x, y, xs, ys = _pair(x, y)
-    return record(x.array - y.array, (x, lambda g: sum_to(g, xs)), (y, lambda g: sum_to(-g, ys)))
-
-
-def mul(x, y):
-    """x y, entry by entry, broadcast."""
-    x, y, xs, ys = _pair(x, y)
+    """x - y, entry by entry; shapes broadcast."""
+    x, y = as_pair(x, y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
     return record(
-        x.array * y.array, (x, lambda g: sum_to(g * y, xs)), (y, lambda g: sum_to(g * x, ys))
+        x.array - y.array,
+        (x, lambda g: sum_to(g, x_shape)),
+        (y, lambda g: sum_to(-g, y_shape)),
+        op="sub",
     )
 
 
 def div(x, y):
-    """x / y, broadcast."""
-    x, y, xs, ys = _pair(x, y)
-    x, y = floating(x), floating(y)
+    """x / y, entry by entry; shapes broadcast."""
+    x, y = as_pair(x, y)
+    x = floating(x)
+    y = floating(y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
     return record(
         x.array / y.array,
-        (x, lambda g: sum_to(g / y, xs)),
-        (y, lambda g, q: sum_to(-g * q / y, ys)),
+        (x, lambda g: sum_to(g / y, x_shape)),
+        (y, lambda g, quotient: sum_to(-g * quotient / y, y_shape)),
+        op="div",
     )
 
 
 def pow(x, p):
-    """x ** p for a number p; a Tensor p needs x >= 0 where p's gradient is asked for (d/dp = x^p
-    log x, 0 at x = 0).
+    """x ** p, entry by entry, for a number or a Tensor p.
+
+    d/dx = p x^(p - 1). d/dp = x^p log x, which needs x >= 0 and is 0 at x = 0.
     """
     if isinstance(p, SCALARS):
-        p = (
-            p.item() if isinstance(p, np.generic) else p
-        )  # NumPy's own float64 would change a float32's dtype
-        x = floating(x) if isinstance(p, float) else x
-        return record(
-            _like(x.array, x.array**p), (x, lambda g: g * (p * x ** (p - 1)) if p else g * 0)
-        )
-    x, p, xs, ps = _pair(x, p)
-    zero = (
-        x.array == 0
-    )  # where p x^(p - 1) and x^p log x are 0, though a factor is infinite, the base is 1
-    return record(
-        x.array**p.array,
-        (x, lambda g: sum_to(g * p * (x + (zero & (p.array == 0))) ** (p - 1), xs)),
-        (p, lambda g, y: sum_to(g * y * log(x + (zero & (p.array >= 0))), ps)),
-    )
+        return _power(x, p)
+    x, p = as_pair(x, p)
+    x_shape = x.array.shape
+    p_shape = p.array.shape
+    # At x = 0 both derivatives are 0, but one of the factors may be infinite, and 0 times infinity
+    # is NaN. So 1 is added to the base there.
+    is_zero = x.array == 0
+
+    def to_x(g):
+        base = x + (is_zero & (p.array == 0))
+        return sum_to(g * p * base ** (p - 1), x_shape)
+
+    def to_p(g, y):
+        base = x + (is_zero & (p.array >= 0))
+        return sum_to(g * y * log(base), p_shape)
+
+    return record(x.array**p.array, (x, to_x), (p, to_p), op="pow")
+
+
+def _power(x, p):
+    """x ** p for a number p."""
+    if isinstance(p, np.generic):
+        p = p.item()  # because NumPy's float64 would change the dtype of a float32 array
+    if isinstance(p, float):
+        x = floating(x)
+
+    def to_x(g):
+        return g * (p * x ** (p - 1)) if p else g * 0
+
+    value = in_dtype_of(x.array, x.array**p)
+    return record(value, (x, to_x), op="pow", exponent=p)
+
+
+def power_of(base, x):
+    """base ** x for a Tensor x and a number, array or list base."""
+    base, x = as_pair(base, x)
+    return pow(base, x)
 
 
 def neg(x):
-    """-x."""
-    return record(-x.array, (x, lambda g: -g))
+    """-x, entry by entry."""
+    return record(-x.array, (x, lambda g: -g), op="neg")
 
 
 def exp(x):
-    """e^x."""
+    """e to the power of each entry."""
     x = floating(x)
-    return record(devices.xp.exp(x.array), (x, lambda g, y: g * y))
+    value = devices.xp.exp(x.array)
+    return record(value, (x, lambda g, y: g * y), op="exp")
 
 
 def log(x):
-    """The natural logarithm of x > 0."""
+    """The natural logarithm of each entry x > 0."""
     x = floating(x)
-    return record(devices.xp.log(x.array), (x, lambda g: g / x))
+    value = devices.xp.log(x.array)
+    return record(value, (x, lambda g: g / x), op="log")
 
 
 def sqrt(x):
-    """The square root of x >= 0; its derivative at 0 is infinite."""
+    """The square root of each entry x >= 0; its derivative at 0 is infinite."""
     x = floating(x)
-    return record(devices.xp.sqrt(x.array), (x, lambda g, y: g / (2 * y)))
+    value = devices.xp.sqrt(x.array)
+    return record(value, (x, lambda g, y: g / (2 * y)), op="sqrt")
 
 
 def abs(x):
-    """|x|; its derivative is the sign, 0 at 0."""
-    return record(devices.xp.abs(raw(x)), (x, lambda g: g * devices.xp.sign(x.array)))
+    """|x|, entry by entry; its derivative is the sign, which is 0 at 0."""
+    value = devices.xp.abs(raw(x))
+    return record(value, (x, lambda g: g * devices.xp.sign(x.array)), op="abs")
 
 
 def tanh(x):
-    """The hyperbolic tangent, between -1 and 1."""
+    """The hyperbolic tangent of each entry, between -1 and 1."""
     x = floating(x)
-    return record(devices.xp.tanh(x.array), (x, lambda g, y: g * (1 - y * y)))
+    value = devices.xp.tanh(x.array)
+    return record(value, (x, lambda g, y: g * (1 - y * y)), op="tanh")
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)), as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive
-    number, no overflow.
+    """1 / (1 + exp(-x)), entry by entry.
+
+    It is computed as exp(min(x, 0)) / (1 + exp(-|x|)): no exponential of a positive number, so
+    nothing overflows.
     """
-    xp, x = devices.xp, floating(x)
+    xp = devices.xp
+    x = floating(x)
     a = x.array
-    y = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
-    return record(_like(a, y), (x, lambda g, y: g * (y * (1 - y))))
+    value = xp.exp(xp.minimum(a, 0)) / (1 + xp.exp(-xp.abs(a)))
+    value = in_dtype_of(a, value)
+    return record(value, (x, lambda g, y: g * (y * (1 - y))), op="sigmoid")
 
 
 def softplus(x):
-    """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
-    xp, x = devices.xp, floating(x)
+    """log(1 + exp(x)), entry by entry, as max(x, 0) + log1p(exp(-|x|))."""
+    xp = devices.xp
+    x = floating(x)
     a = x.array
-    y = xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))
-    return record(_like(a, y), (x, lambda g: g * sigmoid(x)))
+    value = xp.maximum(a, 0) + xp.log1p(xp.exp(-xp.abs(a)))
+    value = in_dtype_of(a, value)
+    return record(value, (x, lambda g: g * sigmoid(x)), op="softplus")
 
 
 def clamp(x, min=None, max=None):
-    """x limited to [min, max] (numbers, either may be None); the gradient passes where min <= x
-    <= max.
+    """x limited to [min, max], entry by entry; the gradient passes where min <= x <= max.
+
+    min, max: numbers, or None for no limit.
     """
     check_bounds(min, max)
-    x = floating(x) if any(isinstance(bound, (float, np.floating)) for bound in (min, max)) else x
-    low, high = -np.inf if min is None else min, np.inf if max is None else max
-    bounds = (bound if bound is None else x.array.dtype.type(bound) for bound in (min, max))
-    return record(
-        devices.xp.clip(x.array, *bounds), (x, lambda g: g * ((x.array >= low) & (x.array <= high)))
-    )
+    if isinstance(min, (float, np.floating)) or isinstance(max, (float, np.floating)):
+        x = floating(x)
+    low = -np.inf if min is None else min
+    high = np.inf if max is None else max
+    bounds = [None if bound is None else x.array.dtype.type(bound) for bound in (min, max)]
+
+    def to_x(g):
+        is_inside = (x.array >= low) & (x.array <= high)
+        return g * is_inside
+
+    value = devices.xp.clip(x.array, *bounds)
+    return record(value, (x, to_x), op="clamp", min=min, max=max)
 
 
 def check_bounds(*bounds):

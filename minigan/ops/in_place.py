@@ -11,7 +11,17 @@ grad is refused there, because it is to have no history.
 import numpy as np
 
 from .. import devices
-from ..engine import VERSION, Tensor, _memory, bind, inside, recording, rewrite, snapshot
+from ..engine import (
+    OWNER,
+    REWRITES,
+    VERSION,
+    Tensor,
+    _memory,
+    check_history,
+    inside,
+    recording,
+    trace,
+)
 from .dtypes import astype
 from .elementwise import add, check_bounds, div, mul, pow, sub
 from .indexing import pick, select
@@ -148,22 +158,76 @@ def in_place(operation, symbol):
             )
         return rewrite(x, astype(z, x.dtype), old)
 
+    change.__doc__ = f"x {symbol} y; returns x."
     return change
 
 
-METHODS = {
-    "copy_": copy_,
-    "clamp_": clamp_,
-    "__setitem__": setitem,
-    "__delitem__": delitem,
-    "__iadd__": in_place(add, "+="),
-    "__isub__": in_place(sub, "-="),
-    "__imul__": in_place(mul, "*="),
-    "__itruediv__": in_place(div, "/="),
-    "__ipow__": in_place(pow, "**="),
-    "__imatmul__": in_place(matmul, "@="),
-    "__iand__": in_place(logical_and, "&="),
-    "__ior__": in_place(logical_or, "|="),
-    "__ixor__": in_place(logical_xor, "^="),
-}
-bind(METHODS)
+iadd = in_place(add, "+=")
+isub = in_place(sub, "-=")
+imul = in_place(mul, "*=")
+idiv = in_place(div, "/=")
+ipow = in_place(pow, "**=")
+imatmul = in_place(matmul, "@=")
+iand = in_place(logical_and, "&=")
+ior = in_place(logical_or, "|=")
+ixor = in_place(logical_xor, "^=")
+
+
+def snapshot(x):
+    """What x is now, as a Tensor of its own: the input of the operation that x will hold."""
+    check_history(x)
+    old = Tensor(x.array.copy("K"))
+    old.node = x.node
+    old._requires_grad = x._requires_grad
+    return old
+
+
+def rewrite(x, z, old):
+    """Give x the values of z in place, and z's history if there is one; returns x.
+
+    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values,
+    but their own histories do not tell where these came from: ``record`` refuses them from now on.
+    """
+    if z._requires_grad and _lies_in_a_leaf(x):
+        raise RuntimeError(
+            "a tensor that requires grad, and any view of it, can only be changed in place inside "
+            "no_grad()"
+        )
+    operations = trace.get()
+    if z._requires_grad and operations is not None:
+        operations[:] = [_with_other_tensor(x, old, operation) for operation in operations]
+    x.array[...] = z.array
+    version = x._version
+    version[VERSION] += 1
+    if z._requires_grad:
+        version[REWRITES] += 1
+        x._rewrites = version[REWRITES]
+        x.node = z.node
+        x._requires_grad = True
+    return x
+
+
+def _with_other_tensor(x, old, operation):
+    """An Operation of a trace, with old in the place of x."""
+
+    def other(t):
+        return old if t is x else t
+
+    edges = []
+    for inputs, vjp in operation.edges:
+        if type(inputs) is tuple:
+            inputs = tuple(other(t) for t in inputs)
+        else:
+            inputs = other(inputs)
+        edges.append((inputs, vjp))
+    return operation._replace(output=other(operation.output), edges=tuple(edges))
+
+
+def _lies_in_a_leaf(x):
+    """Does x share memory with a leaf that requires grad, or is it one?"""
+    for node in (x.node, x._version[OWNER]):
+        if node is not None and node.leaf is not None:
+            leaf = node.leaf()
+            if leaf is not None and leaf._requires_grad:
+                return True
+    return False

@@ -8,7 +8,7 @@ of x:
     None               speaks about no axis and inserts a new one of length 1
     ...                stands for as many ``:`` as are missing, perhaps for none
     positions          an array of whole numbers picks entries of one axis, any number of times each
-    a mask             an array of truth values: the positions of its True, in as many axes as it has
+    a mask             an array of truth values: the positions of its True, in all of its axes
     True or False      inserts a new axis, of which it picks the one entry, or none
 
 **The order of the axes of the result** is PyTorch's. First the numbers take their axes away, and

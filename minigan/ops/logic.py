@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import devices
 from ..creation import raw, tensor
-from ..engine import Tensor, bind
-from .dtypes import _common, _pair
-from .shapes import _axes
+from ..engine import Tensor
+from .dtypes import as_pair, common_dtype
+from .shapes import axes_of
 
 
 def _other(x, y):
@@ -34,18 +34,47 @@ def _other(x, y):
     if not isinstance(y, (np.ndarray, devices.xp.ndarray)) or y.dtype.kind not in "fiub":
         return None
     y = devices.xp.asarray(y)
-    dtype = _common(x, y)
+    dtype = common_dtype(x, y)
     return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
 
-def comparison(name):
+def _compare(name, x, y):
     """NumPy's function of this name, of a Tensor and a number, array, list or Tensor."""
+    arrays = _other(x.array, y)
+    if arrays is None:
+        return NotImplemented
+    function = getattr(devices.xp, name)
+    return Tensor(function(*arrays))
 
-    def compare(x, y):
-        arrays = _other(x.array, y)
-        return NotImplemented if arrays is None else Tensor(getattr(devices.xp, name)(*arrays))
 
-    return compare
+def equal(x, y):
+    """x == y, entry by entry."""
+    return _compare("equal", x, y)
+
+
+def not_equal(x, y):
+    """x != y, entry by entry."""
+    return _compare("not_equal", x, y)
+
+
+def less(x, y):
+    """x < y, entry by entry."""
+    return _compare("less", x, y)
+
+
+def less_equal(x, y):
+    """x <= y, entry by entry."""
+    return _compare("less_equal", x, y)
+
+
+def greater(x, y):
+    """x > y, entry by entry."""
+    return _compare("greater", x, y)
+
+
+def greater_equal(x, y):
+    """x >= y, entry by entry."""
+    return _compare("greater_equal", x, y)
 
 
 def _logical(symbol, name, x, y):
@@ -53,7 +82,7 @@ def _logical(symbol, name, x, y):
         return NotImplemented
     if isinstance(y, (list, tuple)):
         y = devices.xp.asarray(y)
-    x, y, _, _ = _pair(x, y)
+    x, y = as_pair(x, y)
     if x.array.dtype.kind == "f":
         raise TypeError(f"{symbol} takes tensors of truth values or integers, got {x.dtype}")
     return Tensor(getattr(devices.xp, name)(x.array, y.array))
@@ -83,30 +112,9 @@ def logical_not(x):
 
 def any_true(x, dim=None, *, keepdim=False):
     """Is there an entry other than 0 along dim, or anywhere?"""
-    return Tensor((raw(x) != 0).any(_axes(dim, x.ndim), keepdims=keepdim))
+    return Tensor((raw(x) != 0).any(axes_of(dim, x.ndim), keepdims=keepdim))
 
 
 def all_true(x, dim=None, *, keepdim=False):
     """Are all entries along dim, or all there are, other than 0?"""
-    return Tensor((raw(x) != 0).all(_axes(dim, x.ndim), keepdims=keepdim))
-
-
-METHODS = {
-    "__eq__": comparison("equal"),
-    "__ne__": comparison("not_equal"),
-    "__lt__": comparison("less"),
-    "__le__": comparison("less_equal"),
-    "__gt__": comparison("greater"),
-    "__ge__": comparison("greater_equal"),
-    "__hash__": object.__hash__,  # by identity: == is no test of being the same
-    "__and__": logical_and,
-    "__rand__": logical_and,
-    "__or__": logical_or,
-    "__ror__": logical_or,
-    "__xor__": logical_xor,
-    "__rxor__": logical_xor,
-    "__invert__": logical_not,
-    "any": any_true,
-    "all": all_true,
-}
-bind(METHODS)
+    return Tensor((raw(x) != 0).all(axes_of(dim, x.ndim), keepdims=keepdim))

@@ -1,7 +1,7 @@
-"""Binary cross-entropy on logits: the loss of the GAN game.
+"""Losses; first of all binary cross-entropy on logits, the loss of the GAN game.
 
-With p = sigmoid(x), -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1. Written in
-the logit x it is
+With p = sigmoid(x), the formula -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1.
+Written in the logit x it is
 
     max(x, 0) - x t + log(1 + exp(-|x|))
 
@@ -22,33 +22,38 @@ from .shapes import mean, sum
 
 
 def cross_entropy(logits, labels, *, reduction="mean"):
-    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers. IndexError for a
-    label out of range.
+    """-log softmax(logits)[label]: logits (N, classes), labels (N,) integers.
+
+    Raises ValueError for other shapes, IndexError for a label out of range.
     """
     shape = raw(logits).shape
     if len(shape) != 2 or np.shape(labels) != shape[:1] or 0 in shape:
         raise ValueError(
-            f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) and "
-            "(N,), N at least 1"
+            f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) "
+            "and (N,), N at least 1"
         )
-    labels = indices("cross_entropy", labels, shape[1])
-    return _reduce(
-        -getitem(log_softmax(logits, 1), (devices.xp.arange(shape[0]), labels)), reduction
-    )
+    n, classes = shape
+    labels = indices("cross_entropy", labels, classes)
+    rows = devices.xp.arange(n)
+    losses = -getitem(log_softmax(logits, 1), (rows, labels))
+    return _reduce(losses, reduction)
 
 
 def indices(name, index, count):
-    """An array of integers from 0 to count - 1, checked; the range only where that does not mean
-    to wait for a GPU.
+    """An array of integers from 0 to count - 1, checked.
+
+    On a GPU the range is not checked, because reading the numbers would wait for the device.
     """
-    index = index.array if isinstance(index, Tensor) else index
-    index = index if isinstance(index, devices.xp.ndarray) else np.asarray(index)
+    if isinstance(index, Tensor):
+        index = index.array
+    if not isinstance(index, devices.xp.ndarray):
+        index = np.asarray(index)
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name} got {index.dtype}, expected integers")
-    if isinstance(index, np.ndarray) and index.size and not 0 <= index.min() <= index.max() < count:
-        raise IndexError(
-            f"{name} got integers from {index.min()} to {index.max()}, expected 0 to {count - 1}"
-        )
+    if isinstance(index, np.ndarray) and index.size:
+        low, high = index.min(), index.max()
+        if low < 0 or high >= count:
+            raise IndexError(f"{name} got integers from {low} to {high}, expected 0 to {count - 1}")
     return devices.xp.asarray(index)
 
 
@@ -60,23 +65,26 @@ def mse_loss(x, target, *, reduction="mean"):
 
 def l1_loss(x, target, *, reduction="mean"):
     """|x - target|, reduced; target: a Tensor of x's shape, or one number for all."""
-    return _reduce(abs(_difference("l1_loss", x, target)), reduction)
+    d = _difference("l1_loss", x, target)
+    return _reduce(abs(d), reduction)
 
 
 def _difference(name, x, target):
-    if (
-        not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape
-    ):  # broadcasting is mostly a mistake
+    """x - target, without broadcasting, which is mostly a mistake here."""
+    if not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape:
         raise ValueError(f"{name}: target has shape {np.shape(target)}, expected {x.shape}")
     return x - target
 
 
 def _reduce(losses, reduction):
     check_reduction(reduction)
-    return losses if reduction == "none" else sum(losses) if reduction == "sum" else mean(losses)
+    if reduction == "none":
+        return losses
+    return sum(losses) if reduction == "sum" else mean(losses)
 
 
 def check_reduction(reduction):
+    """Raise ValueError unless it is "mean", "sum" or "none"."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction is {reduction!r}, expected mean, sum or none")
 
@@ -84,36 +92,51 @@ def check_reduction(reduction):
 def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     """Cross-entropy between targets in [0, 1] and sigmoid(logits), as in torch.nn.functional.
 
-    target: a Tensor or array of the logits' shape, or one number for all. reduction "mean" |
-    "sum" -> 0-d, "none" -> the logits' shape. Raises ValueError for another shape, a target
+    target: a Tensor or array of the logits' shape, or one number for all. reduction: "mean" or
+    "sum" gives one number, "none" the logits' shape. Raises ValueError for another shape, a target
     outside [0, 1] (NaN too; arrays on a GPU are not read for this check) or an unknown reduction.
     """
     check_reduction(reduction)
-    x, t = raw(logits), target
+    x = raw(logits)
     if x.dtype.kind != "f":
         raise TypeError(f"logits are {x.dtype}, expected float32 or float64")
-    if isinstance(t, numbers.Real):
-        low = high = t = float(t)
-    else:
-        t = t if isinstance(t, Tensor) else Tensor(devices.xp.array(t, x.dtype))
-        if (t.shape, t.dtype) != (x.shape, x.dtype):
-            raise ValueError(
-                f"target is {t.shape} {t.dtype}, logits are {x.shape} {x.dtype}; expected alike"
-            )
-        low, high = (t.array.min(), t.array.max()) if t.size and devices.xp is np else (0, 1)
-    if not (0 <= low and high <= 1):
-        raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
+    target = _checked_target(x, target)
+    is_tensor = isinstance(target, Tensor)
+    values = target.array if is_tensor else target
     n = x.size if reduction == "mean" else 1
     if n == 0:
         raise ValueError(
             f"the mean over an empty batch does not exist: logits have shape {x.shape}"
         )
-    values = t.array if isinstance(t, Tensor) else t
 
-    def vjp(g):
+    def to_logits(g):
         if recording.get():
-            return (sigmoid(logits) - t) * (g / n)
+            return (sigmoid(logits) - target) * (g / n)
         return Tensor(devices.kernels.bce_with_logits_grad(x, values, g.array, reduction))
 
-    edges = [(logits, vjp)] + ([(t, lambda g: -logits * (g / n))] if isinstance(t, Tensor) else [])
-    return record(devices.kernels.bce_with_logits(x, values, reduction), *edges)
+    edges = [(logits, to_logits)]
+    if is_tensor:
+        edges.append((target, lambda g: -logits * (g / n)))
+    value = devices.kernels.bce_with_logits(x, values, reduction)
+    name = "binary_cross_entropy_with_logits"
+    return record(value, *edges, op=name, reduction=reduction)
+
+
+def _checked_target(x, target):
+    """The target as a float, or as a Tensor like the array x of logits, within [0, 1]."""
+    low, high = 0, 1
+    if isinstance(target, numbers.Real):
+        target = low = high = float(target)
+    else:
+        if not isinstance(target, Tensor):
+            target = Tensor(devices.xp.array(target, x.dtype))
+        if (target.shape, target.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"target is {target.shape} {target.dtype}, logits are {x.shape} {x.dtype}; "
+                "expected alike"
+            )
+        if target.numel() and devices.xp is np:
+            low, high = target.array.min(), target.array.max()
+    if not (0 <= low and high <= 1):
+        raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
+    return target

@@ -3,71 +3,87 @@
 The gradient of a product with respect to one factor is a product with the other factor, transposed.
 """
 
-from ..backends.cpu import threads
+from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
 from .conv import channel_sum
-from .dtypes import _pair
+from .dtypes import as_pair
 from .indexing import getitem
 from .shapes import amax, reshape, sum_to, transpose
 
 
 def linear(x, weight, bias=None):
-    """x weight^T + bias: x (..., in), weight (out, in), bias (out,) -> (..., out). ValueError for
-    what does not fit.
+    """x weight^T + bias.
+
+    x (..., in), weight (out, in), bias (out,) -> (..., out). Raises ValueError for shapes and
+    dtypes that do not fit.
     """
-    xs, ws = raw(x).shape, weight.shape
-    if not xs or len(ws) != 2 or xs[-1] != ws[1] or x.array.dtype != weight.array.dtype:
-        raise ValueError(
-            f"linear: x {xs} {x.dtype} does not fit weight {ws} {weight.dtype} (out, in)"
-        )
-    if bias is not None and (bias.shape, bias.dtype) != (ws[:1], x.dtype):
-        raise ValueError(f"linear: bias is {bias.shape} {bias.dtype}, expected {ws[:1]} {x.dtype}")
-    if len(xs) != 2:
-        return reshape(linear(reshape(x, -1, ws[1]), weight, bias), xs[:-1] + ws[:1])
+    _check_linear(x, weight, bias)
+    out_features, in_features = weight.shape
+    if x.ndim != 2:
+        rows = linear(reshape(x, -1, in_features), weight, bias)
+        return reshape(rows, (*x.shape[:-1], out_features))
     edges = [
         (x, lambda g: linear(g, transpose(weight, 0, 1))),
         (weight, lambda g: matmul(transpose(g, 0, 1), x)),
     ]
     if bias is not None:
         edges.append((bias, lambda g: channel_sum(g)))
-    return record(
-        threads.linear(x.array, weight.array, bias if bias is None else bias.array), *edges
-    )
+    b = None if bias is None else bias.array
+    return record(devices.kernels.linear(x.array, weight.array, b), *edges, op="linear")
+
+
+def _check_linear(x, weight, bias):
+    x_shape = raw(x).shape
+    w_shape = weight.shape
+    fits = x_shape and len(w_shape) == 2 and x_shape[-1] == w_shape[1]
+    if not fits or x.dtype != weight.dtype:
+        raise ValueError(
+            f"linear: x {x_shape} {x.dtype} does not fit weight {w_shape} {weight.dtype} (out, in)"
+        )
+    expected = w_shape[:1]
+    if bias is not None and (bias.shape, bias.dtype) != (expected, x.dtype):
+        raise ValueError(
+            f"linear: bias is {bias.shape} {bias.dtype}, expected {expected} {x.dtype}"
+        )
 
 
 def maxout(x, pieces, axis=1):
-    """The maximum of each run of ``pieces`` values along axis: (N, units * pieces) -> (N, units)
-    (Goodfellow 2013).
+    """The maximum of each run of ``pieces`` values along axis (Goodfellow et al. 2013).
+
+    x (N, units * pieces) -> (N, units).
     """
     axis %= x.ndim
     if pieces < 1 or x.shape[axis] % pieces:
         raise ValueError(
             f"maxout: axis {axis} of shape {x.shape} is not a multiple of pieces={pieces}"
         )
-    return amax(
-        reshape(x, x.shape[:axis] + (x.shape[axis] // pieces, pieces) + x.shape[axis + 1 :]),
-        axis + 1,
-    )
+    units = x.shape[axis] // pieces
+    runs = reshape(x, (*x.shape[:axis], units, pieces, *x.shape[axis + 1 :]))
+    return amax(runs, axis + 1)
 
 
 def matmul(x, y):
-    """Matrix product over the last two axes; leading axes broadcast; a vector is a row on the
-    left, else a column.
+    """The matrix product over the last two axes; leading axes broadcast.
+
+    A vector is a row on the left and a column on the right.
     """
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
-        x, y, _, _ = _pair(x, y)
-    xs, ys = x.array.shape, y.array.shape
+        x, y = as_pair(x, y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
     if x.array.dtype != y.array.dtype:
         raise TypeError(f"matmul needs one dtype, got {x.dtype} and {y.dtype}")
-    if not xs or not ys or xs[-1] != ys[-2 if len(ys) > 1 else 0]:
-        raise ValueError(f"matmul cannot multiply shapes {xs} and {ys}")
-    if len(ys) == 1:
+    row_axis = -2 if len(y_shape) > 1 else 0
+    if not x_shape or not y_shape or x_shape[-1] != y_shape[row_axis]:
+        raise ValueError(f"matmul cannot multiply shapes {x_shape} and {y_shape}")
+    if len(y_shape) == 1:
         return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
-    if len(xs) == 1:
+    if len(x_shape) == 1:
         return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
     return record(
-        threads.product(x.array, y.array),
-        (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), xs)),
-        (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), ys)),
+        devices.kernels.matmul(x.array, y.array),
+        (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), x_shape)),
+        (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), y_shape)),
+        op="matmul",
     )

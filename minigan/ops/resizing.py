@@ -1,5 +1,6 @@
-"""Padding, resizing and rearranging images: every output pixel is one input pixel, or a mean of a
-few.
+"""Padding, resizing and rearranging images.
+
+Every output pixel is one input pixel, or a mean of a few.
 """
 
 import numpy as np
@@ -14,105 +15,159 @@ from .shapes import expand, permute, reshape, transpose
 
 
 def pad(x, padding, *, mode="constant", value=0.0):
-    """Pad the last axes by (left, right) or (left, right, top, bottom); "constant" or "reflect"
-    (edge not repeated).
+    """Pad the last axes by (left, right) or (left, right, top, bottom), as in torch's F.pad.
+
+    mode: "constant", or "reflect", which does not repeat the edge. Raises ValueError for a padding
+    that does not fit the shape.
     """
-    xs, padding = raw(x).shape, (padding,) if isinstance(padding, int) else tuple(padding)
-    if len(padding) % 2 or len(padding) > 2 * len(xs) or min(padding, default=0) < 0:
+    x_shape = raw(x).shape
+    padding = (padding,) if isinstance(padding, int) else tuple(padding)
+    if len(padding) % 2 or len(padding) > 2 * len(x_shape) or min(padding, default=0) < 0:
         raise ValueError(
-            f"pad: {padding} for shape {xs}, expected pairs of non-negative ints, last axis first"
+            f"pad: {padding} for shape {x_shape}, expected pairs of non-negative ints, last axis "
+            "first"
         )
-    widths = [(0, 0)] * (len(xs) - len(padding) // 2) + list(zip(padding[-2::-2], padding[::-2]))
+    widths = [(0, 0)] * len(x_shape)  # of each axis: (before, after)
+    for i in range(len(padding) // 2):  # (left, right, top, bottom): the last axis comes first
+        widths[-1 - i] = padding[2 * i], padding[2 * i + 1]
     if mode == "constant":
-        inside = tuple(slice(before, before + n) for n, (before, _) in zip(xs, widths))
-        y = devices.xp.full(
-            [before + n + after for n, (before, after) in zip(xs, widths)], value, x.dtype
-        )
-        y[inside] = x.array
-        return record(y, (x, lambda g: getitem(g, inside)))
+        return _pad_constant(x, widths, value)
     if mode != "reflect":
         raise ValueError(f"pad mode is {mode!r}, expected 'constant' or 'reflect'")
-    if any(max(width) >= n for n, width in zip(xs, widths) if max(width)):
+    if any(max(width) >= n for n, width in zip(x_shape, widths) if max(width)):
         raise ValueError(
-            f"pad: reflection by {padding} needs an image larger than that, got shape {xs}"
+            f"pad: reflection by {padding} needs an image larger than that, got shape {x_shape}"
         )
-    for axis, (n, (before, after)) in enumerate(zip(xs, widths)):
-        if (
-            before or after
-        ):  # the mirror stands on the edge pixel: b, ..., 1 before it, n - 2, ..., n - 1 - a behind
-            line = (slice(None),) * axis
-            head, tail = (
-                slice(before, 0, -1),
-                slice(n - 2, n - 2 - after if after < n - 1 else None, -1),
-            )
-            x = cat([getitem(x, line + (head,)), x, getitem(x, line + (tail,))], axis)
+    return _pad_reflect(x, widths)
+
+
+def _pad_constant(x, widths, value):
+    """widths: for each axis, how many entries are added before and after."""
+    padded_shape = []
+    inside = []  # where x lies in the result
+    for n, (before, after) in zip(x.shape, widths):
+        padded_shape.append(before + n + after)
+        inside.append(slice(before, before + n))
+    inside = tuple(inside)
+    y = devices.xp.full(padded_shape, value, x.dtype)
+    y[inside] = x.array
+    return record(
+        y,
+        (x, lambda g: getitem(g, inside)),
+        op="pad",
+        widths=tuple(widths),
+        mode="constant",
+        value=value,
+    )
+
+
+def _pad_reflect(x, widths):
+    """The mirror stands on the edge pixel: 2, 1 come before 0, and n - 2, n - 3 after n - 1."""
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            n = x.shape[axis]
+            earlier = (slice(None),) * axis
+            last = n - 2 - after if after < n - 1 else None  # the first one that is not mirrored
+            head = getitem(x, (*earlier, slice(before, 0, -1)))
+            tail = getitem(x, (*earlier, slice(n - 2, last, -1)))
+            x = cat([head, x, tail], axis)
     return x
 
 
 def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
-    """Resize images (N, C, H, W) to ``size`` (an int or a pair) or by ``scale_factor``; mode
-    "nearest" or "bilinear".
+    """Resize images (N, C, H, W) to ``size`` or by ``scale_factor``, an int or a pair.
 
-    As in torch.nn.functional.interpolate with align_corners=False. Both are linear and separable:
-    one small matrix per axis, y = rows x columns^T; nearest by a whole factor is a broadcast.
+    mode: "nearest" or "bilinear". As torch.nn.functional.interpolate with align_corners=False.
+    Both are linear and separable: one small matrix per axis, y = rows x columns^T. Nearest by a
+    whole factor is a broadcast.
     """
-    size, factors = (v if isinstance(v, (tuple, list)) else (v, v) for v in (size, scale_factor))
-    one, pairs = (None in size) != (None in factors), len(size) == len(factors) == 2
-    if raw(x).ndim != 4 or mode not in ("nearest", "bilinear") or not (one and pairs):
+    _check_interpolation(x, size, scale_factor, mode)
+    image = x.shape[2:]
+    if scale_factor is None:
+        new = list(_two(size))
+        ratios = [old / n for old, n in zip(image, new)]  # input pixels per output pixel
+        factors = (None, None)
+    else:
+        factors = _two(scale_factor)
+        new = [int(n * factor) for n, factor in zip(image, factors)]
+        ratios = [1 / factor if factor else 0.0 for factor in factors]  # as PyTorch, not old / new
+    h, w = image
+    if min(h, w, *new) < 1:
         raise ValueError(
-            f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {factors}; expected "
-            "(N, C, H, W), nearest or bilinear, and one of size and scale_factor, a number or a pair"
+            f"interpolate: an image of {h} x {w} would get size {new}, expected at least 1 x 1 "
+            "pixels"
         )
+    if mode == "nearest" and all(map(_is_whole_factor, image, new, factors)):
+        return _repeat_pixels(x, new[0] // h, new[1] // w)
+    rows = _resizing(h, new[0], ratios[0], mode)
+    columns = _resizing(w, new[1], ratios[1], mode)
+    return matmul(matmul(_like(x, rows), x), transpose(_like(x, columns), 0, 1))
+
+
+def _check_interpolation(x, size, scale_factor, mode):
+    is_pair = [np.shape(v) in ((), (2,)) for v in (size, scale_factor)]
+    one_is_given = (size is None) != (scale_factor is None)
+    holds_none = None in (_two(size) if scale_factor is None else _two(scale_factor))
+    fits = raw(x).ndim == 4 and mode in ("nearest", "bilinear")
+    if not (fits and all(is_pair) and one_is_given) or holds_none:
+        raise ValueError(
+            f"interpolate: x {x.shape}, mode {mode!r}, size {size}, scale_factor {scale_factor}; "
+            "expected (N, C, H, W), nearest or bilinear, and one of size and scale_factor, a "
+            "number or a pair"
+        )
+
+
+def _two(value):
+    """A pair as it is, a number twice."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+def _is_whole_factor(old, new, factor):
+    """Is each pixel just repeated? PyTorch computes factors 1 and 2 without rounding errors."""
+    if new % old:
+        return False
+    return new // old in (1, 2) or factor in (None, new // old)
+
+
+def _repeat_pixels(x, a, b):
+    """Each pixel of (N, C, H, W) as a block of a x b."""
     n, c, h, w = x.shape
-    size = [int(n * f) if f is not None else s for n, s, f in zip((h, w), size, factors)]
-    if min(h, w, *size) < 1:
-        raise ValueError(
-            f"interpolate: an image of {h} x {w} would get size {size}, expected at least 1 x 1 pixels"
-        )
-    whole = all(
-        new % old == 0
-        and (new // old in (1, 2) or f in (None, new // old))  # 1 and 2 as PyTorch has them
-        for new, old, f in zip(size, (h, w), factors)
-    )
-    if mode == "nearest" and whole:
-        a, b = size[0] // h, size[1] // w
-        return reshape(expand(reshape(x, n, c, h, 1, w, 1), n, c, h, a, w, b), n, c, h * a, w * b)
-    rows, columns = (
-        Tensor(devices.xp.asarray(_resizing(old, new, 1 / f if f else old / new, mode), x.dtype))
-        for old, new, f in zip((h, w), size, factors)
-    )
-    return matmul(matmul(rows, x), transpose(columns, 0, 1))
+    x = reshape(x, n, c, h, 1, w, 1)
+    x = expand(x, n, c, h, a, w, b)
+    return reshape(x, n, c, h * a, w * b)
+
+
+def _like(x, matrix):
+    """A matrix as a Tensor of x's dtype."""
+    return Tensor(devices.xp.asarray(matrix, x.dtype))
 
 
 def _resizing(old, new, ratio, mode):
     """The (new, old) matrix that resizes a line of pixels; ratio: input pixels per output pixel."""
     if new == old or mode == "nearest" and new == 2 * old:
         return np.repeat(np.eye(old), new // old, 0)
-    matrix, i = np.zeros((new, old)), np.arange(new)
+    matrix = np.zeros((new, old))
+    i = np.arange(new)
     if mode == "nearest":
-        matrix[i, np.minimum(i.astype(np.float32) * np.float32(ratio), old - 1).astype(int)] = (
-            1  # rounded as there
-        )
+        source = i.astype(np.float32) * np.float32(ratio)  # in float32, as PyTorch
+        matrix[i, np.minimum(source, old - 1).astype(int)] = 1
         return matrix
-    centre = np.clip(
-        (i + 0.5) * ratio - 0.5, 0, old - 1
-    )  # where output pixel i lies among the input's pixels
+    centre = (i + 0.5) * ratio - 0.5  # where output pixel i lies among the input's pixels
+    centre = np.clip(centre, 0, old - 1)
     left = np.floor(centre).astype(int)
+    right = np.minimum(left + 1, old - 1)
     matrix[i, left] = 1 - (centre - left)
-    matrix[i, np.minimum(left + 1, old - 1)] += centre - left
+    matrix[i, right] += centre - left
     return matrix
 
 
 def pixel_shuffle(x, upscale_factor):
-    """(N, C r r, H, W) -> (N, C, H r, W r), channels to pixels (Shi et al. 2016)."""
+    """(N, C r r, H, W) -> (N, C, H r, W r): channels become pixels (Shi et al. 2016)."""
     r = upscale_factor
     if x.ndim != 4 or r < 1 or x.shape[1] % (r * r):
         raise ValueError(f"pixel_shuffle: x has shape {x.shape}, expected (N, C * {r} * {r}, H, W)")
-    n, c, h, w = x.shape
-    return reshape(
-        permute(reshape(x, n, c // (r * r), r, r, h, w), 0, 1, 4, 2, 5, 3),
-        n,
-        c // (r * r),
-        h * r,
-        w * r,
-    )
+    n, channels, h, w = x.shape
+    c = channels // (r * r)
+    x = reshape(x, n, c, r, r, h, w)
+    x = permute(x, 0, 1, 4, 2, 5, 3)  # (n, c, h, r, w, r)
+    return reshape(x, n, c, h * r, w * r)

@@ -1,9 +1,9 @@
-"""Sums and shapes: what gathers the entries of a tensor, and what lays them out anew.
+"""Sums and shapes: what adds up the entries of a tensor, and what arranges them in other axes.
 
-They share a file because each is the other's derivative: the gradient of a sum is expanded to all
-that was added up, and the gradient of an expanded tensor is the sum over the places that it was
-expanded to. Reshaping and permuting are undone by reshaping and permuting. A closure that reads
-only ``xs``, the shape of x, keeps no array alive.
+They share a file because each is the other's derivative: the gradient of a sum is expanded to
+everything that was added up, and the gradient of an expanded tensor is the sum over the places that
+it was expanded to. Reshaping and permuting are undone by reshaping and permuting. A closure that
+reads only x_shape keeps no array alive.
 """
 
 import math
@@ -18,19 +18,19 @@ from ..engine import Tensor, record
 from .dtypes import floating
 
 
-def _axes(dim, ndim):
-    """The axes to reduce, as a sorted tuple of non-negative ints; None is all of them; a scalar's
-    0 and -1 are none.
+def axes_of(dim, ndim):
+    """The axes that dim names, as a sorted tuple of non-negative integers.
+
+    dim: an axis, several, or None for all. A scalar has none, although 0 and -1 are allowed.
     """
     if isinstance(dim, Tensor):
         dim = operator.index(dim)
-    dims = (
-        range(ndim)
-        if dim is None or dim == ()
-        else dim
-        if isinstance(dim, (tuple, list))
-        else (dim,)
-    )
+    if dim is None or dim == ():
+        dims = range(ndim)
+    elif isinstance(dim, (tuple, list)):
+        dims = dim
+    else:
+        dims = (dim,)
     n = ndim or 1
     if any(not -n <= d < n for d in dims) or len({d % n for d in dims}) != len(dims):
         raise IndexError(f"dim={dim} does not name different axes of a tensor with {ndim} of them")
@@ -38,36 +38,48 @@ def _axes(dim, ndim):
 
 
 def _count(x, dim):
-    return math.prod(x.array.shape[i] for i in _axes(dim, x.array.ndim))
+    """How many entries are reduced to one along dim."""
+    axes = axes_of(dim, x.array.ndim)
+    return math.prod(x.array.shape[axis] for axis in axes)
 
 
 def _kept(shape, axes):
+    """The shape after a reduction with keepdim=True."""
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
 def sum(x, dim=None, *, keepdim=False):
-    """Sum over dim: an int, a tuple, or None for all."""
-    a, axes = raw(x), _axes(dim, x.array.ndim)
-    xs = a.shape
-    kept = _kept(xs, axes)
-    value = summation.total(a, axes, keepdims=keepdim)
-    return record(value, (x, lambda g: expand(reshape(g, kept), xs)))
+    """The sum over dim: an axis, several, or None for all."""
+    axes = axes_of(dim, raw(x).ndim)
+    x_shape = x.array.shape
+    kept = _kept(x_shape, axes)
+    value = summation.total(x.array, axes, keepdims=keepdim)
+    return record(
+        value,
+        (x, lambda g: expand(reshape(g, kept), x_shape)),
+        op="sum",
+        dim=axes,
+        keepdim=keepdim,
+    )
 
 
 def sum_to(x, shape):
-    """Sum x over the axes along which ``shape`` was broadcast: the adjoint of broadcasting."""
-    if x.array.shape == shape:
+    """The sum over the axes along which ``shape`` was broadcast: the adjoint of broadcasting."""
+    x_shape = x.array.shape
+    if x_shape == shape:
         return x
-    lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 != x.shape[lead + i]
-    )
-    return reshape(sum(x, axes), shape)
+    lead = len(x_shape) - len(shape)  # axes that broadcasting has put in front
+    axes = list(range(lead))
+    for i, n in enumerate(shape):
+        if n == 1 and x_shape[lead + i] != 1:
+            axes.append(lead + i)
+    return reshape(sum(x, tuple(axes)), shape)
 
 
 def mean(x, dim=None, *, keepdim=False):
-    """Arithmetic mean over dim."""
-    return sum(x, dim, keepdim=keepdim) / _count_for_mean(x, dim)
+    """The arithmetic mean over dim."""
+    n = _count_for_mean(x, dim)
+    return sum(x, dim, keepdim=keepdim) / n
 
 
 def _count_for_mean(x, dim):
@@ -78,10 +90,12 @@ def _count_for_mean(x, dim):
 
 
 def var(x, dim=None, *, unbiased=True, keepdim=False):
-    """Variance over dim; divided by n - 1, or by n with unbiased=False."""
-    if (n := _count(x, dim)) <= unbiased:
+    """The variance over dim: divided by n - 1, or by n with unbiased=False."""
+    n = _count(x, dim)
+    if n <= unbiased:
         raise ValueError(
-            f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, dim={dim}"
+            f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, "
+            f"dim={dim}"
         )
     d = centred(x, dim)
     return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
@@ -90,71 +104,92 @@ def var(x, dim=None, *, unbiased=True, keepdim=False):
 def centred(x, dim=None):
     """x minus its mean over dim: a projection, so it is its own adjoint.
 
-    The mean is rounded, and where it is large beside the spread of x, so is its rounding error.
+    The mean is rounded. Where it is large beside the spread of x, so is its rounding error.
     Therefore the mean of the difference, which should be 0, is subtracted as well.
     """
     x = floating(x)
-    a, axes = x.array, _axes(dim, x.ndim)
+    a = x.array
+    axes = axes_of(dim, x.ndim)
     n = a.dtype.type(_count_for_mean(x, dim))
     d = a - summation.total(a, axes, keepdims=True) / n
     d -= summation.total(d, axes, keepdims=True) / n
-    return record(d, (x, lambda g: centred(g, axes)))
+    return record(d, (x, lambda g: centred(g, axes)), op="centred", dim=axes)
 
 
 def amax(x, dim=None, *, keepdim=False):
-    """Largest value over dim; equal maxima share the gradient evenly, as in PyTorch's amax."""
-    axes = _axes(dim, x.ndim)
-    kept = _kept(raw(x).shape, axes)
+    """The maximum over dim; equal maxima share the gradient evenly, as in PyTorch's amax."""
+    axes = axes_of(dim, raw(x).ndim)
+    kept = _kept(x.shape, axes)
     if 0 in [x.shape[axis] for axis in axes]:
         raise ValueError(
             f"amax: the largest of no values does not exist: shape {x.shape}, dim={dim}"
         )
 
-    def vjp(g, y):
-        ties = x.array == y.array.reshape(kept)
-        return reshape(g, kept) * (ties / ties.sum(axes, keepdims=True)).astype(x.array.dtype)
+    def to_x(g, y):
+        is_largest = x.array == y.array.reshape(kept)
+        share = is_largest / is_largest.sum(axes, keepdims=True)
+        return reshape(g, kept) * share.astype(x.array.dtype)
 
-    return record(x.array.max(axes, keepdims=keepdim), (x, vjp))
+    value = x.array.max(axes, keepdims=keepdim)
+    return record(value, (x, to_x), op="amax", dim=axes, keepdim=keepdim)
 
 
 def reshape(x, *shape):
-    """The same entries in another shape, one length of which may be -1: what is left."""
-    xs, shape = raw(x).shape, creation.flat(shape)
+    """The same entries in another shape, one length of which may be -1: the rest."""
+    x_shape = raw(x).shape
+    shape = creation.flat(shape)
     if min(shape, default=0) < -1:
         raise ValueError(
-            f"cannot reshape {xs} to {shape}: sizes are whole numbers, one of which may be -1, the rest"
+            f"cannot reshape {x_shape} to {shape}: sizes are whole numbers, one of which may be "
+            "-1, the rest"
         )
-    return record(x.array.reshape(shape), (x, lambda g: reshape(g, xs)))
+    value = x.array.reshape(shape)
+    return record(value, (x, lambda g: reshape(g, x_shape)), op="reshape", shape=value.shape)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
-    """Merge the axes start_dim..end_dim into one; a scalar becomes a vector, as in PyTorch."""
-    x = x if x.ndim else reshape(x, 1)
-    (start,), (end,) = _axes(start_dim, x.ndim), _axes(end_dim, x.ndim)
+    """The axes start_dim..end_dim merged into one; a scalar becomes a vector, as in PyTorch."""
+    if not x.ndim:
+        x = reshape(x, 1)
+    (start,) = axes_of(start_dim, x.ndim)
+    (end,) = axes_of(end_dim, x.ndim)
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
-    return reshape(x, x.shape[:start] + (math.prod(x.shape[start : end + 1]),) + x.shape[end + 1 :])
+    merged = math.prod(x.shape[start : end + 1])
+    return reshape(x, (*x.shape[:start], merged, *x.shape[end + 1 :]))
 
 
 def permute(x, *dims):
-    """Reorder the axes; PyTorch's permute."""
+    """The axes in another order."""
     dims = creation.flat(dims)
-    if len(_axes(dims, x.ndim)) != x.ndim:
+    if len(axes_of(dims, x.ndim)) != x.ndim:
         raise ValueError(
             f"permute got the axes {dims}, expected all {x.ndim} of a tensor of shape {x.shape}"
         )
     inverse = np.argsort([d % x.ndim for d in dims]).tolist()
-    return record(x.array.transpose(dims), (x, lambda g: permute(g, inverse)))
+    value = x.array.transpose(dims)
+    return record(value, (x, lambda g: permute(g, inverse)), op="permute", dims=tuple(dims))
 
 
 def transpose(x, dim0, dim1):
-    """Swap two axes; PyTorch's transpose."""
-    return record(x.array.swapaxes(dim0, dim1), (x, lambda g: transpose(g, dim0, dim1)))
+    """Two axes exchanged."""
+    return record(
+        x.array.swapaxes(dim0, dim1),
+        (x, lambda g: transpose(g, dim0, dim1)),
+        op="transpose",
+        dim0=dim0,
+        dim1=dim1,
+    )
 
 
 def expand(x, *shape):
-    """Broadcast to ``shape``, where -1 keeps an axis; a read-only view."""
-    xs, shape = x.shape, creation.flat(shape)
-    lead = len(shape) - x.ndim
-    shape = tuple(xs[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
-    return record(devices.xp.broadcast_to(x.array, shape), (x, lambda g: sum_to(g, xs)))
+    """x broadcast to ``shape``, where -1 keeps a length; a read-only view."""
+    x_shape = x.array.shape
+    shape = creation.flat(shape)
+    lead = len(shape) - len(x_shape)
+    lengths = []
+    for i, n in enumerate(shape):
+        is_kept = n == -1 and i >= lead
+        lengths.append(x_shape[i - lead] if is_kept else n)
+    value = devices.xp.broadcast_to(x.array, tuple(lengths))
+    return record(value, (x, lambda g: sum_to(g, x_shape)), op="expand", shape=value.shape)

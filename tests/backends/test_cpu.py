@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, in_layout, layouts
 
 from minigan.backends import cpu
-from minigan.backends.cpu import threads, winograd
+from minigan.backends.cpu import products, threads, winograd
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -240,12 +240,12 @@ def test_matmul_is_the_product(n, i, o, dtype, layout_x, layout_y, seed):
     rng = np.random.default_rng(seed)
     x, y = random_array(rng, (n, i), dtype, layout_x), random_array(rng, (i, o), dtype, layout_y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threads, "_THREADS_FROM", 1 << 19)
+        patch.setattr(products, "_THREADS_FROM", 1 << 19)
         product = np.einsum("ni,io->no", x.astype(np.float64), y.astype(np.float64))
-        assert_close(threads.matmul(x, y), product, i, 4)
-        assert_close(threads.product(x, y), product, i, 4)
+        assert_close(products.shared_matmul(x, y), product, i, 4)
+        assert_close(products.matmul(x, y), product, i, 4)
         bias = random_array(rng, (o,), dtype)
-        assert_close(threads.linear(x, y.T, bias), product + bias, i, 4)
+        assert_close(products.linear(x, y.T, bias), product + bias, i, 4)
 
 
 def channel_shapes():
@@ -603,8 +603,8 @@ def test_convolutions_leave_no_thread_of_blas_spinning():
         "one pixel's weight gradient": lambda: cpu.conv2d_weight_grad(x, z, (4, 4), (1, 1), (0, 0)),
         "Winograd": lambda: cpu.conv_transpose2d(x, v, (2, 2), (1, 1), (0, 0)),
         "im2col": lambda: cpu.conv2d(x, v.transpose(1, 0, 2, 3), (1, 1), (2, 2)),
-        "matmul": lambda: threads.matmul(a, b),
-        "a vector": lambda: threads.matmul(a, b[:, :1]),
+        "matmul": lambda: products.shared_matmul(a, b),
+        "a vector": lambda: products.shared_matmul(a, b[:, :1]),
         "channel_sum": lambda: cpu.channel_sum(x),
         "statistics": lambda: cpu.batch_norm_statistics(x, *[None] * 4, 0.1, 1e-5),
     }.items():

@@ -107,6 +107,18 @@ def logits_grad(case):
     return x, target, case.normal(*x.shape if reduction == "none" else ()), reduction
 
 
+def product(case):
+    """Two matrices that fit each other, or stacks of them, whose leading axes broadcast."""
+    n, k, m = case.shape(3, 3)
+    left, right = case.of(((), ()), ((), ()), ((2,), (2,)), ((3, 2), (1, 2)))
+    return case.normal(*left, n, k), case.normal(*right, k, m)
+
+
+def layer(case):
+    n, i, o = case.shape(3, 3)
+    return case.normal(n, i), case.normal(o, i), case.of(None, case.normal(o))
+
+
 def convolved(terms):
     """As many terms; of 4x4 layers sixteen times: Winograd's transforms add up to four numbers
     before and after the products, and may lose two bits.
@@ -128,6 +140,8 @@ KERNELS = {
     "leaky_relu_grad": (activation_grad, lambda *_: 1),
     "bce_with_logits": (logits, lambda x, *_: 4 * x.size),
     "bce_with_logits_grad": (logits_grad, lambda *_: 1),
+    "matmul": (product, lambda x, _: x.shape[-1]),
+    "linear": (layer, lambda x, *_: x.shape[-1] + 1),
 }
 
 

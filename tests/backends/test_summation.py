@@ -18,7 +18,7 @@ import minigan as mg
 from minigan import functional as F
 from minigan import ops
 from minigan.backends import cpu, summation
-from minigan.backends.cpu import threads
+from minigan.backends.cpu import products
 from minigan.ops.conv import channel_sum
 
 MILLION = (4, 3, 295, 295)
@@ -282,7 +282,7 @@ def test_a_product_with_a_vector_adds_up_as_exactly_as_one_of_matrices(n, m, kin
     expected = np.broadcast_to(x.sum(1, np.float64)[:, None], (n, m))
     for left in (x, np.asfortranarray(x)):
         for right in (y, np.asfortranarray(y), np.ones((2, terms, m), np.float32)[0]):
-            for product in (threads.product, threads.matmul):
+            for product in (products.matmul, products.shared_matmul):
                 np.testing.assert_allclose(product(left, right), expected, rtol=4e-6)
 
 

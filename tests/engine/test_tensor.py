@@ -1,6 +1,7 @@
 """What a tensor is made of, what it looks like, and how it meets Python, NumPy and DLPack."""
 
 import copy
+import inspect
 import json
 import operator
 
@@ -9,7 +10,7 @@ import pytest
 
 import minigan as mg
 from minigan import devices, ops, rng
-from minigan.ops import methods
+from minigan.methods import TensorMethods
 
 F32, F64, I64, BOOL = np.float32, np.float64, np.int64, np.bool_
 
@@ -285,7 +286,7 @@ def test_length_and_iteration_go_over_the_first_axis():
 
 def test_shape_ndim_size_dtype():
     t = mg.zeros(2, 3)
-    assert (t.shape, t.ndim, t.size, t.dtype) == ((2, 3), 2, 6, F32)
+    assert (t.shape, t.ndim, t.numel(), t.dtype) == ((2, 3), 2, 6, F32)
 
 
 # ---- indexing ------------------------------------------------------------------------------------
@@ -451,8 +452,24 @@ def test_in_place_changes_return_the_tensor_and_keep_its_dtype():
     assert t.requires_grad_() is t and t.requires_grad
 
 
-def test_the_table_of_methods_is_bound():
-    assert all(hasattr(mg.Tensor, name) for name in methods.METHODS)
+def test_every_method_stands_in_the_class_and_says_what_it_does():
+    for kind in (mg.Tensor, TensorMethods):
+        for name, method in vars(kind).items():
+            if inspect.isfunction(method) and name != "__init__":
+                assert method.__doc__, name
+                assert method.__qualname__ == f"{kind.__name__}.{name}"
+
+
+def test_size_is_a_method_and_numel_counts_the_entries():
+    t = mg.zeros(2, 3, 4)
+    assert t.size() == t.shape == (2, 3, 4)
+    assert [t.size(0), t.size(-1)] == [2, 4]
+    assert t.numel() == 24
+    assert mg.tensor(1.0).size() == ()
+    assert mg.tensor(1.0).numel() == 1
+    assert mg.zeros(0, 2).numel() == 0
+    with pytest.raises(IndexError):
+        t.size(3)
 
 
 def test_a_flattened_scalar_is_a_vector():

@@ -19,7 +19,7 @@ from minigan.optim import Adam
 
 
 def count(network):
-    return sum(p.size for p in network.parameters())
+    return sum(p.numel() for p in network.parameters())
 
 
 def weight_shapes(network):
@@ -201,7 +201,7 @@ def test_derivatives_agree_with_finite_differences(network, size):
         network.parameters()
     ):  # far from zero, where (Leaky)ReLU has its kink, and where tanh is not flat
         with mg.no_grad():
-            p.copy_(np.random.default_rng(p.size).standard_normal(p.shape) * 0.3)
+            p.copy_(np.random.default_rng(p.numel()).standard_normal(p.shape) * 0.3)
     mg.gradcheck(network, [np.random.default_rng(1).standard_normal((1, 1, size, size))])
 
 

@@ -13,7 +13,7 @@ from minigan.optim import SGD
 
 
 def parameters(network):
-    return sum(p.size for p in network.parameters())
+    return sum(p.numel() for p in network.parameters())
 
 
 def test_the_networks_are_those_of_the_paper():
@@ -120,7 +120,7 @@ def test_gradients_of_both_networks_agree_with_finite_differences_to_second_orde
         G.parameters() + D.parameters()
     ):  # weights as small as the paper's leave nothing to measure
         p.requires_grad_(False).copy_(
-            np.random.default_rng(p.size).normal(size=p.shape)
+            np.random.default_rng(p.numel()).normal(size=p.shape)
         ).requires_grad_()
     z, x = (np.random.default_rng(5).normal(size=shape) for shape in ((4, 3), (4, 1, 2, 2)))
     assert mg.gradcheck(lambda z, x: gan.discriminator_loss(D(x), D(G(z))), [z, x])

@@ -18,7 +18,7 @@ def normal(seed, *shape):
 def in_float64(network, seed=0):
     """The network in float64 with weights that are not as small as the initial ones."""
     for p in network.double().parameters():
-        p.requires_grad_(False).copy_(0.5 * normal(seed + p.size, *p.shape)).requires_grad_()
+        p.requires_grad_(False).copy_(0.5 * normal(seed + p.numel(), *p.shape)).requires_grad_()
     return network
 
 

@@ -99,7 +99,7 @@ def vjps():
     """{code of a VJP: its Vjp}: all that the table's rows record, forward or on the way back."""
     found = {}
 
-    def listen(value, *edges):
+    def listen(value, /, *edges, **about):
         for inputs, vjp in edges:
             inputs = inputs if type(inputs) is tuple else (inputs,)
             if any(x is not None and x.requires_grad for x in inputs):
@@ -113,7 +113,7 @@ def vjps():
                     any(constant(x) is not x for x in captured) and name not in MASK_CAPTURED
                 )
                 entry.rows.append(row.name)
-        return engine.record(value, *edges)
+        return engine.record(value, *edges, **about)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         replace_record(monkeypatch, listen)
@@ -154,13 +154,14 @@ def mutants(vjps):
 def with_broken(code, mutation, component):
     """A ``record`` that breaks the VJPs with this code."""
 
-    def record(value, *edges):
+    def record(value, /, *edges, **about):
         return engine.record(
             value,
             *(
                 (inputs, broken(vjp, mutation, component) if vjp.__code__ is code else vjp)
                 for inputs, vjp in edges
             ),
+            **about,
         )
 
     return record
@@ -263,6 +264,8 @@ KERNEL_ROWS = {
     "leaky_relu_grad": "leaky_relu",
     "bce_with_logits": "binary_cross_entropy_with_logits",
     "bce_with_logits_grad": "binary_cross_entropy_with_logits",
+    "matmul": "linear",
+    "linear": "linear",
 }
 
 

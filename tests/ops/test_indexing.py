@@ -277,7 +277,7 @@ def test_the_order_of_axes_is_the_written_one(index, shape):
     x = mg.tensor(np.zeros((2, 3, 4, 5)), requires_grad=True)
     y = x[index]
     assert y.shape == shape
-    assert mg.grad(y.sum(), x)[0].numpy().sum() == y.size
+    assert mg.grad(y.sum(), x)[0].numpy().sum() == y.numel()
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_numbers_and_slices_give_a_view_of_the_memory(index):
     x = mg.tensor(np.arange(60.0).reshape(3, 4, 5))
     y = x[index]
     y.copy_(-1.0)
-    assert (x.numpy() == -1).sum() == y.size and (x.numpy()[index] == -1).all()
+    assert (x.numpy() == -1).sum() == y.numel() and (x.numpy()[index] == -1).all()
 
 
 def test_a_selection_may_be_used_again_by_its_gradient():

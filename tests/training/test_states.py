@@ -408,7 +408,7 @@ def test_arrays_beyond_the_room_are_not_made():
 def test_a_network_is_built_in_the_room_of_its_own_arrays(network, arguments, monkeypatch):
     mg.manual_seed(0)
     free = models.build(network, arguments)
-    room = sum(t.size for _, t in free.named_tensors())
+    room = sum(t.numel() for _, t in free.named_tensors())
     monkeypatch.setattr(models, "SPARE", 0)
     mg.manual_seed(0)
     within = models.build(network, arguments, room)

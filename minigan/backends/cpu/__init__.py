@@ -9,3 +9,4 @@ from .channels import (
 )
 from .convolution import conv2d, conv2d_weight_grad, conv_transpose2d
 from .elementwise import adam, bce_with_logits, bce_with_logits_grad, leaky_relu, leaky_relu_grad
+from .products import linear, matmul

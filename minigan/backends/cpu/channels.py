@@ -11,7 +11,8 @@ import numpy as np
 from ..summation import pieces
 from . import threads
 from .elementwise import _leaky_relu, _leaky_relu_grad
-from .threads import empty, parallel, product, scratch
+from .products import matmul
+from .threads import empty, parallel, scratch
 
 _NEAR = 3  # a mean that is no more standard deviations away from 0 costs no digits
 _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding
@@ -20,7 +21,7 @@ _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with li
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
     if g.ndim == 2 and len(g) <= _FEW_ROWS:  # of a network of products
-        return product(np.ones((1, len(g)), g.dtype), g)[0]
+        return matmul(np.ones((1, len(g)), g.dtype), g)[0]
     rows = _rows(g)
     parts = pieces(rows.shape, threads.PIECE)
     sums = np.zeros((len(parts), rows.shape[1]), np.float64)

@@ -15,7 +15,8 @@ first and the products are added shifted, so that the many channels are never ga
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .threads import empty, is_long_sum, long_sum, matmul, parallel, scratch, split, thread_count
+from .products import is_long_sum, long_sum, shared_matmul
+from .threads import empty, parallel, scratch, split, thread_count
 
 _BAND = 1 << 19  # elements of the gathered matrix per band: 2 MB, one core's second-level cache
 _THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel by channel
@@ -41,7 +42,7 @@ def conv2d(x, weight, stride, padding):
         window = (
             _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
         )
-        return matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
+        return shared_matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
     y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
     return _nchw(y)
@@ -97,7 +98,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
         window = (
             _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
         )
-        return matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
+        return shared_matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
     x, g = _hwnc(x), _hwnc(g)
     bands = _bands(p, p * q * batch * r * s * c, max(_BAND, k * r * s * c))
     groups = split(len(bands), thread_count())
@@ -233,7 +234,7 @@ def _multiply_one_pixel(x, weight, padding, size):
     y = empty(size + (len(x), weight.shape[1]), x.dtype)
     y.fill(0)
     image = (
-        matmul(x, weight.reshape(len(weight), -1))
+        shared_matmul(x, weight.reshape(len(weight), -1))
         .reshape(len(x), *weight.shape[1:])
         .transpose(2, 3, 0, 1)
     )

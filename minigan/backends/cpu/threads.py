@@ -5,7 +5,7 @@ NumPy lets go of Python's lock inside every large operation, so ordinary threads
 parallel. BLAS can only divide its own matrix products; dividing a whole pass (gather, product,
 write) instead keeps each thread's band in its own cache. BLAS's own threads must then rest: they
 spin after every product and slow whatever follows. Only networks of products alone leave them
-their work (`product`). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
+their work (products.py). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
 threadpoolctl) and the cores allowed.
 """
 
@@ -28,12 +28,6 @@ PIECE = 1 << 17
 _SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
 _SIZES = 32  # of this many sizes, those used last, the memory is kept
 _LINE = 64  # bytes in a cache line, and in an AVX-512 register
-
-_BLAS_THREADS_FROM = 1 << 18  # multiplications in a product from which OpenBLAS uses its threads
-_BLAS_THREADS_FROM_VECTOR = 9216  # the same in a product with a vector
-_THREADS_FROM = 1 << 21  # multiplications that take longer than waking another thread
-_TERMS = 1 << 8  # of a product with a vector, that float32 adds up
-_ROWS = 128  # rows of a product that are worth dividing even if it has more columns
 
 _buffers = {}  # size in bytes: buffers and where their first line starts, see `empty`
 _local = threading.local()  # .busy: inside a task; .scratch: this thread's workspaces
@@ -225,82 +219,3 @@ def scratch(name, shape, dtype):
         if size <= _KEPT_LIMIT:
             kept[name] = buffer
     return buffer[:size].view(dtype).reshape(shape)
-
-
-def linear(x, weight, bias=None):
-    """x weight^T + bias for x (N, in), weight (out, in), bias (out,) -> (N, out), whose memory is
-    a row per feature.
-
-    It is the transpose of weight x^T, because BLAS is slowest at a few rows times a transposed
-    matrix.
-    """
-    if not isinstance(x, np.ndarray):
-        return x @ weight.T if bias is None else x @ weight.T + bias
-    y = product(weight, x.T)
-    if bias is not None:
-        y += bias[:, None]
-    return y.T
-
-
-def product(x, y):
-    """x @ y on BLAS's own threads, for networks that are nothing but products.
-
-    They spin for some 100 ms after a product, so the next one need not wait for them to wake, as
-    it waits 50 us for ours: a tenth of such a network's step. But what runs on our threads
-    meanwhile is slowed, a network of convolutions with one linear layer by a fifth. So
-    convolutions use `matmul`.
-    """
-    if not isinstance(x, np.ndarray) or x.ndim != 2 or y.ndim != 2 or x.dtype != y.dtype:
-        return x @ y
-    if is_long_sum(x, y):
-        return long_sum(x, y)
-    return np.matmul(x, y, out=empty((len(x), y.shape[1]), x.dtype))
-
-
-def is_long_sum(x, y):
-    """Whether x @ y is a product with a vector, and each number a sum of many terms.
-
-    BLAS cuts a product of matrices into blocks, adds up the terms of a block and then the blocks.
-    The terms of a product with a vector it adds one after the other, and a sum of a million float32
-    numbers of one sign loses three digits.
-    """
-    return min(len(x), y.shape[1]) == 1 and x.shape[1] > 2 * _TERMS
-
-
-def long_sum(x, y):
-    """x @ y for matrices, one of them a vector: float64 adds up the sums of _TERMS terms each."""
-    if len(x) > 1:
-        return long_sum(y.T, x.T).T
-    terms, columns = y.shape
-    blocks = terms // _TERMS
-    whole = blocks * _TERMS
-    left = x[:, :whole].reshape(blocks, 1, _TERMS)
-    right = y[:whole].reshape(blocks, _TERMS, columns)
-    sums = np.matmul(left, right).sum(axis=0, dtype=np.float64)
-    sums += x[:, whole:] @ y[whole:]
-    return sums.astype(x.dtype)
-
-
-def matmul(x, y):
-    """x @ y for matrices. A product that BLAS would use its threads for is shared out to ours, by
-    rows or by columns.
-
-    BLAS's own would spin for a tenth of a second afterwards, and slow down all that our threads
-    do next.
-    """
-    if is_long_sum(x, y):
-        return long_sum(x, y)
-    (m, k), n = x.shape, y.shape[1]
-    z, work = empty((m, n), x.dtype), m * k * n
-
-    def band(rows=slice(None), columns=slice(None)):
-        np.matmul(x[rows], y[:, columns], out=z[rows, columns])
-
-    parts = thread_count() if work >= _THREADS_FROM else 1
-    if work < (_BLAS_THREADS_FROM if min(m, n) > 1 else _BLAS_THREADS_FROM_VECTOR):
-        band()
-    elif m >= min(n, _ROWS):
-        parallel(band, split(m, parts))
-    else:
-        parallel(lambda columns: band(columns=columns), split(n, parts))
-    return z
