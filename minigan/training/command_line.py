@@ -28,7 +28,7 @@ from ..devices import DeviceError
 from ..files import messages
 from ..files.bounded import read_bytes
 from ..files.foreign import in_one_line, shown
-from .checkpoint import first_not_finite, leaves
+from .checkpoint import first_not_finite, flatten, leaves
 from .checkpoint import load as load_state
 from .run import CHECKPOINT, CONFIG, WRITTEN, networks_digest, read_checkpoint
 from .run_config import check_arguments, is_run, option, read_config
@@ -463,7 +463,7 @@ def load_checkpoint(path):
     not finite.
     """
     state = load_state(path)
-    if name := first_not_finite(state):
+    if name := first_not_finite(*flatten(state)):
         raise ValueError(f"checkpoint {path}: its {name} is not finite")
     return state
 
