@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import data
-from minigan.data import named
+from minigan.data import named, npz
+from minigan.files.bounded import open_regular
 
 Image = pytest.importorskip("PIL.Image", reason="images are read and resized by Pillow")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -374,11 +375,33 @@ def test_the_names_of_classes_may_be_texts_bytes_or_numbers(tmp_path, classes, e
 
 
 def test_the_suffix_of_an_npz_may_be_written_in_any_case(tmp_path):
-    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=bytes_of(2, 4, 4))
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=bytes_of(3, 5, 5))
     (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
-    assert (
-        len(data.load(tmp_path / "A.NPZ")) == 3 and len(data.load(f"{tmp_path}/A.NPZ:masks")) == 2
-    )
+    assert data.load(tmp_path / "A.NPZ").images.shape == (3, 1, 4, 4)
+    assert data.load(f"{tmp_path}/A.NPZ:masks").images.shape == (3, 1, 5, 5)
+
+
+def test_a_mask_belongs_to_each_image_and_to_its_split(tmp_path):
+    masks = bytes_of(3, 4, 4)
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=masks, split=[0, 2, 0])
+    assert np.array_equal(data.load(tmp_path / "a.npz").masks[:, 0], masks[[0, 2]])
+    assert np.array_equal(data.load(tmp_path / "a.npz", split="test").masks[:, 0], masks[[1]])
+    np.savez(tmp_path / "b.npz", images=bytes_of(3, 4, 4), masks=masks[:2])
+    with pytest.raises(ValueError, match=r"masks has shape \(2, 4, 4\), .* each of 3 images"):
+        data.load(tmp_path / "b.npz")
+
+
+def test_an_npz_file_with_masks_is_opened_once(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", images=bytes_of(3, 4, 4), masks=bytes_of(3, 4, 4))
+    opened = []
+
+    def counting(path):
+        opened.append(path)
+        return open_regular(path)
+
+    monkeypatch.setattr(npz, "open_regular", counting)
+    assert data.load(tmp_path / "a.npz").masks is not None
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64])
@@ -490,7 +513,7 @@ def test_a_folder_in_the_published_layout_has_two_kinds_of_images(tmp_path):
     write_images(tmp_path, ["pair/trainA/1.png", "pair/trainA/2.png", "pair/testA/1.png"], value=10)
     write_images(tmp_path, ["pair/trainB/1.png", "pair/valB/1.png"], value=20)
     a, b = (data.load(f"pair:{kind}", data_dir=tmp_path) for kind in "AB")
-    assert (len(a), len(b)) == (2, 1) and (a.images == 10).all() and (b.images == 20).all()
+    assert (len(a), len(b)) == (2, 1) and (a.images[:] == 10).all() and (b.images[:] == 20).all()
     assert len(data.load(tmp_path / "pair:A", split="test")) == 1
     assert len(data.load(f"{tmp_path}/pair:B", split="validation")) == 1
     with pytest.raises(data.MissingSplit, match="pair has no split 'test', expected .*train"):
