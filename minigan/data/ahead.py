@@ -38,15 +38,14 @@ def default_workers():
 class Ahead:
     """Prepares the batches of an order ahead of time.
 
-    order: an iterator; a copy of it runs ahead. allocate(draw) -> the arrays of a batch.
-    fill(arrays, draw, i) puts the i-th image into them. workers: the number of threads. They are
-    daemons: a program that ends does not wait for them.
+    order: an iterator of Draws; a copy of it runs ahead. collector: a batches.Collector, which
+    knows how to fill a batch. workers: the number of threads. They are daemons: a program that ends
+    does not wait for them.
     """
 
-    def __init__(self, order, allocate, fill, workers):
+    def __init__(self, order, collector, workers):
         self._scout = copy.deepcopy(order)
-        self._allocate = allocate
-        self._fill = fill
+        self._collector = collector
         self._batches = deque()
         self._jobs = queue.SimpleQueue()
         self._workers = _start(workers, self._jobs)
@@ -63,12 +62,12 @@ class Ahead:
         return batch.arrays
 
     def _begin(self, draw):
-        arrays = self._allocate(draw)
+        arrays = self._collector.allocate(draw)
         batch = Batch(arrays, [])
         for i in range(len(draw.chosen)):
             done = Future()
             batch.jobs.append(done)
-            job = (done, self._fill, arrays, draw, i)
+            job = (done, self._collector.fill, arrays, draw, i)
             if self._workers:
                 self._jobs.put(job)
             else:
@@ -106,6 +105,7 @@ def _do(done, fill, arrays, draw, i):
         done.set_result(None)
     except BaseException as error:
         done.set_exception(error)
+        del done  # the error knows this frame: the two would keep each other alive
 
 
 def _stop(batches, jobs, workers):

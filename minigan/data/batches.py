@@ -18,6 +18,35 @@ from .order import Order, check_same
 from .windows import Window
 
 
+class Collector:
+    """Copies the images of a Draw out of their sources, each cut as its window says."""
+
+    def __init__(self, sources, window):
+        self.sources = sources
+        self.window = window
+
+    def collect(self, draw):
+        """The images of a batch -> list of uint8 arrays, one for each source, contiguous."""
+        if draw.places is None:
+            return [np.ascontiguousarray(source[draw.chosen]) for source in self.sources]
+        parts = self.allocate(draw)
+        for i in range(len(draw.chosen)):
+            self.fill(parts, draw, i)
+        return parts
+
+    def allocate(self, draw):
+        """Arrays for a batch, which `fill` is going to fill."""
+        count = len(draw.chosen)
+        shapes = [self.window.shape(source.shape[1:]) for source in self.sources]
+        return [np.empty((count, *shape), np.uint8) for shape in shapes]
+
+    def fill(self, parts, draw, i):
+        """Put the i-th image of a batch into its place."""
+        number = draw.chosen[i]
+        for part, source in zip(parts, self.sources):
+            part[i] = self.window.cut(source[number], draw.place(i))
+
+
 class Batches:
     """An endless iterator of batches: a Tensor, float32 (batch_size, C, H, W) in [-1, 1].
 
@@ -62,6 +91,7 @@ class Batches:
         shapes = [source.shape for source in self.sources]
         self.window.check(shapes)
         self._order = Order(len(self.sources[0]), batch_size, self.window.choices(shapes), seed)
+        self._collector = Collector(self.sources, self.window)
         self._ahead = None  # made for the first batch
         self._is_lazy = any(map(_is_lazy, self.sources))
         self.checksum = _checksum(self.sources)
@@ -80,7 +110,7 @@ class Batches:
             chosen = next(self._order).chosen
         else:
             draw = next(self._order)
-            parts = self._gather(draw)
+            parts = self._collector.collect(draw)
             chosen = draw.chosen
         batch = [Tensor(to_float(part)) for part in parts]
         if self.labels is not None:
@@ -90,7 +120,7 @@ class Batches:
     def _take_ahead(self):
         """The next batch's images, which threads have decoded meanwhile -> list of uint8 arrays."""
         if self._ahead is None:
-            self._ahead = Ahead(self._order, self._allocate, self._fill, self._workers)
+            self._ahead = Ahead(self._order, self._collector, self._workers)
         try:
             return self._ahead.take()
         except BaseException:  # also Ctrl-C: whoever goes on gets this batch, not the one after it
@@ -101,25 +131,6 @@ class Batches:
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
-
-    def _gather(self, draw):
-        """A batch's images -> list of uint8 arrays, contiguous."""
-        if draw.places is None:
-            return [np.ascontiguousarray(source[draw.chosen]) for source in self.sources]
-        parts = self._allocate(draw)
-        for i in range(len(draw.chosen)):
-            self._fill(parts, draw, i)
-        return parts
-
-    def _allocate(self, draw):
-        count = len(draw.chosen)
-        shapes = [self.window.shape(source.shape[1:]) for source in self.sources]
-        return [np.empty((count, *shape), np.uint8) for shape in shapes]
-
-    def _fill(self, parts, draw, i):
-        """Put the i-th image of a batch into its place."""
-        for part, source in zip(parts, self.sources):
-            part[i] = self.window.cut(source[draw.chosen[i]], draw.place(i))
 
     def state_dict(self):
         """Plain numbers and strings: which images, and how far the training is in their order.

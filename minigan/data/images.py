@@ -135,6 +135,8 @@ def read_header(path):
 
 def _lies_on_its_side(image):
     """Whether the camera was held upright, so that height and width of the file are exchanged."""
+    if image.format == "TIFF":
+        return False  # Pillow has exchanged them already
     Image, _ = pillow()
     # PNG's own getexif() would decode the pixels, to look for an orientation that follows them.
     orientation = Image.Image.getexif(image).get(ORIENTATION)
