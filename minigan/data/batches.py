@@ -157,7 +157,9 @@ def _is_lazy(source):
 
 
 def _check_sources(sources, labels):
-    """Raise ValueError for what are no images or clips, one for each of the others."""
+    """Raise ValueError unless all are images or clips, and as many as each other."""
+    if not sources:
+        raise ValueError("images is an empty tuple, expected at least one array of images")
     for source in sources:
         if source.dtype != np.uint8 or source.ndim not in (4, 5):
             raise ValueError(

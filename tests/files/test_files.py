@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sources import bytes_of, cifar_members, idx, write_cifar_archive
+from data_files import bytes_of, cifar_members, idx, write_cifar_archive
 
 from minigan import data, files
 from minigan.data import named
