@@ -1,6 +1,6 @@
 """Does reading a folder of pictures slow a training down?
 
-    python tests/benchmarks/bench_loader.py                    # makes 2,000 JPEGs, measures, deletes
+    python tests/benchmarks/bench_loader.py                    # makes JPEGs, measures, deletes
     python tests/benchmarks/bench_loader.py --folder photos/   # your own pictures
 
 Three rows, each measured several times in turn, because other programs share the processor:

@@ -1,4 +1,4 @@
-"""Subfolders are splits or classes, never one taken for the other; .zip files are read as folders are."""
+"""Subfolders are splits or classes, and no split is taken for a class; .zip files are alike."""
 
 import os
 import zipfile
