@@ -64,6 +64,8 @@ def _update(rows, numbers, dtype):
     """Launch Adam for rows of four arrays of one dtype."""
     arrays = list(itertools.chain(*rows))
     chosen = choice("adam", arrays)
+    for array in arrays:  # all before the first launch; and launch() sees no further than a table
+        launch.check_array("adam", array, dtype, arrays)
     step_type, table_type = _struct_types(dtype)
     if chosen.rung == "naive":
         for row in rows:
@@ -74,8 +76,6 @@ def _update(rows, numbers, dtype):
         arrays = list(itertools.chain(*some))
         chunks = [ceil(row[0].size, ADAM_CHUNK) for row in some]
         plan = plan_table(chosen, sum(chunks))
-        for array in arrays:  # launch() does not see what the table points to
-            launch.check_array(plan, array, arrays)
         table = _table(some, chunks, numbers, table_type)
         launch.launch(plan, [table], touches=arrays)
 

@@ -132,7 +132,7 @@ def _checked_values(plan, arguments):
             value = NULL
         elif isinstance(value, ndarray) and value.dtype.names is None:
             if value.size > MOST or not value.flags.c_contiguous or value.dtype is not plan.dtype:
-                check_array(plan, value, arguments)
+                check_array(_operation(plan), value, plan.dtype, arguments)
         elif not is_passed_by_value(value):
             raise TypeError(_not_an_argument(plan, value))
         values.append(value)
@@ -141,12 +141,11 @@ def _checked_values(plan, arguments):
     return values
 
 
-def check_array(plan, array, arguments):
-    """Raise ValueError or TypeError unless this plan's kernel can take the array.
+def check_array(name, array, dtype, arguments):
+    """Raise ValueError or TypeError for an array that the kernel `name` cannot take.
 
-    arguments: all of them; a wrong dtype is named beside those of the others.
+    dtype: that it must have, or None. arguments: all of them, to name their dtypes.
     """
-    name = _operation(plan)
     if array.size > MOST:
         raise ValueError(
             f"{name} got an array of shape {array.shape}, {array.size} elements, more than {MOST}"
@@ -155,7 +154,7 @@ def check_array(plan, array, arguments):
         raise ValueError(
             f"{name} got strides {array.strides} for the shape {array.shape}, expected C order"
         )
-    if plan.dtype is not None and array.dtype != plan.dtype:
+    if dtype is not None and array.dtype != dtype:
         arrays = [a.array if type(a) is Out else a for a in arguments]
         dtypes = [str(a.dtype) for a in arrays if isinstance(a, driver.xp.ndarray)]
         raise TypeError(f"{name} got {', '.join(dtypes)}, expected float32 or float64 alike")
