@@ -165,7 +165,8 @@ def test_batches_of_images_that_were_changed_do_not_go_on():
         changed.load_state_dict(state)
 
 
-GOOD = data.Batches(bytes_of(10, 1, 2, 2), 5).state_dict()
+TEN = bytes_of(10, 1, 2, 2)
+GOOD = data.Batches(TEN, 5).state_dict()
 GENERATOR = GOOD["generator"]
 
 
@@ -187,7 +188,7 @@ GENERATOR = GOOD["generator"]
     ],
 )
 def test_a_state_of_other_batches_is_refused_and_changes_nothing(change, message):
-    batches = data.Batches(bytes_of(10, 1, 2, 2), 5)
+    batches = data.Batches(TEN, 5)
     before = batches.state_dict()
     with pytest.raises(ValueError, match=message):
         batches.load_state_dict(GOOD | change)
@@ -197,7 +198,7 @@ def test_a_state_of_other_batches_is_refused_and_changes_nothing(change, message
 @pytest.mark.parametrize("batch_size", [0, -1, 11, 2.5])
 def test_a_batch_size_that_the_images_cannot_fill_is_refused(batch_size):
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}, expected 1 to 10"):
-        data.Batches(bytes_of(10, 1, 2, 2), batch_size)
+        data.Batches(TEN, batch_size)
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,10 @@ def test_all_256_bytes_survive_the_way_to_floats_and_back():
 
 def test_floats_are_rounded_and_clipped():
     step = 2 / 255
-    y = np.array(
-        [-1e30, -1.2, -1 + 0.49 * step, -1 + 0.51 * step, 1 - 0.49 * step, 1.2, 1e30], np.float32
-    )
+    below = [-1e30, -1.2, -1 + 0.49 * step]
+    one = [-1 + 0.51 * step]
+    above = [1 - 0.49 * step, 1.2, 1e30]
+    y = np.array(below + one + above, np.float32)
     assert images.to_uint8(y).tolist() == [0, 0, 0, 1, 255, 255, 255]
 
 
@@ -139,6 +140,13 @@ def test_impossible_sizes_are_refused(size):
 # ---- reading
 
 
+def exif_of(orientation):
+    """EXIF data that say how the camera was held."""
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = orientation
+    return exif
+
+
 def read_hwc(path):
     """An image file -> (H, W, C)."""
     return images.read_image(path).transpose(1, 2, 0)
@@ -181,8 +189,7 @@ def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(
         pixels = pixels[:, :, :1].repeat(3, axis=2)
     picture = Image.fromarray(pixels).convert(mode)
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
+        exif = exif_of(orientation)
         picture.save(tmp_path / name, exif=exif, **options)
         found = read_hwc(tmp_path / name)
         channels = found.shape[2]
@@ -192,8 +199,7 @@ def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(
 
 def test_an_oriented_jpeg_has_the_size_of_the_picture_turned_upright(tmp_path):
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
+        exif = exif_of(orientation)
         Image.new("RGB", (9, 4)).save(tmp_path / "a.jpg", exif=exif)
         found = images.read_image(tmp_path / "a.jpg")
         expected = (3, 4, 9) if orientation < 5 else (3, 9, 4)
@@ -302,9 +308,10 @@ def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA"])
 def test_a_file_of_another_kind_is_no_image_whatever_its_name(tmp_path, kind):
-    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", kind)
+    path = tmp_path / "a.png"
+    Image.new("RGB", (16, 16)).save(path, kind)
     with pytest.raises(ValueError, match="a.png: it is no image of the kinds PNG, JPEG") as caught:
-        images.read_image(tmp_path / "a.png")
+        images.read_image(path)
     assert "0x" not in str(caught.value)
 
 
