@@ -79,7 +79,8 @@ def conv2d(x, weight, stride, padding):
             window = _window(x, top, left, R, S)  # (N, C, R, S)
             for n in range(N):
                 for k in range(K):
-                    y[n, k, p, q] = np.sum(window[n] * weight[k])
+                    products = window[n] * weight[k]
+                    y[n, k, p, q] = np.sum(products)
     return y
 
 
@@ -160,7 +161,8 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     for c in range(C):
         values = x[:, c].astype(np.float64)
         mean[c] = np.mean(values)
-        var[c] = np.mean((values - mean[c]) ** 2)
+        deviations = values - mean[c]
+        var[c] = np.mean(deviations**2)
     inv_std = 1 / np.sqrt(var + eps)
     scale = inv_std if weight is None else inv_std * weight.astype(np.float64)
     rest = mean - mean.astype(x.dtype)
@@ -185,7 +187,8 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """
     y = np.zeros(x.shape)
     for c in range(x.shape[1]):
-        y[:, c] = (x[:, c] - centre[c]) * scale[c] + shift[c]
+        centred = x[:, c] - centre[c]
+        y[:, c] = centred * scale[c] + shift[c]
     return y if negative_slope is None else leaky_relu(y, negative_slope)
 
 
@@ -210,10 +213,12 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
         of_mean = (np.eye(m) - 1 / m) * inv_std[c]
         of_std = np.outer(d, d) * inv_std[c] ** 3 / m
         jacobian = of_mean - of_std
-        w = 1 if weight is None else weight[c]
-        dx_c = jacobian.T @ dz_c * w
+        dx_c = jacobian.T @ dz_c
+        if weight is not None:
+            dx_c = dx_c * weight[c]
         dx[:, c] = dx_c.reshape(dx[:, c].shape)
-        dweight[c] = np.sum(dz_c * d * inv_std[c])
+        normalised = d * inv_std[c]
+        dweight[c] = np.sum(dz_c * normalised)
         dbias[c] = np.sum(dz_c)
     return dx, dweight, dbias
 
@@ -241,7 +246,9 @@ def bce_with_logits(x, target, reduction):
     """
     minus_log_p = np.logaddexp(0, -x)  # log(1 + exp(-x)): no p that rounds to 0 or 1
     minus_log_1_p = np.logaddexp(0, x)
-    losses = target * minus_log_p + (1 - target) * minus_log_1_p
+    if_real = target * minus_log_p
+    if_fake = (1 - target) * minus_log_1_p
+    losses = if_real + if_fake
     if reduction == "none":
         return losses
     return np.mean(losses) if reduction == "mean" else np.sum(losses)
@@ -268,8 +275,10 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
         p, g, m, v = [a.astype(np.float64) for a in arrays]
         g = g + weight_decay * p
-        m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g * g
+        m *= b1
+        m += (1 - b1) * g
+        v *= b2
+        v += (1 - b2) * g * g
         m_hat = m / (1 - b1**step)
         v_hat = v / (1 - b2**step)
         std = np.sqrt(v_hat)
