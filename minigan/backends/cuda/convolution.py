@@ -14,7 +14,7 @@ from .arguments import Out
 from .grids import THREADS
 from .launch import Plan
 from .layout import PIXELS, TAPS, in_order
-from .rungs import C_TYPES, FILES, PACK, cached, check_dtype, choose, kernel_name
+from .rungs import C_TYPES, FILES, PACK, cached, choose, kernel_name, unknown_dtype
 from .tiles import Product, choose_tile, count_tiles, split_k
 
 SHARED_TILE = 16  # pixels, and output channels, of a block of the shared rung
@@ -112,7 +112,8 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
     bytes. Raises ValueError for sizes that int32 or the kernels cannot hold.
     """
     _check_sizes(operation, sizes)
-    check_dtype(operation, dtype)
+    if dtype not in C_TYPES:
+        raise unknown_dtype(operation, dtype)
     ctype = C_TYPES[dtype]
     product, shape = _product(operation, sizes)
     conv = np.array(sizes, CONV)

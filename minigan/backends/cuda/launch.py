@@ -133,7 +133,7 @@ def _checked_values(plan, arguments):
         elif isinstance(value, ndarray) and value.dtype.names is None:
             if value.size > MOST or not value.flags.c_contiguous or value.dtype is not plan.dtype:
                 check_array(_operation(plan), value, plan.dtype, arguments)
-        elif not is_passed_by_value(value):
+        elif not isinstance(value, np.generic) and not is_passed_by_value(value):
             raise TypeError(_not_an_argument(plan, value))
         values.append(value)
     for size in plan.sizes:
