@@ -1,11 +1,11 @@
-"""A small classifier, trained with minigan on the real images, that looks at generated ones.
+"""A small classifier, trained with minigan on real images, that looks at generated ones.
 
-The one idea: an image is good if a network that has seen only real ones knows at once what it
-shows, and a generator is good if all classes come up. A mean confidence depends on the classifier
-as much as on the images, so it is always the same one: fixed architecture, seed and training, on
-the processor, kept in the cache folder under a name that says what it was trained on. Its
-confidence on real images is the scale's upper end. What it knows of an image before it names a
-class, its features, is a better space to measure distances in than pixels are.
+The one idea: an image is good if a network that has seen only real images recognises it with
+confidence, and a generator is good if all classes occur. A mean confidence depends on the
+classifier as much as on the images, so the classifier is always the same one: its architecture,
+seed and training are fixed, it runs on the CPU, and it is kept in the cache folder under a name
+that says what it was trained on. Its confidence on real images is the upper end of the scale. The
+features in its last layer but one are a better space to measure distances in than pixels are.
 """
 
 import hashlib
@@ -22,64 +22,72 @@ from ..files import cache_folder
 from ..optim import Adam, ConstantThenLinearLR
 from ..training import checkpoint
 
-VERSION = 2  # of architecture and training: raise it when either changes, and old files are no longer found
-BATCH_SIZE, LEAST_STEPS, PASSES = (
-    64,
-    300,
-    2,
-)  # so many passes over the images, but at least so many steps
-FEATURES = 128  # at most: what the last layer sees of an image
+VERSION = 2  # of architecture and training. Raise it when either changes: old files are then unused
+BATCH_SIZE = 64
+EPOCHS = 2  # of training,
+LEAST_STEPS = 300  # but at least this many steps
+FEATURES = 128  # the most features: the input of the last layer
 MOST_CLASSES = 1000  # as many as ImageNet's challenge has
+BLOCK = 500  # images that are looked at together
 
 
 class Classifier(nn.Module):
-    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes): three convolutions,
-    one or two layers.
+    """Images (N, channels, height, width) in [-1, 1] -> logits (N, classes).
+
+    Three convolutions, then one or two linear layers.
     """
 
     def __init__(self, channels, height, width, classes):
-        self.size, self.classes, layers = (height, width), classes, []
+        self.size = (height, width)
+        self.classes = classes
+        layers = []
         for maps, stride in ((8, 1), (16, 2), (32, 2)):
-            convolution = nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False)
-            layers += [convolution, nn.BatchNorm2d(maps), nn.ReLU()]
-            channels, height, width = maps, -(-height // stride), -(-width // stride)
+            # (N, channels, H, W) -> (N, maps, H / stride, W / stride), rounded up
+            layers += [
+                nn.Conv2d(channels, maps, 3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(maps),
+                nn.ReLU(),
+            ]
+            channels = maps
+            height = -(-height // stride)
+            width = -(-width // stride)
+        layers.append(nn.Flatten())  # (N, count)
         count = channels * height * width
-        layers += (
-            [nn.Flatten()]
-            if count <= FEATURES
-            else [nn.Flatten(), nn.Linear(count, FEATURES), nn.ReLU()]
-        )
+        if count > FEATURES:
+            layers += [nn.Linear(count, FEATURES), nn.ReLU()]  # (N, FEATURES)
+            count = FEATURES
         self.body = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(min(count, FEATURES), classes))
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(count, classes))
 
     def forward(self, x):
-        return self.head(self.body(x))
+        features = self.body(x)  # (N, features)
+        return self.head(features)  # (N, classes)
 
     def features(self, images):
-        """Images float32 (N, C, H, W) in [-1, 1], resized if need be -> the input of the last
-        layer, (N, features).
+        """Images float32 (N, C, H, W) in [-1, 1] -> the input of the last layer (N, features).
+
+        The images are resized if they have another size than the network's.
         """
+        features = []
         with devices.device("cpu"), no_grad():
-            return np.concatenate(
-                [
-                    self.body(tensor(area_resize(images[i : i + 500], *self.size))).numpy()
-                    for i in range(0, len(images), 500)
-                ]
-            )
+            for start in range(0, len(images), BLOCK):
+                block = area_resize(images[start : start + BLOCK], *self.size)
+                features.append(self.body(tensor(block)).numpy())
+        return np.concatenate(features)
 
     def probabilities(self, images):
-        """The same images -> softmax of the logits, float64 (N, classes)."""
+        """Images as in features() -> softmax of the logits, float64 (N, classes)."""
         with devices.device("cpu"), no_grad():
             logits = self.head(tensor(self.features(images)))
             return np.exp(F.log_softmax(logits).numpy().astype(np.float64))
 
 
 def number_classes(*datasets):
-    """Labelled Datasets of one kind -> the same ones, with labels below the number of classes.
+    """Labelled Datasets of one kind with labels from 0 to the number of classes - 1.
 
-    Classes are counted: they are the labels that occur in one of the sets. If these leave out
-    numbers below the greatest, or names of `classes`, they are numbered anew, which is said on
-    standard error. Raises ValueError for more than MOST_CLASSES.
+    The classes are the labels that occur in one of the sets. If a number below the greatest label,
+    or a name of `classes`, does not occur, then the labels are numbered anew, and a line on
+    standard error says so. Raises ValueError for more than MOST_CLASSES.
     """
     first = datasets[0]
     values = np.unique(np.concatenate([dataset.labels for dataset in datasets]))
@@ -107,8 +115,9 @@ def number_classes(*datasets):
 
 
 def count_classes(dataset):
-    """How many classes a labelled Dataset has. ValueError unless its labels are numbers below
-    that.
+    """How many classes a labelled Dataset has.
+
+    Raises ValueError unless its labels are numbers from 0 to that number - 1.
     """
     count = len(dataset.classes or np.unique(dataset.labels))
     least, greatest = dataset.labels.min(), dataset.labels.max()
@@ -121,78 +130,85 @@ def count_classes(dataset):
 
 
 def trained_classifier(dataset):
-    """The classifier of a labelled Dataset, in eval() -> Classifier; from the cache folder, or
-    trained.
+    """The classifier of a labelled Dataset, in eval(): from the cache folder, or newly trained.
 
-    That takes seconds for the digits, a minute for MNIST. A file that is missing or damaged is
-    written anew. Nothing of this moves minigan's random generator. Raises ValueError for a
-    Dataset without labels, or with others than 0 to the number of classes - 1: see
-    number_classes.
+    Training takes seconds for the digits, a minute for MNIST. A file that is missing or damaged is
+    written anew. minigan's random generator is left as it was. Raises ValueError for a Dataset
+    without labels, or with labels other than 0 to the number of classes - 1: see number_classes.
     """
     if dataset.labels is None:
         raise ValueError(
             f"{dataset.name} has no labels, without which no classifier can be trained"
         )
     classes = count_classes(dataset)
-    shape, before = dataset.images.shape[1:], rng.state_dict()
-    digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
-    digest.update(np.ascontiguousarray(dataset.labels))
-    size, name = "x".join(map(str, shape)), Path(dataset.name).stem
-    path = cache_folder() / f"classifier-{name}-{size}-v{VERSION}-{digest.hexdigest()[:16]}.npz"
+    path = _path_of(dataset)
+    before = rng.state_dict()
     try:
         with devices.device("cpu"):
             rng.manual_seed(0)
-            network = Classifier(*shape, classes=classes)
-            try:
-                network.load_state_dict(checkpoint.load(path)["classifier"])
-            except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-                why = (
-                    f"{error}: it is trained again"
-                    if path.exists()
-                    else f"trained once, for {path}"
-                )
-                print(f"the classifier of {dataset.name}: {why}", file=sys.stderr)
-                train(network, dataset)
-                checkpoint.save(path, {"classifier": network.state_dict()})
-    except (
-        OSError
-    ) as error:  # a cache that cannot be written costs seconds each time, not the evaluation
-        print(f"the classifier cannot be kept: {error}", file=sys.stderr)
+            network = Classifier(*dataset.images.shape[1:], classes=classes)
+            _load_or_train(network, dataset, path)
     finally:
         rng.load_state_dict(before)
     return network.eval()
 
 
+def _path_of(dataset):
+    """The file of a Dataset's classifier. Its name has a hash of the images and labels."""
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
+    digest.update(np.ascontiguousarray(dataset.labels))
+    size = "x".join(map(str, dataset.images.shape[1:]))
+    name = Path(dataset.name).stem
+    return cache_folder() / f"classifier-{name}-{size}-v{VERSION}-{digest.hexdigest()[:16]}.npz"
+
+
+def _load_or_train(network, dataset, path):
+    try:
+        network.load_state_dict(checkpoint.load(path)["classifier"])
+        return
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        why = f"trained once, for {path}"
+        if path.exists():
+            why = f"{error}: it is trained again"
+    print(f"the classifier of {dataset.name}: {why}", file=sys.stderr)
+    train(network, dataset)
+    try:
+        checkpoint.save(path, {"classifier": network.state_dict()})
+    except OSError as error:  # without a cache the next evaluation trains it again
+        print(f"the classifier cannot be kept: {error}", file=sys.stderr)
+
+
 def train(network, dataset):
-    """Train on the labelled images, randomly moved; always the same way."""
-    rng.manual_seed(0)  # again: what is trained does not depend on what was drawn before
-    steps = max(LEAST_STEPS, PASSES * len(dataset) // BATCH_SIZE)
+    """Train on the labelled images, each moved by a random distance; always in the same way."""
+    rng.manual_seed(0)  # again, so that the training does not depend on what was drawn before
+    steps = max(LEAST_STEPS, EPOCHS * len(dataset) // BATCH_SIZE)
     optimizer = Adam(network.parameters(), 2e-3)
     schedule = ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
     batches = data.Batches(dataset.images, min(BATCH_SIZE, len(dataset)), labels=dataset.labels)
     for _, (images, labels) in zip(range(steps), batches):
-        loss = F.cross_entropy(network(tensor(translate(images.numpy(), rng.generator))), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        moved = translate(images.numpy(), rng.generator)
+        loss = F.cross_entropy(network(tensor(moved)), labels)
+        optimizer.minimize(loss)
         schedule.step()
 
 
 def translate(images, generator):
-    """Move each image by a random distance, up to 3/32 of its size either way; what comes in from
-    outside is black.
+    """Move each image by a random distance of up to 3/32 of its size; outside it is black.
 
     Linear interpolation along an axis is a product with the matrix max(0, 1 - |i - j - distance|).
     """
+    n, _, height, width = images.shape
+    vertical = _moving(n, height, generator)
+    horizontal = _moving(n, width, generator)
+    black = -1
+    return vertical @ (images - black) @ horizontal.swapaxes(2, 3) + black
 
-    def moving(size):
-        distance = generator.uniform(-1, 1, (len(images), 1, 1, 1)) * size * 3 / 32
-        i = np.arange(size)
-        return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(
-            np.float32
-        )  # (N, 1, size, size)
 
-    return moving(images.shape[2]) @ (images + 1) @ moving(images.shape[3]).swapaxes(2, 3) - 1
+def _moving(n, size, generator):
+    """A matrix for each of n images that moves it along an axis, (n, 1, size, size)."""
+    distance = generator.uniform(-1, 1, (n, 1, 1, 1)) * size * 3 / 32
+    i = np.arange(size)
+    return np.maximum(0, 1 - abs(i[:, None] - i - distance)).astype(np.float32)
 
 
 def as_images(x, name):
@@ -208,7 +224,7 @@ def as_images(x, name):
         return to_float(x)
     if x.dtype.kind != "f":
         raise ValueError(f"{name} are {x.dtype}, expected uint8, or floats in [-1, 1]")
-    if not np.abs(x).max() <= 1.001:  # NaN is not, either
+    if not np.abs(x).max() <= 1.001:  # also true of NaN
         raise ValueError(
             f"{name} are {x.dtype} from {x.min()} to {x.max()}, "
             "expected uint8, or floats in [-1, 1]"
@@ -217,15 +233,16 @@ def as_images(x, name):
 
 
 def area_resize(images, height, width):
-    """(..., H, W) -> (..., height, width): each new pixel is the mean over the area of the old
-    ones that it covers.
-    """
+    """(..., H, W) -> (..., height, width): a new pixel is the mean over the area that it covers."""
+    rows = _covering(images.shape[-2], height, images.dtype)
+    columns = _covering(images.shape[-1], width, images.dtype)
+    return rows @ images @ columns.T
 
-    def covering(old, new):
-        ends, i = np.arange(1, new + 1)[:, None] * (old / new), np.arange(old)
-        overlap = np.minimum(ends, i + 1) - np.maximum(ends - old / new, i)
-        return (overlap.clip(0) * (new / old)).astype(
-            images.dtype
-        )  # (new, old), each row sums to 1
 
-    return covering(images.shape[-2], height) @ images @ covering(images.shape[-1], width).T
+def _covering(old, new, dtype):
+    """How much of each of `new` pixels each of `old` pixels covers: (new, old), rows sum to 1."""
+    size = old / new  # of a new pixel, in old ones
+    ends = np.arange(1, new + 1)[:, None] * size
+    i = np.arange(old)
+    overlap = np.minimum(ends, i + 1) - np.maximum(ends - size, i)
+    return (overlap.clip(0) * (new / old)).astype(dtype)

@@ -1,10 +1,11 @@
-"""Do two sets of points come from one distribution? Measures by nearest neighbours, by means and
-covariances.
+"""Do two sets of points come from one distribution? Measures by nearest neighbours, and by means
+and covariances.
 
-The one idea: where distances will do, densities need no model. How far a point's neighbours are
-says how dense its place is; whose they are says whether two sets lie alike. Distances come in
-blocks of rows, so that 50,000 points need megabytes, not the 20 GB of all pairs. No figure means
-anything alone: take it of two real sets as well, as its floor.
+The one idea: distances can replace densities, so no model of the density is needed. How far away a
+point's neighbours are says how dense its surroundings are; to which set they belong says whether
+the two sets have the same distribution. Distances are computed in blocks of rows, so that 50,000
+points need megabytes, not the 20 GB of all pairs. No figure means anything alone: compare two real
+sets as well, because that is what a perfect generator would score.
 
 Points are arrays or Tensors (n, ...), flattened to (n, d): pixels, or a network's features. All
 measures raise ValueError for sets that are too small, of different d, or not finite.
@@ -19,225 +20,272 @@ SIGMAS = np.logspace(-1, 0, 10)  # the widths that Goodfellow et al. 2014 chose 
 
 
 def _points(least=2, **sets):
-    """Two named sets as float64 (n, d) and (m, d), the origin moved to a point of the second: see
-    _blocks for why.
+    """Two named sets as float64 (n, d) and (m, d), both shifted so that y[0] is the origin.
+
+    The shift keeps differences exact: see _blocks.
     """
-    arrays = [devices.to_numpy(points) for points in sets.values()]
-    for name, points in zip(sets, arrays):
-        if points.ndim < 1 or len(points) < least or points.size == 0:
-            raise ValueError(
-                f"{name} has shape {points.shape}, expected (n, ...), n at least {least}, none of them 0"
-            )
-        if bad := np.count_nonzero(~np.isfinite(points)):
-            raise ValueError(f"{bad} of the {points.size} values of {name} are not finite")
-    x, y = (points.reshape(len(points), -1) for points in arrays)
+    (x_name, x), (y_name, y) = sets.items()
+    x = _flat(x, x_name, least)
+    y = _flat(y, y_name, least)
     if x.shape[1] != y.shape[1]:
-        first, second = sets
         raise ValueError(
-            f"points of {first} have {x.shape[1]} values, of {second} {y.shape[1]}, expected equally many"
+            f"points of {x_name} have {x.shape[1]} values, of {y_name} {y.shape[1]}, expected "
+            "equally many"
         )
-    return [np.subtract(points, y[0], dtype=np.float64) for points in (x, y)]
+    origin = y[0]
+    x = np.subtract(x, origin, dtype=np.float64)
+    y = np.subtract(y, origin, dtype=np.float64)
+    return x, y
+
+
+def _flat(points, name, least):
+    """Points (n, ...) as an array (n, d), checked."""
+    points = devices.to_numpy(points)
+    if points.ndim < 1 or len(points) < least or points.size == 0:
+        raise ValueError(
+            f"{name} has shape {points.shape}, expected (n, ...), n at least {least}, none of "
+            "them 0"
+        )
+    bad = np.count_nonzero(~np.isfinite(points))
+    if bad:
+        raise ValueError(f"{bad} of the {points.size} values of {name} are not finite")
+    return points.reshape(len(points), -1)
 
 
 def _blocks(x, y):
-    """Yield (rows, squared distances from x[rows] to all of y), a point's distance to itself
-    infinite if y is x.
+    """Generate (rows, squared distances from x[rows] to all of y), in blocks of rows of x.
 
-    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is mostly one matrix product, but cancels badly far from the origin. (A point
-    makes a better origin than the mean: distances of bytes stay exact.)
+    If y is x, the distance of a point to itself is infinite. |x - y|^2 = |x|^2 + |y|^2 - 2 x.y is
+    mostly one matrix product, but far from the origin it loses digits to cancellation. A point of
+    the sets is a better origin than their mean, because distances between bytes stay exact.
     """
-    x_squared, y_squared = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
+    x_squared = np.einsum("ij,ij->i", x, x)  # (n,)
+    y_squared = np.einsum("ij,ij->i", y, y)  # (m,)
     step = max(1, BLOCK // len(y))
     for start in range(0, len(x), step):
         rows = np.arange(start, min(start + step, len(x)))
-        d = x_squared[rows, None] + y_squared
-        d -= 2 * x[rows] @ y.T
-        np.maximum(d, 0, out=d)  # rounding can leave equal points a trifle below 0
+        squared = x_squared[rows, None] + y_squared  # (rows, m)
+        squared -= 2 * x[rows] @ y.T
+        np.maximum(squared, 0, out=squared)  # rounding can leave equal points slightly below 0
         if y is x:
-            d[rows - start, rows] = np.inf
-        yield rows, d
+            squared[rows - start, rows] = np.inf
+        yield rows, squared
 
 
 def _nearest_squared(x, y):
-    return np.concatenate([d.min(1) for _, d in _blocks(x, y)])
+    """Squared distance from each point of x to the nearest of y, (n,)."""
+    nearest = np.empty(len(x))
+    for rows, squared in _blocks(x, y):
+        nearest[rows] = squared.min(1)
+    return nearest
 
 
 def _kth_squared(x, k, name):
-    """Squared distance from each point to its k-th nearest other one, (n,)."""
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k < len(x):
+    """Squared distance from each point to its k-th nearest other point, (n,)."""
+    is_whole = isinstance(k, (int, np.integer)) and not isinstance(k, bool)
+    if not is_whole or not 1 <= k < len(x):
         raise ValueError(
-            f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, for {name} has {len(x)} points"
+            f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, because {name} has "
+            f"{len(x)} points"
         )
-    # The copy lets go of the block, which a view would hold.
-    return np.concatenate(
-        [np.partition(d, k - 1, axis=1)[:, k - 1].copy() for _, d in _blocks(x, x)]
-    )
+    kth = np.empty(len(x))
+    for rows, squared in _blocks(x, x):
+        kth[rows] = np.partition(squared, k - 1, axis=1)[:, k - 1]
+    return kth
 
 
 def nearest_distances(x, y):
-    """Euclidean distance from each point of x to the nearest of y: (n, ...), (m, ...) -> float64
-    (n,).
-    """
-    return np.sqrt(_nearest_squared(*_points(x=x, y=y, least=1)))
+    """Euclidean distance from each point of x (n, ...) to the nearest of y (m, ...), (n,)."""
+    x, y = _points(x=x, y=y, least=1)
+    return np.sqrt(_nearest_squared(x, y))
 
 
 def two_sample_test(x, y):
-    """The leave-one-out accuracy of a 1-nearest-neighbour classifier of x against y (Lopez-Paz
-    and Oquab 2017).
+    """The leave-one-out accuracy of a 1-nearest-neighbour classifier of x against y.
 
-    The share of points whose nearest other point is of their own set, a tie counted half. 0.5:
-    the two cannot be told apart; 1: always; below 0.5: points of one lie too near to the other's,
-    as copies do. x, y: (n, ...), both of n points, for of unequal sets the larger would win by
-    numbers.
+    The share of points whose nearest other point is of their own set; a tie counts half (Lopez-Paz
+    and Oquab 2017). 0.5: the two sets cannot be told apart; 1: always; below 0.5: points of one set
+    are too near to points of the other, as copies are. x, y: (n, ...), both of n points, because
+    the larger of two unequal sets would win by numbers.
     """
     return sum(two_sample_halves(x, y)) / 2
 
 
 def two_sample_halves(x, y):
-    """The accuracy of two_sample_test on the points of x, and on those of y, alone (Xu et al.
-    2018).
+    """The accuracy of two_sample_test on the points of x alone, and on those of y alone.
 
-    In many dimensions noisy points lie apart from each other and have their nearest neighbours
-    among the clean: all are called clean, and the mean of 1 and 0 hides the noise. For equal
-    distributions both halves are near 0.5.
+    In many dimensions noisy points are far from each other and have their nearest neighbours among
+    the clean points. All points are then called clean, and the mean of 1 and 0 hides the noise (Xu
+    et al. 2018). For equal distributions both halves are near 0.5.
     """
     x, y = _points(x=x, y=y)
     if len(x) != len(y):
         raise ValueError(
             f"x has {len(x)} points and y {len(y)}, expected equally many: take part of the larger"
         )
-    pairs = [(_nearest_squared(a, a), _nearest_squared(a, b)) for a, b in ((x, y), (y, x))]
-    return tuple(float(np.mean((own < other) + (own == other) / 2)) for own, other in pairs)
+    return _own_neighbours(x, y), _own_neighbours(y, x)
+
+
+def _own_neighbours(x, y):
+    """The share of points of x whose nearest other point is in x, not in y."""
+    own = _nearest_squared(x, x)
+    other = _nearest_squared(x, y)
+    return float(np.mean((own < other) + (own == other) / 2))
 
 
 def frechet_distance(x, y):
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), means m and covariances S as np.cov
-    (Heusel 2017).
+    """|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1^1/2 S2 S1^1/2)^1/2) (Heusel et al. 2017).
 
-    The squared Wasserstein-2 distance of two Gaussians. x, y: (n, ...), (m, ...), n and m may be
-    smaller than d.
+    m: the means; S: the covariances, as np.cov has them. It is the squared Wasserstein-2 distance
+    between two Gaussians. x, y: (n, ...), (m, ...); n and m may be smaller than d.
     """
-    # With S1 = A^T A and S2 = B^T B the last trace is the sum of the singular values of A B^T,
-    # and the QR decomposition of centred points gives A without a covariance: the eigenvalues of
-    # a product of two would lose half of the digits.
     x, y = _points(x=x, y=y)
-    shift = x.mean(0) - y.mean(0)
-    a, b = (
-        np.linalg.qr(points - points.mean(0), mode="r") / np.sqrt(len(points) - 1)
-        for points in (x, y)
-    )
-    overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    return max(0.0, float(shift @ shift + np.sum(a * a) + np.sum(b * b) - 2 * overlap))
+    m1_minus_m2 = x.mean(0) - y.mean(0)
+    a = _covariance_factor(x)  # S1 = a^T a
+    b = _covariance_factor(y)  # S2 = b^T b
+    trace_1 = np.sum(a * a)
+    trace_2 = np.sum(b * b)
+    # tr((S1^1/2 S2 S1^1/2)^1/2) is the sum of the singular values of a b^T. The eigenvalues of
+    # the product S1 S2 would lose half of the digits.
+    trace_of_root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    distance = m1_minus_m2 @ m1_minus_m2 + trace_1 + trace_2 - 2 * trace_of_root
+    return max(0.0, float(distance))  # rounding can leave equal sets slightly below 0
+
+
+def _covariance_factor(x):
+    """A matrix a with a^T a = the covariance of x: the QR decomposition of the centred points."""
+    return np.linalg.qr(x - x.mean(0), mode="r") / np.sqrt(len(x) - 1)
 
 
 def precision_recall(real, fake, k=3):
-    """Precision, the share of fakes within the real manifold, and recall, the reverse
-    (Kynkaanniemi et al. 2019).
+    """Precision, the share of fakes on the real manifold, and recall, the reverse.
 
-    The manifold is the union of balls around the points, each out to the k-th nearest other point.
-    real (n, ...), fake (m, ...), k < n, m -> (precision, recall), both in [0, 1].
+    The manifold is the union of balls around the points, each out to the k-th nearest other point
+    (Kynkaanniemi et al. 2019). real (n, ...), fake (m, ...), k < n, m -> (precision, recall), both
+    in [0, 1].
     """
     real, fake = _points(real=real, fake=fake)
-    real_radii, fake_radii = _kth_squared(real, k, "real"), _kth_squared(fake, k, "fake")
-    fake_inside, real_inside = np.zeros(len(fake), bool), np.zeros(len(real), bool)
-    for rows, d in _blocks(real, fake):
-        fake_inside |= (d <= real_radii[rows, None]).any(0)
-        real_inside[rows] = (d <= fake_radii).any(1)
-    return float(fake_inside.mean()), float(real_inside.mean())
+    real_radii = _kth_squared(real, k, "real")
+    fake_radii = _kth_squared(fake, k, "fake")
+    fake_inside = np.zeros(len(fake), bool)
+    real_inside = np.zeros(len(real), bool)
+    for rows, squared in _blocks(real, fake):
+        fake_inside |= (squared <= real_radii[rows, None]).any(0)
+        real_inside[rows] = (squared <= fake_radii).any(1)
+    precision = float(fake_inside.mean())
+    recall = float(real_inside.mean())
+    return precision, recall
 
 
 def density_coverage(real, fake, k=5):
-    """How crowded the fakes are in the real balls of precision_recall, and the share of balls hit
-    (Naeem 2020).
+    """How many fakes are in the real balls of precision_recall, and the share of balls hit.
 
-    density = (real balls around fake j, summed over j) / (k m), 1 on average for a perfect
-    generator; coverage in [0, 1], for a perfect one of as many points 1 - 1/2^k on average. real
-    (n, ...), fake (m, ...), k < n -> (density, coverage).
+    density = (the number of real balls around fake j, summed over j) / (k m), 1 on average for a
+    perfect generator. coverage is in [0, 1]; for a perfect generator of as many points it is
+    1 - 1/2^k on average (Naeem et al. 2020). real (n, ...), fake (m, ...), k < n ->
+    (density, coverage).
     """
     real, fake = _points(real=real, fake=fake, least=1)
     radii = _kth_squared(real, k, "real")
-    counts = np.concatenate(
-        [np.count_nonzero(d <= radii[rows, None], axis=1) for rows, d in _blocks(real, fake)]
-    )
-    return float(counts.sum() / (k * len(fake))), float(np.mean(counts > 0))
+    counts = np.empty(len(real), int)  # fakes in each ball
+    for rows, squared in _blocks(real, fake):
+        counts[rows] = np.count_nonzero(squared <= radii[rows, None], axis=1)
+    density = float(counts.sum() / (k * len(fake)))
+    coverage = float(np.mean(counts > 0))
+    return density, coverage
 
 
 def parzen_log_likelihood(samples, test, sigma=None, *, validation=None):
-    """How likely the test points are if every sample is the centre of a Gaussian (Goodfellow et
-    al. 2014, section 5).
+    """How likely the test points are if every sample is the centre of a Gaussian.
 
-    log p(x) = log mean_i N(x; sample_i, sigma^2 I), in nats. It depends on the unit: published
-    figures are of pixels in [0, 1]; in [-1, 1], twice as far apart, they would be lower by d log
-    2, for 28 x 28 pixels 543 nats. samples (n, ...), test (m, ...); sigma above 0, or None for
-    that of SIGMAS that makes validation (v, ...), real points apart from the test's, likeliest ->
-    (mean of log p, its standard error std / sqrt(m), sigma).
+    log p(x) = log mean_i N(x; sample_i, sigma^2 I), in nats (Goodfellow et al. 2014, section 5). It
+    depends on the unit: published figures are of pixels in [0, 1]. In [-1, 1], where points are
+    twice as far apart, they would be lower by d log 2, for 28 x 28 pixels by 543 nats.
+    samples (n, ...), test (m, ...). sigma: above 0, or None for the one of SIGMAS that makes the
+    validation points (v, ...), real points apart from the test's, most likely.
+    Returns (mean of log p, its standard error std / sqrt(m), sigma).
     """
-    if (sigma is None) == (validation is None) or sigma is not None and not 0 < sigma < np.inf:
+    if sigma is None:
+        fits = validation is not None
+    else:
+        fits = validation is None and 0 < sigma < np.inf
+    if not fits:
+        no = "no " if validation is None else ""
         raise ValueError(
-            f"sigma is {sigma} and there are {'no ' if validation is None else ''}validation points, "
-            "expected either a sigma above 0 or points to choose it by"
+            f"sigma is {sigma} and there are {no}validation points, expected either a sigma above "
+            "0 or points to choose it by"
         )
     if sigma is None:
-        sigma = float(
-            SIGMAS[_log_densities(samples, validation, SIGMAS, "validation").mean(0).argmax()]
-        )
-    found = _log_densities(samples, test, [sigma], "test")
-    return float(found.mean()), float(found.std() / np.sqrt(len(found))), sigma
+        means = _log_densities(samples, validation, SIGMAS, "validation").mean(1)
+        sigma = float(SIGMAS[means.argmax()])
+    log_p = _log_densities(samples, test, [sigma], "test")
+    mean = float(log_p.mean())
+    error = float(log_p.std() / np.sqrt(log_p.size))
+    return mean, error, sigma
 
 
 def _log_densities(samples, points, sigmas, name):
-    """log p of each point under each sigma, (n, len(sigmas))."""
+    """log p of each point under each sigma, (len(sigmas), n): see parzen_log_likelihood.
+
+    log mean_i N(x; sample_i, sigma^2 I)
+        = log mean_i exp(-|x - sample_i|^2 / (2 sigma^2)) - d log(sqrt(2 pi) sigma)
+    """
     samples, points = _points(samples=samples, **{name: points}, least=1)
-    blocks = []
-    for _, squared in _blocks(points, samples):
-        nearest = squared.min(
-            1
-        )  # taken out of the sum, so that its largest term is 1 and nothing underflows
+    log_p = np.empty((len(sigmas), len(points)))
+    for rows, squared in _blocks(points, samples):
+        # The largest term is taken out of the sum, so that it is 1 and nothing underflows.
+        nearest = squared.min(1)
         squared -= nearest[:, None]
-        blocks.append(
-            [np.log(np.exp(squared * (-0.5 / s**2)).mean(1)) - nearest / (2 * s**2) for s in sigmas]
-        )
-    return np.concatenate(blocks, axis=1).T - points.shape[1] * np.log(
-        np.sqrt(2 * np.pi) * np.asarray(sigmas)
-    )
+        for j, sigma in enumerate(sigmas):
+            mean = np.exp(squared * (-0.5 / sigma**2)).mean(1)
+            log_p[j, rows] = np.log(mean) - nearest / (2 * sigma**2)
+    d = points.shape[1]
+    normaliser = d * np.log(np.sqrt(2 * np.pi) * np.asarray(sigmas))
+    return log_p - normaliser[:, None]
 
 
 def inception_score(probabilities):
-    """exp(E_x KL(p(y|x) || p(y))): is each image recognised, and are all classes there? (Salimans
-    et al. 2016)
+    """exp(E_x KL(p(y|x) || p(y))) (Salimans et al. 2016), from 1 to the number of classes.
 
-    probabilities: a classifier's p(y|x), (n, classes), rows that sum to 1; p(y) is their mean.
-    From 1 to the number of classes. Only scores by one classifier, of equally many images,
-    compare.
+    It asks two questions: is each image recognised, and do all classes occur? probabilities: a
+    classifier's p(y|x), (n, classes), rows that sum to 1; p(y) is their mean. Only scores by one
+    classifier, of equally many images, can be compared.
     """
     p = np.asarray(devices.to_numpy(probabilities), np.float64)
-    if p.ndim != 2 or p.size == 0 or not (p >= 0).all() or not np.allclose(p.sum(1), 1, atol=1e-3):
+    fits = p.ndim == 2 and p.size > 0 and (p >= 0).all()
+    if not fits or not np.allclose(p.sum(1), 1, atol=1e-3):
         raise ValueError(
-            f"probabilities of shape {p.shape}, expected (n, classes), at least 0, rows that sum to 1"
+            f"probabilities of shape {p.shape}, expected (n, classes), at least 0, rows that sum "
+            "to 1"
         )
     ratio = np.divide(p, p.mean(0), out=np.ones_like(p), where=p > 0)  # 0 log 0 is 0
-    return float(np.exp((p * np.log(ratio)).sum(1).mean()))
+    divergence = (p * np.log(ratio)).sum(1)  # KL(p(y|x) || p(y)) of each image
+    return float(np.exp(divergence.mean()))
 
 
 def mode_coverage(samples, centres, sigma):
-    """How many modes of a mixture of Gaussians were found, and how purely (Lin et al. 2018,
-    PacGAN) -> (modes, share).
+    """How many modes of a mixture of Gaussians were found, and how purely -> (modes, share).
 
-    A sample is of high quality if it lies within 3 sigma of the nearest centre; a mode is
-    captured if such a sample is nearest to it. In two dimensions a perfect generator's share is 1
-    - exp(-9/2) = 0.9889: more means that its modes are too narrow. samples (n, d); centres
-    (modes, d), no two equal; sigma above 0, the deviation along each axis.
+    A sample is of high quality if it lies within 3 sigma of the nearest centre. A mode is captured
+    if such a sample is nearest to it (Lin et al. 2018, PacGAN). In two dimensions a perfect
+    generator's share is 1 - exp(-9/2) = 0.9889; more means that its modes are too narrow. samples
+    (n, d); centres (modes, d), no two equal; sigma: above 0, the deviation along each axis.
     """
     samples, centres = _points(samples=samples, centres=centres, least=1)
     if not 0 < sigma < np.inf:
         raise ValueError(f"sigma is {sigma}, expected a number above 0")
-    if (different := len(np.unique(centres, axis=0))) < len(centres):
+    different = len(np.unique(centres, axis=0))
+    if different < len(centres):
         raise ValueError(
-            f"of the {len(centres)} centres only {different} are different: one mode would count twice"
+            f"of the {len(centres)} centres only {different} are different: one mode would count "
+            "twice"
         )
-    nearest, squared = (
-        np.concatenate(parts)
-        for parts in zip(*((d.argmin(1), d.min(1)) for _, d in _blocks(samples, centres)))
-    )
+    nearest = np.empty(len(samples), int)  # the index of the nearest centre
+    squared = np.empty(len(samples))  # the squared distance to it
+    for rows, to_centres in _blocks(samples, centres):
+        nearest[rows] = to_centres.argmin(1)
+        squared[rows] = to_centres.min(1)
     good = squared <= (3 * sigma) ** 2
-    return len(np.unique(nearest[good])), float(good.mean())
+    modes = len(np.unique(nearest[good]))
+    share = float(good.mean())
+    return modes, share

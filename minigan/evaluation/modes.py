@@ -1,12 +1,13 @@
-"""Mode coverage on the ring and the grid (the protocol of PacGAN, Lin et al. 2018): methods,
-trials, tables.
+"""Mode coverage on the ring and the grid: methods, trials, and the table of results.
+
+The protocol is that of PacGAN (Lin et al. 2018).
 """
 
-import collections
 import csv
 import signal
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,11 +23,24 @@ from ..nn import init
 from ..optim import Adam, ConstantThenLinearLR
 from .metrics import mode_coverage
 
-POINTS, SAMPLES, LATENT_DIM = 100_000, 2_500, 2
+POINTS = 100_000  # of the mixture, to train with
+SAMPLES = 2_500  # of the generator, to measure
+LATENT_DIM = 2
 MOST_RESULTS = 1 << 24  # bytes of the results file: some 200,000 rows
 COLUMNS = ("protocol", "data", "method", "seed", "steps", "modes", "share", "seconds")
-# method -> (how many samples D judges as one, steps of D to each of G)
-METHODS = {"gan": (1, 1), "pacgan2": (2, 1), "pacgan4": (4, 1), "wgan-gp": (1, 5)}
+
+
+class Method(NamedTuple):
+    pack: int  # how many samples D judges as one
+    n_critic: int  # steps of D to each step of G
+
+
+METHODS = {
+    "gan": Method(1, 1),
+    "pacgan2": Method(2, 1),
+    "pacgan4": Method(4, 1),
+    "wgan-gp": Method(1, 5),
+}
 # Lin et al. 2018, table 1: modes and high-quality share, mean and standard error of ten trials
 PUBLISHED = {
     ("ring", "gan"): "6.3 +- 0.5   98.2 %",
@@ -61,29 +75,15 @@ class Protocol:
     published: bool  # N(0, 0.02^2) weights and a constant learning rate
 
     def networks(self, pack, size):
-        """G: latents (N, 2) -> points (N, 2) up to +-size, and D: packed points (N, 2 pack) ->
-        logits (N, 1).
+        """G: latents (N, 2) -> points (N, 2), and D: packed points (N, 2 * pack) -> logits (N, 1).
+
+        size: the largest coordinate of a centre.
         """
-        layers, units = self.generator
-        G = [
-            layer
-            for i in range(layers)
-            for layer in (
-                nn.Linear(units if i else LATENT_DIM, units, bias=False),
-                nn.BatchNorm1d(units),
-                nn.ReLU(),
-            )
-        ]
-        layers, width, pieces = self.discriminator
-        D = []
-        for i in range(layers):
-            inputs = width if i else 2 * pack
-            D += (
-                [nn.Maxout(inputs, width, pieces)]
-                if pieces > 1
-                else [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
-            )
-        G, D = nn.Sequential(*G, nn.Linear(units, 2)), nn.Sequential(*D, nn.Linear(width, 1))
+        G_layers = self._generator_layers()
+        D_layers = self._discriminator_layers(pack)
+        # The last layers are made after these: the order fixes the initial weights.
+        G = nn.Sequential(*G_layers, nn.Linear(self.generator[1], 2))
+        D = nn.Sequential(*D_layers, nn.Linear(self.discriminator[1], 1))
         if self.published:
             return init.dcgan_(G), init.dcgan_(D)
         for p in D.parameters():
@@ -92,6 +92,27 @@ class Protocol:
             else:
                 init.uniform_(p, -1, 1)
         return G, nn.Sequential(Scale(2 / size), D)
+
+    def _generator_layers(self):
+        count, units = self.generator
+        layers = []
+        inputs = LATENT_DIM
+        for _ in range(count):
+            layers += [nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU()]
+            inputs = units
+        return layers
+
+    def _discriminator_layers(self, pack):
+        count, units, pieces = self.discriminator
+        layers = []
+        inputs = 2 * pack
+        for _ in range(count):
+            if pieces > 1:
+                layers.append(nn.Maxout(inputs, units, pieces))
+            else:
+                layers += [nn.Linear(inputs, units), nn.LeakyReLU(0.2)]
+            inputs = units
+        return layers
 
 
 CPU = Protocol(
@@ -117,53 +138,54 @@ FULL = Protocol(
 
 
 def training(protocol, mixture, method, seed, steps=None):
-    """Train from a seed: yields (step, G) after every step of G; for a picture of each, or for
-    the last one alone.
-    """
+    """Train from a seed: generates (step, G) after every step of G."""
     pack, n_critic = METHODS[method]
-    steps, n = steps or protocol.steps[method], protocol.batch_size * pack
+    steps = steps or protocol.steps[method]
+    n = protocol.batch_size * pack
     mg.manual_seed(seed)
     generator = np.random.default_rng((seed, 1))
     points = mixture.sample(POINTS, generator)
     G, D = protocol.networks(pack, float(np.abs(mixture.centres).max()))
     betas = (0.5, 0.9) if method == "wgan-gp" else (protocol.beta1, 0.999)
-    G_optimizer, D_optimizer = (
-        Adam(network.parameters(), protocol.lr, betas=betas) for network in (G, D)
-    )
-    schedules = [
-        ConstantThenLinearLR(optimizer, steps // 2, steps - steps // 2)
-        for optimizer in (G_optimizer, D_optimizer)
-        if not protocol.published
-    ]
+    G_optimizer = Adam(G.parameters(), protocol.lr, betas=betas)
+    D_optimizer = Adam(D.parameters(), protocol.lr, betas=betas)
+    schedules = []
+    if not protocol.published:
+        constant = steps // 2
+        for optimizer in (G_optimizer, D_optimizer):
+            schedules.append(ConstantThenLinearLR(optimizer, constant, steps - constant))
 
     for step in range(1, steps + 1):
         for _ in range(n_critic):
-            x = gan.packed(mg.tensor(points[generator.integers(POINTS, size=n)]), pack)
+            chosen = points[generator.integers(POINTS, size=n)]
+            x = gan.packed(mg.tensor(chosen), pack)
             fake = gan.packed(G(mg.randn(n, LATENT_DIM)), pack)
-            if method == "wgan-gp":
-                d_loss = wgan.critic_loss(D(x), D(fake.detach())) + wgan.gradient_penalty(
-                    D, x, fake, weight=0.1
-                )
-            else:
-                d_loss = gan.discriminator_loss(D(x), D(fake.detach()))
-            D_optimizer.zero_grad()
-            d_loss.backward()
-            D_optimizer.step()
+            D_optimizer.minimize(_discriminator_loss(method, D, x, fake))
         D.requires_grad_(False)
-        g_loss = (wgan if method == "wgan-gp" else gan).generator_loss(D(fake))  # on the same noise
-        G_optimizer.zero_grad()
-        g_loss.backward()
-        G_optimizer.step()
+        G_optimizer.minimize(_generator_loss(method, D(fake)))  # on the same noise
         D.requires_grad_(True)
         for schedule in schedules:
             schedule.step()
         yield step, G
 
 
+def _discriminator_loss(method, D, x, fake):
+    real_logits = D(x)
+    fake_logits = D(fake.detach())
+    if method != "wgan-gp":
+        return gan.discriminator_loss(real_logits, fake_logits)
+    loss = wgan.critic_loss(real_logits, fake_logits)
+    return loss + wgan.gradient_penalty(D, x, fake, weight=0.1)
+
+
+def _generator_loss(method, fake_logits):
+    if method == "wgan-gp":
+        return wgan.generator_loss(fake_logits)
+    return gan.generator_loss(fake_logits)
+
+
 def draw_points(G, n, seed):
-    """n points (n, 2) of the generator, with its running statistics, always from the same
-    latents.
-    """
+    """n points (n, 2) of the generator, with its running statistics, from the seed's latents."""
     z = np.random.default_rng((seed, 2)).standard_normal((n, LATENT_DIM)).astype(np.float32)
     with mg.no_grad():
         points = G.eval()(mg.tensor(z)).numpy()
@@ -172,30 +194,25 @@ def draw_points(G, n, seed):
 
 
 def trial(work):
-    """One row of the results, as the columns of COLUMNS; work: (protocol, data, method, seed,
-    steps).
+    """Train and measure once: one row of the results, in the order of COLUMNS.
+
+    work: (protocol, data, method, seed, steps).
     """
     protocol, data, method, seed, steps = work
-    start, mixture = time.perf_counter(), MIXTURES[data]
-    ((_, G),) = collections.deque(
-        training(protocol, mixture, method, seed, steps), maxlen=1
-    )  # the last of them
-    modes, share = mode_coverage(draw_points(G, SAMPLES, seed), mixture.centres, mixture.sigma)
-    return [
-        protocol.name,
-        data,
-        method,
-        seed,
-        steps,
-        modes,
-        share,
-        round(time.perf_counter() - start, 1),
-    ]
+    start = time.perf_counter()
+    mixture = MIXTURES[data]
+    for _, trained in training(protocol, mixture, method, seed, steps):
+        G = trained
+    points = draw_points(G, SAMPLES, seed)
+    modes, share = mode_coverage(points, mixture.centres, mixture.sigma)
+    seconds = round(time.perf_counter() - start, 1)
+    return [protocol.name, data, method, seed, steps, modes, share, seconds]
 
 
 def begin(device):
-    """In each worker process: one thread, for trials side by side use the cores better; Ctrl-C is
-    the parent's.
+    """Set up a worker process: one thread, and Ctrl-C is left to the parent.
+
+    One thread each, because trials side by side use the cores better than threads do.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
@@ -203,8 +220,9 @@ def begin(device):
 
 
 def read_results(path):
-    """{(protocol, data, method, seed, steps): (modes, share, seconds)} of a results file; {} if
-    there is none.
+    """{(protocol, data, method, seed, steps): (modes, share, seconds)} of a results file.
+
+    It is {} if there is no such file. Raises ValueError for a damaged one.
     """
     if not path.exists():
         return {}
@@ -219,7 +237,7 @@ def read_results(path):
 
 
 def _parse_row(row):
-    """A line of the results file -> key and value of read_results."""
+    """The key and the value in read_results of a row of the file."""
     if len(row) != len(COLUMNS):
         raise ValueError(f"the row {row} has {len(row)} columns, expected {len(COLUMNS)}")
     protocol, data, method, seed, steps, modes, share, seconds = row
@@ -228,37 +246,46 @@ def _parse_row(row):
 
 
 def write_results(path, results):
-    """All rows, to a new file that then takes the old one's place."""
+    """Write all rows to a new file, which then takes the place of the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        ",".join(map(str, row))
-        for row in (COLUMNS, *((*key, *value) for key, value in results.items()))
-    ]
+    lines = [",".join(COLUMNS)]
+    for key, value in results.items():
+        lines.append(",".join(map(str, (*key, *value))))
     with whole_file(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
 
 
 def table(results):
-    """Mean and standard error of each method on each mixture, beside what was published."""
+    """Mean and standard error of each method on each mixture, beside the published figures."""
     groups = {}
     for (protocol, data, method, _, steps), value in results.items():
         groups.setdefault((protocol, data, steps, method), []).append(value)
     lines = [
-        f"{'protocol':9}{'data':6}{'method':9}{'steps':>8}{'seeds':>6}{'modes':>14}{'high quality':>18}"
-        f"{'min/seed':>10}   published, full protocol"
+        f"{'protocol':9}{'data':6}{'method':9}{'steps':>8}{'seeds':>6}{'modes':>14}"
+        f"{'high quality':>18}{'min/seed':>10}   published, full protocol"
     ]
     for (protocol, data, steps, method), values in sorted(groups.items()):
-        modes, share, seconds = np.array(values).T
-        error = [x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else np.nan for x in (modes, share)]
-        lines.append(
-            f"{protocol:9}{data:6}{method:9}{steps:8}{len(modes):6}{modes.mean():7.1f} +- {error[0]:3.1f}"
-            f"{100 * share.mean():9.1f} +- {100 * error[1]:3.1f} %{seconds.mean() / 60:10.1f}   "
-            f"{PUBLISHED.get((data, method), '-')}"
-        )
-    return "\n".join(
-        [
-            *lines,
-            "cpu: smaller networks and fewer steps, not comparable in detail",
-            "a perfect generator has all 8 or 25 modes and 98.9 %",
-        ]
+        figures = _figures(values)
+        published = PUBLISHED.get((data, method), "-")
+        lines.append(f"{protocol:9}{data:6}{method:9}{steps:8}{figures}   {published}")
+    lines.append("cpu: smaller networks and fewer steps, not comparable in detail")
+    lines.append("a perfect generator has all 8 or 25 modes and 98.9 %")
+    return "\n".join(lines)
+
+
+def _figures(values):
+    """The columns of a group of trials, each with (modes, share, seconds)."""
+    modes, shares, seconds = np.array(values).T
+    percent = 100 * shares.mean()
+    percent_error = 100 * _standard_error(shares)
+    minutes = seconds.mean() / 60
+    return (
+        f"{len(modes):6}{modes.mean():7.1f} +- {_standard_error(modes):3.1f}"
+        f"{percent:9.1f} +- {percent_error:3.1f} %{minutes:10.1f}"
     )
+
+
+def _standard_error(x):
+    if len(x) < 2:
+        return np.nan
+    return x.std(ddof=1) / len(x) ** 0.5

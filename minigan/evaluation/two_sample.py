@@ -1,5 +1,6 @@
-"""The two-sample test by a network that is trained to tell two sets of images apart (Lopez-Paz
-and Oquab 2017).
+"""The two-sample test by a network that is trained to tell two sets of images apart.
+
+Lopez-Paz and Oquab 2017.
 """
 
 import math
@@ -15,41 +16,64 @@ from .classifier import Classifier, as_images, train
 
 
 def trained_two_sample_test(x, y):
-    """The accuracy of a network that learned to tell x from y, on images that it has not seen ->
-    (accuracy, p-value).
+    """The accuracy of a network that learned to tell x from y, on images that it has not seen.
 
-    x, y: uint8, or floats in [-1, 1], (n, C, H, W), both of n, at least 4. The p-value is the
-    chance of so much or more if x and y were of one distribution. The network and its training
-    are always the same; minigan's random numbers are left as they were. Raises ValueError.
+    x, y: uint8, or floats in [-1, 1], (n, C, H, W), n at least 4 and the same for both. Returns
+    (accuracy, p-value): the p-value is the probability of at least this accuracy if x and y were of
+    one distribution. The network and its training are always the same. minigan's random generator
+    is left as it was. Raises ValueError.
     """
-    x, y = (
-        images if images.dtype == np.uint8 else to_uint8(images)
-        for images in map(np.asarray, (x, y))
-    )
+    x = _as_bytes(x)
+    y = _as_bytes(y)
     if x.shape != y.shape or x.ndim != 4 or len(x) < 4:
         raise ValueError(
-            f"the sets have shapes {x.shape} and {y.shape}, expected one shape (n, C, H, W), n at least 4"
+            f"the sets have shapes {x.shape} and {y.shape}, expected one shape (n, C, H, W), n at "
+            "least 4"
         )
-    order, half = np.random.default_rng(0).permutation(len(x)), len(x) // 2
-    parts = [np.concatenate([x[chosen], y[chosen]]) for chosen in (order[:half], order[half:])]
-    labels = [np.repeat([0, 1], len(part) // 2) for part in parts]
+    order = np.random.default_rng(0).permutation(len(x))
+    half = len(x) // 2
+    seen, seen_labels = _labelled(x, y, order[:half])
+    unseen, unseen_labels = _labelled(x, y, order[half:])
     before = rng.state_dict()
     try:
         with devices.device("cpu"):
             rng.manual_seed(0)
             network = Classifier(*x.shape[1:], classes=2)
-            train(network, data.Dataset("two sets", parts[0], labels[0]))
-            answers = network.eval().probabilities(to_float(parts[1])).argmax(1)
+            train(network, data.Dataset("two sets", seen, seen_labels))
+            answers = network.eval().probabilities(to_float(unseen)).argmax(1)
     finally:
         rng.load_state_dict(before)
-    accuracy = float(np.mean(answers == labels[1]))
-    return accuracy, math.erfc((accuracy - 0.5) * math.sqrt(2 * len(answers))) / 2
+    accuracy = float(np.mean(answers == unseen_labels))
+    return accuracy, _p_value(accuracy, len(answers))
+
+
+def _as_bytes(images):
+    """Images as uint8, so that no rounding tells one set from the other."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    return to_uint8(images)
+
+
+def _labelled(x, y, chosen):
+    """The chosen images of x with label 0, then those of y with label 1."""
+    images = np.concatenate([x[chosen], y[chosen]])
+    labels = np.repeat([0, 1], len(chosen))
+    return images, labels
+
+
+def _p_value(accuracy, n):
+    """P(at least this accuracy) if each of n answers is right by chance, with probability 1/2.
+
+    The accuracy is then about N(1/2, 1 / (4 n)); this is the tail of that Gaussian.
+    """
+    return math.erfc((accuracy - 0.5) * math.sqrt(2 * n)) / 2
 
 
 def read(name, data_dir=None):
-    """The images of an .npy file or of a data set, by name or path -> (n, C, H, W).
+    """The images (n, C, H, W) of an .npy file or of a data set, by name or path.
 
-    Those of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
+    The images of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
     data.load raises.
     """
     if not name.lower().endswith(".npy"):
@@ -65,6 +89,6 @@ def read(name, data_dir=None):
 
 
 def choose(images, n, generator, name):
-    """n of the images at random -> float32 (n, C, H, W) in [-1, 1]. ValueError if they are none."""
+    """n of the images at random, float32 (n, C, H, W) in [-1, 1]. ValueError for other arrays."""
     chosen = generator.permutation(len(images))[:n]
     return as_images(images[chosen], f"the images of {name}")

@@ -1,11 +1,11 @@
-"""WGAN (Arjovsky, Chintala and Bottou 2017): a critic that measures the Wasserstein distance
-between real and fake.
+"""WGAN (Arjovsky, Chintala and Bottou 2017): a critic measures the Wasserstein distance between
+real and fake images. By the theorem of Kantorovich and Rubinstein it is
 
-    W1(P, Q) = max over f with |f(x) - f(y)| <= |x - y| of  E_P[f(x)] - E_Q[f(x)]           (Kantorovich, Rubinstein)
+    W1(P, Q) = max over f with |f(x) - f(y)| <= |x - y| of  E_P[f(x)] - E_Q[f(x)]
 
-The critic is f. It has no sigmoid, and something must keep it from being too steep: small
-weights, by clipping after each step, or a penalty where its slope is not 1, which takes a
-gradient of a gradient (WGAN-GP, Gulrajani et al. 2017). The generator is DCGAN's, or a
+The critic is f. It has no sigmoid, and something must limit its slope. The first paper keeps the
+weights small by clipping them after each step. WGAN-GP (Gulrajani et al. 2017) adds a penalty where
+the slope is not 1, which takes a gradient of a gradient. The generator is DCGAN's, or a multilayer
 perceptron.
 """
 
@@ -18,71 +18,85 @@ from ..ops import sqrt
 from ..rng import rand
 from .dcgan import Generator, doublings  # noqa: F401
 
-NORMS = {
-    "batch": lambda channels, size: [nn.BatchNorm2d(channels)],
-    "layer": lambda channels, size: [nn.LayerNorm((channels, size, size))],
-    "none": lambda channels, size: [],
-}
+GENERATOR_TAKES = ("latent",)  # for each image
+
+NORMS = ("batch", "layer", "none")  # what a Critic's norm may be
 
 
 class Critic(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,): DCGAN's
-    discriminator.
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,).
 
-    norm: "batch" as in the first paper; "layer", or "none", where each sample's own slope is
-    penalised.
+    DCGAN's discriminator. norm: "batch" as in the first paper; "layer" or "none" for the gradient
+    penalty, which is taken of each sample alone.
     """
 
     def __init__(self, image_size=64, channels=3, width=64, norm="layer"):
         if norm not in NORMS:
             raise ValueError(f"Critic: norm is {norm!r}, expected {', '.join(NORMS)}")
         self.shape = (channels, image_size, image_size)
-        maps = [width * 2**i for i in range(doublings(image_size))]
-        layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for i, (here, there) in enumerate(zip(maps, maps[1:])):
-            layers += [
-                nn.Conv2d(here, there, 4, stride=2, padding=1, bias=norm == "none"),
-                *NORMS[norm](there, image_size >> i + 2),
-                nn.LeakyReLU(0.2),
-            ]
-        self.main = nn.Sequential(*layers, nn.Conv2d(maps[-1], 1, 4, stride=1, padding=0))
+        downsamplings = doublings(image_size)
+        layers = [
+            # (N, channels, image_size, image_size) -> (N, width, image_size / 2, image_size / 2)
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+        ]
+        maps = width
+        size = image_size // 2
+        for _ in range(downsamplings - 1):
+            # (N, maps, size, size) -> (N, 2 * maps, size / 2, size / 2)
+            layers.append(nn.Conv2d(maps, 2 * maps, 4, stride=2, padding=1, bias=norm == "none"))
+            maps *= 2
+            size //= 2
+            if norm == "batch":
+                layers.append(nn.BatchNorm2d(maps))
+            if norm == "layer":
+                layers.append(nn.LayerNorm((maps, size, size)))
+            layers.append(nn.LeakyReLU(0.2))
+        # (N, maps, 4, 4) -> (N, 1, 1, 1)
+        layers.append(nn.Conv2d(maps, 1, 4, stride=1, padding=0))
+        self.main = nn.Sequential(*layers)
         dcgan_(self)
 
     def forward(self, x):
-        if x.shape[1:] != self.shape:
-            raise ValueError(
-                f"Critic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
-            )
-        return self.main(x).reshape(-1)
+        nn.expect(x, (None, *self.shape), "Critic: images")
+        scores = self.main(x)  # (N, 1, 1, 1)
+        return scores.reshape(-1)  # (N,)
 
 
 def _perceptron(inputs, hidden, outputs):
-    """Three layers of ``hidden`` ReLUs."""
-    sizes = [inputs, hidden, hidden, hidden]
-    layers = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*layers, nn.Linear(hidden, outputs))
+    """(N, inputs) -> (N, outputs), by three hidden layers of ReLU units."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs),
+    )
 
 
 class MLPGenerator(nn.Module):
-    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1), by three
-    layers of ReLUs.
+    """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1).
+
+    A multilayer perceptron with three hidden layers of ``hidden`` ReLU units.
     """
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, hidden=512):
-        self.latent_dim, self.shape = latent_dim, (channels, image_size, image_size)
+        self.latent_dim = latent_dim
+        self.shape = (channels, image_size, image_size)
         self.main = _perceptron(latent_dim, hidden, math.prod(self.shape))
 
     def forward(self, z):
-        if z.shape[1:] != (self.latent_dim,):
-            raise ValueError(
-                f"MLPGenerator: latents have shape {z.shape}, expected (N, {self.latent_dim})"
-            )
-        return self.main(z).tanh().reshape(len(z), *self.shape)
+        nn.expect(z, (None, self.latent_dim), "MLPGenerator: latents")
+        pixels = self.main(z).tanh()  # (N, channels * image_size^2)
+        return pixels.reshape(len(z), *self.shape)  # (N, channels, image_size, image_size)
 
 
 class MLPCritic(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,), by three layers of
-    ReLUs.
+    """Images (N, channels, image_size, image_size) in [-1, 1] -> scores (N,).
+
+    A multilayer perceptron with three hidden layers of ``hidden`` ReLU units.
     """
 
     def __init__(self, image_size=64, channels=3, hidden=512):
@@ -90,11 +104,13 @@ class MLPCritic(nn.Module):
         self.main = _perceptron(math.prod(self.shape), hidden, 1)
 
     def forward(self, x):
-        if x.shape[1:] != self.shape:
-            raise ValueError(
-                f"MLPCritic: images have shape {x.shape}, expected (N, {str(self.shape)[1:]}"
-            )
-        return self.main(x.flatten(1)).reshape(-1)
+        nn.expect(x, (None, *self.shape), "MLPCritic: images")
+        scores = self.main(x.flatten(1))  # (N, 1)
+        return scores.reshape(-1)  # (N,)
+
+
+GENERATORS = {"dcgan": Generator, "mlp": MLPGenerator}
+CRITICS = {"dcgan": Critic, "mlp": MLPCritic}
 
 
 def critic_loss(real_scores, fake_scores):
@@ -109,8 +125,9 @@ def generator_loss(fake_scores):
 
 @no_grad()
 def clip_weights_(critic, limit=0.01):
-    """Clamp every parameter to [-limit, limit], after each step of the critic's optimiser.
-    Returns the critic.
+    """Clamp every parameter to [-limit, limit]. Returns the critic.
+
+    To be called after each step of the critic's optimiser.
     """
     for p in critic.parameters():
         p.clamp_(-limit, limit)
@@ -118,33 +135,44 @@ def clip_weights_(critic, limit=0.01):
 
 
 def critic_steps(generator_step, n_critic=5):
-    """The critic's steps before step 1, 2, ... of the generator: n_critic, but 100 for the first
-    25 and every 500th.
+    """How many steps the critic takes before the generator's step number 1, 2, ...
+
+    n_critic, but 100 before each of the first 25 and every 500th, as in the authors' code.
     """
-    return 100 if generator_step <= 25 or generator_step % 500 == 0 else n_critic
+    if generator_step <= 25 or generator_step % 500 == 0:
+        return 100
+    return n_critic
 
 
 def gradient_penalty(critic, real, fake, weight=10.0):
-    """weight E[(|grad f(x)| - 1)^2] at points x between real and fake samples; the norm is each
-    sample's own.
+    """weight * E[(|grad f(x)| - 1)^2] at points x between real and fake samples.
 
+    Each x = t * real + (1 - t) * fake with its own t from U(0, 1), and each has its own norm.
     real, fake: (N, ...), of one shape; no gradient flows into them. Raises ValueError for
-    different shapes, and for a critic with batch norm: there a sample's score depends on its
-    neighbours, and its slope is none of f's.
+    different shapes, and for a critic with batch norm: there a score depends on the whole batch,
+    so it has no gradient of its own (Gulrajani et al. 2017).
     """
     if real.shape != fake.shape:
         raise ValueError(
-            f"gradient_penalty: real has shape {real.shape} and fake {fake.shape}, expected one shape"
+            f"gradient_penalty: real has shape {real.shape} and fake {fake.shape}, "
+            "expected one shape"
         )
-    if any(isinstance(layer, nn.BatchNorm2d) for layer in getattr(critic, "modules", list)()):
+    if _has_batch_norm(critic):
         raise ValueError(
-            "gradient_penalty: the critic has batch norm, which makes a sample's score depend on the "
-            "whole batch, but the penalty is on each sample's own slope; expected layer norm, or none"
+            "gradient_penalty: the critic has batch norm, which makes a sample's score depend on "
+            "the whole batch, but the penalty is on each sample's own slope; expected layer norm, "
+            "or none"
         )
-    t = rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype)
-    x = (t * real.detach() + (1 - t) * fake.detach()).requires_grad_()
-    (slope,) = grad(critic(x).sum(), x, create_graph=True)
-    norm = sqrt(
-        (slope * slope).flatten(1).sum(1) + 1e-12
-    )  # (N,); a root's own slope is infinite at 0
+    ones = [1] * (real.ndim - 1)
+    t = rand(len(real), *ones, dtype=real.dtype)  # (N, 1, ...)
+    x = (t * real.detach() + (1 - t) * fake.detach()).requires_grad_()  # (N, ...)
+    (slope,) = grad(critic(x).sum(), x, create_graph=True)  # (N, ...)
+    squares = (slope * slope).flatten(1).sum(1)  # (N,)
+    norm = sqrt(squares + 1e-12)  # the derivative of a square root is infinite at 0
     return weight * ((norm - 1) ** 2).mean()
+
+
+def _has_batch_norm(critic):
+    if not isinstance(critic, nn.Module):  # a plain function
+        return False
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in critic.modules())

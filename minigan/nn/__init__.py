@@ -1,5 +1,6 @@
 """Networks: what a Module is, the layers, and their initial weights."""
 
+from .checks import expect
 from .layers import (
     FUSED,
     BatchNorm1d,

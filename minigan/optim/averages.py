@@ -1,4 +1,4 @@
-"""Averages of weights over the course of the training, from which better images are sampled."""
+"""Averages of a network's weights over the training: they give better images than the last ones."""
 
 import copy
 
@@ -7,24 +7,25 @@ from ..nn.module import Buffer
 
 
 class ExponentialMovingAverage:
-    """A second copy of a network whose weights follow the first: average += (1 - decay) (weight -
-    average).
+    """A copy of a network whose weights are moving averages of the network's weights.
 
-    ``module`` is the averaged network, ready to sample from. Running statistics are copied, not
-    averaged. In its first steps the decay is (1 + n) / (10 + n), so that the average forgets the
-    random start.
+    average += (1 - decay) * (weight - average). In the first steps the decay is
+    (1 + n) / (10 + n), so that the average forgets the random start. Running statistics are
+    copied, not averaged. ``module`` is the averaged network, ready to sample from.
     """
 
     def __init__(self, module, decay=0.999):
         if not 0 <= decay < 1:
             raise ValueError(f"decay is {decay}, expected 0 <= decay < 1")
-        self.module, self.decay, self.count = copy.deepcopy(module).requires_grad_(False), decay, 0
+        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.decay = decay
+        self.count = 0  # updates so far
 
     def update(self, module):
         """Move the average towards the network's present weights.
 
-        ValueError, and nothing is changed, if the network's parameters and buffers are no longer
-        those of the average.
+        Raises ValueError, and changes nothing, if the network no longer has the average's
+        parameters and buffers.
         """
         own = dict(self.module.named_tensors())
         self._check_fits(own, module)
@@ -46,9 +47,8 @@ class ExponentialMovingAverage:
                 f"the average does not fit the network: missing {shown(missing)}, unexpected "
                 f"{shown(extra)}, of another shape {shown(other)}"
             )
-        trained, averaged = (
-            {name for name, _ in each.named_parameters()} for each in (module, self.module)
-        )
+        trained = {name for name, _ in module.named_parameters()}
+        averaged = {name for name, _ in self.module.named_parameters()}
         if trained != averaged:
             raise ValueError(
                 "the average does not fit the network: it shares other parameters under two names"

@@ -1,13 +1,13 @@
-"""Optimisers, learning-rate schedules and weight averages, with PyTorch's definitions to the
-letter.
+"""Optimisers: SGD, RMSprop and Adam, exactly as PyTorch defines them.
 
-An optimiser holds its settings as attributes and, per parameter, a dict of arrays. A step changes
-parameters in place and counts a new version, so a backward pass through the old values is
-refused.
+An optimiser keeps its settings as attributes and, for each parameter, a dict of arrays such as
+running means of the gradient. A step changes the parameters in place and counts up their version,
+so that a later backward pass through the old values is refused.
 """
 
 import copy
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,76 +15,90 @@ from .. import devices
 from ..engine import Tensor, grad
 from ..files.foreign import is_whole, shown
 
-SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares
+SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares: never negative
 
 
 class Optimizer:
-    """The base: parameters, settings, per-parameter state, and its way into a checkpoint
-    (PyTorch's layout).
+    """The base class: parameters, settings, state, and their way into a checkpoint.
 
-    A subclass defines ``_update(rows)``, which changes each array p in place: rows of (p, its
-    gradient, its state). It names in ``needs`` what a parameter's state cannot do without, in
-    ``may_have`` what else may be there, and in ``flags`` the settings that are True or False.
-    "step" is a count; all else are arrays of the parameter's shape.
+    A subclass defines ``_update(rows)``, which changes each parameter's array in place. A row is
+    (p, g, state): the parameter's array, its gradient's array, and what the optimiser keeps of it.
+    The layout of a checkpoint is PyTorch's: "step" is a count, all other entries are arrays of the
+    parameter's shape.
     """
 
-    needs = set()
-    may_have = set()
-    flags = set()
-    absent = {
+    needs = set()  # names that every non-empty state of a parameter has
+    may_have = set()  # names that it may have, too
+    flags = set()  # settings that are True or False
+    absent = {  # options of PyTorch's optimisers that these do not have
         "amsgrad": False,
         "maximize": False,
         "centered": False,
         "dampening": 0,
         "decoupled_weight_decay": False,
-    }  # what PyTorch's can also do
+    }
 
     def __init__(self, params, **settings):
-        name, self.params = type(self).__name__, list(params)
+        self.params = list(params)
+        self._check_params()
+        self.state = [{} for _ in self.params]
+        self.settings = tuple(settings)  # their names
+        self._set(settings)
+
+    def _check_params(self):
+        name = type(self).__name__
         if not self.params:
             raise ValueError(f"{name} got no parameters")
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or p.node.leaf is None:
-                what = (
-                    f"is the output of {p.node.name}"
-                    if getattr(p, "requires_grad", False)
-                    else "requires none"
-                )
+                what = "requires none"
+                if getattr(p, "requires_grad", False):
+                    what = f"is the output of {p.node.name}"
                 raise TypeError(
-                    f"{name} needs leaf Tensors that require grad; number {i}, {type(p).__name__}, {what}"
+                    f"{name} needs leaf Tensors that require grad; number {i}, "
+                    f"{type(p).__name__}, {what}"
                 )
             if any(p is other for other in self.params[:i]):
                 raise ValueError(
                     f"{name} got parameter {i} of {len(self.params)} twice, expected once"
                 )
-        self.settings, self.state = tuple(settings), [{} for _ in self.params]
-        self._set(settings)
 
     def _set(self, settings):
-        """self.lr, which schedules write, and the rest."""
+        """Store the settings as attributes; schedules write self.lr later."""
         self._check_settings(settings)
         for key, value in settings.items():
-            setattr(self, key, tuple(value) if key == "betas" else value)
+            if key == "betas":
+                value = tuple(value)
+            setattr(self, key, value)
 
     def _check_settings(self, settings):
-        """Raise ValueError unless the constructor would take them."""
+        """Raise ValueError unless the constructor would take these settings."""
         for key, value in settings.items():
-            self._check_setting(key, value)
+            if key == "betas":
+                self._check_betas(value)
+            elif key in self.flags:
+                self._check_flag(key, value)
+            else:
+                self._check_number(key, value)
 
-    def _check_setting(self, key, value):
-        name = type(self).__name__
-        if key == "betas":
-            two = isinstance(value, (tuple, list)) and len(value) == 2
-            if not two or not all(_is_number(b) and 0 <= b < 1 for b in value):
-                raise ValueError(
-                    f"{name}: betas are {shown(value)}, expected two numbers in [0, 1)"
-                )
-        elif key in self.flags:
-            if not isinstance(value, (bool, np.bool_)):
-                raise ValueError(f"{name}: {key} is {shown(value)}, expected True or False")
-        elif not _is_number(value) or not 0 <= value < np.inf:
+    def _check_betas(self, betas):
+        fits = isinstance(betas, (tuple, list)) and len(betas) == 2
+        if not fits or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
             raise ValueError(
-                f"{name}: {key} is {shown(value)}, expected a finite number of at least 0"
+                f"{type(self).__name__}: betas are {shown(betas)}, expected two numbers in [0, 1)"
+            )
+
+    def _check_flag(self, key, value):
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(
+                f"{type(self).__name__}: {key} is {shown(value)}, expected True or False"
+            )
+
+    def _check_number(self, key, value):
+        if not _is_number(value) or not 0 <= value < np.inf:
+            raise ValueError(
+                f"{type(self).__name__}: {key} is {shown(value)}, expected a finite number of at "
+                "least 0"
             )
 
     def zero_grad(self):
@@ -93,59 +107,72 @@ class Optimizer:
             p.grad = None
 
     def step(self):
-        """Update every parameter that has a gradient; ValueError where that is of another shape
-        or dtype.
+        """Update every parameter that has a gradient.
+
+        Raises ValueError if a gradient has another shape or dtype than its parameter.
         """
-        active = [(p, s) for p, s in zip(self.params, self.state) if p.grad is not None]
-        for p, _ in active:
-            g = p.grad
-            if not isinstance(g, Tensor) or (g.array.shape, g.array.dtype) != (
-                p.array.shape,
-                p.array.dtype,
-            ):
-                got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
-                raise ValueError(
-                    f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}"
-                )
+        rows = []
+        for p, state in zip(self.params, self.state):
+            if p.grad is not None:
+                self._check_gradient(p)
+                rows.append((p.array, p.grad.array, state))
         self._check_state_shapes()
-        self._update([(p.array, p.grad.array, s) for p, s in active])
-        for p, _ in active:
-            p._version[0] += 1
+        self._update(rows)
+        for p in self.params:
+            if p.grad is not None:
+                p._version[0] += 1
 
-    def minimize(self, loss):
-        """One step down the gradient of the loss with respect to this optimiser's parameters.
+    def minimize(self, *losses):
+        """One step down the gradient of the sum of the losses, for this optimiser's parameters.
 
-        loss: a Tensor of one number, not yet differentiated. The gradients are left in ``.grad`` of
-        these parameters, in the place of what was there; no other tensor's ``.grad`` changes. A
-        parameter that the loss does not depend on stays as it is.
+        losses: Tensors of one number each. The gradients are left in ``.grad`` of these parameters,
+        in the place of what was there; no other tensor's ``.grad`` changes. A parameter that the
+        losses do not depend on stays as it is. Raises RuntimeError for a loss that depends on
+        nothing that requires a gradient.
         """
         self.zero_grad()
         trained = [p for p in self.params if p.requires_grad]
-        for p, g in zip(trained, grad(loss, trained)):
-            p.grad = g
+        for loss in losses:
+            for p, g in zip(trained, grad(loss, trained)):
+                if g is not None:
+                    p.grad = g if p.grad is None else p.grad + g
         self.step()
 
+    def _check_gradient(self, p):
+        g = p.grad
+        if isinstance(g, Tensor):
+            array = g.array
+            if array.shape == p.array.shape and array.dtype == p.array.dtype:
+                return
+        got = f"{type(g).__name__} {np.shape(g)} {getattr(g, 'dtype', '')}"
+        raise ValueError(
+            f"{type(self).__name__} got the gradient {got}, expected a Tensor {p.shape} {p.dtype}"
+        )
+
     def _check_state_shapes(self):
-        """Moments of other entries would be no moments of these: a parameter keeps its shape."""
+        """Raise ValueError if a parameter got another shape: its moments are of the old entries."""
         for i, (p, state) in enumerate(zip(self.params, self.state)):
             for name, value in state.items():
                 if getattr(value, "shape", p.shape) != p.shape:
                     raise ValueError(
-                        f"{type(self).__name__} keeps {name} of shape {value.shape} for parameter {i}, "
-                        f"which now has shape {p.shape}: make a new optimiser"
+                        f"{type(self).__name__} keeps {name} of shape {value.shape} for parameter "
+                        f"{i}, which now has shape {p.shape}: make a new optimiser"
                     )
 
     def state_dict(self):
         """{"state": {index: {name: array or int}}, "param_groups": [settings and indices]}."""
-        settings = {k: getattr(self, k) for k in self.settings}
+        kept = {i: copy.deepcopy(state) for i, state in enumerate(self.state) if state}
+        settings = {name: getattr(self, name) for name in self.settings}
+        indices = list(range(len(self.params)))
         return {
-            "state": {i: copy.deepcopy(s) for i, s in enumerate(self.state) if s},
-            "param_groups": [{**self.absent, **settings, "params": list(range(len(self.params)))}],
+            "state": kept,
+            "param_groups": [{**self.absent, **settings, "params": indices}],
         }
 
     def load_state_dict(self, state):
-        """Continue from what ``state_dict`` gave. Raises ValueError where it is of other
-        parameters or settings.
+        """Continue from what ``state_dict`` gave.
+
+        Raises ValueError, and changes nothing, for the state of other parameters or settings.
         """
         group, entries = self._parts_of(state)
         self._check_group(group)
@@ -156,13 +183,14 @@ class Optimizer:
         self.state = loaded
 
     def _parts_of(self, state):
-        """-> settings and indices, {index: what is kept of this parameter}."""
+        """Take a state apart: the settings and indices, {index: what is kept of the parameter}."""
         if not isinstance(state, dict) or not {"state", "param_groups"} <= set(state):
             found = sorted(map(str, state)) if isinstance(state, dict) else state
             raise ValueError(
                 f"expected an optimiser's state with state and param_groups, got {shown(found)}"
             )
-        groups, entries = state["param_groups"], state["state"]
+        groups = state["param_groups"]
+        entries = state["state"]
         if not isinstance(groups, (list, tuple)) or len(groups) != 1:
             found = len(groups) if isinstance(groups, (list, tuple)) else shown(groups)
             raise ValueError(f"the state has {found} param_groups, expected one")
@@ -197,10 +225,12 @@ class Optimizer:
         self._check_settings({key: group[key] for key in self.settings})
 
     def _check_entry(self, i, entry):
-        """Is this what an optimiser keeps of its parameter number i?"""
+        """Raise ValueError unless this is what the optimiser keeps of its parameter number i."""
         known = self.needs | self.may_have
         fits = is_whole(i, 0, len(self.params) - 1) and isinstance(entry, dict)
-        if not fits or entry and not self.needs <= set(entry) or not set(entry) <= known:
+        if fits and entry:  # an empty entry is that of a parameter without a step
+            fits = self.needs <= set(entry) <= known
+        if not fits:
             names = ", ".join(sorted(known)) or "nothing"
             raise ValueError(
                 f"the state of parameter {shown(i)} does not fit: {type(self).__name__} "
@@ -214,10 +244,13 @@ class Optimizer:
                 _check_like(what, value, self.params[i], signed=name not in SQUARES)
 
     def _own(self, p, entry):
-        """What is kept of the parameter p, as this optimiser has it."""
-        own = {}  # in the order of the entry, so that it is saved again to the same bytes
+        """What is kept of the parameter p, in the layout that this optimiser uses."""
+        own = {}  # in the order of the entry, so that saving it again gives the same bytes
         for name, value in entry.items():
-            own[name] = _whole(name, value) if name == "step" else _like(p.array, value)
+            if name == "step":
+                own[name] = _whole(name, value)
+            else:
+                own[name] = _like(p.array, value)
         return own
 
 
@@ -226,8 +259,9 @@ def _is_number(value):
 
 
 def _whole(what, value):
-    """A count, as a number or as an array or tensor without axes, such as PyTorch's -> int.
-    Raises ValueError.
+    """A count as an int. Raises ValueError for anything else.
+
+    The count may be a number, or an array or tensor without axes, as PyTorch saves it.
     """
     number = value
     if hasattr(value, "dtype") and np.shape(value) == ():
@@ -240,31 +274,34 @@ def _whole(what, value):
 
 
 def _check_like(what, value, p, signed):
-    """Raise ValueError unless the value is an array for the parameter p: floats of its shape, all
-    finite.
+    """Raise ValueError unless the value is an array of finite floats of the shape of p.
+
+    signed: whether numbers below 0 are allowed.
     """
-    shape, dtype = np.shape(value), getattr(value, "dtype", None)
+    shape = np.shape(value)
     if shape != p.shape:
         raise ValueError(f"{what} of shape {shape}, expected shape {p.shape}")
-    array = None if dtype is None else devices.to_numpy(value)
+    array = None
+    if getattr(value, "dtype", None) is not None:
+        array = devices.to_numpy(value)
     if array is None or array.dtype.kind != "f":
         raise ValueError(f"{what} {shown(value)}, expected an array of floats")
-    if not np.isfinite(array).all() or not signed and (array < 0).any():
-        also = "" if signed else " or below 0"
-        raise ValueError(f"{what} an array with a number that is not finite{also}")
+    if signed:
+        if not np.isfinite(array).all():
+            raise ValueError(f"{what} an array with a number that is not finite")
+    elif not np.isfinite(array).all() or (array < 0).any():
+        raise ValueError(f"{what} an array with a number that is not finite or below 0")
 
 
 def _like(p, values):
-    """The values as an array that lies in memory as p does: an update then runs through both side
-    by side.
-    """
+    """The values as an array with the memory layout of p, so that an update reads both in order."""
     array = devices.xp.empty_like(p)
     array[...] = devices.xp.asarray(devices.to_numpy(values), p.dtype)
     return array
 
 
 def _remember(state, name, decay, value):
-    """state[name] = decay state[name] + value, from 0 on."""
+    """state[name] = decay * state[name] + value, where state[name] begins as 0."""
     total = state.setdefault(name, devices.xp.zeros_like(value))
     total *= decay
     total += value
@@ -272,7 +309,10 @@ def _remember(state, name, decay, value):
 
 
 class SGD(Optimizer):
-    """buf = momentum buf + grad; p -= lr buf (nesterov: p -= lr (grad + momentum buf))."""
+    """Stochastic gradient descent: buf = momentum * buf + g;  p -= lr * buf.
+
+    nesterov=True: p -= lr * (g + momentum * buf). weight_decay: weight_decay * p is added to g.
+    """
 
     may_have = {"momentum_buffer"}
     flags = {"nesterov"}
@@ -289,16 +329,19 @@ class SGD(Optimizer):
 
     def _update(self, rows):
         for p, g, state in rows:
-            g = g + self.weight_decay * p if self.weight_decay else g
+            if self.weight_decay:
+                g = g + self.weight_decay * p
+            step = g
             if self.momentum:
                 buf = _remember(state, "momentum_buffer", self.momentum, g)
-                g = g + self.momentum * buf if self.nesterov else buf
-            p -= self.lr * g
+                step = g + self.momentum * buf if self.nesterov else buf
+            p -= self.lr * step
 
 
 class RMSprop(Optimizer):
-    """v = alpha v + (1 - alpha) grad^2; p -= lr grad / (sqrt(v) + eps) (Tieleman and Hinton
-    2012).
+    """v = alpha * v + (1 - alpha) * g^2;  p -= lr * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
+
+    momentum: of the steps g / (sqrt(v) + eps). weight_decay: weight_decay * p is added to g.
     """
 
     needs = {"square_avg"}
@@ -311,18 +354,22 @@ class RMSprop(Optimizer):
 
     def _update(self, rows):
         for p, g, state in rows:
-            g = g + self.weight_decay * p if self.weight_decay else g
-            state["step"] = state.get("step", 0) + 1  # which nothing here needs, but PyTorch's
+            if self.weight_decay:
+                g = g + self.weight_decay * p
+            state["step"] = state.get("step", 0) + 1  # only so that PyTorch can load this state
             v = _remember(state, "square_avg", self.alpha, (1 - self.alpha) * g * g)
-            d = g / (devices.xp.sqrt(v) + self.eps)
-            p -= self.lr * (
-                _remember(state, "momentum_buffer", self.momentum, d) if self.momentum else d
-            )
+            step = g / (devices.xp.sqrt(v) + self.eps)
+            if self.momentum:
+                step = _remember(state, "momentum_buffer", self.momentum, step)
+            p -= self.lr * step
 
 
 class Adam(Optimizer):
-    """Kingma and Ba 2015: p -= lr m^ / (sqrt(v^) + eps), with the bias-corrected moments of the
-    gradient.
+    """Adam (Kingma and Ba 2015): p -= lr * m^ / (sqrt(v^) + eps).
+
+    m = beta1 * m + (1 - beta1) * g and v = beta2 * v + (1 - beta2) * g^2 are the running means of
+    the gradient and its square; m^ = m / (1 - beta1^step) and v^ = v / (1 - beta2^step) correct
+    their start at 0. weight_decay: weight_decay * p is added to g.
     """
 
     needs = {"step", "exp_avg", "exp_avg_sq"}
@@ -331,17 +378,28 @@ class Adam(Optimizer):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def _update(self, rows):
-        groups = {}  # by step: one group, unless some parameter was frozen for a while
+        groups = {}  # step -> its tensors: one group, unless a parameter was frozen for a while
         for p, g, state in rows:
             if not state:
-                state.update(
-                    step=0, exp_avg=devices.xp.zeros_like(p), exp_avg_sq=devices.xp.zeros_like(p)
-                )
+                state["step"] = 0
+                state["exp_avg"] = devices.xp.zeros_like(p)
+                state["exp_avg_sq"] = devices.xp.zeros_like(p)
             state["step"] += 1
-            groups.setdefault(state["step"], []).append(
-                (p, g, state["exp_avg"], state["exp_avg_sq"])
-            )
+            if state["step"] not in groups:
+                groups[state["step"]] = _Tensors([], [], [], [])
+            group = groups[state["step"]]
+            group.params.append(p)
+            group.grads.append(g)
+            group.exp_avgs.append(state["exp_avg"])
+            group.exp_avg_sqs.append(state["exp_avg_sq"])
         for step, group in groups.items():
-            devices.kernels.adam(
-                *map(list, zip(*group)), step, self.lr, self.betas, self.eps, self.weight_decay
-            )
+            devices.kernels.adam(*group, step, self.lr, self.betas, self.eps, self.weight_decay)
+
+
+class _Tensors(NamedTuple):
+    """The arrays that one launch of Adam's kernel updates."""
+
+    params: list
+    grads: list
+    exp_avgs: list  # running means of the gradients
+    exp_avg_sqs: list  # running means of their squares

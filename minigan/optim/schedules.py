@@ -1,4 +1,6 @@
-"""Learning-rate schedules: the learning rate as a function of the number of steps taken."""
+"""Learning-rate schedules: the learning rate as a function of the number of steps so far."""
+
+import math
 
 import numpy as np
 
@@ -6,10 +8,11 @@ from ..files.foreign import check_finite, check_names, check_whole
 
 
 class LambdaLR:
-    """A learning-rate schedule: lr = initial lr * factor(number of ``step()`` calls so far)."""
+    """lr = initial lr * factor(count), where count is the number of ``step()`` calls so far."""
 
     def __init__(self, optimizer, factor):
-        self.optimizer, self.factor = optimizer, factor
+        self.optimizer = optimizer
+        self.factor = factor
         self.load_state_dict({"count": 0, "base": optimizer.lr})
 
     def step(self):
@@ -33,7 +36,9 @@ class LambdaLR:
                 f"the schedule's learning rate at count {count} is {lr}, expected a "
                 "finite number of at least 0"
             )
-        self.count, self.base, self.optimizer.lr = count, base, lr
+        self.count = count
+        self.base = base
+        self.optimizer.lr = lr
 
 
 def ExponentialLR(optimizer, gamma):
@@ -49,13 +54,31 @@ def StepLR(optimizer, step_size, gamma=0.1):
 
 
 def ConstantThenLinearLR(optimizer, constant, linear):
-    """lr for ``constant`` steps, then down in a straight line to 0 over ``linear`` more
-    (CycleGAN's schedule).
+    """lr for ``constant`` steps, then a straight line down to 0 over ``linear`` more steps.
+
+    This is CycleGAN's schedule (Zhu et al. 2017).
     """
     if constant < 0 or linear < 1:
         raise ValueError(
-            f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least 0 and 1"
+            f"ConstantThenLinearLR: constant is {constant} and linear {linear}, expected at least "
+            "0 and 1"
         )
-    return LambdaLR(
-        optimizer, lambda step: 1 - max(0, min(step, constant + linear) - constant) / linear
-    )
+
+    def factor(step):
+        step = min(step, constant + linear)
+        return 1 - max(0, step - constant) / linear
+
+    return LambdaLR(optimizer, factor)
+
+
+def decayed(lr, decay, steps, least=1e-6):
+    """lr / decay^steps, but at least ``least``: the schedule of Goodfellow et al. 2014.
+
+    decay: at least 1. After enough steps the exponent stays, because a larger power would not fit
+    into a float.
+    """
+    if decay > 1:
+        enough = math.ceil((math.log(lr) - math.log(least)) / math.log(decay))
+        steps = min(steps, max(0, enough))
+        lr = lr / decay**steps
+    return max(lr, least)

@@ -147,7 +147,7 @@ def test_the_full_protocol_is_the_published_one():
     assert all(
         abs(p.numpy().std() - 0.02) < 0.005
         for p in [*G.parameters(), *D.parameters()]
-        if p.ndim == 2 and p.size > 700
+        if p.ndim == 2 and p.numel() > 700
     )
     assert (
         set(modes_module.FULL.steps.values()) == {400 * 1000}

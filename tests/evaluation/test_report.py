@@ -253,7 +253,7 @@ def test_real_images_pass_and_score_what_real_images_score():
 
 
 def what_fails(found):
-    return {what.split(":")[0] for what, *_, holds in found.rows() if holds is False}
+    return {row.what.split(":")[0] for row in found.rows() if row.holds is False}
 
 
 def test_noise_is_not_recognised_and_told_apart():
