@@ -119,6 +119,11 @@ def launch(plan, arguments, touches=()):
     wanted.launches.append(done)
 
 
+def empty(shape, dtype):
+    """A new array in the device's memory, with any numbers in it."""
+    return driver.xp.empty(shape, dtype)
+
+
 def _checked_values(plan, arguments):
     """What the kernel is given: the arrays in the Outs, null pointers for None, sizes last.
 

@@ -121,6 +121,10 @@ class Choice(NamedTuple):
     dtype: np.dtype  # float32 or float64
     is_aligned: bool  # all arrays begin at a multiple of 16 bytes
 
+    def kernel(self, operation, *template):
+        """The kernel of this rung for this dtype; template: what follows the dtype."""
+        return kernel_name(operation, self.rung, (self.ctype, *template))
+
     @property
     def ctype(self):
         """C++'s name of the dtype."""
