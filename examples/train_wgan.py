@@ -1,186 +1,90 @@
-"""Train a WGAN: Algorithm 1 of Arjovsky et al. 2017 (--penalty clip) or of Gulrajani et al. 2017
-(--penalty gp).
+"""Train a WGAN by Algorithm 1 of Arjovsky et al. 2017 (--penalty clip) or Gulrajani et al. 2017.
 
-    python examples/train_wgan.py                                        # real handwritten digits, minutes on two cores
-    python examples/train_wgan.py --penalty clip                         # the same, the first paper's way
-    python examples/train_wgan.py --data mnist --image-size 32 --width 32
+    python examples/train_wgan.py                  # real digits, in minutes
+    python examples/train_wgan.py --penalty clip   # the same, as in the first paper
     python examples/train_wgan.py --data mnist --generator mlp --critic mlp
-    python examples/train_wgan.py --resume                               # go on after Ctrl-C
 
-With --data the defaults are those of the paper that --penalty names; on the bundled digits, 1,437
-small images, they are what a few minutes need. The logged w1 is the critic's estimate of the
-Wasserstein distance, which with weight clipping is in units of the critic's own steepness.
-Samples are drawn with an exponential moving average of the generator's weights (Yazici et al.
-2019), which the papers do not have: --average 0 leaves it out.
+With --data the defaults are those of the paper that --penalty names. The logged w1 estimates the
+Wasserstein distance. Samples are drawn with an average of G's weights, unless with --average 0.
 """
 
-import numpy as np
-
 import minigan as mg
-from minigan import data, models
-from minigan.evaluation.report import measure
-from minigan.models.wgan import (
-    clip_weights_,
-    critic_loss,
-    critic_steps,
-    generator_loss,
-    gradient_penalty,
-)
+from minigan import training
+from minigan.evaluation.report import print_quality
+from minigan.models import wgan
+from minigan.models.wgan import critic_loss, generator_loss, gradient_penalty
 from minigan.optim import Adam, ExponentialMovingAverage, RMSprop
-from minigan.training import command_line, run
-from minigan.training.sampling import PRIORS, draw_latents, generate
+from minigan.training import at_least, chosen, not_negative, positive
 
+BOTH = dict(latent_dim=100, latent="normal", hidden=512, average=0.999, n_critic=5)
+BOTH |= dict(clip=0.01, penalty_weight=10.0, generator="dcgan", critic="dcgan")
+LARGE = BOTH | dict(steps=20000, image_size=64, width=64)
+SMALL = BOTH | dict(steps=1500, image_size=16, width=16)
 PAPER = {
-    "clip": dict(steps=20000, image_size=64, width=64, norm="batch", lr=5e-5),
-    "gp": dict(steps=20000, image_size=64, width=64, norm="layer", lr=1e-4),
+    "gp": LARGE | dict(norm="layer", lr=1e-4),
+    "clip": LARGE | dict(norm="batch", lr=5e-5),
 }
 DIGITS = {
-    "clip": dict(steps=1500, image_size=16, width=16, norm="batch", lr=5e-4),
-    "gp": dict(steps=1500, image_size=16, width=16, norm="none", lr=1e-3),
+    "gp": SMALL | dict(norm="none", lr=1e-3),
+    "clip": SMALL | dict(norm="batch", lr=5e-4),
 }
-GENERATORS = {"dcgan": "Generator", "mlp": "MLPGenerator"}
-CRITICS = {"dcgan": "Critic", "mlp": "MLPCritic"}
+OPTIONS = [
+    ("--penalty", PAPER, "what keeps the critic from being too steep"),
+    ("--clip", positive, "the largest weight of a clipped critic"),
+    ("--penalty-weight", not_negative, "lambda, the weight of the gradient penalty"),
+    ("--n-critic", at_least(1), "critic steps to each of G; clip: 100 at first and every 500th"),
+    ("--generator", wgan.GENERATORS, "its architecture"),
+    ("--critic", wgan.CRITICS, "its architecture"),
+    ("--norm", wgan.NORMS, "normalisation in the DCGAN-shaped critic"),
+]
 
 
-def parse(argv=None):
-    choice = command_line.Parser(add_help=False)
-    choice.add_argument("--data", type=command_line.data_name, default="digits")
-    choice.add_argument("--penalty", default="gp")
-    chosen = choice.parse_known_args(argv)[0]
-    parser = command_line.parser("wgan", __doc__, data=chosen.data)
-
-    def add(option, type, help, default=None):
-        parser.add_argument(
-            option, type=type, default=default, help=f"{help} (default: %(default)s)"
-        )
-
-    def choose(option, choices, help, default=None):
-        parser.add_argument(
-            option, choices=choices, default=default, help=f"{help} (default: %(default)s)"
-        )
-
-    choose("--penalty", ("clip", "gp"), "what keeps the critic from being too steep", "gp")
-    add("--clip", command_line.positive, "the largest weight of a clipped critic", 0.01)
-    add(
-        "--penalty-weight",
-        command_line.not_negative,
-        "lambda, the weight of the gradient penalty",
-        10.0,
-    )
-    add(
-        "--n-critic",
-        command_line.at_least(1),
-        "the critic's steps to each of the generator; with clip, it takes "
-        "100 to each of the first 25 and every 500th",
-        5,
-    )
-    choose("--generator", GENERATORS, "its architecture", "dcgan")
-    choose("--critic", CRITICS, "its architecture", "dcgan")
-    choose("--norm", models.wgan.NORMS, "normalisation in the DCGAN-shaped critic")
-    add("--image-size", command_line.at_least(1), "16, 32, 64 or 128; any for two mlps")
-    add("--latent-dim", command_line.at_least(1), "the length of z", 100)
-    choose("--latent", PRIORS, "the prior p(z)", "normal")
-    add("--width", command_line.at_least(1), "feature maps of the narrowest DCGAN layer")
-    add("--hidden", command_line.at_least(1), "units in each layer of an mlp", 512)
-    add("--lr", command_line.positive, "learning rate of RMSprop (clip) or of Adam (0, 0.9) (gp)")
-    add("--average", command_line.fraction, "decay of G's average", 0.999)
-    parser.set_defaults(**(DIGITS if chosen.data == "digits" else PAPER).get(chosen.penalty, {}))
-    args = command_line.parse(parser, argv)
-    if args.penalty == "gp" and args.norm == "batch":
-        parser.error(
-            "--norm batch ties the samples of a batch together, but --penalty gp is on each sample's own "
-            "slope: expected layer or none"
-        )
-    return args
+def optimizer(args, network):
+    """RMSprop in the first paper, Adam in the second."""
+    if args.penalty == "clip":
+        return RMSprop(network.parameters(), args.lr)
+    return Adam(network.parameters(), args.lr, betas=(0.0, 0.9))
 
 
 def main(argv=None):
-    args = parse(argv)
-    with command_line.one_sentence():
-        dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
-        batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
-        architecture = dict(
-            latent_dim=args.latent_dim,
-            image_size=args.image_size,
-            channels=dataset.images.shape[1],
-            width=args.width,
-            hidden=args.hidden,
-            norm=args.norm,
-        )
-        networks, G_name, f_name = args.networks_module, "Generator", "Discriminator"
-        if networks is None:
-            networks, G_name, f_name = models.wgan, GENERATORS[args.generator], CRITICS[args.critic]
-        architecture["generator"] = G_name
-        G, f = (
-            models.build(getattr(networks, name), architecture, args.room)
-            for name in (G_name, f_name)
-        )
+    args = training.parse("wgan", __doc__, OPTIONS, PAPER, DIGITS, argv, by="penalty")
+    is_clipped = args.penalty == "clip"
+    if not is_clipped and args.norm == "batch":
+        training.refuse("--norm batch ties a batch's samples; --penalty gp needs layer or none")
+    batches, size = training.images(args)
+    architecture = chosen(args, "latent_dim") | size | chosen(args, "width hidden norm")
+    Generator = wgan.GENERATORS[args.generator]
+    G, f = training.networks(args, architecture, Generator, wgan.CRITICS[args.critic])
+    architecture["generator"] = "Generator" if args.networks else Generator.__name__
     G_average = ExponentialMovingAverage(G, args.average)
-    G_average.module.eval()
-    clipped = args.penalty == "clip"
-    G_optimizer, f_optimizer = (
-        RMSprop(network.parameters(), args.lr)
-        if clipped
-        else Adam(network.parameters(), args.lr, betas=(0.0, 0.9))
-        for network in (G, f)
-    )
-
-    def noise(m, generator=mg.rng.generator):
-        return PRIORS[args.latent](generator, (m, args.latent_dim)).astype(np.float32)
-
-    fixed_noise = noise(64, np.random.default_rng(args.seed))
-    session = run.Run(
-        args,
-        state={
-            "generator": G,
-            "average": G_average,
-            "critic": f,
-            "batches": batches,
-            "generator_optimizer": G_optimizer,
-            "critic_optimizer": f_optimizer,
-        },
-        architecture=architecture,
-        sample=lambda: generate(G_average.module, fixed_noise),
-        sampling={"network": "average", "batch_statistics": "running", "latent": args.latent},
-    )
-
+    G_optimizer = optimizer(args, G)
+    f_optimizer = optimizer(args, f)
+    latents = training.latents(args)
+    state = {"generator": G, "critic": f, "batches": batches}
+    state |= {"generator_optimizer": G_optimizer, "critic_optimizer": f_optimizer}
+    session = training.session(args, architecture, latents, G_average, **state)
     for step in session:
-        for _ in range(critic_steps(step, args.n_critic) if clipped else args.n_critic):
-            # Sample real x and noise z; the critic ascends f(x) - f(G(z)), less the penalty.
-            x = mg.tensor(next(batches))
+        for _ in range(wgan.critic_steps(step, args.n_critic) if is_clipped else args.n_critic):
+            # Sample real x and noise z. The critic ascends f(x) - f(G(z)), less the penalty.
+            x = next(batches)
             with mg.no_grad():
-                fake = G(mg.tensor(noise(args.batch_size)))
+                fake = G(latents(args.batch_size))
             f_loss = critic_loss(f(x), f(fake))
             w1 = -f_loss.detach()
-            if not clipped:
+            if not is_clipped:
                 f_loss = f_loss + gradient_penalty(f, x, fake, args.penalty_weight)
-            f_optimizer.zero_grad()
-            f_loss.backward()
-            f_optimizer.step()
-            if clipped:
-                clip_weights_(f, args.clip)
+            f_optimizer.minimize(f_loss)
+            if is_clipped:
+                wgan.clip_weights_(f, args.clip)
 
-        # Sample noise z; the generator ascends f(G(z)).
-        f.requires_grad_(False)
-        g_loss = generator_loss(f(G(mg.tensor(noise(args.batch_size)))))
-        G_optimizer.zero_grad()
-        g_loss.backward()
-        G_optimizer.step()
-        f.requires_grad_(True)
+        # Sample noise z. The generator ascends f(G(z)).
+        z = latents(args.batch_size)
+        g_loss = generator_loss(f(G(z)))
+        G_optimizer.minimize(g_loss)
         G_average.update(G)
-
         session.log(w1=w1, f_loss=f_loss, g_loss=g_loss)
-
-    if (
-        not args.quiet and args.data == "digits"
-    ):  # seconds here; for other data there is examples/evaluate.py
-        print(
-            measure(
-                generate(G_average.module, draw_latents(1000, session.about, seed=0)), args.data
-            )
-        )
-        print(f"see {session.out / 'samples.png'}")
+    print_quality(args, session, G_average)
 
 
 if __name__ == "__main__":
-    command_line.program(main, output="progress")
+    training.program(main, output="progress")

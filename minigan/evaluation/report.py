@@ -15,8 +15,10 @@ import numpy as np
 from .. import data
 from ..files import reading
 from ..files.foreign import shown
-from ..training import command_line
+from ..training.loading import find_checkpoint
 from ..training.run_config import read_config
+from ..training.run_folder import CONFIG
+from ..training.sampling import draw_latents, generate
 from .classifier import area_resize, as_images, number_classes, trained_classifier
 from .metrics import (
     density_coverage,
@@ -81,7 +83,7 @@ def _part(dataset, chosen):
 
 def data_of(run):
     """The --data and --data-dir that a run was trained with, from its config.json."""
-    path = command_line.find_checkpoint(run).parent / command_line.CONFIG
+    path = find_checkpoint(run).parent / CONFIG
     if not path.exists():
         raise FileNotFoundError(
             f"there is no {path} to say what data the checkpoint was trained on: give --data"
@@ -286,3 +288,16 @@ def _parzen(images):
 def _in_unit(images):
     """Pixels in [-1, 1] -> pixels in [0, 1]."""
     return (images + 1) / 2
+
+
+def print_quality(args, session, average):
+    """Print how good a script's samples are: on the digits, where it takes seconds.
+
+    For other data there is examples/evaluate.py. args: of the script. session: its Run. average: of
+    its generator.
+    """
+    if args.quiet or args.data != "digits":
+        return
+    z = draw_latents(1000, session.about, seed=0)
+    print(measure(generate(average.module, z), args.data))
+    print(f"see {session.out / 'samples.png'}")

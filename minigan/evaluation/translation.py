@@ -10,9 +10,16 @@ import numpy as np
 from ..data.images import to_float
 from ..files import reading
 from ..files.foreign import check_whole, shown
-from ..training import command_line
+from ..training.loading import find_checkpoint
 from ..training.run_config import option, read_config
+from ..training.run_folder import CONFIG
 from ..training.translation import translate
+
+
+def print_report(args, images, G, F):
+    """Print how good a script's translation is, where the test images are pairs."""
+    if not args.quiet and images.paired:
+        print(report(images, G.eval(), F.eval()))
 
 
 def report(images, G, F):
@@ -113,7 +120,7 @@ def arguments_of(run):
 
     Those that say which images are checked. Raises ValueError.
     """
-    path = command_line.find_checkpoint(run).parent / command_line.CONFIG
+    path = find_checkpoint(run).parent / CONFIG
     kept = read_config(path)["arguments"]
     with reading(f"{path} does not say what the checkpoint was trained on"):
         for name in ("data", "data_a", "data_b", "data_dir", "halves"):

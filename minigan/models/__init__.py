@@ -19,24 +19,68 @@ LARGEST = 1 << 20  # of an integer among the arguments: pixels, feature maps, la
 
 
 def build(network, arguments, room=None):
-    """Call a network class with those of the arguments that it takes, so a network of yours need
-    not take them all.
+    """Call a network class with its arguments, {name: value}.
 
-    room: how many numbers the arrays have that are to be its weights, where the arguments come
-    from somebody else: then these must be plain and small, and a network that needs much more
-    than its arrays hold is not built. Raises ValueError.
+    room: how many numbers the arrays have that are to be its weights, where the arguments come from
+    somebody else: then these must be plain and small, and a network that needs much more than its
+    arrays hold is not built. Raises ValueError, also for an argument that the network does not
+    know.
     """
-    taken = inspect.signature(network).parameters
+    known = _arguments_of(network)
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{_name_of(network)} does not know {', '.join(unknown)}, expected some of "
+            f"{', '.join(known)}"
+        )
     if room is None:
-        return network(**{name: value for name, value in arguments.items() if name in taken})
+        return network(**arguments)
     check_arguments(arguments)
     try:
         with at_most(4 * room + SPARE):
-            return build(network, arguments)
+            return network(**arguments)
     except ValueError as error:
         raise ValueError(
             f"its networks cannot be built from {shown(arguments)}: {error}"
         ) from error
+
+
+def share_of(network, architecture):
+    """Those of the arguments of several networks that this one takes."""
+    known = _arguments_of(network)
+    return {name: value for name, value in architecture.items() if name in known}
+
+
+def check_known(module, architecture):
+    """Raise ValueError if an argument is one of no network in a paper's file.
+
+    "generator" is known everywhere: it names the class, where a paper has several.
+    """
+    known = {"generator"}
+    for thing in vars(module).values():
+        if inspect.isclass(thing) and issubclass(thing, nn.Module):
+            known.update(_arguments_of(thing))
+    unknown = sorted(set(architecture) - known)
+    if unknown:
+        raise ValueError(
+            f"no network of {module.__name__} knows {', '.join(unknown)}, expected some of "
+            f"{', '.join(sorted(known))}"
+        )
+
+
+def _arguments_of(network):
+    """The names of a network's arguments, in order."""
+    return list(inspect.signature(network).parameters)
+
+
+def _name_of(network):
+    return getattr(network, "__name__", type(network).__name__)
+
+
+def takes(model):
+    """What the generator of a model takes for an image, as ("latent",), ("latent", "label")."""
+    module = MODELS.get(model) if isinstance(model, str) else None
+    return getattr(module, "GENERATOR_TAKES", ("latent",))
 
 
 def check_arguments(arguments):

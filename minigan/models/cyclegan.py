@@ -17,6 +17,8 @@ from ..functional import mse_loss
 from ..nn.init import dcgan_
 from ..ops import cat
 
+GENERATOR_TAKES = ("image",)  # for each image
+
 DEEPEST = 16  # the most downsampling layers: more would need a side of more than 65,536 pixels
 
 

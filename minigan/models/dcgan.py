@@ -13,6 +13,8 @@ from .. import nn
 from ..engine import grad
 from ..nn.init import dcgan_
 
+GENERATOR_TAKES = ("latent",)  # for each image
+
 
 def doublings(image_size):
     """How often a side of 4 pixels must be doubled to reach the image size."""

@@ -15,6 +15,8 @@ from ..nn.init import goodfellow_
 from ..ops import reshape
 from .dcgan import discriminator_loss, generator_loss  # noqa: F401
 
+GENERATOR_TAKES = ("latent",)  # for each image
+
 
 class Generator(nn.Module):
     """z (N, latent_dim) -> images (N, channels, image_size, image_size) in (-1, 1).

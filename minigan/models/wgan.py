@@ -18,6 +18,8 @@ from ..ops import sqrt
 from ..rng import rand
 from .dcgan import Generator, doublings  # noqa: F401
 
+GENERATOR_TAKES = ("latent",)  # for each image
+
 NORMS = ("batch", "layer", "none")  # what a Critic's norm may be
 
 
@@ -105,6 +107,10 @@ class MLPCritic(nn.Module):
         nn.expect(x, (None, *self.shape), "MLPCritic: images")
         scores = self.main(x.flatten(1))  # (N, 1)
         return scores.reshape(-1)  # (N,)
+
+
+GENERATORS = {"dcgan": Generator, "mlp": MLPGenerator}
+CRITICS = {"dcgan": Critic, "mlp": MLPCritic}
 
 
 def critic_loss(real_scores, fake_scores):

@@ -2,4 +2,4 @@
 
 from .averages import ExponentialMovingAverage
 from .optimizers import SGD, SQUARES, Adam, Optimizer, RMSprop
-from .schedules import ConstantThenLinearLR, ExponentialLR, LambdaLR, StepLR
+from .schedules import ConstantThenLinearLR, ExponentialLR, LambdaLR, StepLR, decayed

@@ -122,17 +122,20 @@ class Optimizer:
             if p.grad is not None:
                 p._version[0] += 1
 
-    def minimize(self, loss):
-        """One step down the gradient of the loss with respect to this optimiser's parameters.
+    def minimize(self, *losses):
+        """One step down the gradient of the sum of the losses, for this optimiser's parameters.
 
-        loss: a Tensor of one number, not yet differentiated. The gradients replace what was in
+        losses: Tensors of one number each, not yet differentiated. The gradients replace what was in
         ``.grad`` of these parameters; no other tensor's ``.grad`` changes. A parameter that the
-        loss does not depend on stays as it is.
+        losses do not depend on stays as it is. Raises RuntimeError for a loss that depends on
+        nothing that requires a gradient.
         """
         self.zero_grad()
         trained = [p for p in self.params if p.requires_grad]
-        for p, g in zip(trained, grad(loss, trained)):
-            p.grad = g
+        for loss in losses:
+            for p, g in zip(trained, grad(loss, trained)):
+                if g is not None:
+                    p.grad = g if p.grad is None else p.grad + g
         self.step()
 
     def _check_gradient(self, p):

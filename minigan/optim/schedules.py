@@ -1,5 +1,7 @@
 """Learning-rate schedules: the learning rate as a function of the number of steps so far."""
 
+import math
+
 import numpy as np
 
 from ..files.foreign import check_finite, check_names, check_whole
@@ -67,3 +69,16 @@ def ConstantThenLinearLR(optimizer, constant, linear):
         return 1 - max(0, step - constant) / linear
 
     return LambdaLR(optimizer, factor)
+
+
+def decayed(lr, decay, steps, least=1e-6):
+    """lr / decay^steps, but at least ``least``: the schedule of Goodfellow et al. 2014.
+
+    decay: at least 1. After enough steps the exponent stays, because a larger power would not fit
+    into a float.
+    """
+    if decay > 1:
+        enough = math.ceil((math.log(lr) - math.log(least)) / math.log(decay))
+        steps = min(steps, max(0, enough))
+        lr = lr / decay**steps
+    return max(lr, least)

@@ -1,157 +1,115 @@
-"""What training scripts share: the run directory, and a loop that can stop anywhere and go on.
+"""The run of a training: its directory, and a loop that can stop anywhere and go on.
 
-    args = command_line.parse(command_line.parser("dcgan", __doc__, steps=4000))
-    ...                                                      # data, networks, optimisers
-    session = run.Run(args, state={"generator": G, ...}, architecture=architecture, sample=sample)
+    session = Run("runs/mine", model="mine", steps=4000, state={"generator": G, ...}, sample=sample)
     for step in session:
         ...                                                  # the paper's algorithm, one step of it
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-The one idea: whatever training changes is named in `state`; between two steps that, the number of
-the step and the random generator are all there is. So a checkpoint of these, wherever it is
-taken, continues to the same bits; and logging, drawing and stopping, which happen between steps
-only, leave no trace in them.
+The idea: whatever training changes is named in `state`. Between two steps that, the number of the
+step and the random generator are all there is. So a checkpoint of these, wherever it is taken,
+continues to the same bits; and logging, drawing and stopping, which happen between steps only,
+leave no trace in them.
 
-The run directory holds config.json, all that is needed to repeat the run, log.csv,
-samples/step-*.png, samples.png, the newest, checkpoint.npz and, when training ends, training.gif
+The run directory holds config.json (all that is needed to repeat the run), log.csv,
+samples/step-*.png, samples.png (the newest), checkpoint.npz and, when training ends, training.gif
 and losses.png.
 """
 
 import contextlib
-import errno
 import json
-import os
-import re
 import shlex
 import sys
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from .. import engine, rng
 from ..data import images
-from ..files import clear_parts, messages, regular_file, whole_file
-from ..files.foreign import check_names, check_whole, in_one_line, shown
-from . import checkpoint, run_log
+from ..files import messages, regular_file, whole_file
+from . import checkpoint, run_folder, run_log
 from .interrupts import Interrupts
-
-CONFIG, CHECKPOINT, LOG = "config.json", "checkpoint.npz", "log.csv"
-WRITTEN = (
-    CONFIG,
-    LOG,
-    "samples.png",
-    "samples",
-    "training.gif",
-    "losses.png",
-)  # what a run writes beside
-PART = re.compile(  # the name of a file that a killed run was writing: see files.whole_file
-    r"\.(config\.json|checkpoint\.npz|log\.csv|samples\.png|step-[0-9]+\.png|training\.gif|losses\.png)"
-    r"\.[-0-9a-z]+\.part"
+from .resuming import (
+    check_same_training,
+    check_taken_up,
+    fingerprint,
+    read_checkpoint,
+    refuse_checkpoint,
 )
-
-
-def fingerprint(thing):
-    """What tells whether a network, an optimiser or the like was changed, or left in another
-    mode, as by eval().
-    """
-    tree, arrays = checkpoint.flatten(thing.state_dict())
-    return (
-        str(tree),
-        [zlib.crc32(array.tobytes()) for array in arrays.values()],
-        getattr(thing, "training", None),
-    )
-
-
-def _check_restored(name, state, restored):
-    """Raise ValueError unless what was taken up, saved again, would be what the checkpoint holds.
-
-    So no value is converted, dropped or replaced in silence, whatever kind of thing takes it up.
-    """
-    leaves = dict(checkpoint.leaves(restored))
-    for path, value in checkpoint.leaves(state):
-        where = "/".join(map(str, (name, *path)))
-        if path not in leaves:
-            raise ValueError(f"its {where[:100]} has no place in this training")
-        if not checkpoint.same_leaf(value, leaves[path]):
-            raise ValueError(
-                f"its {where[:100]} is {shown(value)}, which was taken up as {shown(leaves[path])}"
-            )
-
-
-def _kinds(state):
-    """{path: type} of a state's leaves, in which True is not 1."""
-    return {path: type(leaf) for path, leaf in checkpoint.leaves(state)}
-
-
-def networks_digest(about):
-    """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None for
-    minigan's.
-
-    about: what the checkpoint says of itself, its "run". A hash is all that it may say of a file:
-    no path in it is ever opened, and no code that it names is run. Raises ValueError.
-    """
-    networks = about.get("networks")
-    if networks is None:
-        return None
-    digest = networks.get("sha256") if isinstance(networks, dict) else None
-    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise ValueError(
-            f"its networks is {shown(networks)}, expected None or the SHA-256 of their file"
-        )
-    return digest
-
-
-def read_checkpoint(folder):
-    """The state in a run's checkpoint. Exits with one sentence where the file is damaged."""
-    try:
-        return checkpoint.load(Path(folder, CHECKPOINT))
-    except (ValueError, OSError, MemoryError) as error:
-        refuse_checkpoint(folder, error)
-
-
-def refuse_checkpoint(folder, error):
-    """Exit with one sentence: nothing of the run was touched."""
-    sys.exit(f"cannot go on from the checkpoint in {folder}: {in_one_line(error)}")
+from .run_config import described
+from .run_folder import CHECKPOINT, CONFIG, LOG
 
 
 class Run:
-    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1,
-    to ``--steps``.
+    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1.
 
-    args: what command_line.parse returned. state: {name: object with state_dict() and
-    load_state_dict()} of all that training changes: networks, averages, optimisers, schedules,
-    batches; minigan's random generator is added here under the name "run". sample: a function
-    that gives images (N, C, H, W) in [-1, 1], always from the same latents, and changes nothing.
-    For sample.py the checkpoint keeps architecture, the arguments that make the networks anew,
-    and sampling, how sample draws, as {"batch_statistics": "running"}.
+    out: the run directory. model: a short name. steps: how many in all, also with resume. state:
+    {name: object with state_dict() and load_state_dict()} of all that training changes: networks,
+    averages, optimisers, schedules, batches; minigan's random generator is added here under the
+    name "run". sample: a function that returns images (N, C, H, W) in [-1, 1], always from the same
+    latents, and changes nothing.
 
-    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and
-    SystemExit 128 + the signal's number; a loss, weight or sample that is not finite ends it with
-    SystemExit 1 and leaves the checkpoint before. So does a file that the system refuses, with a
-    checkpoint of that step where it takes one.
+    log_every, sample_every, checkpoint_every: steps. batch_size: images a step, for the log.
+    resume: go on from the checkpoint in out, if there is one; otherwise a directory that holds one
+    is refused. quiet: print only errors and the last line. arguments: what config.json says of the
+    run. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew,
+    and sampling, how sample draws, as {"batch_statistics": "running"}; networks: the file of
+    networks of one's own and its SHA-256.
+
+    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and SystemExit
+    128 + the signal's number. A loss, weight or sample that is not finite ends it with SystemExit 1
+    and leaves the checkpoint before. So does a file that the system refuses, with a checkpoint of
+    that step where it takes one.
     """
 
-    def __init__(self, args, *, state, architecture, sample, sampling=None):
-        self.args, self.state, self.sample, self.out = args, state, sample, Path(args.out)
-        networks = {"sha256": args.networks_sha256} if args.networks else None
+    def __init__(
+        self,
+        out,
+        *,
+        model,
+        steps,
+        state,
+        sample,
+        log_every=50,
+        sample_every=100,
+        checkpoint_every=500,
+        batch_size=1,
+        resume=False,
+        quiet=False,
+        arguments=None,
+        architecture=None,
+        sampling=None,
+        networks=None,
+    ):
+        self.out = Path(out)
+        self.steps = steps
+        self.state = state
+        self.sample = sample
+        self.log_every = log_every
+        self.sample_every = sample_every
+        self.checkpoint_every = checkpoint_every
+        self.batch_size = batch_size
+        self.resume = resume
+        self.quiet = quiet
+        self.config = described(model, arguments or {})
+        self.networks_file, digest = networks or (None, None)
         self.about = {
-            "model": args.model,
+            "model": model,
             "architecture": architecture,
             "sampling": sampling,
-            "networks": networks,
+            "networks": {"sha256": digest} if digest else None,
         }
-        self.losses = {}  # name -> number or 0-d tensor of the latest step: reading it would wait for the GPU
+        self.losses = {}  # name -> number or 0-d tensor of the latest step; reading waits for a GPU
         self.header = None  # of log.csv, once it has a row
         self.saved = -1  # the step of the newest checkpoint
 
     def __iter__(self):
-        args = self.args
         with contextlib.ExitStack() as at_end:
             self.interrupts = at_end.enter_context(Interrupts())
+            # What is not finite is found when it is read: NumPy's own warnings add nothing.
+            at_end.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             try:
-                self._lock(at_end)
+                run_folder.lock(self.out, at_end)
                 step = self._open()
             except (OSError, ValueError) as error:
                 self._refuse(error)
@@ -159,51 +117,37 @@ class Run:
                 self._draw_first_samples()
             self.bar = at_end.enter_context(self._progress_bar(step))
             self.logged = step, time.perf_counter()
-            while step < args.steps and not self.interrupts.signal:
+            while step < self.steps and not self.interrupts.signal:
                 step += 1
                 yield step
                 self._keep(step)
             if step != self.saved:  # stopped by a signal
                 self._read_losses(step)
                 self._save_or_fail(step)
-            if step == args.steps:
+            if step == self.steps:
                 self._draw_training()
-        stopped_by = self.interrupts.signal
-        if step == args.steps:
-            messages.say(f"all {step} steps are done; see {self.out / 'samples.png'}")
-            if (
-                stopped_by
-            ):  # in the last step: a script's evaluation would keep whoever wants an end waiting
-                sys.exit(128 + stopped_by)
-            return
-        networks = ["--networks", args.networks] if args.networks else []
-        resume = shlex.join([sys.executable, sys.argv[0], "--resume", "--out", args.out, *networks])
-        messages.say(
-            f"stopped after step {step} of {args.steps}, kept in {self.out / CHECKPOINT}; to go on:\n{resume}"
-        )
-        sys.exit(128 + stopped_by)
+        self._say_farewell(step)
 
     def log(self, **losses):
-        """Note this step's losses, numbers or 0-d tensors: read every --log-every steps and
-        before each checkpoint.
+        """Note this step's losses, numbers or 0-d tensors.
+
+        They are read every log_every steps and before each checkpoint.
         """
         for name, loss in losses.items():
-            self.losses[name] = (
-                loss.detach() if hasattr(loss, "detach") else loss
-            )  # let go of its graph
+            if hasattr(loss, "detach"):
+                loss = loss.detach()  # let go of its graph
+            self.losses[name] = loss
 
     def _progress_bar(self, step):
         """A bar on a terminal, and nothing elsewhere."""
         from tqdm import tqdm
 
         class Bar(tqdm):
-            monitor_interval = (
-                0  # no thread of its own, which would only redraw a bar that stands still
-            )
+            monitor_interval = 0  # no thread, which would only redraw a bar that stands still
 
-        shown = not self.args.quiet and messages.is_terminal(sys.stdout)
+        shown = not self.quiet and messages.is_terminal(sys.stdout)
         return Bar(
-            total=self.args.steps,
+            total=self.steps,
             initial=step,
             unit="step",
             dynamic_ncols=True,
@@ -215,11 +159,9 @@ class Run:
 
     def _keep(self, step):
         """All that is due after this step."""
-        args = self.args
-        log, draw, save = (
-            step == args.steps or step % every == 0
-            for every in (args.log_every, args.sample_every, args.checkpoint_every)
-        )
+        log = self._is_due(step, self.log_every)
+        draw = self._is_due(step, self.sample_every)
+        save = self._is_due(step, self.checkpoint_every)
         if log or draw or save:
             losses = self._read_losses(step)
         try:
@@ -233,10 +175,11 @@ class Run:
         if save:
             self._save_or_fail(step)
 
+    def _is_due(self, step, every):
+        return step == self.steps or step % every == 0
+
     def _end_with_checkpoint(self, step, error):
-        """The system refused a row or a picture: keep this step, if it takes at least that, and
-        end.
-        """
+        """The system refused a row or a picture: keep this step, if it takes that, and end."""
         if self.saved != step:
             with contextlib.suppress(OSError):  # the reason is the same, and is said
                 self._save(step)
@@ -249,21 +192,22 @@ class Run:
             self._fail(step, f"cannot write: {messages.reason(error)}")
 
     def _read_losses(self, step):
-        losses = {
-            name: loss.item() if hasattr(loss, "item") else loss
-            for name, loss in self.losses.items()
-        }
-        for name, loss in losses.items():
-            if not np.isfinite(loss):
-                self._fail(step, f"{name} is {loss}")
+        """{name: number} of the latest step's losses."""
+        losses = {}
+        for name, loss in self.losses.items():
+            losses[name] = loss.item() if hasattr(loss, "item") else loss
+            if not np.isfinite(losses[name]):
+                self._fail(step, f"{name} is {losses[name]}")
         return losses
 
     def _write_row(self, step, losses):
+        """Add a row to log.csv, and show it."""
         if not losses:
             raise RuntimeError(f"step {step} ended without session.log(...)")
         before, then = self.logged
-        self.logged = step, time.perf_counter()
-        rate = (step - before) * self.args.batch_size / (self.logged[1] - then)
+        now = time.perf_counter()
+        self.logged = step, now
+        rate = (step - before) * self.batch_size / (now - then)
         header = ",".join(["step", *losses, "images_per_second"])
         if self.header not in (None, header):
             raise ValueError(
@@ -273,29 +217,29 @@ class Run:
         row = ",".join(numbers) + "\n"
         run_log.append(self.out / LOG, row if self.header else f"{header}\n{row}")
         self.header = header
-        shown = (
-            "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
-            + f"  {rate:.0f} images/s"
-        )
+        shown = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+        shown += f"  {rate:.0f} images/s"
         self.bar.set_postfix_str(shown)
-        if self.bar.disable and not self.args.quiet:
-            messages.say(f"step {step}/{self.args.steps}  {shown}")
+        if self.bar.disable and not self.quiet:
+            messages.say(f"step {step}/{self.steps}  {shown}")
 
     def _draw_samples(self, step):
-        """Draw, and put the random generator back: noise that sample() draws must not shift the
-        training's.
+        """Draw, and put the random generator back.
+
+        Noise that sample() draws must not shift the training's.
         """
-        before = {name: fingerprint(thing) for name, thing in self.state.items() if step == 0}
+        before = {}
+        if step == 0:
+            before = {name: fingerprint(thing) for name, thing in self.state.items()}
         random = rng.state_dict()
         with engine.no_grad():
             pictures = np.asarray(self.sample())
         rng.load_state_dict(random)
-        if changed := [
-            name for name, mark in before.items() if mark != fingerprint(self.state[name])
-        ]:
+        changed = [name for name, mark in before.items() if mark != fingerprint(self.state[name])]
+        if changed:
             raise RuntimeError(
-                f"sample() changed {', '.join(changed)}, but must leave the training as it is: batch "
-                "norm in train() mode moves its averages, and eval() wants a train() after it"
+                f"sample() changed {', '.join(changed)}, but must leave the training as it is: "
+                "batch norm in train() mode moves its averages, and eval() wants a train() after it"
             )
         if not np.isfinite(pictures).all():
             self._fail(step, "a sampled image is not finite")
@@ -304,14 +248,13 @@ class Run:
             images.save_png(self.out / name, grid)
 
     def _save(self, step):
-        state = {
-            "run": {**self.about, "step": step, "rng": rng.state_dict()},
-            **{name: thing.state_dict() for name, thing in self.state.items()},
-        }
+        """Write the checkpoint of this step."""
+        state = {"run": {**self.about, "step": step, "rng": rng.state_dict()}}
+        for name, thing in self.state.items():
+            state[name] = thing.state_dict()
         tree, arrays = checkpoint.flatten(state)
-        if name := checkpoint.first_not_finite(
-            tree, arrays
-        ):  # a loss can be finite, its gradient not
+        name = checkpoint.first_not_finite(tree, arrays)
+        if name:  # a loss can be finite while its gradient is not
             self._fail(step, f"{name} is not finite")
         checkpoint.write(self.out / CHECKPOINT, tree, arrays)
         self.saved = step
@@ -322,12 +265,11 @@ class Run:
             kept = f"the last good checkpoint is {self.out / CHECKPOINT}, of step {self.saved}"
         sys.exit(messages.printable(f"step {step}: {what}; training stops; {kept}"))
 
-    # ---- before the first step and after the last
+    # ---- before the first step
 
     def _refuse(self, error):
-        sys.exit(
-            messages.printable(f"cannot keep a run in --out {self.out}: {messages.reason(error)}")
-        )
+        why = messages.reason(error)
+        sys.exit(messages.printable(f"cannot keep a run in --out {self.out}: {why}"))
 
     def _draw_first_samples(self):
         try:
@@ -335,149 +277,98 @@ class Run:
         except OSError as error:
             self._refuse(error)
 
-    def _check_places(self):
-        """Raise OSError where a folder or the like has a name that a picture or the folder of
-        pictures will need.
-        """
-        (self.out / "samples").mkdir(exist_ok=True)
-        for path in (
-            self.out / "samples.png",
-            *(path for step, path in self._pictures() if step > self.saved),
-        ):
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-
-    def _lock(self, at_end):
-        """Hold the run directory, where the system can: two processes that trained in one would
-        mix their files.
-        """
-        self.out.mkdir(parents=True, exist_ok=True)
-        if os.name == "posix":
-            import fcntl
-
-            folder = os.open(self.out, os.O_RDONLY)
-            at_end.callback(
-                os.close, folder
-            )  # and with it the lock, as does the end of the process, however it comes
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                sys.exit(
-                    f"another process is training in {self.out}: stop it, or choose another --out"
-                )
-
     def _open(self):
-        """Take up the checkpoint, if any, and clear away what was written after it -> the step to
-        go on from.
+        """Take up the checkpoint, if any, and clear away what was written after it.
+
+        -> the step to go on from.
         """
-        args = self.args
-        if os.path.lexists(
-            self.out / CHECKPOINT
-        ):  # a broken link too: what it should lead to is not replaced
+        if run_folder.has_checkpoint(self.out):
+            if not self.resume:
+                raise FileExistsError(
+                    f"{self.out} holds a {CHECKPOINT}: go on with resume=True, or choose another"
+                )
             self._restore()
-            if self.saved >= args.steps:
+            if self.saved >= self.steps:
                 self._finish()
-            if not args.quiet:
-                messages.say(f"going on from step {self.saved} of {args.steps}")
-        elif args.resume:
-            messages.say(f"there is no checkpoint in {args.out}: starting from step 0")
-        self._check_places()
-        header, rows, others = run_log.read(self.out / LOG)
-        self._clear_parts()
-        for step, picture in self._pictures():
-            if step > self.saved:
-                picture.unlink()
-        log = self.out / LOG
-        if others:
-            messages.warn(f"{log}: {others} lines that are no rows are left out")
-        rows = [line for step, line in rows if step <= self.saved]
-        self.header = header if rows else None
-        text = "".join([f"{header}\n", *rows]) if rows else ""
-        for path, content in (
-            (self.out / CONFIG, json.dumps(args.config, indent=2) + "\n"),
-            (log, text),
-        ):
-            with whole_file(path) as file:
-                file.write(content.encode())
+            if not self.quiet:
+                messages.say(f"going on from step {self.saved} of {self.steps}")
+        elif self.resume:
+            messages.say(f"there is no checkpoint in {self.out}: starting from step 0")
+        run_folder.check_places(self.out, self.saved)
+        run_folder.delete_parts(self.out)
+        log = self._log_up_to_here()
+        run_folder.delete_pictures(self.out, self.saved)
+        config = json.dumps(self.config, indent=2) + "\n"
+        for name, text in ((CONFIG, config), (LOG, log)):
+            with whole_file(self.out / name) as file:
+                file.write(text.encode())
         return max(self.saved, 0)
 
-    def _finish(self):
-        """There are no steps left to do: draw what a kill after the last one left undrawn, and
-        end.
-        """
-        made, what = (self.out / CHECKPOINT).stat().st_mtime_ns, "nothing to do, nothing changed"
-        pictures = self.out / "training.gif", self.out / "losses.png"
-        if not all(path.exists() and path.stat().st_mtime_ns >= made for path in pictures):
-            self._clear_parts()
-            drawn = self._draw_training()
-            what = "training.gif and losses.png were still to be drawn"
-            if not drawn:
-                what = "training.gif and losses.png could not all be drawn"
-        messages.say(
-            f"{self.args.out} is already at step {self.saved} of {self.args.steps}: {what}"
-        )
-        sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
-
-    def _clear_parts(self):
-        """Delete what a killed process was writing, by names that only a run's files have."""
-        for leftover in [*self.out.glob(".*.part"), *self.out.glob("samples/.*.part")]:
-            name = PART.fullmatch(leftover.name)
-            if name:
-                clear_parts(leftover.with_name(name[1]))
+    def _log_up_to_here(self):
+        """The text of log.csv without the rows of steps after the checkpoint's."""
+        path = self.out / LOG
+        header, rows, others = run_log.read(path)
+        if others:
+            messages.warn(f"{path}: {others} lines that are no rows are left out")
+        lines = [line for step, line in rows if step <= self.saved]
+        if not lines:
+            return ""
+        self.header = header
+        return "".join([f"{header}\n", *lines])
 
     def _restore(self):
-        """Take up the checkpoint; exits with one sentence where it is damaged or of another
-        training.
-        """
+        """Take up the checkpoint; exits with one sentence if it is damaged or foreign."""
         resumed = read_checkpoint(self.out)
         try:
-            self._compare_with(resumed)
+            check_same_training(resumed, self.about, self.state)
             for name, thing in self.state.items():
                 thing.load_state_dict(resumed[name])
-                _check_restored(name, resumed[name], thing.state_dict())
+                check_taken_up(name, resumed[name], thing.state_dict())
             rng.load_state_dict(resumed["run"]["rng"])
         except Exception as error:  # whatever the values of a foreign or hostile file may raise
             refuse_checkpoint(self.out, error)
         self.saved = resumed["run"]["step"]
 
-    def _compare_with(self, resumed):
-        """Raise ValueError where a checkpoint is of another training, or holds what no training
-        writes.
-        """
-        expected = sorted(["run", *self.state])
-        found = sorted(map(str, resumed)) if isinstance(resumed, dict) else resumed
-        if found != expected:
-            raise ValueError(f"it holds {shown(found)}, expected {expected}")
-        about = resumed["run"]
-        check_names("its run", about, {*self.about, "step", "rng"})
-        if networks_digest(about) != networks_digest(self.about):
-            raise ValueError(
-                f"its networks is {shown(about['networks'])}, expected {self.about['networks']}"
-            )
-        for name in ("model", "architecture", "sampling"):
-            if about[name] != self.about[name] or _kinds(about[name]) != _kinds(self.about[name]):
-                text = about[name] if isinstance(about[name], str) else shown(about[name])
-                raise ValueError(f"its {name} is {text[:100]}, expected {self.about[name]}")
-        check_whole("its step", about["step"])
-        if name := checkpoint.first_not_finite(*checkpoint.flatten(resumed)):
-            raise ValueError(f"its {name} is not finite")
+    # ---- after the last step
 
-    def _pictures(self):
-        """[(step, path)] of samples/step-*.png, in order of the steps."""
-        paths = [path for path in self.out.glob("samples/step-*.png") if path.stem[5:].isdecimal()]
-        return sorted((int(path.stem[5:]), path) for path in paths)
+    def _say_farewell(self, step):
+        """All steps are done, or a signal has stopped the training: then this exits."""
+        stopped_by = self.interrupts.signal
+        if step == self.steps:
+            messages.say(f"all {step} steps are done; see {self.out / 'samples.png'}")
+            if stopped_by:  # during the last step: skip the evaluation that would follow
+                sys.exit(128 + stopped_by)
+            return
+        command = [sys.executable, sys.argv[0], "--resume", "--out", str(self.out)]
+        if self.networks_file:
+            command += ["--networks", self.networks_file]
+        messages.say(
+            f"stopped after step {step} of {self.steps}, kept in {self.out / CHECKPOINT}; to go "
+            f"on:\n{shlex.join(command)}"
+        )
+        sys.exit(128 + stopped_by)
+
+    def _finish(self):
+        """There are no steps left to do: draw what a kill left undrawn, and end."""
+        made = (self.out / CHECKPOINT).stat().st_mtime_ns
+        what = "nothing to do, nothing changed"
+        expected = self.out / "training.gif", self.out / "losses.png"
+        if not all(path.exists() and path.stat().st_mtime_ns >= made for path in expected):
+            run_folder.delete_parts(self.out)
+            what = "training.gif and losses.png were still to be drawn"
+            if not self._draw_training():
+                what = "training.gif and losses.png could not all be drawn"
+        messages.say(f"{self.out} is already at step {self.saved} of {self.steps}: {what}")
+        sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
 
     def _draw_training(self):
         """training.gif from the samples, losses.png from the log -> whether both could be drawn.
 
         The training is complete and kept before this begins, so nothing here may make it fail.
         """
-        gif = self._draw(
-            "training.gif", lambda path: images.save_gif(path, self._readable_pictures())
-        )
-        plot = self._draw(
-            "losses.png", lambda path: run_log.draw(self.out / LOG, path, self.args.model)
-        )
+        model = self.about["model"]
+        gif = self._draw("training.gif", lambda path: images.save_gif(path, self._grids()))
+        plot = self._draw("losses.png", lambda path: run_log.draw(self.out / LOG, path, model))
         return gif and plot
 
     def _draw(self, name, draw):
@@ -489,15 +380,12 @@ class Run:
             messages.warn(f"{name} could not be drawn: {messages.reason(error)}")
             return False
 
-    def _readable_pictures(self):
-        """The pictures of samples/ as grids, one at a time, without those that cannot be read,
-        which are named.
-        """
-        for _, path in self._pictures():
+    def _grids(self):
+        """The pictures of samples/, one at a time; those that cannot be read are named."""
+        for _, path in run_folder.pictures(self.out):
             try:
-                grid = images.make_grid(
-                    images.read_image(regular_file(path))[None], padding=0, scale=1
-                )
+                picture = images.read_image(regular_file(path))
+                grid = images.make_grid(picture[None], padding=0, scale=1)
             except (ValueError, OSError) as error:
                 messages.warn(f"training.gif goes on without a picture: {messages.reason(error)}")
                 continue

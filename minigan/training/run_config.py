@@ -1,5 +1,4 @@
-"""config.json: the arguments that a run was started with, read back as if they stood on a command
-line.
+"""config.json: what a run was started with, read back as if it stood on a command line.
 
 The file may come from somebody else. So every value in it must be one that the script's own
 arguments accept; it cannot move the run to another folder, and nothing that it names is run. A
@@ -7,11 +6,15 @@ folder is a run's if it holds such a file.
 """
 
 import argparse
+import platform
+import shlex
+import sys
 
+from .. import devices
 from ..files import reading
 from ..files.bounded import read_bytes
 from ..files.foreign import in_one_line, parse_json, shown
-from .run import CONFIG
+from .run_folder import CONFIG
 
 LARGEST_FILE = 1 << 20  # bytes of a config.json, of which a script writes some 2,000
 LONGEST_TEXT = 4096  # characters of a text, as many as a path may have
@@ -20,6 +23,21 @@ LONGEST_TEXT = 4096  # characters of a text, as many as a path may have
 def option(name):
     """The argument `name` as it is written on a command line."""
     return "--" + name.replace("_", "-")
+
+
+def described(model, arguments):
+    """The content of config.json: what is needed to repeat a run."""
+    versions = {"python": platform.python_version()}
+    for name in ("minigan", "numpy", "cupy"):
+        if name in sys.modules:
+            versions[name] = sys.modules[name].__version__
+    return {
+        "model": model,
+        "command": shlex.join([sys.executable, *sys.argv]),
+        "arguments": arguments,
+        "device": devices.describe(),
+        "versions": versions,
+    }
 
 
 def read_config(path):
@@ -34,9 +52,7 @@ def read_config(path):
 
 
 def is_run(folder):
-    """Does the folder hold the config.json of a run? It names its model, its arguments, and
-    minigan's version.
-    """
+    """Does the folder hold a run's config.json: with a model, arguments and minigan's version?"""
     try:
         config = read_config(folder / CONFIG)
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
 """Sampling from a trained generator: from a checkpoint to images.
 
 The checkpoint says how its generator was made and how it samples: which weights (the average's or
-the last), which batch statistics, and from which prior p(z) the latents come.
+the last), which batch statistics, and from which prior p(z) the latents come. Its model says what
+the generator takes: latents, or latents and labels.
 """
 
 import numpy as np
@@ -12,39 +13,77 @@ from .. import models
 from ..files import reading
 from ..files.foreign import check_whole, shown
 from ..models import check_arguments
-from . import command_line
+from . import loading
 
-PRIORS = {
-    "uniform": lambda generator, shape: generator.uniform(-1, 1, shape),
-    "normal": lambda generator, shape: generator.standard_normal(shape),
-}
-WEIGHTS = (
-    "average",
-    "generator",
-)  # whose weights draw: the average's over the training, or the last ones
+
+def _uniform(generator, shape):
+    return generator.uniform(-1, 1, shape)
+
+
+def _normal(generator, shape):
+    return generator.standard_normal(shape)
+
+
+PRIORS = {"uniform": _uniform, "normal": _normal}
+WEIGHTS = ("average", "generator")  # whose weights draw: the average's, or the last ones
 STATISTICS = ("running", "batch")  # which ones batch norm uses
+SHOWN = 64  # latents of every picture
+
+
+class Latents:
+    """Latents z from a prior p(z): ``latents(n)`` draws n of them, a Tensor (n, dim).
+
+    prior: a key of PRIORS. fixed: the float32 array (64, dim) that every picture shows; it comes
+    from a generator of its own, so that it shifts nothing.
+    """
+
+    def __init__(self, prior, dim, seed):
+        self.prior = prior
+        self.dim = dim
+        self.fixed = self._draw(SHOWN, np.random.default_rng(seed))
+
+    def _draw(self, n, generator):
+        z = PRIORS[self.prior](generator, (n, self.dim))
+        return z.astype(np.float32)
+
+    def __call__(self, n):
+        return mg.tensor(self._draw(n, mg.rng.generator))
 
 
 def load_generator(path, networks=None):
-    """A run directory or checkpoint -> (generator ready to sample, what the checkpoint says of
-    itself: "run").
+    """A run directory or checkpoint -> (generator ready to sample, what it says of itself).
 
     networks: the file of networks of one's own, where it was trained with such. Raises
     FileNotFoundError, ValueError.
     """
-    path = command_line.find_checkpoint(path)
-    state = command_line.load_checkpoint(path)
+    path = loading.find_checkpoint(path)
+    state = loading.load_checkpoint(path)
     with reading(f"checkpoint {path}"):
         return _build(state, networks)
 
 
 def _build(state, networks):
-    about = command_line.about_of(state)
+    about = loading.about_of(state)
     sampling = about.get("sampling") if about else None
     if not isinstance(sampling, dict) or "generator" not in state or "latent" not in sampling:
         raise ValueError("it holds no generator of images from latents")
     architecture = about["architecture"]
     check_arguments(architecture)
+    _check_sampling(about, sampling, architecture)
+    module = loading.own_networks(about, networks)
+    if module is not None:
+        network = module.Generator
+    else:  # some models have several
+        network = models.find_network(about["model"], architecture.get("generator", "Generator"))
+    kept = state["generator"]
+    if sampling["network"] == "average":
+        kept = state["average"]["module"]
+    generator = loading.build_network(network, architecture, kept)
+    return generator.train(sampling["batch_statistics"] == "batch"), about
+
+
+def _check_sampling(about, sampling, architecture):
+    """Raise ValueError unless the checkpoint's way of sampling is one that exists."""
     if sampling["latent"] not in PRIORS or "latent_dim" not in architecture:
         raise ValueError(
             f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}"
@@ -53,17 +92,45 @@ def _build(state, networks):
     check_whole("its step", about["step"])
     if sampling["network"] not in WEIGHTS or sampling["batch_statistics"] not in STATISTICS:
         raise ValueError(
-            f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} and the "
-            f"batch statistics {' or '.join(STATISTICS)}"
+            f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} "
+            f"and the batch statistics {' or '.join(STATISTICS)}"
         )
-    module = command_line.own_networks(about, networks)
-    if module is None:  # some models have several
-        network = models.find_network(about["model"], architecture.get("generator", "Generator"))
-    else:
-        network = module.Generator
-    kept = state["average"]["module"] if sampling["network"] == "average" else state["generator"]
-    generator = command_line.build_network(network, architecture, kept)
-    return generator.train(sampling["batch_statistics"] == "batch"), about
+
+
+def draw_inputs(n, about, seed, truncation=1.0, label=None):
+    """What the checkpoint's generator takes for n images -> a tuple of arrays.
+
+    Latents (n, latent_dim) float32 and, for a model of classes, labels (n,): all of the class
+    `label`, its number or name, or else the classes in turn. Raises ValueError for a label that is
+    no class, or where the model has none.
+    """
+    z = draw_latents(n, about, seed, truncation)
+    takes = models.takes(about["model"])
+    if "label" in takes:
+        return z, _labels(n, about, label)
+    if label is not None:
+        raise ValueError(
+            f"--label {label} asks for a class, but the generator of {about['model']} takes "
+            f"{' and '.join(takes)} only"
+        )
+    return (z,)
+
+
+def _labels(n, about, label):
+    """n labels: those of one class, or of the classes in turn."""
+    classes = about["architecture"]["classes"]
+    check_whole("its classes", classes, 1, models.LARGEST)
+    if label is None:
+        return np.arange(n) % classes
+    names = about["sampling"].get("classes") or [str(number) for number in range(classes)]
+    if label in names:
+        return np.full(n, names.index(label))
+    if str(label).isdecimal() and int(label) < classes:
+        return np.full(n, int(label))
+    raise ValueError(
+        f"--label {label} is not a class, expected 0 to {classes - 1} or one of "
+        f"{shown(', '.join(map(str, names)), 300)}"
+    )
 
 
 def draw_latents(n, about, seed, truncation=1.0):
@@ -73,25 +140,39 @@ def draw_latents(n, about, seed, truncation=1.0):
     +-truncation, and normal numbers beyond +-2 truncation are drawn again.
     """
     generator = np.random.default_rng(seed)
-    prior, shape = about["sampling"]["latent"], (n, about["architecture"]["latent_dim"])
-    z = PRIORS[prior](generator, shape)
+    prior = about["sampling"]["latent"]
+    z = PRIORS[prior](generator, (n, about["architecture"]["latent_dim"]))
     if prior == "uniform":
         z *= truncation
-    while prior == "normal" and truncation < 1 and (far := np.abs(z) > 2 * truncation).any():
-        again = (
-            generator.uniform(-2, 2, int(far.sum())) * truncation
-        )  # kept with the share that the density says
-        z[far] = np.where(generator.random(len(again)) < np.exp(-again * again / 2), again, np.inf)
+    elif truncation < 1:
+        _redraw_beyond(z, 2 * truncation, generator)
     return z.astype(np.float32)
 
 
-def generate(generator, z, batch_size=100):
-    """Latents (n, latent_dim) -> images float32 (n, C, H, W) in [-1, 1], a batch at a time."""
+def _redraw_beyond(z, limit, generator):
+    """Draw normal numbers beyond +-limit again, in place, until none is left.
+
+    Rejection sampling: a uniform number x within the limit is taken with probability
+    exp(-x^2 / 2), which makes it a truncated normal number.
+    """
+    far = np.abs(z) > limit
+    while far.any():
+        x = generator.uniform(-2, 2, int(far.sum())) * (limit / 2)
+        is_taken = generator.random(len(x)) < np.exp(-x * x / 2)
+        z[far] = np.where(is_taken, x, np.inf)
+        far = np.abs(z) > limit
+
+
+def generate(generator, z, *more, batch_size=100):
+    """Latents (n, latent_dim) -> images float32 (n, C, H, W) in [-1, 1], a batch at a time.
+
+    more: whatever else the generator takes for each image, as labels.
+    """
+    batches = []
     with mg.no_grad():
-        batches = [
-            generator(mg.tensor(z[i : i + batch_size])).numpy()
-            for i in range(0, len(z), batch_size)
-        ]
+        for i in range(0, len(z), batch_size):
+            rest = [array[i : i + batch_size] for array in more]
+            batches.append(generator(mg.tensor(z[i : i + batch_size]), *rest).numpy())
     return np.ascontiguousarray(np.concatenate(batches))
 
 
@@ -101,15 +182,16 @@ def walk(z, steps):
     High-dimensional latents all lie near one sphere; a straight line would cut through its empty
     inside (White 2016).
     """
-    a, b = z[0::2, None], z[1::2, None]
-    lengths = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b)]
-    angle = np.arccos(np.clip((a * b).sum(-1, keepdims=True) / (lengths[0] * lengths[1]), -1, 1))
+    a = z[0::2, None]  # (rows, 1, latent_dim)
+    b = z[1::2, None]
+    length_a = np.linalg.norm(a, axis=-1, keepdims=True)
+    length_b = np.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = (a * b).sum(-1, keepdims=True) / (length_a * length_b)
+    angle = np.arccos(np.clip(cosine, -1, 1))
     t = np.linspace(0, 1, steps)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        path = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(
-            angle
-        )  # (rows, steps, latent_dim)
-    path = np.where(
-        np.sin(angle) > 1e-6, path, (1 - t) * a + t * b
-    )  # on one line with 0 there is no circle
+        path = np.sin((1 - t) * angle) * a + np.sin(t * angle) * b
+        path = path / np.sin(angle)  # (rows, steps, latent_dim)
+    straight = (1 - t) * a + t * b  # on one line with 0 there is no circle
+    path = np.where(np.sin(angle) > 1e-6, path, straight)
     return path.reshape(-1, z.shape[1]).astype(np.float32)

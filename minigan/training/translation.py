@@ -1,18 +1,125 @@
-"""Translating images with the generators of a CycleGAN's checkpoint."""
+"""Translation between two kinds of images, A and B: training, and using trained generators."""
 
 import numpy as np
 
 import minigan as mg
 
-from .. import models
+from .. import data, models
+from ..data import pairs
 from ..files import reading
 from ..files.foreign import check_whole, shown
 from ..models import check_arguments
-from ..models.cyclegan import ResnetGenerator, UnetGenerator
-from . import command_line
+from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
+from . import loading
+from .options import FLAG, SWITCH
+from .program import at_least, one_sentence, refuse
+from .setup import begin, build
 
 GENERATORS = {"resnet": ResnetGenerator, "unet": UnetGenerator}
 DIRECTIONS = ("AtoB", "BtoA")
+# The options of a script that say which data and networks: rows of training.parse's table.
+OPTIONS = [
+    ("--data-a", None, "one kind of images: all that --data takes, FILE.npz:KEY too"),
+    ("--data-b", None, "the other kind"),
+    (
+        "--halves",
+        None,
+        "A and B are pairs in one .npz: train on A of one half and B of the other; its array of "
+        "this name, such as source, says which images belong together",
+    ),
+    ("--skip-unreadable", FLAG, "name unreadable files and go on without them"),
+    ("--load-size", at_least(1), "resize to this, then crop at random; or image size * 286 / 256"),
+    ("--flip", SWITCH, "mirror images at random"),
+    ("--generator", GENERATORS, "residual, or a U-Net"),
+    ("--blocks", at_least(0), "residual blocks of a generator; for 128 pixels the paper has 6"),
+    ("--depth", at_least(2), "downsampling levels of a U-Net"),
+    ("--patch-width", at_least(1), "feature maps of a discriminator's first layer"),
+    ("--patch-layers", at_least(1), "3, 2 or 1: a discriminator's patches have 70, 34, 16 pixels"),
+]
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def images(args):
+    """The images of both kinds -> (Domains, batches of A, batches of B).
+
+    Exits with one sentence if they cannot be read, or --steps do not fit the schedule.
+    """
+    last = args.constant_steps + args.decay_steps
+    if args.steps > last:
+        refuse(
+            f"--steps {args.steps} is more than --constant-steps {args.constant_steps} + "
+            f"--decay-steps {args.decay_steps}, after which the learning rate is zero"
+        )
+    how = {"crop": args.image_size, "flip": args.flip}
+    with one_sentence():
+        found = pairs.load(args)
+        batches_a = data.Batches(found.a, args.batch_size, seed=(args.seed, 0), **how)
+        batches_b = data.Batches(found.b, args.batch_size, seed=(args.seed, 1), **how)
+    return found, batches_a, batches_b
+
+
+def networks(args, found):
+    """The four networks of the command line -> architecture of the generators, G, F, D_A, D_B.
+
+    found: the Domains. G translates A to B, F translates B to A, D_A and D_B judge A and B. Exits with one sentence if
+    they cannot be built, or take no images of this size.
+    """
+    channels = found.a.shape[1]
+    architecture = {
+        "generator": args.generator,
+        "in_channels": channels,
+        "out_channels": channels,
+        "width": args.width,
+        "blocks": args.blocks,
+        "depth": args.depth,
+    }
+    patches = {
+        "in_channels": channels,
+        "width": args.patch_width,
+        "n_layers": args.patch_layers,
+    }
+    own = args.networks_module
+    Generator = own.Generator if own else GENERATORS[args.generator]
+    Discriminator = own.Discriminator if own else PatchDiscriminator
+    with one_sentence():
+        G, F = [build(args, Generator, architecture) for _ in "AB"]
+        D_A, D_B = [build(args, Discriminator, patches) for _ in "AB"]
+        with mg.no_grad():  # before anything is written: do they take images of this size?
+            fake = G(mg.zeros(1, channels, args.image_size, args.image_size))
+            D_B(fake)
+    return architecture, G, F, D_A, D_B
+
+
+def pools(args, found):
+    """The pools of fakes of A and of B."""
+    shape = (found.a.shape[1], args.image_size, args.image_size)
+    return [ImagePool(args.pool_size, shape=shape) for _ in "AB"]
+
+
+def session(args, architecture, found, **state):
+    """The Run of a translation, whose pictures show six test images of each kind.
+
+    state: all that training changes, among it the generators, "AtoB" and "BtoA".
+    """
+    shown_a = _six(found.test_a)
+    shown_b = _six(found.test_b)
+    return begin(
+        args,
+        state=state,
+        sample=lambda: rows(state["AtoB"], state["BtoA"], shown_a, shown_b),
+        architecture=architecture,
+        sampling={"batch_statistics": "running"},
+    )
+
+
+def _six(x):
+    """Six images out of all, evenly spaced, as floats."""
+    chosen = np.linspace(0, len(x) - 1, 6).astype(int)
+    return data.to_float(x[chosen])
+
+
+# ---- a checkpoint's generators -------------------------------------------------------------------
 
 
 def load_generators(run_or_checkpoint, networks=None):
@@ -22,9 +129,9 @@ def load_generators(run_or_checkpoint, networks=None):
     networks: the file of networks of one's own, where it was trained with such. Raises
     FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
     """
-    path = command_line.find_checkpoint(run_or_checkpoint)
-    state = command_line.load_checkpoint(path)
-    about = command_line.about_of(state)
+    path = loading.find_checkpoint(run_or_checkpoint)
+    state = loading.load_checkpoint(path)
+    about = loading.about_of(state)
     if about is None or not {*DIRECTIONS} <= state.keys():
         model = shown(about.get("model")).strip("'") if about else "another kind"
         raise ValueError(
@@ -44,13 +151,13 @@ def _build(state, about, networks):
             f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics"
         )
     check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
-    module = command_line.own_networks(about, networks)
+    module = loading.own_networks(about, networks)
     kind = architecture.get("generator")
     if module is None and kind not in GENERATORS:
         raise ValueError(f"its generator is {shown(kind)}, expected one of {', '.join(GENERATORS)}")
     network = GENERATORS[kind] if module is None else module.Generator
     return [
-        command_line.build_network(network, architecture, state[direction]).eval()
+        loading.build_network(network, architecture, state[direction]).eval()
         for direction in DIRECTIONS
     ]
 
@@ -78,3 +185,19 @@ def with_channels(image, channels):
     if len(image) == 3 and channels == 1:
         return np.rint(np.tensordot([[0.299, 0.587, 0.114]], image, axes=1)).astype(np.uint8)
     return np.broadcast_to(image, (channels, *image.shape[1:]))
+
+
+def rows(G, F, a, b):
+    """Six rows for a picture: real A, fake B, cycled A; real B, fake A, cycled B.
+
+    G, F: translators A to B and B to A; they are left in training mode. a, b: images float32
+    (N, C, H, W) in [-1, 1].
+    """
+    G.eval()
+    F.eval()
+    fake_b = translate(G, a)
+    fake_a = translate(F, b)
+    pictures = [a, fake_b, translate(F, fake_b), b, fake_a, translate(G, fake_a)]
+    G.train()
+    F.train()
+    return np.concatenate(pictures)

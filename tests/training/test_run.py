@@ -35,8 +35,8 @@ SCRIPT = '''
 import os, sys, time
 import numpy as np
 import minigan as mg
+from minigan import training
 from minigan.training import command_line as arguments
-from minigan import run
 
 
 class Mean:
@@ -58,7 +58,7 @@ def main(argv=None):
     args = arguments.parse(parser, argv)
     images = mg.data.load(args.data).images
     mean, batches = Mean(), mg.data.Batches(images, args.batch_size, seed=args.seed)
-    session = run.Run(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
+    session = training.begin(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
                       sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8), sampling={"batch_statistics": "none"})
     for step in session:
         x = next(batches).numpy().reshape(args.batch_size, 64) + 0.01 * mg.randn(args.batch_size, 64).numpy()

@@ -1,0 +1,118 @@
+"""Networks out of a file: of a checkpoint, with weights, or of one's own, as Python.
+
+A checkpoint may come from somebody else, so nothing that it names is run. Of networks of one's own
+it holds only the hash: their file is named anew on the command line, and must have this hash.
+"""
+
+import hashlib
+import types
+from pathlib import Path
+
+import numpy as np
+
+from .. import models
+from ..files.bounded import read_bytes
+from ..files.foreign import in_one_line, shown
+from ..models import check_arguments
+from . import checkpoint
+from .resuming import networks_digest
+from .run_folder import CHECKPOINT
+
+LARGEST_NETWORKS = 1 << 20  # bytes of a file of networks
+
+
+def load_networks(path, sha256=None):
+    """Run the file of --networks, which must define Generator and Discriminator -> (module,
+    SHA-256 of the file).
+
+    path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
+    has it; None accepts any. Raises ValueError or OSError.
+    """
+    source = read_bytes(path, LARGEST_NETWORKS)
+    found = hashlib.sha256(source).hexdigest()
+    if sha256 not in (None, found):
+        raise ValueError(
+            f"--networks {path} has SHA-256 {found}, expected {sha256}: it was changed since the training"
+        )
+    module = types.ModuleType(Path(path).stem)
+    module.__file__ = str(path)
+    try:
+        exec(
+            compile(source, str(path), "exec"), module.__dict__
+        )  # the bytes that were hashed, and no cached others
+    except (Exception, SystemExit) as error:  # whatever a user's file may raise
+        raise ValueError(
+            f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}"
+        ) from error
+    for name in ("Generator", "Discriminator"):
+        if not callable(getattr(module, name, None)):
+            raise ValueError(f"--networks {path} does not define {name}")
+    return module, found
+
+
+def find_checkpoint(run_or_checkpoint):
+    """The checkpoint in a run directory, or the file itself -> Path. Raises FileNotFoundError if
+    there is none.
+    """
+    path = Path(run_or_checkpoint)
+    path = path / CHECKPOINT if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    return path
+
+
+def load_checkpoint(path):
+    """The state in a checkpoint's file. Raises ValueError where it is damaged, or holds what is
+    not finite.
+    """
+    state = checkpoint.load(path)
+    tree, arrays = checkpoint.flatten(state)
+    name = checkpoint.first_not_finite(tree, arrays)
+    if name:
+        raise ValueError(f"checkpoint {path}: its {name} is not finite")
+    return state
+
+
+def about_of(state):
+    """What a checkpoint says of itself, its "run" -> dict, or None where it says nothing."""
+    about = state.get("run") if isinstance(state, dict) else None
+    return about if isinstance(about, dict) else None
+
+
+def own_networks(about, networks):
+    """The module of networks of one's own that a checkpoint was trained with, or None for
+    minigan's.
+
+    networks: the file that --networks names on the command line, or None. The checkpoint has its
+    hash, and no more.
+    """
+    digest = networks_digest(about)
+    if digest is None and networks is not None:
+        raise ValueError(
+            f"it was trained with minigan's networks, so --networks {networks} is not needed"
+        )
+    if digest is None:
+        return None
+    if networks is None:
+        raise ValueError(
+            "it was trained with networks of one's own, of which it holds only the hash: give their file, "
+            "--networks FILE.py"
+        )
+    return load_networks(networks, digest)[0]
+
+
+def build_network(network, architecture, arrays):
+    """Build a network for a checkpoint's arrays, {name: array}, and load them into it. Raises
+    ValueError, TypeError.
+    """
+    if not isinstance(arrays, dict) or not all(
+        isinstance(array, np.ndarray) for array in arrays.values()
+    ):
+        raise ValueError(f"its weights are {shown(arrays)}, expected names and arrays")
+    room = sum(array.size for array in arrays.values())
+    check_arguments(architecture)
+    built = models.build(network, models.share_of(network, architecture), room)
+    for name, tensor in built.named_tensors():
+        if name in arrays and arrays[name].dtype.newbyteorder("=") != tensor.dtype:
+            raise ValueError(f"its {shown(name)} is {arrays[name].dtype}, expected {tensor.dtype}")
+    return built.load_state_dict(arrays)

@@ -1,0 +1,103 @@
+"""The options of a training script as a table: their names, what they may be, and two defaults.
+
+    PAPER = dict(steps=20000, width=64, r1=0.0, ...)           # the paper's settings
+    DIGITS = PAPER | dict(steps=3000, width=16, r1=0.5, ...)   # for the bundled digits, in minutes
+    OPTIONS = [("--r1", not_negative, "weight of the R1 penalty"), ...]
+    args = parse("dcgan", __doc__, OPTIONS, PAPER, DIGITS, argv)
+
+The table has what is special to a script. Options that several scripts have stand in COMMON; a
+script has those that are among its settings.
+
+Where one option chooses between several papers, the settings are a dict of such dicts, one for each
+of its values, and `by` is its name: ``parse("wgan", ..., by="penalty")``.
+"""
+
+import argparse
+
+from . import command_line
+from .program import at_least, fraction, positive
+from .sampling import PRIORS
+
+FLAG = "flag"  # in the table: an option without a value
+SWITCH = "switch"  # --flip or --no-flip
+
+COMMON = [
+    ("--image-size", at_least(1), "height and width to which images are resized"),
+    ("--latent-dim", at_least(1), "the length of z"),
+    ("--latent", PRIORS, "the prior p(z)"),
+    ("--width", at_least(1), "feature maps of the first layer that sees images"),
+    ("--hidden", at_least(1), "units in each layer of a perceptron"),
+    ("--lr", positive, "the first learning rate"),
+    ("--beta1", fraction, "Adam's decay of the first moment"),
+    ("--average", fraction, "decay of the average of the generator's weights"),
+]
+
+
+def parse(model, description, options, paper, digits, argv=None, by=None):
+    """Read the command line of a training script -> the arguments, as command_line.parse.
+
+    options: rows (option, kind, help). kind: a function that converts a text, as at_least(1); a
+    collection of choices; FLAG, SWITCH, or None for a text. paper, digits: {name: default}. The
+    digits' count if no other data is named.
+    """
+    first = next(iter(paper)) if by else None  # the value of `by` that is its default
+    names = paper[first] if by else paper
+    shared = [row for row in COMMON if row[0][2:].replace("-", "_") in names]
+    parser = command_line.parser(model, description)
+    for option, kind, help in [*shared, *options]:
+        parser.add_argument(option, **_how(kind), help=help)
+    parser.set_defaults(**names)
+    if by:
+        parser.set_defaults(**{by: first})
+    _show_defaults(parser, paper, digits, by)
+
+    def settings(known):
+        """The defaults that belong to the data and to the value of `by`."""
+        chosen = digits if _is_of_digits(known) else paper
+        return chosen[known[by]] if by else chosen
+
+    return command_line.parse(parser, argv, settings=settings)
+
+
+def _how(kind):
+    """What argparse is told of a kind of option."""
+    if kind == FLAG:
+        return {"action": "store_true"}
+    if kind == SWITCH:
+        return {"action": argparse.BooleanOptionalAction}
+    if callable(kind):
+        return {"type": kind}
+    return {} if kind is None else {"choices": list(kind)}
+
+
+def _is_of_digits(known):
+    """Is the training to be on the bundled digits? Translation has two sets, A and B."""
+    if known.get("data_a") or known.get("data_b"):
+        return False
+    return known["data"] in (None, "digits")
+
+
+def _show_defaults(parser, paper, digits, by):
+    """Write both defaults into the help of each option."""
+    for action in parser._actions:
+        text = action.help.replace(" (default: %(default)s)", "")
+        here = _defaults_of(action.dest, paper, by)
+        there = _defaults_of(action.dest, digits, by)
+        if here is None:
+            here = there = action.default
+        if there is None:
+            there = here
+        if here in (None, argparse.SUPPRESS, False) and there == here:
+            continue
+        found = here if here == there else f"{here}, on the digits {there}"
+        action.help = f"{text} (default: {found})".replace("%", "%%")
+
+
+def _defaults_of(name, settings, by):
+    """The default in some settings; where several papers differ, a text with all of them."""
+    if not by:
+        return settings.get(name)
+    values = {key: chosen.get(name) for key, chosen in settings.items()}
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return ", ".join(f"{key}: {value}" for key, value in values.items())
