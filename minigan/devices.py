@@ -16,6 +16,8 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,12 +26,8 @@ from .backends.cpu import threads
 from .backends.cuda import launch, rungs
 from .backends.host import compiler, machine
 
-CHOSEN = (
-    "xp",
-    "kernels",
-    "name",
-    "reason",
-)  # module variables that set_device sets; reason: why it was chosen
+# The module variables that set_device sets; reason says why the device was chosen.
+CHOSEN = ("xp", "kernels", "name", "reason")
 
 
 class DeviceError(RuntimeError):
@@ -37,9 +35,7 @@ class DeviceError(RuntimeError):
 
 
 def __getattr__(attribute):
-    """Choose the device when one of the CHOSEN is read for the first time. Raises DeviceError as
-    `choose` does.
-    """
+    """Choose the device when one of the CHOSEN is read first; raises DeviceError as `choose`."""
     if attribute not in CHOSEN:
         raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
     choose()
@@ -53,11 +49,20 @@ def _is_chosen():
 # ---- the devices ---------------------------------------------------------------------------------
 
 
-def _cuda():
+def _open_cpu():
+    return np, cpu
+
+
+def _describe_cpu():
+    return f"NumPy {np.__version__}, {threads.thread_count()} threads"
+
+
+def _open_cuda():
     rungs.check_environment()
     if importlib.util.find_spec("cupy") is None:
         raise RuntimeError(
-            "device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or [cuda12]"
+            "device cuda needs CuPy, which is not installed: pip install 'minigan[cuda13]' or "
+            "[cuda12]"
         )
     import cupy
 
@@ -65,42 +70,49 @@ def _cuda():
         raise RuntimeError(
             f"device cuda needs an NVIDIA GPU and its driver, CuPy {cupy.__version__} sees none"
         )
-    if int(generation := cupy.cuda.Device().compute_capability) < 70:
+    generation = cupy.cuda.Device().compute_capability
+    if int(generation) < 70:
         raise RuntimeError(f"device cuda needs an sm_70 or newer, this GPU is sm_{generation}")
-    if launch.backend != "cuda":
-        launch.use("cuda", cupy)
-    return cupy, cuda
+    from .backends.cuda import gpu
 
-
-def _host():
-    rungs.check_environment()
-    machine.check_environment()
-    compiler.runtime()  # what is missing for it is said now, not at the first kernel
-    if launch.backend != "host":
-        launch.use("host", np)
-    launch.architecture()  # a wrong MINIGAN_ARCH is said now, too
-    return np, cuda
+    launch.use(gpu)
+    return gpu.xp, cuda
 
 
 def _describe_cuda():
     import cupy
 
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return f"{properties['name'].decode()} ({launch.architecture()}), CuPy {cupy.__version__}"
+    gpu_name = properties["name"].decode()
+    return f"{gpu_name} ({launch.target.architecture}), CuPy {cupy.__version__}"
 
 
-# name -> (returns the array module and the namespace of array functions, returns one line for
-# people)
+def _open_host():
+    rungs.check_environment()
+    machine.check_environment()
+    compiler.runtime()  # what is missing for it is said now, not at the first kernel
+    launch.use(machine)  # so is a wrong MINIGAN_ARCH
+    return machine.xp, cuda
+
+
+def _describe_host():
+    return (
+        f"the CUDA kernels as {launch.target.architecture}, run thread by thread on this "
+        "processor to be checked, not to be fast"
+    )
+
+
+class Device(NamedTuple):
+    """One row of the table of devices."""
+
+    open: Callable  # -> (the array module, the namespace of array functions), or RuntimeError
+    describe: Callable  # -> one line for people; the device has been opened
+
+
 DEVICES = {
-    "cpu": (lambda: (np, cpu), lambda: f"NumPy {np.__version__}, {threads.thread_count()} threads"),
-    "cuda": (_cuda, _describe_cuda),
-    "host": (
-        _host,
-        lambda: (
-            f"the CUDA kernels as {launch.architecture()}, run thread by thread on this processor "
-            "to be checked, not to be fast"
-        ),
-    ),
+    "cpu": Device(_open_cpu, _describe_cpu),
+    "cuda": Device(_open_cuda, _describe_cuda),
+    "host": Device(_open_host, _describe_host),
 }
 
 
@@ -108,25 +120,23 @@ DEVICES = {
 
 
 def set_device(device, why="set_device"):
-    """Work on this device from now on; tensors of another stay there, and are of no use.
+    """Work on this device from now on; tensors of another device stay there and cannot be used.
 
-    device: a key of DEVICES. Raises ValueError for any other name, RuntimeError where this
-    machine lacks what it needs.
+    device: a key of DEVICES. Raises ValueError for any other name, RuntimeError if this machine
+    lacks what the device needs.
     """
     global xp, kernels, name, reason
     if not isinstance(device, str) or device not in DEVICES:
         raise ValueError(
             f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}"
         )
-    xp, kernels = DEVICES[device][0]()
+    xp, kernels = DEVICES[device].open()
     name, reason = device, why
 
 
 @contextlib.contextmanager
 def device(device):
-    """``with device("cpu"):`` works on that device inside the block and returns to the one
-    before.
-    """
+    """``with device("cpu"):`` works on that device inside the block, then on the one before."""
     before = (name, reason) if _is_chosen() else None
     set_device(device, "with device")
     try:
@@ -148,7 +158,7 @@ def describe():
     """One line for the top of a script's output: the device, what it is, and why it was chosen."""
     if not _is_chosen():
         choose()
-    return f"device {name}: {DEVICES[name][1]()}; chosen because {reason}"
+    return f"device {name}: {DEVICES[name].describe()}; chosen because {reason}"
 
 
 def to_numpy(array):
@@ -159,22 +169,23 @@ def to_numpy(array):
 def gpu_count():
     """How many NVIDIA GPUs this process may use, 0 without a driver.
 
-    Asked of the driver's own library, which every way to a GPU goes through: a file under /dev or
-    a program in PATH says nothing of containers, of Windows or of CUDA_VISIBLE_DEVICES.
+    The driver's own library is asked, because every way to a GPU goes through it. A file under
+    /dev or a program in PATH says nothing of containers, of Windows or of CUDA_VISIBLE_DEVICES.
     """
+    library = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+        driver = ctypes.CDLL(library)
     except OSError:
         return 0
     count = ctypes.c_int()
-    return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    return 0 if failed else count.value
 
 
 def choose():
-    """Work on the device of MINIGAN_DEVICE; else on cuda where CuPy sees a GPU, and otherwise on
-    cpu.
+    """Work on the device of MINIGAN_DEVICE; otherwise on cuda if CuPy sees a GPU, or on cpu.
 
-    Raises DeviceError where MINIGAN_DEVICE or MINIGAN_RUNG name what this version or machine does
+    Raises DeviceError if MINIGAN_DEVICE or MINIGAN_RUNG name what this version or machine does
     not have.
     """
     wanted = os.environ.get("MINIGAN_DEVICE")

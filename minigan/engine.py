@@ -18,8 +18,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
-import numpy as np
-
 from . import devices
 from .methods import TensorMethods
 

@@ -3,166 +3,325 @@
     python -m minigan.launch conv2d --rung tiled
     MINIGAN_HOST_SEED=7 python -m minigan.launch adam --dtype float64
 
-On the host device, which is taken where there is no GPU, every access of every thread is judged,
-in three schedules, and bank conflicts and memory sectors are counted. Registers and spills are
-what ptxas says, as a part of NVRTC, which needs no GPU either.
+It prints the plan of each launch before anything runs. On the host device, which is taken where
+there is no GPU, every access of every thread is judged, in three schedules, and bank conflicts and
+memory sectors are counted. Registers and spills are what ptxas says; it is a part of NVRTC, which
+needs no GPU either.
 """
 
 import argparse
 import math
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
 from . import devices
 from .backends import cuda, reference
 from .backends.cuda import launch, rungs
+from .backends.cuda.architectures import occupancy
+from .backends.cuda.resources import resources
 
-# (N, C, H, W), few channels or maps in the result: an odd one, and last one that loads of 16
-# bytes fit.
-SHAPES = [((2, 6, 5, 7), True), ((3, 5, 7, 9), False), ((4, 32, 8, 8), False)]
 SCHEDULES = 3
+KERNEL_SIZE = (4, 3)  # of the convolutions
+PADDING = (3, 1)
 
 
-def example(operation, dtype, shape, few):
-    """What the array function takes -> (its arguments, how many terms its longest sum has)."""
-    (n, c, h, w), kernel, padding = shape, (4, 3), (3, 1)
-    k, stride, channels, reduction = (3, (1, 1), 3, "none") if few else (c + 8, (2, 1), c, "mean")
-    p, q = (
-        (size + 2 * pad - tap) // step + 1
-        for size, pad, tap, step in zip((h, w), padding, kernel, stride)
-    )
-    rng = np.random.default_rng(0)
-    sizes = shape, shape, (k, c, *kernel), (n, k, p, q), (c,)
-    x, y, weight, g, row = (rng.standard_normal(size).astype(dtype) for size in sizes)
-    mean = np.stack([row, row * np.finfo(dtype).eps])  # and what rounding left over
-    params = [[abs(weight[:i].ravel()[i:]) for i in (1, 3, k)] for _ in range(4)]
-    return {
-        "conv2d": ((x, weight, stride, padding), weight[0].size),
-        "conv_transpose2d": (
-            (g, weight[:, :channels], stride, padding, (stride[0] - 1, 0)),
-            weight[:, 0].size,
-        ),
-        "conv2d_weight_grad": ((x, g, kernel, stride, padding), g[:, 0].size),
-        "channel_sum": ((x,), n * h * w),
-        "batch_norm_statistics": ((x, row, row, row, abs(row), 0.1, 1e-5), n * h * w),
-        "add_bias": ((x, row), 1),
-        "batch_norm_forward": ((x, abs(row), row, row[::-1], 0.2), 2),
-        "batch_norm_grad": ((y, x, x, mean, abs(row), row, 0.2), 4 * n * h * w),
-        "leaky_relu": ((x, 0.2), 1),
-        "leaky_relu_grad": ((y, x, 0.2), 1),
-        "bce_with_logits": ((x, 0.9, reduction), x.size),
-        "bce_with_logits_grad": ((x, x * x, y, "none"), 1),
-        "adam": ((*params, 3, 1e-2, (0.5, 0.999), 1e-8, 0.1), 8),
-    }[operation]
+# ---- examples ------------------------------------------------------------------------------------
 
 
-def results(kernels, operation, arguments, xp):
-    """What the operation returns, and what it leaves of copies of the arguments -> NumPy arrays."""
-    given = [
-        [xp.array(a) for a in v]
-        if type(v) is list
-        else xp.array(v)
-        if isinstance(v, np.ndarray)
-        else v
-        for v in arguments
-    ]
-    y = getattr(kernels, operation)(*given)
-    y = () if y is None else y if type(y) is tuple else (y,)
-    left = [a for v in given for a in (v if type(v) is list else [v]) if isinstance(a, xp.ndarray)]
-    return [devices.to_numpy(a) for a in (*y, *left)]
+class Shape(NamedTuple):
+    """What the kernels are tried on."""
+
+    images: tuple  # (N, C, H, W)
+    is_narrow: bool  # few channels in the result
 
 
-def check(operation, dtype):
-    """Hold the operation against the loops -> (the largest error as a share of its bound, the
-    launches, seconds).
+# An odd shape first, and last one whose rows loads of 16 bytes fit.
+SHAPES = [
+    Shape((2, 6, 5, 7), is_narrow=True),
+    Shape((3, 5, 7, 9), is_narrow=False),
+    Shape((4, 32, 8, 8), is_narrow=False),
+]
+
+
+class Example(NamedTuple):
+    """One call of an operation."""
+
+    arguments: tuple
+    terms: int  # of its longest sum
+
+
+def example(operation, dtype, shape):
+    """An Example of a call of this operation, on random numbers of this dtype."""
+    return EXAMPLES[operation](Numbers(dtype, shape))
+
+
+class Numbers:
+    """Random arrays that the examples share.
+
+    x, y: (N, C, H, W); weight: (K, C, R, S); g: (N, K, P, Q); row: (C,).
     """
+
+    def __init__(self, dtype, shape):
+        self.dtype = dtype
+        self.is_narrow = shape.is_narrow
+        n, c, h, w = shape.images
+        self.k = 3 if shape.is_narrow else c + 8
+        self.stride = (1, 1) if shape.is_narrow else (2, 1)
+        p = (h + 2 * PADDING[0] - KERNEL_SIZE[0]) // self.stride[0] + 1
+        q = (w + 2 * PADDING[1] - KERNEL_SIZE[1]) // self.stride[1] + 1
+        self.pixels = n * h * w
+        rng = np.random.default_rng(0)
+        self.x = rng.standard_normal(shape.images).astype(dtype)
+        self.y = rng.standard_normal(shape.images).astype(dtype)
+        self.weight = rng.standard_normal((self.k, c, *KERNEL_SIZE)).astype(dtype)
+        self.g = rng.standard_normal((n, self.k, p, q)).astype(dtype)
+        self.row = rng.standard_normal(c).astype(dtype)
+
+
+def _conv2d(a):
+    return Example((a.x, a.weight, a.stride, PADDING), a.weight[0].size)
+
+
+def _conv_transpose2d(a):
+    channels = 3 if a.is_narrow else a.weight.shape[1]
+    output_padding = (a.stride[0] - 1, 0)
+    arguments = (a.g, a.weight[:, :channels], a.stride, PADDING, output_padding)
+    return Example(arguments, a.weight[:, 0].size)
+
+
+def _conv2d_weight_grad(a):
+    return Example((a.x, a.g, KERNEL_SIZE, a.stride, PADDING), a.g[:, 0].size)
+
+
+def _channel_sum(a):
+    return Example((a.x,), a.pixels)
+
+
+def _add_bias(a):
+    return Example((a.x, a.row), 1)
+
+
+def _batch_norm_statistics(a):
+    return Example((a.x, a.row, a.row, a.row, abs(a.row), 0.1, 1e-5), a.pixels)
+
+
+def _batch_norm_forward(a):
+    return Example((a.x, abs(a.row), a.row, a.row[::-1], 0.2), 2)
+
+
+def _batch_norm_grad(a):
+    mean = np.stack([a.row, a.row * np.finfo(a.dtype).eps])  # and what rounding left over
+    return Example((a.y, a.x, a.x, mean, abs(a.row), a.row, 0.2), 4 * a.pixels)
+
+
+def _leaky_relu(a):
+    return Example((a.x, 0.2), 1)
+
+
+def _leaky_relu_grad(a):
+    return Example((a.y, a.x, 0.2), 1)
+
+
+def _bce_with_logits(a):
+    return Example((a.x, 0.9, "none" if a.is_narrow else "mean"), a.x.size)
+
+
+def _bce_with_logits_grad(a):
+    return Example((a.x, a.x * a.x, a.y, "none"), 1)
+
+
+def _adam(a):
+    lists = []
+    for _ in ("params", "grads", "exp_avgs", "exp_avg_sqs"):
+        lists.append([abs(a.weight[:i].ravel()[i:]) for i in (1, 3, a.k)])
+    return Example((*lists, 3, 1e-2, (0.5, 0.999), 1e-8, 0.1), 8)
+
+
+EXAMPLES = {
+    "conv2d": _conv2d,
+    "conv_transpose2d": _conv_transpose2d,
+    "conv2d_weight_grad": _conv2d_weight_grad,
+    "channel_sum": _channel_sum,
+    "add_bias": _add_bias,
+    "batch_norm_statistics": _batch_norm_statistics,
+    "batch_norm_forward": _batch_norm_forward,
+    "batch_norm_grad": _batch_norm_grad,
+    "leaky_relu": _leaky_relu,
+    "leaky_relu_grad": _leaky_relu_grad,
+    "bce_with_logits": _bce_with_logits,
+    "bce_with_logits_grad": _bce_with_logits_grad,
+    "adam": _adam,
+}
+
+
+# ---- the comparison ------------------------------------------------------------------------------
+
+
+def call(kernels, operation, arguments, xp):
+    """What the operation returns, and what it leaves of copies of the arguments -> NumPy arrays."""
+    copies = []
+    arrays = []  # among the copies, also in lists
+    for argument in arguments:
+        if isinstance(argument, list):
+            copy = [xp.array(a) for a in argument]
+            arrays += copy
+        elif isinstance(argument, np.ndarray):
+            copy = xp.array(argument)
+            arrays.append(copy)
+        else:
+            copy = argument
+        copies.append(copy)
+    y = getattr(kernels, operation)(*copies)
+    if y is None:
+        y = ()
+    elif not isinstance(y, tuple):
+        y = (y,)
+    return [devices.to_numpy(a) for a in (*y, *arrays)]
+
+
+class Comparison(NamedTuple):
+    """What came of running a kernel."""
+
+    worst: float  # the largest error, as a share of its bound
+    launches: list  # of the last run
+    seconds: float  # of the last run
+
+
+def compare_with_loops(operation, dtype):
+    """Run the operation on all SHAPES in several schedules, and the loops -> Comparison."""
     worst = 0.0
-    for shape, few in SHAPES:
-        arguments, terms = example(operation, dtype, shape, few)
-        expected = results(reference, operation, arguments, np)
+    for shape in SHAPES:
+        arguments, terms = example(operation, dtype, shape)
+        expected = call(reference, operation, arguments, np)
         for _ in range(SCHEDULES):
             start = time.perf_counter()
-            with launch.trace(counting=True) as launches:
-                actual = results(cuda, operation, arguments, devices.xp)
+            with launch.collect_launches(counting=True) as launches:
+                actual = call(cuda, operation, arguments, devices.xp)
             seconds = time.perf_counter() - start
-            rounding = (
-                2.0**-11
-                if any("_tensor<" in each.name for each in launches)
-                else np.finfo(dtype).eps
-            )
+            bound = 16 * rounding(launches, dtype) * max(8, terms) ** 0.5
             for a, b in zip(actual, expected):
-                error = np.max(abs(a.astype(float) - b) / (1 + abs(b)))
-                worst = max(
-                    worst,
-                    float(error) / (16 * rounding * max(8, terms) ** 0.5),
-                    key=lambda e: (e != e, e),
-                )
-    return worst, launches, seconds
+                share = largest_error(a, b) / bound
+                if math.isnan(share) or share > worst:
+                    worst = share  # a NaN stays: nothing is larger than it
+    return Comparison(worst, launches, seconds)
 
 
-def describe(row):
-    """Lines for people about one launch."""
-    (file, expression), arch = row.name.split(":"), launch.architecture()
+def rounding(launches, dtype):
+    """The relative rounding of one factor: TF32 has 10 bits after the point."""
+    if any("_tensor<" in each.name for each in launches):
+        return 2.0**-11
+    return np.finfo(dtype).eps
+
+
+def largest_error(actual, expected):
+    """The largest difference, relative to numbers that are larger than 1."""
+    return float(np.max(abs(actual.astype(float) - expected) / (1 + abs(expected))))
+
+
+# ---- what is printed -----------------------------------------------------------------------------
+
+
+def plan_lines(operation, dtype):
+    """Lines for people: the plans of the last of SHAPES, with nothing run."""
+    arguments, _ = example(operation, dtype, SHAPES[-1])
+    yield f"plan for images of shape {SHAPES[-1].images}:"
+    with launch.collect_launches(dry_run=True) as launches:
+        call(cuda, operation, arguments, devices.xp)
+    for row in launches:
+        plan = row.plan
+        yield f"  {plan.kernel}"
+        parts = f", {plan.parts} parts for a second pass" if plan.parts > 1 else ""
+        yield f"      grid {plan.grid}, block {plan.block}, {plan.shared} bytes shared{parts}"
+
+
+def launch_lines(row):
+    """Lines for people about one Launch."""
+    file, expression = row.name.split(":")
     yield f"  {expression}  grid {row.grid}  block {row.block}"
     try:
-        found = launch.resources(file, [expression], arch)[expression]
-        shared = found["shared"] + row.shared
-        share = launch.occupancy(found["registers"], math.prod(row.block), shared, arch)
-        yield (
-            f"      {arch}: {found['registers']} registers, {shared} bytes shared, {found['spills']} spilled, "
-            f"{found['stack']} on the stack; {share:.0%} of a multiprocessor's threads fit"
-        )
+        yield f"      {resources_of(row, file, expression)}"
     except ImportError:
-        yield "      registers and spills: unknown without NVRTC, which pip install 'minigan[cuda13]' brings"
+        yield (
+            "      registers and spills: unknown without NVRTC, which "
+            "pip install 'minigan[cuda13]' brings"
+        )
     except RuntimeError as error:  # an architecture that this NVRTC has forgotten
         yield f"      registers and spills: unknown, {error}".rstrip()
     if row.report:
-        yield "      bank conflicts {}, sectors per request {:.2f}, at best {:.2f}".format(
-            row.report.bank_conflicts, *row.report.sectors_per_request
+        taken, ideal = row.report.sectors_per_request
+        yield (
+            f"      bank conflicts {row.report.bank_conflicts}, "
+            f"sectors per request {taken:.2f}, at best {ideal:.2f}"
         )
 
 
-def main(argv=None):
-    """The program: exits with 0 if the kernel is right, else with 1 and what is wrong."""
+def resources_of(row, file, expression):
+    """What ptxas says of a launch, in one line."""
+    architecture = launch.target.architecture
+    found = resources(file, [expression], architecture)[expression]
+    shared = found["shared"] + row.shared
+    share = occupancy(found["registers"], math.prod(row.block), shared, architecture)
+    return (
+        f"{architecture}: {found['registers']} registers, {shared} bytes shared, "
+        f"{found['spills']} spilled, {found['stack']} on the stack; "
+        f"{share:.0%} of a multiprocessor's threads fit"
+    )
+
+
+# ---- the program ---------------------------------------------------------------------------------
+
+
+def parse(argv):
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         "python -m minigan.launch",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.error = lambda message: sys.exit(
-        f"{parser.prog}: {message}"
-    )  # in one sentence, without the usage
-    parser.add_argument(
-        "kernel", choices=[name for name in rungs.RUNGS if hasattr(reference, name)]
+
+    def stop(message):  # in one sentence, without the usage
+        sys.exit(f"{parser.prog}: {message}")
+
+    parser.error = stop
+    parser.add_argument("kernel", choices=list(EXAMPLES))
+    rung_help = (
+        "naive, shared (conv2d only), tiled or tensor (default: the one that training would take)"
     )
-    parser.add_argument(
-        "--rung",
-        help="naive, shared (of conv2d alone), tiled or tensor (default: the one "
-        "that training would take)",
-    )
+    parser.add_argument("--rung", help=rung_help)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     args = parser.parse_args(argv)
-    if args.rung and args.rung not in rungs.RUNGS[args.kernel]:
-        parser.error(
-            f"{args.kernel} has the rungs {', '.join(rungs.RUNGS[args.kernel])}, not {args.rung!r}"
-        )
+    known = rungs.RUNGS[args.kernel]
+    if args.rung and args.rung not in known:
+        parser.error(f"{args.kernel} has the rungs {', '.join(known)}, not {args.rung!r}")
+    return args
+
+
+def main(argv=None):
+    """The program: exits with 0 if the kernel is right, otherwise with 1 and what is wrong."""
+    args = parse(argv)
+    dtype = np.dtype(args.dtype).type
     try:
         if devices.name == "cpu":
             devices.set_device("host", "cpu has no kernels")
         print(devices.describe())
         with rungs.rung(args.rung):
-            worst, launches, seconds = check(args.kernel, np.dtype(args.dtype).type)
+            print(*plan_lines(args.kernel, dtype), sep="\n", flush=True)
+            result = compare_with_loops(args.kernel, dtype)
     except (ValueError, RuntimeError) as error:
         sys.exit(str(error))
-    if not worst <= 1:
-        sys.exit(f"{args.kernel}: an error of {worst:.3g} times its bound against reference.py")
+    if not result.worst <= 1:
+        sys.exit(
+            f"{args.kernel}: an error of {result.worst:.3g} times its bound against reference.py"
+        )
     print(
-        f"{args.kernel}, {args.dtype}: right, the largest error is {worst:.2g} of its bound; {seconds:.3f} s"
+        f"{args.kernel}, {args.dtype}: right, the largest error is {result.worst:.2g} of its "
+        f"bound; {result.seconds:.3f} s"
     )
-    for row in launches:
-        print(*describe(row), sep="\n")
+    for row in result.launches:
+        print(*launch_lines(row), sep="\n")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from .batches import Batches
 from .folders import SPLITS, MissingSplit, image_files, read_folder
 from .images import to_float
-from .sources import BUNDLED, Dataset, find_npz, is_folder, load, read_npz
+from .lazy import FolderImages
+from .npz import read_npz
+from .sources import BUNDLED, Dataset, find_npz, is_folder, load
 
 __all__ = [
     "BUNDLED",
     "SPLITS",
     "Batches",
     "Dataset",
+    "FolderImages",
     "MissingSplit",
     "find_npz",
     "image_files",

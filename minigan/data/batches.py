@@ -1,8 +1,8 @@
-"""Batches of images, in an order that a checkpoint can take up again.
+"""Batches of images, clips or pairs, in an order that a checkpoint can take up again.
 
-The one idea: an epoch's order is a function of a random generator's state at its start, so that
-state and a position are all a checkpoint needs to go on with the same batches. Only a batch's
-images become float32 in [-1, 1], the range of a generator's tanh.
+The one idea: images stay bytes, uint8, until they are drawn. Only a batch becomes float32 in
+[-1, 1], the range of a generator's tanh. order.py says which images come next, windows.py which
+part of each; the images of a large folder are decoded ahead of time, see ahead.py.
 """
 
 import zlib
@@ -10,112 +10,181 @@ import zlib
 import numpy as np
 
 from ..engine import Tensor
-from ..files.foreign import check_names, check_pcg64, is_whole, shown
-from .images import to_float
+from ..files.foreign import check_names
+from .ahead import Ahead, default_workers
+from .images import check_at_least, to_float
+from .lazy import FolderImages
+from .order import Order, check_same
+from .windows import Window
+
+
+class Collector:
+    """Copies the images of a Draw out of their sources, each cut as its window says."""
+
+    def __init__(self, sources, window):
+        self.sources = sources
+        self.window = window
+
+    def collect(self, draw):
+        """The images of a batch -> list of uint8 arrays, one for each source, contiguous."""
+        if draw.places is None:
+            return [np.ascontiguousarray(source[draw.chosen]) for source in self.sources]
+        parts = self.allocate(draw)
+        for i in range(len(draw.chosen)):
+            self.fill(parts, draw, i)
+        return parts
+
+    def allocate(self, draw):
+        """Arrays for a batch, which `fill` is going to fill."""
+        count = len(draw.chosen)
+        shapes = [self.window.shape(source.shape[1:]) for source in self.sources]
+        return [np.empty((count, *shape), np.uint8) for shape in shapes]
+
+    def fill(self, parts, draw, i):
+        """Put the i-th image of a batch into its place."""
+        number = draw.chosen[i]
+        for part, source in zip(parts, self.sources):
+            part[i] = self.window.cut(source[number], draw.place(i))
 
 
 class Batches:
     """An endless iterator of batches: a Tensor, float32 (batch_size, C, H, W) in [-1, 1].
 
-    With labels, an item is (Tensor, labels), the labels an integer array (batch_size,).
+    images: uint8 (N, C, H, W), or clips (N, T, C, H, W), N >= batch_size: an array, or the images
+        of a folder. A tuple of such sources of one length N, as (photographs, masks), is drawn
+        from with the same index, crop and mirroring, and gives a tuple of Tensors.
+    labels: (N,) or None. With labels, an item is (Tensor, labels) or (Tensor, Tensor, labels),
+        the labels an integer array (batch_size,).
+    seed: an integer or several. Each epoch shuffles anew and gives every image at most once: the
+        last N mod batch_size of its order are left out, so that every batch is full.
+    crop: a square of so many pixels is cut out of each image at random.
+    flip: half of the images are mirrored, left to right.
+    frames: so many neighbouring frames are cut out of each clip at random. All frames of a clip
+        share crop and mirroring.
+    workers: threads that decode the images of a large folder ahead of time; by default one for
+        each core. The batches do not depend on their number.
 
-    images: uint8 (N, C, H, W), N >= batch_size. labels: (N,) or None. seed: an integer or
-    several. Each epoch shuffles anew and gives every image at most once: the last N mod
-    batch_size of its order are left out, so that every batch is full. crop: a square of so many
-    pixels is cut out of each image at random; flip: half of the images are mirrored. After
-    load_state_dict() of another's state_dict() the same batches follow, to the bit.
+    After load_state_dict() of another's state_dict() the same batches follow, to the bit. Raises
+    ValueError for other shapes and dtypes; OSError, in one sentence with the file's name, if an
+    image of a large folder cannot be decoded.
     """
 
-    def __init__(self, images, batch_size, *, labels=None, seed=0, crop=None, flip=False):
-        if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(
-                f"images are {images.dtype} {images.shape}, expected uint8 (N, C, H, W)"
-            )
-        if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= len(images):
-            raise ValueError(
-                f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images"
-            )
-        if labels is not None and len(labels) != len(images):
-            raise ValueError(f"there are {len(labels)} labels for {len(images)} images")
-        if crop is not None and not (
-            isinstance(crop, (int, np.integer)) and 1 <= crop <= min(images.shape[2:])
-        ):
-            raise ValueError(
-                f"crop is {crop!r}, expected a whole number from 1 to the images' {min(images.shape[2:])}"
-            )
-        self.images, self.labels, self.batch_size, self.epoch = images, labels, batch_size, 0
-        self.crop, self.flip, self.checksum = crop, flip, zlib.crc32(np.ascontiguousarray(images))
-        self._begin_epoch(np.random.Generator(np.random.PCG64(seed)))
+    def __init__(
+        self,
+        images,
+        batch_size,
+        *,
+        labels=None,
+        seed=0,
+        crop=None,
+        flip=False,
+        frames=None,
+        workers=None,
+    ):
+        self.sources = tuple(images) if isinstance(images, (tuple, list)) else (images,)
+        self.labels = labels
+        self.window = Window(crop, flip, frames)
+        self._workers = default_workers() if workers is None else workers
+        _check_sources(self.sources, labels)
+        _check_batch_size(batch_size, len(self.sources[0]))
+        check_at_least(1, workers=self._workers)
+        shapes = [source.shape for source in self.sources]
+        self.window.check(shapes)
+        self._order = Order(len(self.sources[0]), batch_size, self.window.choices(shapes), seed)
+        self._collector = Collector(self.sources, self.window)
+        self._ahead = None  # made for the first batch
+        self._is_lazy = any(map(_is_lazy, self.sources))
+        self.checksum = _checksum(self.sources)
 
-    def _begin_epoch(self, generator):
-        self.position, self._generator = 0, generator
-        self._state = (
-            generator.bit_generator.state
-        )  # taken before the draw, to draw the order again
-        self._order = generator.permutation(len(self.images))
-        margins = [n - (self.crop or n) + 1 for n in self.images.shape[2:]] + [
-            2 if self.flip else 1
-        ]
-        self._cuts = (
-            generator.integers(margins, size=(len(self.images), 3)) if max(margins) > 1 else None
-        )
+    @property
+    def epoch(self):
+        """How many epochs are over."""
+        return self._order.epoch
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        if self.position + self.batch_size > len(self.images):
-            self.epoch += 1
-            self._begin_epoch(self._generator)
-        chosen = self._order[self.position : self.position + self.batch_size]
-        self.position += self.batch_size
-        images = self.images[chosen]
-        if self._cuts is not None:
-            height, width = [self.crop or n for n in images.shape[2:]]
-            images = np.stack(
-                [
-                    image[:, top : top + height, left : left + width][
-                        :, :, :: -1 if mirrored else 1
-                    ]
-                    for image, (top, left, mirrored) in zip(images, self._cuts[chosen])
-                ]
-            )
-        batch = Tensor(to_float(np.ascontiguousarray(images)))
-        return batch if self.labels is None else (batch, self.labels[chosen])
+        if self._is_lazy:
+            parts = self._take_ahead()
+            chosen = next(self._order).chosen
+        else:
+            draw = next(self._order)
+            parts = self._collector.collect(draw)
+            chosen = draw.chosen
+        batch = [Tensor(to_float(part)) for part in parts]
+        if self.labels is not None:
+            batch.append(self.labels[chosen])
+        return batch[0] if len(batch) == 1 else tuple(batch)
+
+    def _take_ahead(self):
+        """The next batch's images, which threads have decoded meanwhile -> list of uint8 arrays."""
+        if self._ahead is None:
+            self._ahead = Ahead(self._order, self._collector, self._workers)
+        try:
+            return self._ahead.take()
+        except BaseException:  # also Ctrl-C: whoever goes on gets this batch, not the one after it
+            self._stop_ahead()
+            raise
+
+    def _stop_ahead(self):
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     def state_dict(self):
-        """Plain numbers and strings: whose order, the epoch, the position in it, the generator's
-        state at its start.
+        """Plain numbers and strings: which images, and how far the training is in their order.
+
+        What is decoded ahead of time counts only when it has been taken.
         """
-        return {
-            "images": len(self.images),
-            "checksum": self.checksum,
-            "batch_size": self.batch_size,
-            "epoch": self.epoch,
-            "position": self.position,
-            "generator": self._state,
-        }
+        order = self._order.state_dict()
+        return {"images": order["images"], "checksum": self.checksum, **order}
 
     def load_state_dict(self, state):
-        """Go on where `state` was taken. ValueError if it is another data set's, batch size's, or
-        damaged.
+        """Go on where `state` was taken.
+
+        Raises ValueError if it is damaged, or of another data set or batch size.
         """
         own = self.state_dict()
         check_names("the data order", state, own)
-        for name in ("images", "checksum", "batch_size"):
-            if not is_whole(state[name]) or state[name] != own[name]:
-                raise ValueError(
-                    f"the data order is that of {name} {shown(state[name])}, expected {own[name]}"
-                )
-        epoch, position = state["epoch"], state["position"]
-        places = range(0, len(self.images) + 1, self.batch_size)
-        if not is_whole(epoch) or type(position) is not int or position not in places:
+        check_same("the data order", state, own, ("images", "checksum", "batch_size"))
+        self._order.load_state_dict({name: state[name] for name in state if name != "checksum"})
+        self._stop_ahead()
+
+
+def _is_lazy(source):
+    return isinstance(source, FolderImages) and not source.is_kept
+
+
+def _check_sources(sources, labels):
+    """Raise ValueError unless all are images or clips, and as many as each other."""
+    if not sources:
+        raise ValueError("images is an empty tuple, expected at least one array of images")
+    for source in sources:
+        if source.dtype != np.uint8 or source.ndim not in (4, 5):
             raise ValueError(
-                f"the data order has epoch {shown(epoch)} and position {shown(position)}, expected an "
-                f"integer and a multiple of {self.batch_size} up to {len(self.images)}"
+                f"images are {source.dtype} {source.shape}, expected uint8 (N, C, H, W), "
+                "or clips (N, T, C, H, W)"
             )
-        check_pcg64("the data order", state["generator"])
-        generator = np.random.Generator(np.random.PCG64(0))
-        generator.bit_generator.state = state["generator"]
-        self._begin_epoch(generator)
-        self.epoch, self.position = epoch, position
+    count = len(sources[0])
+    for source in sources[1:]:
+        if len(source) != count:
+            raise ValueError(f"there are {len(source)} images for {count}, expected pairs")
+    if labels is not None and len(labels) != count:
+        raise ValueError(f"there are {len(labels)} labels for {count} images")
+
+
+def _check_batch_size(batch_size, count):
+    if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= count:
+        raise ValueError(f"batch_size is {batch_size}, expected 1 to {count}, the number of images")
+
+
+def _checksum(sources):
+    """A number that tells these images from others: of their bytes or, in folders, their files."""
+    checksum = 0
+    for source in sources:
+        if isinstance(source, FolderImages):
+            checksum = zlib.crc32(source.listing(), checksum)
+        else:
+            checksum = zlib.crc32(np.ascontiguousarray(source), checksum)
+    return checksum

@@ -9,6 +9,7 @@ import os
 import sys
 import zipfile
 from collections import Counter
+from functools import partial
 from pathlib import Path, PurePosixPath
 from stat import S_ISDIR, S_ISREG
 
@@ -16,7 +17,8 @@ import numpy as np
 
 from ..files import reading
 from ..files.bounded import open_regular, read_member, room, size_of
-from .images import decode, read_picture, resize
+from .images import decode, read_header, read_image, resize
+from .lazy import FolderImages
 
 SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .npz
 SPLIT_FOLDERS = {**{name: name for name in SPLITS}, "valid": "validation", "val": "validation"}
@@ -24,6 +26,7 @@ PAIR_FOLDERS = {name + domain for name in SPLIT_FOLDERS for domain in "ab"}  # t
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 MOST_VISITS = 100  # of one folder along different links: 30 folders of two links have 2^30 paths
 MOST_NAMED = 5  # folders in a message
+KEPT = 1 << 27  # bytes: a folder whose decoded images need no more is read at once, 128 MiB
 
 # What is left out, and why.
 HIDDEN = "hidden files"
@@ -194,7 +197,7 @@ def _check_found(found, folder, skip_unreadable):
 
 
 def read_folder(folder, split="train", image_size=None, domain="", skip_unreadable=False):
-    """A folder of images, with its subfolders -> images, labels or None, classes or None.
+    """A folder of images, with its subfolders -> FolderImages, labels or None, classes or None.
 
     Splits: if all its subfolders that hold images are called train, validation (or valid, val) or
     test, in upper or lower case, `split` chooses among them. If none is, all images are train. If
@@ -205,6 +208,10 @@ def read_folder(folder, split="train", image_size=None, domain="", skip_unreadab
     Labels: if every image then lies in a subfolder, and there are two or more, these are the
     classes.
 
+    Memory: images that need at most KEPT bytes once they are decoded are all read now. Of a larger
+    folder only the headers are read now, and each image when it is indexed: see FolderImages. A
+    file whose pixels are damaged is then found when it is decoded.
+
     Images are in the order of their paths, and grey if all of them are, otherwise RGB. Hidden
     files, files without the name of an image, broken links, links to a folder that they lie in,
     pipes and devices are left out, and one line on standard error says how many. skip_unreadable:
@@ -213,26 +220,57 @@ def read_folder(folder, split="train", image_size=None, domain="", skip_unreadab
     root, found = _choose_split(Path(folder), search(folder), split, domain)
     _check_found(found, root, skip_unreadable)
     expected = found.holding()
-    read = {}
+    headers = _read_each(read_header, root, found, skip_unreadable)
+    kept = None
+    if _bytes_decoded(headers, image_size) <= KEPT:
+        kept = _read_each(partial(_read_pixels, image_size), root, found, skip_unreadable)
+        headers = {name: headers[name] for name in kept}
+    for name in sorted(set(expected) - set(found.holding())):
+        found.notes[f"no image in the folder {name!r} can be read, it is no class"] = 0
+    for header in headers.values():
+        found.notes.update(header.notes)
+    labels, classes = _classes(found)
+    found.say(root, len(headers))
+    if image_size is None:
+        _check_one_size({name: (each.height, each.width) for name, each in headers.items()}, root)
+    if kept is not None:
+        kept = stack(kept, root)
+    return FolderImages(root, headers, image_size, kept), labels, classes
+
+
+def _read_each(read, root, found, skip_unreadable):
+    """Call read(path) for each image that was found -> {name: what it returned}.
+
+    Images that cannot be read raise ValueError or, with skip_unreadable, are named on standard
+    error and left out of what was found.
+    """
+    results = {}
     for name in found.names:
         try:
-            picture = read_picture(root / name)
+            results[name] = read(root / name)
         except ValueError as error:
             if not skip_unreadable:
                 raise
             print(f"skipped: {error}", file=sys.stderr)
             found.leave_out(UNREADABLE, name)
-            continue
-        read[name] = resize(picture.pixels[None], image_size)[0]
-        found.notes.update(picture.notes)
-    if not read:
+    if not results:
         raise ValueError(f"{root} holds no image that can be read")
-    found.names = list(read)
-    for name in sorted(set(expected) - set(found.holding())):
-        found.notes[f"no image in the folder {name!r} can be read, it is no class"] = 0
-    labels, classes = _classes(found)
-    found.say(root, len(read))
-    return stack(read, root), labels, classes
+    found.names = list(results)
+    return results
+
+
+def _read_pixels(image_size, path):
+    """An image file -> uint8 (1 or 3, H, W), resized."""
+    return resize(read_image(path)[None], image_size)[0]
+
+
+def _bytes_decoded(headers, image_size):
+    """The memory that the images of a folder need once they are decoded and resized, in bytes."""
+    if image_size is None:
+        pixels = sum(header.height * header.width for header in headers.values())
+    else:
+        pixels = image_size**2 * len(headers)
+    return pixels * max(header.channels for header in headers.values())
 
 
 def _choose_split(folder, found, split, domain):
@@ -304,8 +342,8 @@ def _classes(found):
             found.notes[f"there are no labels, because all folders lie in one, {classes[0]!r}"] = 0
         return None, None
     number = {name: i for i, name in enumerate(classes)}
-    labels = np.array([number[name.parts[0]] for name in found.names], np.int64)
-    return labels, tuple(classes)
+    labels = [number[name.parts[0]] for name in found.names]
+    return np.array(labels, np.int64), tuple(classes)
 
 
 def _listed(names):
@@ -319,18 +357,25 @@ def _listed(names):
 
 def stack(images, where):
     """{name: uint8 (1 or 3, H, W)} of one size -> (N, C, H, W), grey if all are."""
-    first, *names = images
+    _check_one_size({name: image.shape[1:] for name, image in images.items()}, where)
+    height, width = next(iter(images.values())).shape[1:]
     channels = max(map(len, images.values()))
+    stacked = np.empty((len(images), channels, height, width), np.uint8)
+    for i, image in enumerate(images.values()):
+        stacked[i] = image
+    return stacked
+
+
+def _check_one_size(sizes, where):
+    """Raise ValueError unless all images have one size; sizes: {name: (height, width)}."""
+    first, *names = sizes
     for name in names:
-        if images[name].shape[1:] != images[first].shape[1:]:
-            sizes = ["{1} x {2}".format(*images[n].shape) for n in (first, name)]
+        if sizes[name] != sizes[first]:
+            texts = ["{0} x {1}".format(*sizes[n]) for n in (first, name)]
             raise ValueError(
-                f"images differ in size: {where / first} is {sizes[0]} and {where / name} is "
-                f"{sizes[1]} (height x width); choose an image_size to resize them to"
+                f"images differ in size: {where / first} is {texts[0]} and {where / name} is "
+                f"{texts[1]} (height x width); choose an image_size to resize them to"
             )
-    return np.stack(
-        [np.broadcast_to(image, (channels, *image.shape[1:])) for image in images.values()]
-    )
 
 
 def read_zip(path, folder, image_size):

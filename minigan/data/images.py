@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import reading, whole_file
-from ..files.bounded import open_regular
+from ..files.bounded import open_regular, size_of
 from . import gif
 
 MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
 BAND = 1 << 20  # pixels that are converted at a time
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs a program, as EPS
+ORIENTATION = 0x0112  # the EXIF tag: 1 to 8, how the camera was held
 GREY_MODES = ("1", "L", "LA", "La")
 MANY = "with several pictures, of which the first is read"
 DEEP = "with 16 bits a channel, of which the upper 8 are read"
@@ -106,6 +107,40 @@ def read_picture(path):
     """The same as read_image -> Picture, which also says what was left out."""
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
         return decode(file)
+
+
+class Header(NamedTuple):
+    """What an image file's first bytes say of the image."""
+
+    channels: int  # 1 or 3
+    height: int  # pixels, of the picture turned upright
+    width: int
+    file_size: int  # bytes
+    notes: tuple  # of phrases, such as MANY and DEEP
+
+
+def read_header(path):
+    """Look at an image file without decoding it -> Header. Raises what read_image raises.
+
+    A file whose pixels are damaged may still have a good header.
+    """
+    with reading(f"cannot read the image {path}"), open_regular(path) as file:
+        with _open_picture(file) as image:
+            width, height = image.size
+            if _lies_on_its_side(image):
+                width, height = height, width
+            channels = 1 if image.mode in GREY_MODES else 3
+            return Header(channels, height, width, size_of(file), _notes(image))
+
+
+def _lies_on_its_side(image):
+    """Whether the camera was held upright, so that height and width of the file are exchanged."""
+    if image.format == "TIFF":
+        return False  # Pillow has exchanged them already
+    Image, _ = pillow()
+    # PNG's own getexif() would decode the pixels, to look for an orientation that follows them.
+    orientation = Image.Image.getexif(image).get(ORIENTATION)
+    return orientation in (5, 6, 7, 8)
 
 
 def decode(file):
@@ -270,8 +305,8 @@ def _to_picture(x):
     x = make_grid(x) if np.ndim(x) == 4 else np.asarray(x)
     if x.dtype != np.uint8 or x.size == 0 or x.ndim != 2 and (x.ndim != 3 or x.shape[2] != 3):
         raise ValueError(
-            f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), or a grid, uint8 "
-            "(H, W) or (H, W, 3)"
+            f"a picture is {x.dtype} of shape {x.shape}, expected a batch (N, C, H, W), "
+            "or a grid, uint8 (H, W) or (H, W, 3)"
         )
     return pillow()[0].fromarray(x)
 

@@ -13,6 +13,7 @@ import math
 import struct
 import tarfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,52 +25,64 @@ CIFAR_RECORD = 3073  # bytes: a label and 3 x 32 x 32 pixels
 CIFAR_BATCH = 10_000 * CIFAR_RECORD  # bytes of a file
 CIFAR_UNFOLDED = 7 * CIFAR_BATCH  # bytes that the archive may unfold to: it has six such files
 
-# assets/datasets.json -> name: (classes, folders to look in under --data-dir, mirrors, SHA-256 of
-# the files). Those of IDX files are of what the .gz holds, for mirrors may compress anew.
-# CIFAR-10's home is its last mirror, for it has at times served 50 kB/s. Pairs are those of the
-# CycleGAN paper that its authors still serve, known by the SHA-256 that TensorFlow Datasets
-# keeps.
-_TABLE = json.loads(
-    (Path(__file__).parents[1] / "assets" / "datasets.json").read_text(encoding="utf-8")
-)
+
+class PublicSet(NamedTuple):
+    """Where a data set lies, and how its files are known: a row of assets/datasets.json."""
+
+    classes: tuple  # the labels' names, or None
+    folders: tuple  # to look in, below --data-dir
+    mirrors: tuple  # addresses that a file's name is appended to
+    sha256: dict  # a file's name -> its digest; of IDX files, of what the .gz holds
+
+
+# Mirrors may compress anew, so the digests of IDX files are of their contents. CIFAR-10's home page
+# is its last mirror, because it has at times served 50 kB/s. The pairs are those of the CycleGAN
+# paper that its authors still serve, with the digests that TensorFlow Datasets keeps.
+_PATH = Path(__file__).parents[1] / "assets" / "datasets.json"
+_TABLE = json.loads(_PATH.read_text(encoding="utf-8"))
 PAIRS = _TABLE["pairs"]["sha256"]
-SETS = {
-    name: (tuple(row["classes"]), row["folders"], row["mirrors"], row["sha256"])
-    for name, row in _TABLE["sets"].items()
-}
-SETS |= {
-    name: (None, (".", name), _TABLE["pairs"]["mirrors"], {f"{name.replace('-', '_')}.zip": sha256})
-    for name, sha256 in PAIRS.items()
-}
-DIGITS = SETS["mnist"][0]
+SETS = {}
+for _name, _row in _TABLE["sets"].items():
+    SETS[_name] = PublicSet(
+        tuple(_row["classes"]), _row["folders"], _row["mirrors"], _row["sha256"]
+    )
+for _name, _digest in PAIRS.items():
+    _file = f"{_name.replace('-', '_')}.zip"
+    SETS[_name] = PublicSet(None, (".", _name), _TABLE["pairs"]["mirrors"], {_file: _digest})
+DIGITS = SETS["mnist"].classes
 
 
 def read(name, split, data_dir=None):
     """A set of SETS -> images uint8 (N, C, H, W), labels int64 (N,), classes: see data.load."""
     if split not in ("train", "test"):
         raise ValueError(f"{name} has no split {split!r}, expected train or test")
-    images, labels = (_read_cifar10 if name == "cifar10" else _read_mnist)(name, split, data_dir)
-    return images, labels.astype(np.int64), SETS[name][0]
+    read_set = _read_cifar10 if name == "cifar10" else _read_mnist
+    images, labels = read_set(name, split, data_dir)
+    return images, labels.astype(np.int64), SETS[name].classes
 
 
 def find(name, data_dir, *filenames):
-    """The first of `filenames` that lies in data_dir or, if that is None, the first one,
-    downloaded once -> Path.
+    """Find one of the files of a set -> Path.
+
+    It is the first of `filenames` that lies in data_dir. If data_dir is None, the first name is
+    downloaded once. Raises FileNotFoundError, and OSError if the download fails.
     """
-    _, folders, mirrors, sha256 = SETS[name]
+    known = SETS[name]
     if data_dir is None:
-        first, urls = filenames[0], [mirror + filenames[0] for mirror in mirrors]
-        return download(
-            first, urls, sha256[first], cache_folder() / name, contents=first.endswith("ubyte.gz")
-        )
+        first = filenames[0]
+        urls = [mirror + first for mirror in known.mirrors]
+        is_idx = first.endswith("ubyte.gz")
+        folder = cache_folder() / name
+        return download(first, urls, known.sha256[first], folder, contents=is_idx)
     data_dir = user_path(data_dir)
-    for folder in folders:
+    for folder in known.folders:
         for filename in filenames:
             path = data_dir / folder / filename
             if path.is_file():
                 return path
     raise FileNotFoundError(
-        f"found none of {', '.join(filenames)} in the folders {', '.join(folders)} of {data_dir}"
+        f"found none of {', '.join(filenames)} in the folders {', '.join(known.folders)} "
+        f"of {data_dir}"
     )
 
 

@@ -14,37 +14,63 @@ from .. import data
 from ..files import reading
 from ..files.bounded import Npz, open_regular
 from .images import resize
+from .lazy import FolderImages
 
-COPPER, LIGHT = (
-    np.array([96, 48, 30]),
-    np.array([132, 116, 76]),
-)  # the ground, and what light adds and shadow takes
+COPPER = np.array([96, 48, 30])  # the colour of the ground, RGB
+LIGHT = np.array([132, 116, 76])  # what light adds to it, and shadow takes away
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Domains:
-    """a, b: to train on, uint8 (N, C, H, W); test_a, test_b: to look at and, if they are paired,
-    to measure by.
-    """
+    """Images of two kinds, uint8 (N, C, H, W): arrays or, of folders, FolderImages."""
 
-    a: np.ndarray
+    a: np.ndarray  # to train on
     b: np.ndarray
-    test_a: np.ndarray
+    test_a: np.ndarray  # to look at and, if they are pairs, to measure by
     test_b: np.ndarray
-    paired: bool = False
+    paired: bool = False  # is test_b[i] the truth for test_a[i]?
 
 
 def load(args):
-    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains, all grey
-    or all RGB.
+    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains.
 
-    Training images have --load-size pixels a side, test images --image-size. Raises ValueError,
-    OSError, ImportError.
+    All are grey, or all RGB. Training images have --load-size pixels a side, test images
+    --image-size. Raises ValueError, OSError, ImportError.
     """
     load_size = args.load_size or args.image_size * 286 // 256
+    _check_arguments(args, load_size)
+    if args.data == "digits":
+        return digits(load_size, args.image_size)
+    names = _names(args)
+    options = dict(data_dir=args.data_dir, skip_unreadable=args.skip_unreadable)
+    a, b = [data.load(name, load_size, **options).images for name in names]
+    if args.halves:
+        test_a, test_b = [
+            data.load(name, args.image_size, "test", **options).images for name in names
+        ]
+        first = first_half(names, args.halves, args.data_dir)
+        if len(test_a) != len(test_b) or not len(first) == len(a) == len(b):
+            raise ValueError(
+                f"{names[0]} has {len(a)} images, {names[1]} {len(b)}, and {args.halves} "
+                f"{len(first)} entries, expected as many: pairs"
+            )
+        a = a[first]
+        b = b[~first]
+    else:
+        test_a = to_look_at(names[0], a, args.image_size, options)
+        test_b = to_look_at(names[1], b, args.image_size, options)
+    kinds = (a, b, test_a, test_b)
+    if any(images.shape[1] == 3 for images in kinds):
+        kinds = map(_as_rgb, kinds)
+    return Domains(*kinds, paired=bool(args.halves))
+
+
+def _check_arguments(args, load_size):
+    """Raise ValueError for arguments that contradict each other."""
     if load_size < args.image_size:
         raise ValueError(
-            f"--load-size {load_size} is less than --image-size {args.image_size}, which is cut out of it"
+            f"--load-size {load_size} is less than --image-size {args.image_size}, "
+            "which is cut out of it"
         )
     if args.data and (args.data_a or args.data_b):
         raise ValueError(
@@ -54,32 +80,25 @@ def load(args):
         raise ValueError(
             f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}"
         )
-    if args.data == "digits":
-        return digits(load_size, args.image_size)
-    names = (f"{args.data}:A", f"{args.data}:B") if args.data else (args.data_a, args.data_b)
-    if None in names:
+
+
+def _names(args):
+    """What the arguments call the two kinds of images -> two names for data.load."""
+    if args.data:
+        return f"{args.data}:A", f"{args.data}:B"
+    if args.data_a is None or args.data_b is None:
         missing, given = ("b", "a") if args.data_b is None else ("a", "b")
         raise ValueError(
             f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another"
         )
-    options = dict(data_dir=args.data_dir, skip_unreadable=args.skip_unreadable)
-    train = [data.load(name, load_size, **options).images for name in names]
-    if args.halves:
-        first = first_half(names, args.halves, args.data_dir)
-        test = [data.load(name, args.image_size, "test", **options).images for name in names]
-        if len(test[0]) != len(test[1]) or not len(first) == len(train[0]) == len(train[1]):
-            raise ValueError(
-                f"{names[0]} has {len(train[0])} images, {names[1]} {len(train[1])}, and {args.halves} "
-                f"{len(first)} entries, expected as many: pairs"
-            )
-        train = train[0][first], train[1][~first]
-    else:
-        test = [to_look_at(name, x, args.image_size, options) for name, x in zip(names, train)]
-    channels = max(x.shape[1] for x in (*train, *test))
-    return Domains(
-        *(np.broadcast_to(x, (len(x), channels, *x.shape[2:])) for x in (*train, *test)),
-        bool(args.halves),
-    )
+    return args.data_a, args.data_b
+
+
+def _as_rgb(images):
+    """Images with three channels, which are equal where the images were grey."""
+    if isinstance(images, FolderImages):
+        return images.as_rgb()
+    return np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
 
 
 def to_look_at(name, train, image_size, options):
@@ -94,15 +113,10 @@ def to_look_at(name, train, image_size, options):
 def first_half(names, key, data_dir=None):
     """Of the training pairs in one .npz, those that serve as A -> booleans (N,).
 
-    The array `key` says which belong together, as tiles of one source; every other one of its
-    values is in this half.
+    The array `key` says which pairs belong together, such as tiles of one photograph; every second
+    one of its values is in this half.
     """
-    first, second = [data.find_npz(name, data_dir) for name in names]
-    if first is None or second is None or first[0] != second[0]:
-        raise ValueError(
-            f"--halves needs two arrays of one .npz file, --data-a is {names[0]} and --data-b {names[1]}"
-        )
-    path = first[0]
+    path = _common_file(names, data_dir)
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)
         groups = arrays.read(key)
@@ -116,37 +130,51 @@ def first_half(names, key, data_dir=None):
     values = np.unique(groups)
     if groups.ndim != 1 or len(values) < 2:
         raise ValueError(
-            f"{path}: {key} has shape {groups.shape} and {len(values)} values, expected one axis and at "
-            "least two values to divide the images by"
+            f"{path}: {key} has shape {groups.shape} and {len(values)} values, expected one axis "
+            "and at least two values to divide the images by"
         )
     return np.isin(groups, values[::2])
 
 
+def _common_file(names, data_dir):
+    """The .npz file that both names mean -> its path."""
+    first, second = [data.find_npz(name, data_dir) for name in names]
+    if first is None or second is None or first[0] != second[0]:
+        raise ValueError(
+            f"--halves needs two arrays of one .npz file, --data-a is {names[0]} "
+            f"and --data-b {names[1]}"
+        )
+    return first[0]
+
+
 def digits(load_size, image_size):
-    """Drawn digits <-> embossed digits: half of the bundled training digits each, and all test
-    digits in both forms.
+    """Drawn digits <-> embossed digits -> Domains.
+
+    Half of the bundled training digits are drawn, the other half embossed; all test digits are
+    there in both forms.
     """
-    train, test = (
-        data.load("digits", size, split).images
-        for size, split in ((load_size, "train"), (image_size, "test"))
-    )
+    train = data.load("digits", load_size).images
+    test = data.load("digits", image_size, "test").images
     half = len(train) // 2  # their order is a fixed permutation
-    drawn, test_drawn = (np.repeat(x, 3, axis=1) for x in (train[:half], test))
-    return Domains(drawn, embossed(train[half:]), test_drawn, embossed(test), paired=True)
+    return Domains(
+        a=np.repeat(train[:half], 3, axis=1),
+        b=embossed(train[half:]),
+        test_a=np.repeat(test, 3, axis=1),
+        test_b=embossed(test),
+        paired=True,
+    )
 
 
 def embossed(images):
-    """White strokes on black, uint8 (N, 1, H, W) -> the strokes raised from copper, lit from
-    above left, (N, 3, H, W).
+    """White strokes on black, uint8 (N, 1, H, W) -> the strokes raised from copper, (N, 3, H, W).
 
-    The light on a pixel is the slope there, its lower right neighbour minus its upper left one.
-    And what is raised is worn a little brighter, or nobody could tell it, lit from above left,
-    from what is sunk and lit from below right.
+    Light comes from above left. The light on a pixel is the slope there: its lower right neighbour
+    minus its upper left one. What is raised is also a little brighter, because otherwise nobody
+    could tell it, lit from above left, from what is sunk and lit from below right.
     """
-    height = np.pad(
-        images / 255, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge"
-    )  # (N, 1, H + 2, W + 2)
-    light = height[:, :, 2:, 2:] - height[:, :, :-2, :-2] + height[:, :, 1:-1, 1:-1] / 4
-    return np.rint(np.clip(COPPER[:, None, None] + LIGHT[:, None, None] * light, 0, 255)).astype(
-        np.uint8
-    )
+    borders = ((0, 0), (0, 0), (1, 1), (1, 1))
+    height = np.pad(images / 255, borders, mode="edge")  # (N, 1, H + 2, W + 2)
+    slope = height[:, :, 2:, 2:] - height[:, :, :-2, :-2]
+    light = slope + height[:, :, 1:-1, 1:-1] / 4
+    colours = COPPER[:, None, None] + LIGHT[:, None, None] * light
+    return np.rint(colours.clip(0, 255)).astype(np.uint8)

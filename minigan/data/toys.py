@@ -13,18 +13,19 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussians of equal weight: centres (modes, 2), and sigma, their standard deviation along
-    each axis.
-    """
+    """Gaussians of equal weight."""
 
     name: str
-    centres: np.ndarray
-    sigma: float
+    centres: np.ndarray  # (modes, 2)
+    sigma: float  # their standard deviation along each axis
 
     def sample(self, n, generator):
         """n points, float32 (n, 2)."""
-        centres = self.centres[generator.integers(len(self.centres), size=n)]
-        return (centres + self.sigma * generator.standard_normal((n, 2))).astype(np.float32)
+        count = len(self.centres)
+        modes = generator.integers(count, size=n)
+        noise = generator.standard_normal((n, 2))
+        points = self.centres[modes] + self.sigma * noise
+        return points.astype(np.float32)
 
     @property
     def extent(self):
@@ -33,29 +34,39 @@ class Mixture:
 
 
 def _ring(modes=8):
-    angles = (
-        2 * np.pi * np.arange(modes) / modes
-    )  # linspace(0, 2 pi, 8) would have its first angle twice
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # Not linspace(0, 2 pi, 8), which would have the first angle twice.
+    angles = 2 * np.pi * np.arange(modes) / modes
+    x = np.cos(angles)
+    y = np.sin(angles)
+    return np.stack([x, y], axis=1)
 
 
-def _grid(side=(-4, -2, 0, 2, 4)):
-    return np.array([(x, y) for x in side for y in side], float)
+def _grid():
+    side = [-4.0, -2.0, 0.0, 2.0, 4.0]
+    x, y = np.meshgrid(side, side, indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-RING, GRID = Mixture("ring", _ring(), 0.01), Mixture("grid", _grid(), 0.05)
+RING = Mixture("ring", _ring(), 0.01)
+GRID = Mixture("grid", _grid(), 0.05)
 MIXTURES = {mixture.name: mixture for mixture in (RING, GRID)}
 
 
 def density_picture(points, extent, size=128):
-    """How densely points (n, 2) lie in the square [-extent, extent]^2 -> uint8 (size, size), y
-    upwards.
+    """How densely points (n, 2) lie in the square [-extent, extent]^2 -> uint8 (size, size).
 
-    The square root of the counts, so that stray points are seen beside a mode; white is empty.
+    The y axis points upwards. A pixel shows the square root of its count, so that stray points are
+    seen beside a mode; white is empty.
     """
     ticks = np.linspace(-extent, extent, size + 1)
-    counts = np.histogram2d(points[:, 1], points[:, 0], bins=(ticks, ticks))[0][::-1]
-    darkness = np.sqrt(
-        counts / max(1, np.percentile(counts[counts > 0], 99) if counts.any() else 1)
-    ).clip(0, 1)
-    return np.rint(255 * (1 - darkness)).astype(np.uint8)
+    x = points[:, 0]
+    y = points[:, 1]
+    counts, _, _ = np.histogram2d(y, x, bins=(ticks, ticks))
+    counts = counts[::-1]  # row 0 of a picture is at the top
+    black = 1
+    if counts.any():
+        occupied = counts[counts > 0]
+        black = max(1, np.percentile(occupied, 99))
+    darkness = np.sqrt(counts / black).clip(0, 1)
+    brightness = 255 * (1 - darkness)
+    return np.rint(brightness).astype(np.uint8)

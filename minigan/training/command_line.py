@@ -20,7 +20,7 @@ from ..data.named import user_path
 from ..files import messages
 from ..files.foreign import shown
 from .checkpoint import leaves
-from .loading import (
+from .loading import (  # noqa: F401
     about_of,
     build_network,
     find_checkpoint,
@@ -28,7 +28,7 @@ from .loading import (
     load_networks,
     own_networks,
 )
-from .program import (
+from .program import (  # noqa: F401
     DeviceError,
     Parser,
     at_least,

@@ -85,12 +85,12 @@ def device_stays():
 )
 def test_device_host_says_at_once_what_it_lacks(variable, value, words, monkeypatch, device_stays):
     monkeypatch.setenv(variable, value)
-    compiler._run.cache_clear()
+    compiler._version.cache_clear()
     try:
         with pytest.raises(RuntimeError) as refusal:
             mg.set_device("host")
     finally:
-        compiler._run.cache_clear()
+        compiler._version.cache_clear()
     assert all(word in str(refusal.value) for word in words.split()) and "\n" not in str(
         refusal.value
     )
@@ -329,7 +329,7 @@ def test_training_on_the_host_device_follows_the_cpu(train, steps):
     """
     with mg.device("cpu"):
         losses, state = train(steps)
-    with mg.device("host"), launch.trace() as launches:
+    with mg.device("host"), launch.collect_launches() as launches:
         host_losses, host_state = train(steps)
     assert len(launches) > 20 * steps
     np.testing.assert_allclose(host_losses, losses, rtol=1e-8)
@@ -355,7 +355,7 @@ def test_training_in_float32_takes_the_tensor_rung_and_stays_near():
         return loss.item(), d
 
     expected, _ = losses()
-    with mg.device("host"), launch.trace() as launches, mg.rung("tensor"):
+    with mg.device("host"), launch.collect_launches() as launches, mg.rung("tensor"):
         loss, d = losses()
     assert any("_tensor<" in row.name for row in launches) and d.parameters()[0].grad is not None
     assert abs(loss - expected) < 1e-2 * abs(expected)

@@ -34,6 +34,9 @@ from minigan import devices
 from minigan.backends import cuda
 from minigan.backends.cuda import launch
 from minigan.backends.cuda import rungs as ladder
+from minigan.backends.cuda.architectures import occupancy as share_of_threads
+from minigan.backends.cuda.arguments import Out
+from minigan.backends.cuda.resources import resources as resources_of
 
 # What a GPU can do: multiprocessors, clock in GHz, TFLOP/s of float32 and of TF32 (dense), TB/s.
 # NVIDIA's datasheets; the H200's bandwidth is what a copy reaches (datasheet 4.8), and a GPU that
@@ -63,17 +66,17 @@ def launches(case):
     """What the operation would launch, with nothing launched."""
     found = []
 
-    def note(name, grid, block, args, *, shared=0, touches=()):
-        outs = [a.array for a in args if type(a) is launch.Out]
+    def note(plan, args, touches=()):
+        outs = [a.array for a in args if type(a) is Out]
         given = [
             *outs,
             *(a for a in args if isinstance(a, devices.xp.ndarray) and a.dtype.names is None),
         ]
-        found.append(
-            Row(name, grid, block, shared, sum(a.nbytes for a in given), sum(a.size for a in outs))
-        )
+        nbytes = sum(a.nbytes for a in given)
+        results = sum(a.size for a in outs)
+        found.append(Row(plan.kernel, plan.grid, plan.block, plan.shared, nbytes, results))
 
-    with mock.patch.object(ladder, "launch", note):
+    with mock.patch.object(launch, "launch", note):
         getattr(cuda, case.operation)(*case.arguments)
     return found
 
@@ -167,7 +170,7 @@ def tile_bytes(row):
 
 def occupancy(row, resources):
     found = resources[row.name]
-    return launch.occupancy(
+    return share_of_threads(
         found["registers"], math.prod(row.block), found["shared"] + row.shared, ARCHITECTURE
     )
 
@@ -181,7 +184,7 @@ def known_without_a_gpu(cases, gpu):
         for row in found:
             if row.name not in resources:
                 file = row.name.split(":")[0]
-                known = launch.resources(file, launch.instantiations[file], ARCHITECTURE)
+                known = resources_of(file, launch.instantiations[file], ARCHITECTURE)
                 resources.update(
                     (f"{file}:{expression}", numbers) for expression, numbers in known.items()
                 )
@@ -274,7 +277,7 @@ def memory_requests(rungs=ladder.ALL):
     }
     for operation, arguments in small.items():
         for rung in [rung for rung in ladder.RUNGS[operation] if rung in rungs]:
-            with launch.trace(counting=True) as seen, ladder.rung(rung):
+            with launch.collect_launches(counting=True) as seen, ladder.rung(rung):
                 getattr(cuda, operation)(*arguments)
             for row in seen:
                 shared = [line for line in row.report.lines if line.space == "shared"]
@@ -479,7 +482,7 @@ def asked(name, attributes):
     as many of TF32.
     """
     each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(
-        launch.generation(), (128, 1)
+        launch.target.generation, (128, 1)
     )
     count, clock = attributes["MultiProcessorCount"], attributes["ClockRate"] / 1e6
     peak = round(2 * count * clock * each / 1000, 1)

@@ -1,13 +1,11 @@
-"""What people's folders and .zip files hold: nothing is left out of them without a word."""
+"""What people's folders hold: nothing is left out of them without a word."""
 
 import os
 import random
-import zipfile
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
+from data_files import png, said, write_pngs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,25 +13,6 @@ from minigan import data
 from minigan.data import folders
 
 Image = pytest.importorskip("PIL.Image", reason="images are read by Pillow")
-
-
-def write_images(folder, *names, value=90):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (6, 6), value).save(path, "PNG")
-
-
-def png(value=90):
-    content = BytesIO()
-    Image.new("L", (6, 6), value).save(content, "PNG")
-    return content.getvalue()
-
-
-def said(capsys):
-    """The one line on standard error."""
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 # ---- links
@@ -74,7 +53,7 @@ def test_a_search_finds_what_a_walk_that_follows_links_finds(tmp_path_factory, s
 
 
 def test_folders_and_images_behind_links_are_read(tmp_path, capsys):
-    write_images(tmp_path, "store/a.png", "store/b.png", "photos/own.png", "far/c.png")
+    write_pngs(tmp_path, "store/a.png", "store/b.png", "photos/own.png", "far/c.png")
     os.symlink(tmp_path / "store", tmp_path / "photos" / "celeba")
     os.symlink(tmp_path / "far" / "c.png", tmp_path / "photos" / "linked.png")
     assert len(data.load(tmp_path / "photos")) == 4
@@ -96,7 +75,7 @@ def test_folders_and_images_behind_links_are_read(tmp_path, capsys):
 
 
 def test_loops_of_links_end_and_are_said(tmp_path, capsys):
-    write_images(tmp_path, "x/a.png", "y/b.png")
+    write_pngs(tmp_path, "x/a.png", "y/b.png")
     os.symlink(tmp_path / "x", tmp_path / "x" / "itself")
     os.symlink("..", tmp_path / "x" / "up")
     os.symlink(tmp_path / "x", tmp_path / "y" / "x")
@@ -125,7 +104,7 @@ def test_links_that_multiply_are_refused_instead_of_followed_for_ever(tmp_path):
 
 
 def test_broken_links_pipes_and_devices_are_left_out_and_said(tmp_path, capsys):
-    write_images(tmp_path, "a.png")
+    write_pngs(tmp_path, "a.png")
     os.symlink("nowhere.png", tmp_path / "gone.png")
     os.symlink("round.png", tmp_path / "round.png")
     os.symlink("/dev/zero", tmp_path / "zero.png")
@@ -142,7 +121,7 @@ def test_broken_links_pipes_and_devices_are_left_out_and_said(tmp_path, capsys):
 
 
 def test_a_folder_is_no_image_whatever_its_name(tmp_path, capsys):
-    write_images(
+    write_pngs(
         tmp_path,
         "x/a.png",
         "x/photo.png/b.png",
@@ -158,8 +137,8 @@ def test_a_folder_is_no_image_whatever_its_name(tmp_path, capsys):
 
 
 def test_a_name_that_ends_in_a_domain_is_a_folder_s_own_name_or_a_part_of_another(tmp_path):
-    write_images(tmp_path, "own:A/1.png", "own:B/trainB/1.png", "pair/trainA/1.png")
-    write_images(tmp_path, "both/trainA/1.png", "both:A/1.png")
+    write_pngs(tmp_path, "own:A/1.png", "own:B/trainB/1.png", "pair/trainA/1.png")
+    write_pngs(tmp_path, "both/trainA/1.png", "both:A/1.png")
     assert len(data.load(tmp_path / "own:A")) == 1
     assert len(data.load(tmp_path / "own:B:B")) == len(data.load(tmp_path / "pair:A")) == 1
     with pytest.raises(
@@ -172,7 +151,7 @@ def test_a_name_that_ends_in_a_domain_is_a_folder_s_own_name_or_a_part_of_anothe
     "name", ["photos", "photos/", "photos//", "./photos", "photos/../photos", "~/photos"]
 )
 def test_a_folder_may_be_named_in_any_way(tmp_path, monkeypatch, name):
-    write_images(tmp_path, "photos/1.png")
+    write_pngs(tmp_path, "photos/1.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert len(data.load(name)) == 1
@@ -185,13 +164,13 @@ def test_an_unknown_home_folder_is_one_sentence():
 
 
 def test_one_image_is_no_folder(tmp_path):
-    write_images(tmp_path, "1.png")
+    write_pngs(tmp_path, "1.png")
     with pytest.raises(ValueError, match="1.png is neither a folder of images nor an .npz file"):
         data.load(tmp_path / "1.png")
 
 
 def test_odd_names_are_read_and_shown_escaped(tmp_path, capsys):
-    write_images(
+    write_pngs(
         tmp_path,
         "two\nlines.png",
         "tab\t.PNG",
@@ -201,7 +180,7 @@ def test_odd_names_are_read_and_shown_escaped(tmp_path, capsys):
         "日本.png",
         "-n.png",
     )
-    write_images(tmp_path, os.fsdecode(b"latin-\xe9.png"))
+    write_pngs(tmp_path, os.fsdecode(b"latin-\xe9.png"))
     (tmp_path / "other\nline.txt").write_text("")
     assert len(data.load(tmp_path)) == 8
     assert r"files of other kinds: 1 ('other\nline.txt')" in said(capsys)
@@ -211,7 +190,7 @@ def test_odd_names_are_read_and_shown_escaped(tmp_path, capsys):
     "name", ["1.PNG", "1.JpG", "1.jpeg", "1.WEBP", "1.TIFF", "1.bmp", "1.Gif", "1.pgm"]
 )
 def test_suffixes_are_those_of_images_in_any_case(tmp_path, name):
-    write_images(tmp_path, name)  # a PNG: what an image is decides its content
+    write_pngs(tmp_path, name)  # a PNG: what an image is decides its content
     assert len(data.load(tmp_path)) == 1
 
 
@@ -219,7 +198,7 @@ def test_suffixes_are_those_of_images_in_any_case(tmp_path, name):
 
 
 def test_one_line_says_how_many_were_read_and_left_out_and_why(tmp_path, capsys):
-    write_images(tmp_path, "1.png", "2.png", "torn.png", ".hidden/2.png", "__MACOSX/3.png")
+    write_pngs(tmp_path, "1.png", "2.png", "torn.png", ".hidden/2.png", "__MACOSX/3.png")
     (tmp_path / "torn.png").write_bytes(b"")
     for name in ("notes.txt", "labels.csv", "IMG_0001", "photo.heic"):
         (tmp_path / name).write_text("")
@@ -238,15 +217,15 @@ def test_one_line_says_how_many_were_read_and_left_out_and_why(tmp_path, capsys)
 
 
 def test_nothing_is_said_if_nothing_is_left_out(tmp_path, capsys):
-    write_images(tmp_path, "cat/1.png", "dog/deep/1.png")
+    write_pngs(tmp_path, "cat/1.png", "dog/deep/1.png")
     assert data.load(tmp_path).classes == ("cat", "dog")
-    write_images(tmp_path, "pair/trainA/1.png", "pair/trainB/1.png", "pair/testA/1.png")
+    write_pngs(tmp_path, "pair/trainA/1.png", "pair/trainB/1.png", "pair/testA/1.png")
     data.load(tmp_path / "pair:A")
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_split_says_only_what_is_left_out_of_it_and_of_none(tmp_path, capsys):
-    write_images(tmp_path, "train/1.png", "test/1.png", "preview.png")
+    write_pngs(tmp_path, "train/1.png", "test/1.png", "preview.png")
     for name in ("train/a.txt", "test/b.txt"):
         (tmp_path / name).write_text("")
     assert len(data.load(tmp_path)) == 1
@@ -272,7 +251,7 @@ def test_files_with_several_pictures_and_deep_colours_are_counted(tmp_path, caps
 def test_a_folder_that_cannot_be_opened_is_refused_and_with_skipping_said(
     tmp_path, capsys, monkeypatch
 ):
-    write_images(tmp_path, "open/1.png", "closed/1.png")
+    write_pngs(tmp_path, "open/1.png", "closed/1.png")
     scandir = os.scandir
 
     def forbidding(path):
@@ -294,178 +273,3 @@ def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
     (tmp_path / ".hidden.png").write_bytes(png())
     with pytest.raises(ValueError, match=r"holds no images \(.bmp .gif"):
         data.load(tmp_path)
-
-
-# ---- splits and classes
-
-
-def test_a_class_may_be_called_train(tmp_path, capsys):
-    write_images(
-        tmp_path, *(f"{kind}/{i}.png" for kind in ("car", "train", "truck") for i in range(2))
-    )
-    loaded = data.load(tmp_path)
-    assert loaded.classes == ("car", "train", "truck") and loaded.labels.tolist() == [
-        0,
-        0,
-        1,
-        1,
-        2,
-        2,
-    ]
-    assert "the folder 'train' is taken for a class, because of 'car', 'truck' beside it" in said(
-        capsys
-    )
-    with pytest.raises(data.MissingSplit, match="has no split 'test', expected train"):
-        data.load(tmp_path, split="test")
-
-
-@pytest.mark.parametrize(
-    "names, message",
-    [
-        (["train/1.png", "test/1.png", "masks/1.png"], "'test', 'train', .*'masks'"),
-        (["train/cat/1.png", "train/dog/1.png", "more/1.png"], "'train', .*'more'"),
-        (["train/1.png", "car/1.png", "1.png"], "'train', .*'car'"),
-        (
-            ["val/1.png", "valid/1.png", "train/1.png"],
-            "2 folders of the split 'validation', expected one: 'val', 'valid'",
-        ),
-        (
-            ["Train/1.png", "train/1.png"],
-            "2 folders of the split 'train', expected one: 'Train', 'train'",
-        ),
-        (
-            ["trainA/1.png", "trainB/1.png"],
-            "of two kinds of images, 'trainA', 'trainB': expected .*:A or .*:B",
-        ),
-    ],
-)
-def test_folders_that_may_be_splits_or_classes_are_refused_by_name(tmp_path, names, message):
-    write_images(tmp_path, *names)
-    with pytest.raises(ValueError, match=message):
-        data.load(tmp_path, split="validation" if "val/1.png" in names else "train")
-
-
-def test_splits_are_known_in_any_case_and_beside_folders_without_images(tmp_path, capsys):
-    write_images(
-        tmp_path,
-        "Train/1.png",
-        "Train/2.png",
-        "TEST/1.png",
-        "pair/TrainA/1.png",
-        "pair/trainB/1.png",
-    )
-    (tmp_path / "pair" / "trainB" / "1.png").rename(tmp_path / "pair" / "trainB" / "2.png")
-    (tmp_path / "flat").mkdir()
-    (tmp_path / "pair").rename(tmp_path.parent / f"{tmp_path.name}-pair")
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations" / "1.xml").write_text("")
-    assert [len(data.load(tmp_path, split=split)) for split in ("train", "test")] == [2, 1]
-    assert len(data.load(f"{tmp_path}-pair:A")) == 1
-    capsys.readouterr()
-
-
-def test_an_empty_folder_of_a_split_is_named(tmp_path):
-    write_images(tmp_path, "train/1.png")
-    (tmp_path / "test").mkdir()
-    assert len(data.load(tmp_path)) == 1
-    with pytest.raises(ValueError, match="test holds no images"):
-        data.load(tmp_path, split="test")
-
-
-def test_images_beside_folders_and_folders_in_one_folder_have_no_labels_and_that_is_said(
-    tmp_path, capsys
-):
-    write_images(tmp_path, "some/cat/1.png", "some/dog/1.png", "some/stray.png")
-    write_images(tmp_path, "one/all/cat/1.png", "one/all/dog/1.png")
-    assert data.load(tmp_path / "some").labels is None
-    assert "no labels, because of images beside the folders 'cat', 'dog': 1 ('stray.png')" in said(
-        capsys
-    )
-    assert data.load(tmp_path / "one").labels is None
-    assert "no labels, because all folders lie in one, 'all'" in said(capsys)
-
-
-def test_a_class_of_which_no_image_can_be_read_is_named(tmp_path, capsys):
-    write_images(tmp_path, "ant/1.png", "bee/1.png", "cat/1.png")
-    (tmp_path / "bee" / "1.png").write_bytes(b"")
-    loaded = data.load(tmp_path, skip_unreadable=True)
-    assert loaded.classes == ("ant", "cat") and loaded.labels.tolist() == [0, 1]
-    assert "no image in the folder 'bee' can be read, it is no class" in capsys.readouterr().err
-
-
-# ---- .zip files
-
-
-def write_zip(path, members):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
-def test_a_zip_may_have_folders_like_images_backslashes_and_deeper_folders(tmp_path, capsys):
-    write_zip(
-        tmp_path / "maps.zip",
-        {
-            "maps/trainA/cat.jpg/": b"",
-            "maps/trainA/1.png": png(1),
-            "maps\\trainA\\2.PNG": png(2),
-            "maps/trainA/deep/3.png": png(3),
-            "maps/trainA/.4.png": b"",
-            "maps/trainA/list.txt": b"",
-            "maps/5.png": png(5),
-        },
-    )
-    images = data.load("maps:A", data_dir=tmp_path).images
-    assert sorted(images[:, 0, 0, 0]) == [1, 2, 3]
-    line = said(capsys)
-    assert "hidden files: 1" in line and "files of other kinds: 1 ('maps/trainA/list.txt')" in line
-
-
-def encrypted(content):
-    """A .zip whose members say that they are encrypted."""
-    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
-        place = content.index(signature) + offset
-        content = content[:place] + bytes([content[place] | 1]) + content[place + 1 :]
-    return content
-
-
-def test_a_zip_that_cannot_be_read_is_refused_in_one_sentence_and_closed(tmp_path):
-    path = tmp_path / "maps.zip"
-    write_zip(path, {"maps/trainA/1.jpg": png()[:50]})
-    torn = path.read_bytes()
-    write_zip(path, {"maps/trainA/1.jpg": png()})
-    whole = path.read_bytes()
-    write_zip(path, {"maps/trainA/1.jpg": png(), "maps\\trainA\\1.jpg": png()})
-    for content, message in (
-        (torn, "maps/trainA/1.jpg"),
-        (encrypted(whole), "is encrypted"),
-        (path.read_bytes(), "it holds maps/trainA/1.jpg twice"),
-    ):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"cannot read .*maps.zip: .*{message}") as caught:
-            data.load("maps:A", data_dir=tmp_path)
-        assert "\n" not in str(caught.value)
-        open_files = [
-            os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
-        ]
-        assert (
-            str(path) not in open_files
-        )  # while the exception, which keeps its traceback, is still there
-
-
-def test_a_damaged_header_in_a_zip_is_not_printed_whole(tmp_path):
-    path = tmp_path / "maps.zip"
-    write_zip(path, {"maps/trainA/1.jpg": png()})
-    content = bytearray(path.read_bytes())
-    content[26:28] = b"\xff\x00"  # the length of the name in the first of its two headers
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="1.jpg is damaged: File name in directory") as caught:
-        data.load("maps:A", data_dir=tmp_path)
-    assert len(str(caught.value)) < len(str(path)) + 250
-
-
-def test_the_images_of_a_folder_are_the_same_as_before(tmp_path):
-    values = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3), np.uint8)
-    for i, value in enumerate(values):
-        Image.fromarray(value).save(tmp_path / f"{i}.png")
-    assert np.array_equal(data.load(tmp_path).images, values.transpose(0, 3, 1, 2))

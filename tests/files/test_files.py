@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sources import bytes_of, cifar_members, idx, write_cifar_archive
+from data_files import bytes_of, cifar_members, idx, write_cifar_archive
 
 from minigan import data, files
 from minigan.data import named
@@ -259,7 +259,7 @@ def test_mnist_is_downloaded_once_into_the_cache(tmp_path, mirror, monkeypatch):
         mirror.content[f"{name}.gz"] = gzip.compress(idx(array), compresslevel=1)
         digests[f"{name}.gz"] = hashlib.sha256(idx(array)).hexdigest()
     urls = (mirror("missing", ""), mirror("good", ""))
-    monkeypatch.setitem(named.SETS, "mnist", (named.DIGITS, (), urls, digests))
+    monkeypatch.setitem(named.SETS, "mnist", named.PublicSet(named.DIGITS, (), urls, digests))
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path))
     for _ in range(2):
         loaded = data.load("mnist")
@@ -274,7 +274,8 @@ def test_cifar10_is_downloaded_once_into_the_cache(tmp_path, mirror, monkeypatch
     mirror.content["cifar-10-binary.tar.gz"] = archive
     urls = (mirror("truncating", ""), mirror("good", ""))
     digests = {"cifar-10-binary.tar.gz": hashlib.sha256(archive).hexdigest()}
-    monkeypatch.setitem(named.SETS, "cifar10", (named.SETS["cifar10"][0], (), urls, digests))
+    known = named.SETS["cifar10"]._replace(folders=(), mirrors=urls, sha256=digests)
+    monkeypatch.setitem(named.SETS, "cifar10", known)
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     for split, count in (("train", 10), ("test", 2)):
         assert len(data.load("cifar10", split=split)) == count

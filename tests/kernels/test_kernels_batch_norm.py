@@ -128,7 +128,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
         {np.float32: "float", np.float64: "double"}[dtype],
         [np.int32(k) for k in (rows, c, band, bands)],
     )
-    machine.run(
+    machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_tiled<{t}, {v}>",
         (bands, -(-c // (v * lanes))),
@@ -136,7 +136,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
         [x, machine.Out(partial), *n[:3]],
         seed=seed,
     )
-    machine.run(
+    machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_merge_tiled<{t}>",
         (1, -(-c // lanes)),

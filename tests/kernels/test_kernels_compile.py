@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from minigan.backends.cuda import grids, launch
+from minigan.backends.cuda import grids, launch, sources
+from minigan.backends.cuda.architectures import occupancy
+from minigan.backends.cuda.resources import resources
 
 pytest.importorskip(
     "cupy", reason="NVRTC, which compiles the kernels, is part of CuPy's installation"
@@ -40,7 +42,7 @@ def compiled(request):
     )  # the long ones first
     with ThreadPoolExecutor() as pool:  # NVRTC lets go of Python's lock
         yield {
-            job: pool.submit(launch.resources, job[0], launch.instantiations[job[0]], job[1])
+            job: pool.submit(resources, job[0], launch.instantiations[job[0]], job[1])
             for job in jobs
         }
 
@@ -65,9 +67,7 @@ def test_the_largest_blocks_find_their_registers(compiled):
     for (_, arch), found in compiled.items():
         for name, numbers in found.result().items():
             threads = 128 if "_tensor<" in name and "_tensor<256" not in name else grids.THREADS
-            assert launch.occupancy(numbers["registers"], threads, numbers["shared"], arch) > 0, (
-                name
-            )
+            assert occupancy(numbers["registers"], threads, numbers["shared"], arch) > 0, name
 
 
 def test_spills_are_seen(tmp_path, monkeypatch):
@@ -87,8 +87,8 @@ def test_spills_are_seen(tmp_path, monkeypatch):
         "    for (int i = 0; i < 64; ++i) line[i * n % 64] = x[i];\n"
         "    x[0] = line[n % 64];\n}\n"
     )
-    monkeypatch.setattr(launch, "kernels_folder", lambda: tmp_path)
-    found = launch.resources("heavy.cu", ["heavy_naive<double>", "indexed_naive<float>"], "sm_90")
+    monkeypatch.setattr(sources, "kernels_folder", lambda: tmp_path)
+    found = resources("heavy.cu", ["heavy_naive<double>", "indexed_naive<float>"], "sm_90")
     assert (
         found["heavy_naive<double>"]["spills"] > 0 and found["indexed_naive<float>"]["stack"] >= 256
     )

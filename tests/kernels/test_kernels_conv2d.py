@@ -98,7 +98,7 @@ def test_the_shared_rung_reads_a_sixteenth_of_what_naive_reads_and_its_loop_has_
     ]
     requests = {}
     for rung in ("naive", "shared"):
-        with launch.trace(counting=True) as launches:
+        with launch.collect_launches(counting=True) as launches:
             convolutions.run("conv2d", arguments, rung, 0, host=True)
         lines = launches[0].report.lines
         requests[rung] = sum(line.requests for line in lines if line.space == "global")

@@ -98,7 +98,7 @@ def compiled():
 def run(name, right, seed):
     _, arguments, options = CASES[name]
     options = {"grid": (1,), "block": (64,), **options}
-    return machine.run(FILE, f"{name}<{right}>", arguments=arguments, seed=seed, **options)
+    return machine.run_kernel(FILE, f"{name}<{right}>", arguments=arguments, seed=seed, **options)
 
 
 def marked_lines(name):

@@ -6,6 +6,7 @@ compiler, which needs no GPU, judges the sources.
 """
 
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -18,11 +19,13 @@ import pytest
 
 import minigan as mg
 from minigan.backends import cpu, cuda, reference
-from minigan.backends.cuda import convolution, launch
+from minigan.backends.cuda import architectures, convolution, launch, sources
 from minigan.backends.cuda import grids as grids_module
 from minigan.backends.cuda import rungs as ladder
-from minigan.backends.cuda.launch import Out
-from minigan.backends.host import compiler as native
+from minigan.backends.cuda.arguments import Out
+from minigan.backends.cuda.launch import Plan
+from minigan.backends.cuda.resources import resources
+from minigan.backends.cuda.tiles import Product
 from minigan.backends.host import machine
 from minigan.launch import main
 
@@ -35,12 +38,13 @@ def on_host(monkeypatch):
     monkeypatch.delenv("MINIGAN_ARCH", raising=False)
     with mg.device("host"):
         yield
-    launch.use("host", np)  # forget what was imitated
+    monkeypatch.undo()
+    launch.use(machine)  # forget what was imitated
 
 
 def imitate(monkeypatch, arch):
     monkeypatch.setenv("MINIGAN_ARCH", arch)
-    launch.use("host", np)
+    launch.use(machine)
 
 
 def normal(*shape, dtype=np.float32):
@@ -53,7 +57,7 @@ X, EIGHT = np.zeros(8, np.float32), np.int32(8)
 
 
 def leaky(x=X, y=X, grid=(1,), block=(32,), n=EIGHT, **options):
-    launch.launch(LEAKY, grid, block, [x, Out(y), np.float32(0.2), n], **options)
+    launch.launch(Plan(LEAKY, grid, block, **options), [x, Out(y), np.float32(0.2), n])
 
 
 class FakeArray:
@@ -144,7 +148,7 @@ def forced(rung, dtype):
 
 @pytest.mark.parametrize("slip, kind, words", REFUSED.values(), ids=list(REFUSED))
 def test_it_is_refused_in_one_sentence_before_the_launch(slip, kind, words, monkeypatch):
-    monkeypatch.setattr(machine, "run", lambda *_, **__: pytest.fail("the kernel ran"))
+    monkeypatch.setattr(machine, "prepare", lambda *_: pytest.fail("the kernel ran"))
     with pytest.raises(kind) as refusal:
         slip()
     message = str(refusal.value)
@@ -176,7 +180,7 @@ LONG, LONG_ROWS, ROW, MEAN = normal(101), normal(101, 1), normal(1), normal(2, 1
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_an_array_that_an_int_cannot_count(operation, arguments, rung, monkeypatch):
     monkeypatch.setattr(launch, "MOST", 100)  # 2^31 - 1024 numbers would fill this machine's memory
-    monkeypatch.setattr(machine, "run", lambda *_, **__: pytest.fail("the kernel ran"))
+    monkeypatch.setattr(machine, "prepare", lambda *_: pytest.fail("the kernel ran"))
     with (
         mg.rung(rung),
         pytest.raises(ValueError, match=r"shape \(101.*101 elements, more than 100"),
@@ -189,15 +193,14 @@ def test_a_gpu_too_old_for_tensor_cores(monkeypatch):
     imitate(monkeypatch, "sm_75")
     with mg.rung("tensor"), pytest.raises(RuntimeError, match="sm_80 or newer, this is sm_75"):
         forced("tensor", np.float32)
-    with launch.trace() as launches:  # unforced, the lower rung serves
+    with launch.collect_launches() as launches:  # unforced, the lower rung serves
         cuda.conv2d(normal(1, 1, 3, 3), normal(1, 1, 2, 2), (1, 1), (0, 0))
     assert "conv2d_tiled<" in launches[0].name
 
 
 def test_an_unknown_architecture(monkeypatch):
-    imitate(monkeypatch, "sm_1")
     with pytest.raises(ValueError, match="MINIGAN_ARCH is 'sm_1', expected one of sm_70, "):
-        launch.architecture()
+        imitate(monkeypatch, "sm_1")
 
 
 @pytest.mark.parametrize(
@@ -205,12 +208,12 @@ def test_an_unknown_architecture(monkeypatch):
     [("sm_87", "sm_86"), ("sm_103", "sm_100"), ("sm_121", "sm_120"), ("sm_61", "sm_70")],
 )
 def test_an_architecture_beside_the_table_has_the_limits_of_its_forerunner(name, like):
-    assert launch.limits(name) == launch.ARCHITECTURES[like]
+    assert architectures.limits(name) == architectures.ARCHITECTURES[like]
 
 
 def test_more_phases_than_a_grid_holds_are_served_by_the_naive_rung():
     x, weight = normal(1, 1, 1, 2), normal(1, 5, 1, 1)
-    with launch.trace() as launches:
+    with launch.collect_launches() as launches:
         y = cuda.conv_transpose2d(x, weight, (260, 260), (0, 0), (0, 0))
     assert "conv_transpose2d_naive<float>" in launches[0].name and y.shape == (1, 5, 1, 261)
     np.testing.assert_array_equal(y[:, :, :, ::260], x * weight)
@@ -223,7 +226,7 @@ def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
     well add up.
     """
     grids = []
-    monkeypatch.setattr(ladder, "launch", lambda name, grid, *_, **__: grids.append(grid))
+    monkeypatch.setattr(launch, "launch", lambda plan, *_, **__: grids.append(plan.grid))
     for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
         grids.clear()
         x, row, mean = (np.empty(shape, np.float32) for shape in ((rows, c), c, (2, c)))
@@ -239,7 +242,7 @@ def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
 
 def test_a_grid_has_room_for_the_columns_of_many_instances():
     for columns in (1, 8 * 65535, 8 * 65535 + 1, 32 * 65535):
-        (_, groups), (across, down) = grids_module._merging(columns)
+        (_, groups), (across, down) = grids_module.second_pass_grid(columns)
         assert (
             groups <= 65535 and groups * across >= columns and across * down == grids_module.THREADS
         )
@@ -247,15 +250,14 @@ def test_a_grid_has_room_for_the_columns_of_many_instances():
 
 def test_every_architecture_has_room_for_every_tile():
     """The largest tile is for those with much shared memory, and every other must start on all."""
-    for name, row in launch.ARCHITECTURES.items():
-        for rung in ("tiled", "tensor") if launch.generation(name) >= 80 else ("tiled",):
-            most = max(
-                convolution._plan(rung, "float", rows, columns, 8, 1, (4, 4), row.shared_per_block)[
-                    3
-                ]
-                for rows in (1, 128, 1 << 15)
-                for columns in (1, 33, 65)
-            )
+    for name, row in architectures.ARCHITECTURES.items():
+        target = architectures.target(name, row.multiprocessors)
+        for rung in ("tiled", "tensor") if target.generation >= 80 else ("tiled",):
+            most = 0
+            for rows, columns in itertools.product((1, 128, 1 << 15), (1, 33, 65)):
+                product = Product(rows, columns, steps=8 * 32, phases=1)
+                plan = convolution.plan_product("conv2d", rung, "float", product, (4, 4), target)
+                most = max(most, plan.shared)
             assert 32 << 10 < most <= row.shared_per_block << 10, (name, rung)
 
 
@@ -272,7 +274,7 @@ def rungs_of(launches):
 )
 def test_a_forced_rung_is_taken_or_the_nearest_one_below(rung, of_two):
     x, w = normal(2, 3, 6, 6), normal(4, 3, 3, 3)
-    with launch.trace() as launches, mg.rung(rung):
+    with launch.collect_launches() as launches, mg.rung(rung):
         cuda.conv2d(x, w, (1, 1), (1, 1))
         cuda.leaky_relu(x, 0.2)
     assert (rungs_of(launches)[0], rungs_of(launches)[-1]) == (rung, of_two)
@@ -280,7 +282,7 @@ def test_a_forced_rung_is_taken_or_the_nearest_one_below(rung, of_two):
 
 def test_rungs_by_dtype_and_set_tf32(monkeypatch):
     def taken(dtype):
-        with launch.trace() as launches:
+        with launch.collect_launches() as launches:
             cuda.conv2d(
                 normal(2, 3, 6, 6, dtype=dtype), normal(4, 3, 3, 3, dtype=dtype), (1, 1), (1, 1)
             )
@@ -314,14 +316,14 @@ def test_a_rung_in_the_environment(rung, message):
 
 def test_the_rungs_in_python_are_the_kernels_in_the_files():
     for file, operations in ladder.LADDERS.items():
-        text = (native.kernels_folder() / file).read_text(encoding="utf-8")
+        text = (sources.kernels_folder() / file).read_text(encoding="utf-8")
         kernels = re.findall(
             r"__global__\s+void\s+(?:\w+\([^)]*\)\s*)?(\w+)\s*\(", text
         )  # launch bounds may intervene
         assert sorted(kernels) == sorted(
             f"{name}_{rung}" for name, rungs in operations.items() for rung in rungs
         ), file
-    files = {path.name for path in native.kernels_folder().glob("*.cu")}
+    files = {path.name for path in sources.kernels_folder().glob("*.cu")}
     assert files == set(ladder.LADDERS) == set(launch.instantiations)
 
 
@@ -362,7 +364,7 @@ def test_results_lie_in_memory_as_the_next_layer_reads_them():
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_nothing_is_launched_for_empty_arrays(rung):
     empty = np.zeros((0, 3, 2, 2), np.float32)
-    with launch.trace() as launches, mg.rung(rung):
+    with launch.collect_launches() as launches, mg.rung(rung):
         assert cuda.leaky_relu(empty, 0.2).shape == empty.shape
         assert cuda.add_bias(empty, normal(3)).shape == empty.shape
         assert (cuda.channel_sum(empty) == np.zeros(3)).all()
@@ -382,12 +384,12 @@ def test_the_host_refuses_arguments_of_another_number_or_size():
             mg.device("host"),
             pytest.raises(TypeError, match=r"takes arguments of \[-4, -4, 4, 4\] bytes, got"),
         ):
-            launch.launch(kernel, (1,), (256,), given)
+            launch.launch(Plan(kernel, (1,), (256,)), given)
 
 
 def test_adam_takes_all_parameters_in_one_launch_and_many_in_few():
     params, grads, means, squares = ([normal(3) for _ in range(100)] for _ in range(4))
-    with launch.trace() as launches:
+    with launch.collect_launches() as launches:
         cuda.adam(params, grads, means, [s * s for s in squares], 1, 0.1, (0.5, 0.9), 1e-8, 0.0)
     assert [row.grid for row in launches] == [(96,), (4,)]
 
@@ -397,7 +399,7 @@ def test_adam_takes_all_parameters_in_one_launch_and_many_in_few():
 
 @pytest.fixture
 def kernels(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "kernels_folder", lambda: tmp_path)
+    monkeypatch.setattr(sources, "kernels_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -407,7 +409,7 @@ def test_includes_are_put_in_once_and_lines_keep_their_places(kernels):
         '#include "a.cuh"\n#ifdef HOST\n#include "host/device.h"\n#endif\nint b;\n'
     )
     (kernels / "k.cu").write_text('// k\n#include "a.cuh"\n#include "b.cuh"\nint k;\n')
-    text = launch.source("k.cu")
+    text = sources.source("k.cu")
     assert [text.count(f"int {name};") for name in "abk"] == [
         1,
         1,
@@ -429,7 +431,7 @@ def test_includes_are_put_in_once_and_lines_keep_their_places(kernels):
 def test_an_include_that_is_not_there_is_named_with_its_line(kernels):
     (kernels / "k.cu").write_text('\n#include "gone.cuh"\n')
     with pytest.raises(FileNotFoundError, match="k.cu:2 asks for gone.cuh"):
-        launch.source("k.cu")
+        sources.source("k.cu")
 
 
 class Kernel:
@@ -454,8 +456,12 @@ def as_on_a_gpu(monkeypatch):
     )
     from cupy.cuda import compiler
 
+    from minigan.backends.cuda import gpu
+
     made = {}
-    launch._compiled.cache_clear()
+    caches = launch._prepared, gpu._compiled, gpu.find_target
+    for cache in caches:
+        cache.cache_clear()
 
     class RawModule:
         def __init__(self, code, options, name_expressions):
@@ -470,21 +476,26 @@ def as_on_a_gpu(monkeypatch):
             return made.setdefault(name, Kernel())
 
     monkeypatch.setattr("cupy.RawModule", RawModule)
-    monkeypatch.setattr("cupy.cuda.Device", lambda: types.SimpleNamespace(compute_capability="90"))
-    launch.use("cuda", np)
+    h200 = types.SimpleNamespace(compute_capability="90", attributes={"MultiProcessorCount": 132})
+    monkeypatch.setattr("cupy.cuda.Device", lambda: h200)
+    monkeypatch.setattr(gpu, "xp", np)
+    monkeypatch.setattr(gpu, "addresses", machine.addresses)
+    launch.use(gpu)
     yield made
-    launch._compiled.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_on_a_gpu_a_kernel_is_compiled_once_and_launched_with_the_same_arguments(as_on_a_gpu):
     x = normal(1000)
-    with launch.trace() as launches:
+    with launch.collect_launches() as launches:
         for _ in range(2):
             y = cuda.leaky_relu(x, 0.2)
     (kernel,) = as_on_a_gpu.values()
-    launch.use("host", np)
+    gpu = launch.driver
+    launch.use(machine)
     cuda.leaky_relu(x, 0.2)
-    launch.use("cuda", np)
+    launch.use(gpu)
     cuda.leaky_relu(x, 0.2)  # and not again after another device
     grid, block, args, shared = kernel.calls[1]
     assert (grid, block, shared) == ((1,), (256,), 0) and launches[1].report is None
@@ -522,7 +533,7 @@ def test_on_a_gpu_a_block_that_a_kernel_has_no_room_for_is_refused(as_on_a_gpu):
         (256, (226 << 10) + 1, "231425 bytes 232449 sm_90 232448"),
     ]:
         with pytest.raises(ValueError) if words else contextlib.nullcontext() as refusal:
-            launch.launch(LEAKY, (1,), (block,), arguments, shared=shared)
+            launch.launch(Plan(LEAKY, (1,), (block,), shared=shared), arguments)
         assert all(word in str(refusal and refusal.value) for word in words.split())
     assert [call[3] for call in as_on_a_gpu[LEAKY.split(":")[1]].calls] == [226 << 10]
 
@@ -537,9 +548,9 @@ def test_an_error_of_the_compiler_names_file_and_line(kernels, as_on_a_gpu):
     )
     message = r"kernels/double.cu does not compile for double_naive<float>:\ncommon.cuh\(2\): error: .*two"
     with pytest.raises(RuntimeError, match=message):
-        launch.launch("double.cu:double_naive<float>", (1,), (1,), [X])
+        launch.launch(Plan("double.cu:double_naive<float>", (1,), (1,)), [X])
     with pytest.raises(RuntimeError, match=r"does not compile for sm_80:\ncommon.cuh\(2\): error"):
-        launch.resources("double.cu", ["double_naive<float>"], "sm_80")
+        resources("double.cu", ["double_naive<float>"], "sm_80")
 
 
 # ---- the program ---------------------------------------------------------------------------------

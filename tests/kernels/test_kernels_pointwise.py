@@ -124,7 +124,7 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     rows, c = g.shape
     bands, t = -(-rows // band), {np.float32: "float", np.float64: "double"}[dtype]
     partial = np.empty((bands, c), dtype)
-    machine.run(
+    machine.run_kernel(
         "channels.cu",
         f"channel_sum_tiled<{t}, {v}>",
         (bands, -(-c // (v * lanes))),

@@ -39,7 +39,7 @@ def compiled():
 
 
 def run(kernel, grid, block, arguments, **options):
-    return machine.run(FILE, kernel, (grid,), (block,), arguments, **options)
+    return machine.run_kernel(FILE, kernel, (grid,), (block,), arguments, **options)
 
 
 def numbers(*shape, dtype=np.float32):
@@ -341,11 +341,11 @@ def test_launch_bounds_are_kept(project):
     made = compiler.library(file, list(bounds))
     for kernel, threads in bounds.items():
         assert made.threads(kernel) == threads
-        machine.run(file, kernel, (1,), (threads,), [Out(np.empty(threads, np.float32))])
+        machine.run_kernel(file, kernel, (1,), (threads,), [Out(np.empty(threads, np.float32))])
     with pytest.raises(
         ValueError, match=r"tiled<float, 8>: block \(25, 1, 1\), .* allow 24 threads"
     ):
-        machine.run(file, "tiled<float, 8>", (1,), (25,), [Out(np.empty(25, np.float32))])
+        machine.run_kernel(file, "tiled<float, 8>", (1,), (25,), [Out(np.empty(25, np.float32))])
 
 
 def test_an_error_leaves_the_process_usable():
@@ -404,7 +404,7 @@ def project(tmp_path, monkeypatch):
 def scaled(folder):
     y = np.empty(4, np.float32)
     compiler.library(folder / "scale.cu", ["scale"])
-    machine.run(folder / "scale.cu", "scale", (1,), (4,), [np.ones(4, np.float32), Out(y)])
+    machine.run_kernel(folder / "scale.cu", "scale", (1,), (4,), [np.ones(4, np.float32), Out(y)])
     return y[0]
 
 
@@ -482,7 +482,7 @@ def test_without_addr2line_an_error_says_what_is_missing(project, monkeypatch):
     with pytest.raises(
         machine.KernelError, match="out of bounds: @[0-9a-f]+: thread.*line numbers need addr2line"
     ):
-        machine.run(
+        machine.run_kernel(
             project / "scale.cu",
             "scale",
             (1,),

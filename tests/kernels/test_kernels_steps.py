@@ -14,7 +14,7 @@ from convolutions import error_bound
 from strategies import fixed_case
 
 from minigan.backends import reference
-from minigan.backends.cuda import launch
+from minigan.backends.cuda import launch, sources
 
 
 def meetings(image, tap, stride, padding, pixels):
@@ -26,9 +26,9 @@ def meetings(image, tap, stride, padding, pixels):
 
 def multiplied(name, arguments):
     """(the result, how many slices were multiplied, as the requests of the inner loop)."""
-    with launch.trace(counting=True) as launches:
+    with launch.collect_launches(counting=True) as launches:
         y = convolutions.run(name, arguments, "tiled", 0, host=True)
-    source = (launch.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
+    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
     loop = {("gemm.cuh", n) for n, line in enumerate(source, 1) if "tile.template multiply" in line}
     return y, sum(line.requests for line in launches[0].report.lines if loop & set(line.places))
 

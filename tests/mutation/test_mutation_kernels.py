@@ -20,7 +20,6 @@ import shutil
 import time
 from collections import Counter
 from multiprocessing.connection import wait
-from types import SimpleNamespace
 from typing import NamedTuple
 from unittest import mock
 
@@ -35,8 +34,8 @@ import test_kernels_pointwise
 import test_kernels_steps
 from strategies import DTYPES, LAYOUTS, fixed_case
 
-from minigan.backends.cuda import launch
-from minigan.backends.host import compiler
+from minigan.backends.cuda import launch, sources
+from minigan.backends.host import compiler, machine
 
 MEMORY = test_kernels_adam, test_kernels_batch_norm, test_kernels_pointwise
 CONVOLUTIONS = (
@@ -279,10 +278,11 @@ def judge(pipe, mutant, folder, some):
     """
     (folder / mutant.file).write_text(mutant.text, encoding="utf-8")
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    launch._prepared.cache_clear()
     with (
         mock.patch.object(compiler, "kernels_folder", lambda: folder),
-        mock.patch.object(launch, "kernels_folder", lambda: folder),
-        mock.patch.object(launch, "compiler", SimpleNamespace(library=lambda *_: None)),
+        mock.patch.object(sources, "kernels_folder", lambda: folder),
+        mock.patch.object(machine, "instantiations", {}),
         mock.patch.dict(compiler.loaded, clear=True),
         mock.patch.dict(os.environ, MINIGAN_CACHE=str(folder.parent / "cache")),
     ):

@@ -7,6 +7,7 @@ operation itself on |a| and |b|, number by number.
 """
 
 import contextlib
+import os
 from unittest import mock
 
 import numpy as np
@@ -15,8 +16,8 @@ from on_device import on_device
 from strategies import convolution, in_layout, transposed_convolution
 
 from minigan.backends import reference
-from minigan.backends.cuda import convolution as convolution_module
-from minigan.backends.cuda import launch
+from minigan.backends.cuda import launch, sources
+from minigan.backends.host import machine
 
 TF32 = 2.0**-11
 rungs = st.sampled_from(
@@ -85,10 +86,14 @@ def small_gpu():
     """Tiles are chosen for one multiprocessor, which the largest of them fill on small shapes
     too.
     """
-    convolution_module._plan.cache_clear()
-    with mock.patch.object(convolution_module, "MULTIPROCESSORS", 1):
+    driver = machine
+    if os.environ.get("MINIGAN_DEVICE") == "cuda":
+        from minigan.backends.cuda import gpu
+
+        driver = gpu
+    target = driver.find_target()._replace(multiprocessors=1)
+    with mock.patch.object(driver, "find_target", lambda: target):
         yield
-    convolution_module._plan.cache_clear()
 
 
 def instantiated(name):
@@ -101,7 +106,7 @@ def instantiated(name):
 
 
 def ran(launches):
-    """The names of the kernels among what launch.trace() collected."""
+    """The names of the kernels among what launch.collect_launches() collected."""
     return [one.name.split(":")[1] for one in launches]
 
 
@@ -123,7 +128,7 @@ def check(
     a, b, *options = arguments
     given = [in_layout(np.asarray(x, dtype), layout) for x, layout in zip((a, b), layouts)]
     exact = [*(x.astype(np.float64) for x in given), *options]
-    with launch.trace() as launches:
+    with launch.collect_launches() as launches:
         y = run(name, [*given, *options], rung, seed)
     expected, bound = getattr(reference, name)(*exact), error_bound(name, exact, dtype, rung)
     assert y.dtype == dtype and y.shape == expected.shape
@@ -163,9 +168,9 @@ def conflicts_in_the_loop(name, arguments):
     The places of the rows are read once per block, before the loop, in Copier::take: these are
     left out.
     """
-    with launch.trace(counting=True) as launches:
+    with launch.collect_launches(counting=True) as launches:
         run(name, arguments, "tensor", 0, host=True)
-    source = (launch.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
+    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
     once = {
         ("gemm.cuh", n)
         for n, line in enumerate(source, 1)
@@ -184,7 +189,7 @@ def the_same_bits_off_the_grid(name, arguments, rung):
     kernels must run.
     """
     a, b, *options = arguments
-    with launch.trace() as launches:
+    with launch.collect_launches() as launches:
         aligned = run(name, arguments, rung, 0)
         for some in (
             [_shifted(a, IMAGES), b],

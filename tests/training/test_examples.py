@@ -205,7 +205,8 @@ def test_every_script_is_run_as_a_program_that_ends_in_a_sentence():
     assert len(scripts) > 15
     for path in scripts:
         options = 'main, output="progress"' if path.name.startswith("train_") else "main"
-        end = f"command_line.program({options})"
+        module = "training" if path.name.startswith("train_") else "command_line"
+        end = f"{module}.program({options})"
         assert path.read_text().endswith(f'\nif __name__ == "__main__":\n    {end}\n'), path.name
 
 
@@ -551,7 +552,7 @@ def test_a_learning_rate_that_decays_fast_stays_at_its_least(call):
         ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
         ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
         ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
-        ("train_wgan.py", ("--norm", "batch"), "--norm batch ties the samples of a batch together"),
+        ("train_wgan.py", ("--norm", "batch"), "--norm batch ties a batch's samples"),
         ("train_wgan.py", ("--image-size", 28), "image_size is 28, expected 16, 32, 64 or 128"),
         ("train_wgan.py", ("--penalty", "l1"), "invalid choice: 'l1'"),
         ("mode_coverage.py", ("--method", "vae"), "invalid choice: 'vae'"),

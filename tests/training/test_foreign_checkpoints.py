@@ -27,9 +27,9 @@ class Trained:
         begin = run.Run.__init__
         for model, (script, *options) in SCRIPTS.items():
 
-            def note(session, *args, model=model, **more):
+            def note(session, *args, trained_model=model, **more):
                 begin(session, *args, **more)
-                self.sessions[model] = session
+                self.sessions[trained_model] = session
 
             monkeypatch.setattr(run.Run, "__init__", note)
             self.folders[model] = folder / model
@@ -62,6 +62,7 @@ def resume(trained, capsys):
             write(path, crafted)
         os.utime(path, ns=(good[1], 0))  # older than the pictures, so that there are none to draw
         session.saved = -1
+        session.resume = True
         before = look(folder)
         capsys.readouterr()
         try:

@@ -2,7 +2,6 @@
 left alone.
 """
 
-import importlib
 import json
 import os
 import random
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from crafted import SCRIPTS, SMALL, call, every_script, look
 
-from minigan.training import run_config
+from minigan.training import run_config, run_folder, setup, translation
 
 pytest.importorskip("matplotlib", reason="training draws its losses")
 
@@ -219,10 +218,8 @@ def test_sizes_in_config_json_are_compared_with_the_checkpoint_before_data_are_l
         ("wgan", "latent_dim"),
         ("cyclegan", "blocks"),
     ):
-        script = importlib.import_module(SCRIPTS[model][0])
-        monkeypatch.setattr(
-            script, "data" if model != "cyclegan" else "pairs", None
-        )  # what is used would raise
+        module = translation if model == "cyclegan" else setup
+        monkeypatch.setattr(module, "data", None)  # what is used would raise
         good = json.loads((trained / model / "config.json").read_text())
         status, said = resume(model, {**good, "arguments": {**good["arguments"], name: 100_000}})
         assert (
@@ -351,7 +348,6 @@ def test_only_unfinished_files_of_a_run_are_cleared_away(tmp_path, resume):
 
 def test_the_names_of_unfinished_files_are_those_that_whole_file_gives(tmp_path, monkeypatch):
     from minigan.files import whole_file
-    from minigan.training import run
 
     for name in (
         "config.json",
@@ -365,7 +361,7 @@ def test_the_names_of_unfinished_files_are_those_that_whole_file_gives(tmp_path,
     ):
         with whole_file(tmp_path / name):
             [temporary] = tmp_path.iterdir()
-            assert run.PART.fullmatch(temporary.name)
+            assert run_folder.PART.fullmatch(temporary.name)
         (tmp_path / name).unlink()
 
 

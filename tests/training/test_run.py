@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
+from minigan import training
 from minigan.training import checkpoint, run
 from minigan.training import command_line as arguments
 
@@ -672,9 +673,10 @@ def session(out, *given, steps=4, state=None, sample=None):
         arguments.parser("toy", steps=steps), ["--out", str(out), "--quiet", *map(str, given)]
     )
     state = {"weights": Weights()} if state is None else state
-    return run.Run(
-        args, state=state, architecture={}, sample=sample or (lambda: np.zeros((1, 1, 8, 8)))
-    )
+    sample = sample or (lambda: np.zeros((1, 1, 8, 8)))
+    these = training.begin(args, state=state, architecture={}, sample=sample)
+    these.args = args
+    return these
 
 
 def exit_of(steps):
@@ -688,14 +690,14 @@ def exit_of(steps):
     "value", [float("nan"), float("inf"), np.float32("-inf"), mg.tensor(float("nan"))]
 )
 def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_checkpoint(tmp_path, value):
-    def training():
+    def these_steps():
         these = session(tmp_path, "--log-every", 2, "--checkpoint-every", 2)
         for step in these:
             these.log(d_loss=1.0, g_loss=1.0 if step < 3 else value)
             yield step
 
     number = float(value.item()) if hasattr(value, "item") else value
-    assert exit_of(training()) == (
+    assert exit_of(these_steps()) == (
         f"step 4: g_loss is {number}; training stops; the last good checkpoint is "
         f"{tmp_path / 'checkpoint.npz'}, of step 2"
     )
@@ -706,7 +708,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_checkpoint(tmp_pa
 def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
     weights = Weights()
 
-    def training():
+    def these_steps():
         these = session(tmp_path, "--checkpoint-every", 2, state={"weights": weights})
         for step in these:
             these.log(loss=0.0)
@@ -714,7 +716,7 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
             weights.w[0, 0, 0, 1] = np.nan if step >= 3 else 1
             yield step
 
-    assert exit_of(training()).startswith(
+    assert exit_of(these_steps()).startswith(
         "step 4: weights/w is not finite; training stops; the last good "
     )
     assert np.isfinite(mg.load(tmp_path / "checkpoint.npz")["weights"]["w"]).all()

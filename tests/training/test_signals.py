@@ -109,7 +109,7 @@ def test_a_training_is_kept_though_nobody_hears_of_its_end(tmp_path, streams, ki
 def test_a_training_goes_on_though_nobody_listens(tmp_path, streams, kind):
     streams(DEAD[kind]())
     these = session(tmp_path, "--log-every", 1)
-    these.args.quiet = False
+    these.quiet = False
     for _ in these:
         these.log(loss=0)
     assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 4

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
+from minigan import training
 from minigan.data.images import read_image, to_float
 from minigan.evaluation import translation as translation_module
 from minigan.training import translation
@@ -234,12 +235,15 @@ def write_pairs(path, **more):
     )
 
 
+def parse(argv):
+    """The arguments of train_cyclegan.py."""
+    settings = train_cyclegan.PAPER, train_cyclegan.DIGITS
+    return training.parse("cyclegan", "", train_cyclegan.OPTIONS, *settings, argv)
+
+
 def domains_of(*options):
-    return domains.load(
-        train_cyclegan.parse(
-            ["--quiet", "--image-size", "8", "--load-size", "8", *map(str, options)]
-        )
-    )
+    small = ["--quiet", "--image-size", "8", "--load-size", "8"]
+    return domains.load(parse([*small, *map(str, options)]))
 
 
 def test_halves_of_pairs_share_no_source_and_test_pairs_stay_pairs(tmp_path):
@@ -461,7 +465,7 @@ def test_the_command_line_asks_argparse_for_nothing_that_python_3_14_took_away(m
         before(self, option_strings, dest, default=default, required=required, help=help)
 
     monkeypatch.setattr(argparse.BooleanOptionalAction, "__init__", of_python_3_14)
-    assert train_cyclegan.parse(["--out", "nowhere", "--quiet", "--no-flip"]).flip is False
+    assert parse(["--out", "nowhere", "--quiet", "--no-flip"]).flip is False
 
 
 def test_a_grey_generator_takes_the_luminance_of_colour():

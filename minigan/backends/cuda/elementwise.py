@@ -2,85 +2,78 @@
 
 import numpy as np
 
-from . import launch as device
-from .convolution import _in_order
+from . import launch
+from .arguments import Out
 from .grids import elementwise, total
-from .launch import Out
-
-
-def _vectors(first, *others):
-    """All arrays, C-contiguous, in the order in which the first lies in memory, and the way back
-    for a result.
-    """
-    if all(a.flags.c_contiguous for a in (first, *others)):
-        return [first, *others], lambda y: y
-    order = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
-    inverse, shape = (
-        sorted(range(first.ndim), key=order.__getitem__),
-        tuple(first.shape[axis] for axis in order),
-    )
-    return [_in_order(a, order) for a in (first, *others)], lambda y: y.reshape(shape).transpose(
-        inverse
-    )
+from .layout import flat
 
 
 def leaky_relu(x, negative_slope):
-    """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
-    (x,), restore = _vectors(x)
-    y = device.xp.empty(x.shape, x.dtype)
+    """x where x > 0, otherwise negative_slope x. Any shape, negative_slope >= 0."""
+    layout = flat(x)
+    (x,) = layout.arrays
+    y = launch.driver.xp.empty(x.shape, x.dtype)
     elementwise("leaky_relu", [x, Out(y), x.dtype.type(negative_slope)], x.size)
-    return restore(y)
+    return layout.restore(y)
 
 
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in
-    PyTorch.
+    """g where y > 0, otherwise negative_slope g: at the kink the slope is that of the negative
+    side, as in PyTorch.
     """
-    (y, g), restore = _vectors(y, g)
-    dx = device.xp.empty(y.shape, y.dtype)
+    layout = flat(y, g)
+    y, g = layout.arrays
+    dx = launch.driver.xp.empty(y.shape, y.dtype)
     elementwise("leaky_relu_grad", [g, y, Out(dx), y.dtype.type(negative_slope)], y.size)
-    return restore(dx)
-
-
-def _logits(x, target, *others):
-    """([x, and the others], the two arguments of the target, an array or a number; the way back),
-    all in one order.
-    """
-    if isinstance(target, device.xp.ndarray):
-        (x, target, *others), restore = _vectors(x, target, *others)
-        return [x, *others], [target, x.dtype.type(0)], restore
-    arrays, restore = _vectors(x, *others)
-    return arrays, [None, x.dtype.type(target)], restore
+    return layout.restore(dx)
 
 
 def bce_with_logits(x, target, reduction):
-    """max(x, 0) - x t + log(1 + exp(-|x|)), for each element or their "sum" or "mean"; t like x,
-    or a number.
+    """max(x, 0) - x t + log(1 + exp(-|x|)), of each element, or their "sum" or "mean".
+
+    target: an array like x, or a number.
     """
-    (x,), target, restore = _logits(x, target)
-    xp, n = device.xp, x.size
+    layout, (x,), target = _logits(target, x)
+    xp = launch.driver.xp
     if reduction == "none":
         losses = xp.empty(x.shape, x.dtype)
-        elementwise("bce_with_logits", [x, *target, Out(losses)], n)
-        return restore(losses)
-    if not n:
+        elementwise("bce_with_logits", [x, *target, Out(losses)], x.size)
+        return layout.restore(losses)
+    if not x.size:
         return xp.zeros((), x.dtype)
-    return total(
-        "bce_with_logits_sum", [x, *target], x.dtype.type(1 / n if reduction == "mean" else 1), n
-    )
+    return total("bce_with_logits_sum", [x, *target], _scale(x, reduction), x.size)
 
 
 def bce_with_logits_grad(x, target, g, reduction):
-    """(sigmoid(x) - t) g, over the number of elements for "mean"."""
-    each = reduction == "none"
-    (x, *own), target, restore = _logits(x, target, *[g] * each)
-    scale, dx = (
-        x.dtype.type(1 / x.size if reduction == "mean" else 1),
-        device.xp.empty(x.shape, x.dtype),
-    )
-    elementwise(
-        "bce_with_logits_grad",
-        [x, *target, own[0] if each else g, np.int32(each), Out(dx), scale],
-        x.size,
-    )
-    return restore(dx)
+    """(sigmoid(x) - t) g, divided by the number of elements for "mean".
+
+    g: an array like x for "none", otherwise a 0-d array.
+    """
+    has_own_g = reduction == "none"  # each element has a gradient of its own
+    if has_own_g:
+        layout, (x, g), target = _logits(target, x, g)
+    else:
+        layout, (x,), target = _logits(target, x)
+    dx = launch.driver.xp.empty(x.shape, x.dtype)
+    arguments = [x, *target, g, np.int32(has_own_g), Out(dx), _scale(x, reduction)]
+    elementwise("bce_with_logits_grad", arguments, x.size)
+    return layout.restore(dx)
+
+
+def _logits(target, x, *others):
+    """(the layout, x and the others in it, the kernel's two arguments for the target).
+
+    The two arguments are an array and a number, of which the kernel reads the array if there is
+    one.
+    """
+    if isinstance(target, launch.driver.xp.ndarray):
+        layout = flat(x, target, *others)
+        x, target, *others = layout.arrays
+        return layout, [x, *others], [target, x.dtype.type(0)]
+    layout = flat(x, *others)
+    return layout, layout.arrays, [None, x.dtype.type(target)]
+
+
+def _scale(x, reduction):
+    """The factor of every loss: 1 / n for "mean"."""
+    return x.dtype.type(1 / x.size if reduction == "mean" else 1)

@@ -1,129 +1,157 @@
-"""Grids of the memory-bound kernels: how many blocks, and which part of an array each of them
-takes.
+"""Plans of the memory-bound kernels: how many blocks, and which tile of an array each one takes.
+
+Their time is that of reading and writing. Enough bytes must be under way at once, 16 at a time
+where the arrays allow it.
 """
 
-import functools
+from . import launch
+from .architectures import ceil
+from .arguments import Out
+from .launch import Plan
+from .rungs import C_TYPES, cached, choice, kernel_name
 
-import numpy as np
-
-from . import launch as device
-from .launch import Out
-from .rungs import ceil, kind, run
-
-THREADS, SPAN = (
-    256,
-    1024,
-)  # of a block; packs of V numbers that a block of an elementwise kernel takes
-FEW, MANY = (
-    528,
-    8448,
-)  # blocks at most: of a reduction, whose blocks' results a second pass unites; of the others
+THREADS = 256  # of a block
+SPAN = 1024  # packs of numbers that a block of an elementwise kernel takes
+MOST_REDUCTION_BLOCKS = 528  # of a reduction: each leaves a partial sum for the second pass
+MOST_BLOCKS = 8448  # of the other kernels that read a matrix
 
 
-def elementwise(operation, args, n):
-    """Launch what sees its arrays as n numbers."""
-    rung, t, v = kind(operation, args, n)
+# ---- arrays as sequences of numbers --------------------------------------------------------------
+
+
+@cached
+def plan_elementwise(operation, chosen, n):
+    """A launch over n numbers: a thread per number, or SPAN packs per block."""
+    template = (chosen.ctype,)
+    blocks = ceil(n, THREADS)
+    if chosen.rung != "naive":
+        pack = chosen.pack(n)
+        template = (chosen.ctype, pack)
+        blocks = ceil(n // pack, SPAN)
+    kernel = kernel_name(operation, chosen.rung, template)
+    return Plan(kernel, (blocks,), (THREADS,), chosen.dtype, sizes=(n,))
+
+
+def elementwise(operation, arguments, n):
+    """Launch a kernel that sees its arrays as n numbers."""
+    chosen = choice(operation, arguments)
     if n:
-        grid, template = (
-            (ceil(n, THREADS), (t,)) if rung == "naive" else (ceil(n // v, SPAN), (t, v))
-        )
-        run(operation, rung, template, (grid,), (THREADS,), [*args, np.int32(n)])
+        launch.launch(plan_elementwise(operation, chosen, n), arguments)
 
 
-@functools.lru_cache(maxsize=1024)
-def _tiles(rows, channels, v, most):
-    """Tiles of a (rows, C) matrix -> (grid, block, band): a block takes `band` rows of up to 32
-    packs of v channels.
+@cached
+def plan_total(operation, chosen, n):
+    """A sum over n numbers, of which every block leaves a part."""
+    if chosen.rung == "naive":  # one thread adds up everything
+        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
+        return Plan(kernel, (1,), (1,), chosen.dtype, sizes=(n,))
+    pack = chosen.pack(n)
+    blocks = ceil(n // pack, SPAN)
+    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
+    return Plan(kernel, (blocks,), (THREADS,), chosen.dtype, sizes=(n,), parts=blocks)
+
+
+def total(operation, arguments, scale, n):
+    """The sum of n > 0 numbers that an elementwise kernel would give, times scale -> ()."""
+    chosen = choice(operation, arguments)
+    plan = plan_total(operation, chosen, n)
+    sums = launch.driver.xp.empty((plan.parts, 1), scale.dtype)
+    launch.launch(plan, [*arguments, Out(sums), scale])
+    return add_parts(sums).reshape(())
+
+
+# ---- matrices with a column per channel ----------------------------------------------------------
+
+
+@cached
+def plan_rowwise(operation, chosen, rows, channels):
+    """A launch that reads a (rows, C) matrix and writes another."""
+    sizes = (rows, channels)
+    if chosen.rung == "naive":  # one thread per number
+        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
+        return Plan(kernel, (ceil(rows * channels, THREADS),), (THREADS,), chosen.dtype, sizes)
+    pack = chosen.pack(channels)
+    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
+    grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_BLOCKS)
+    return Plan(kernel, grid, block, chosen.dtype, (*sizes, tile_rows))
+
+
+def rowwise(operation, arguments, rows):
+    """Launch a kernel that reads the (rows, C) matrix `rows` and writes another."""
+    chosen = choice(operation, arguments)
+    if rows.size:
+        launch.launch(plan_rowwise(operation, chosen, *rows.shape), arguments)
+
+
+@cached
+def plan_reduction(operation, chosen, rows, channels):
+    """Sums down the columns of a (rows, C) matrix: every tile of rows leaves sums of its own."""
+    sizes = (rows, channels)
+    if chosen.rung == "naive":  # one thread per column
+        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
+        return Plan(kernel, (ceil(channels, THREADS),), (THREADS,), chosen.dtype, sizes)
+    pack = chosen.pack(channels)
+    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
+    grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_REDUCTION_BLOCKS)
+    return Plan(kernel, grid, block, chosen.dtype, (*sizes, tile_rows), parts=grid[0])
+
+
+def reduction(operation, arguments, rows, width, *numbers):
+    """Launch a kernel that takes `width` sums down the columns of a (rows, C) matrix.
+
+    numbers: scalar arguments that follow the result. -> (width, C).
     """
-    packs = ceil(channels, v)
-    across = min(32, 1 << (packs - 1).bit_length())
-    groups, step = ceil(packs, across), 4 * THREADS // across
-    band = step * ceil(rows, step * max(1, most // groups))
-    return (ceil(rows, band), groups), (across, THREADS // across), band
+    chosen = choice(operation, arguments)
+    channels = rows.shape[1]
+    plan = plan_reduction(operation, chosen, *rows.shape)
+    sums = launch.driver.xp.empty((plan.parts, width * channels), rows.dtype)
+    launch.launch(plan, [*arguments, Out(sums), *numbers])
+    return add_parts(sums).reshape(width, channels)
 
 
-def _merging(columns):
-    """The same for a second pass, in which a block takes all rows -> (grid, block)."""
-    across = min(
-        8 if columns <= 8 * 65535 else 32, 1 << (columns - 1).bit_length()
-    )  # a grid is at most so high
+def row_tiles(rows, channels, pack, most):
+    """How a (rows, C) matrix is divided among at most about `most` blocks.
+
+    -> (grid, block, tile_rows): a block takes tile_rows rows of up to 32 packs of channels.
+    """
+    packs = ceil(channels, pack)
+    across = min(32, _power_of_two(packs))  # threads side by side
+    tile_columns = ceil(packs, across)
+    step = 4 * THREADS // across  # rows that a block reads at once, four per thread
+    tile_rows = step * ceil(rows, step * max(1, most // tile_columns))
+    grid = (ceil(rows, tile_rows), tile_columns)
+    return grid, (across, THREADS // across), tile_rows
+
+
+# ---- second passes -------------------------------------------------------------------------------
+
+
+def second_pass_grid(columns):
+    """(grid, block) of a second pass, in which one block takes all rows of its columns."""
+    widest = 8 if columns <= 8 * 65535 else 32  # a grid is at most 65535 high
+    across = min(widest, _power_of_two(columns))
     return (1, ceil(columns, across)), (across, THREADS // across)
 
 
-def rowwise(operation, args, rows):
-    """Launch what reads a (rows, C) matrix and writes another."""
-    rung, t, v = kind(operation, args, rows.shape[1])
-    sizes = [np.int32(n) for n in rows.shape]
-    if rung == "naive" and rows.size:
-        run(operation, rung, (t,), (ceil(rows.size, THREADS),), (THREADS,), [*args, *sizes])
-    elif rows.size:
-        grid, block, band = _tiles(*rows.shape, v, MANY)
-        run(operation, rung, (t, v), grid, block, [*args, *sizes, np.int32(band)])
+@cached
+def plan_second_pass(dtype, parts, columns):
+    """channel_sum of (parts, columns), in the order of the parts."""
+    ctype = C_TYPES[dtype]
+    kernel = kernel_name("channel_sum", "tiled", (ctype, 1))
+    grid, block = second_pass_grid(columns)
+    return Plan(kernel, grid, block, dtype, sizes=(parts, columns, parts))
 
 
-def reduce(operation, args, rows, width, *more):
-    """Launch what takes `width` sums down the columns of a (rows, C) matrix -> (width, C); `more`
-    follow the result.
-
-    Tiled, every band of rows has sums of its own, which channel_sum adds up in their order.
-    """
-    (m, c), (rung, t, v) = rows.shape, kind(operation, args, rows.shape[1])
-    template, grid, block, band, bands = (t,), (ceil(c, THREADS),), (THREADS,), [], 1
-    if rung == "tiled":
-        template, (grid, block, *band) = (t, v), _tiles(m, c, v, FEW)
-        bands = grid[0]
-    parts, sizes = (
-        device.xp.empty((bands, width * c), rows.dtype),
-        [np.int32(n) for n in (m, c, *band)],
-    )
-    run(operation, rung, template, grid, block, [*args, Out(parts), *more, *sizes])
-    return _sum_bands(parts, t).reshape(width, c)
-
-
-def _sum_bands(parts, t):
-    """(bands, columns) -> (columns,)."""
-    bands, columns = parts.shape
-    if bands == 1:
+def add_parts(parts):
+    """(parts, columns) -> (columns,), added up in the order of the parts."""
+    count, columns = parts.shape
+    if count == 1:
         return parts[0]
-    sums, sizes = (
-        device.xp.empty(columns, parts.dtype),
-        [np.int32(bands), np.int32(columns), np.int32(bands)],
-    )
-    run("channel_sum", "tiled", (t, 1), *_merging(columns), [parts, Out(sums), *sizes])
+    sums = launch.driver.xp.empty(columns, parts.dtype)
+    launch.launch(plan_second_pass(parts.dtype, count, columns), [parts, Out(sums)])
     return sums
 
 
-def moments(rows, vectors, *numbers):
-    """batch_norm_statistics of a matrix -> (5, C): the mean's two parts, inv_std, scale, shift.
-
-    vectors: weight, bias, running mean and variance, arrays (C,) or None; numbers: momentum, eps.
-    """
-    (m, c), (rung, t, v) = (
-        rows.shape,
-        kind("batch_norm_statistics", [rows, *vectors], rows.shape[1]),
-    )
-    if not rows.size:
-        raise ValueError(
-            f"batch_norm_statistics: of {m} numbers in each of {c} channels, expected one at least"
-        )
-    y, sizes = device.xp.empty((5, c), rows.dtype), [np.int32(m), np.int32(c)]
-    rest = [*vectors, Out(y), *numbers, *sizes]
-    if rung == "naive":
-        run("batch_norm_statistics", rung, (t,), (ceil(c, THREADS),), (THREADS,), [rows, *rest])
-        return y
-    grid, block, band = _tiles(m, c, v, FEW)
-    parts, bands = device.xp.empty((grid[0], 2, c), rows.dtype), [np.int32(band), np.int32(grid[0])]
-    run("batch_norm_statistics", rung, (t, v), grid, block, [rows, Out(parts), *sizes, bands[0]])
-    run("batch_norm_statistics_merge", rung, (t,), *_merging(c), [rows, parts, *rest, *bands])
-    return y
-
-
-def total(operation, args, scale, n):
-    """The sum of what an elementwise kernel would give for n > 0 numbers, times scale -> ()."""
-    rung, t, v = kind(operation, args, n)
-    template, blocks, threads = (
-        ((t,), 1, 1) if rung == "naive" else ((t, v), ceil(n // v, SPAN), THREADS)
-    )
-    parts = device.xp.empty((blocks, 1), scale.dtype)
-    run(operation, rung, template, (blocks,), (threads,), [*args, Out(parts), scale, np.int32(n)])
-    return _sum_bands(parts, t).reshape(())
+def _power_of_two(n):
+    """The smallest power of two that is at least n."""
+    return 1 << (n - 1).bit_length()

@@ -1,43 +1,43 @@
-"""All kernels that may be launched: on the host device a file's kernels are compiled together."""
+"""All kernels that may be launched: the simulator compiles the kernels of a file together."""
 
 import itertools
 
-from . import launch as device
-from .convolution import _plan
-from .rungs import CHUNK, LADDERS, RUNGS
+from . import launch
+from .convolution import tile_template
+from .rungs import LADDERS, PACK, RUNGS, expression
+from .tiles import RULES, loads_suffice
 
 
-def _templates(operation, rung, t):
-    """All template arguments of a kernel for one dtype."""
-    widths = (1, CHUNK[t])
-    if rung in ("naive", "shared") or RUNGS[operation] == ("tiled",):  # a second pass
-        return [(t,)]
+def _templates(operation, rung, ctype):
+    """All lists of template arguments of a kernel for one dtype."""
+    is_second_pass = RUNGS[operation] == ("tiled",)
+    if rung in ("naive", "shared") or is_second_pass:
+        return [(ctype,)]
     if "tensor" not in RUNGS[operation]:
-        return [(t, v) for v in widths]
-    if rung == "tensor" and t != "float":
+        return [(ctype, 1), (ctype, PACK[ctype])]
+    if rung == "tensor" and ctype != "float":
         return []
-    pairs = [
-        pair
-        for pair in itertools.product(widths, widths)
-        if operation != "conv2d" or pair[0] == pair[1]
-    ]
-    return sorted(
-        {
-            _plan(rung, t, rows, columns, 1, 1, pair, 147)[0]
-            for rows in (1, 128, 1 << 15)
-            for columns in (1, 33, 65, 1 << 15)
-            for pair in pairs
-        }
-    )
+    found = set()
+    for widths in itertools.product((1, PACK[ctype]), repeat=2):
+        if operation == "conv2d" and widths[0] != widths[1]:
+            continue  # both factors are read along C
+        for rule in RULES[rung]:
+            if loads_suffice(rule, widths):
+                found.add(tile_template(rung, ctype, rule.tile, widths))
+    return sorted(found)
 
 
-for _file, _operations in LADDERS.items():
-    device.instantiations[_file] = [
-        f"{operation}_{rung}<{', '.join(map(str, template))}>"
-        for operation, rungs in _operations.items()
-        for rung in rungs
-        for t in CHUNK
-        for template in _templates(operation, rung, t)
-    ]
-    if any("tensor" in rungs for rungs in _operations.values()):
-        device.instantiations[_file] += [f"sum_parts_tiled<{t}>" for t in CHUNK]
+def _expressions(file):
+    """The kernels of a file, as C++ names them."""
+    found = []
+    for operation, rungs in LADDERS[file].items():
+        for rung, ctype in itertools.product(rungs, PACK):
+            for template in _templates(operation, rung, ctype):
+                found.append(expression(operation, rung, template))
+    if any("tensor" in rungs for rungs in LADDERS[file].values()):  # these have split-K
+        found += [f"sum_parts_tiled<{ctype}>" for ctype in PACK]
+    return found
+
+
+for _file in LADDERS:
+    launch.instantiations[_file] = _expressions(_file)

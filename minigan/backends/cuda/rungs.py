@@ -1,29 +1,25 @@
-"""Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and which of them
-is taken.
+"""Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and the choice.
 
-The one idea: what is chosen depends on shapes, dtypes, alignment and the GPU's generation, never
-on its load, so one seed gives the same bits.
+The one idea: the choice depends on shapes, dtypes, alignment and the GPU's generation, never on
+its load, so the same seed gives the same bits.
 """
 
 import contextlib
 import functools
 import os
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import numpy as np
 
-from . import launch as device
-from .launch import Out, launch
+from . import launch
+from .arguments import Out
 
-# kernels/<file>: {operation: its rungs, the lowest first}; each is a __global__ function
-# <operation>_<rung>.
 ALL = ("naive", "shared", "tiled", "tensor")
 BOTH = ("naive", "tiled")
-PRODUCT = (
-    "naive",
-    "tiled",
-    "tensor",
-)  # of the convolutions that are matrix products; conv2d explains the way there
+PRODUCT = ("naive", "tiled", "tensor")  # of the other convolutions: "shared" teaches in conv2d
+# kernels/<file>: {operation: its rungs, the lowest first}. Each rung is a __global__ function
+# <operation>_<rung>.
 LADDERS = {
     "conv2d.cu": {"conv2d": ALL, "conv2d_taps": ("tiled",)},
     "conv_transpose2d.cu": {"conv_transpose2d": PRODUCT, "conv_transpose2d_taps": ("tiled",)},
@@ -49,7 +45,10 @@ RUNGS = {
     operation: rungs for operations in LADDERS.values() for operation, rungs in operations.items()
 }
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-CHUNK = {"float": 4, "double": 2}  # numbers in 16 bytes
+PACK = {"float": 4, "double": 2}  # numbers in 16 bytes, the most that one load brings
+
+
+# ---- which rung ----------------------------------------------------------------------------------
 
 
 def _known(name, why):
@@ -58,25 +57,26 @@ def _known(name, why):
     return name
 
 
-everywhere = os.environ.get("MINIGAN_RUNG") or None  # of the whole process, see check_environment
+everywhere = os.environ.get("MINIGAN_RUNG") or None  # for the whole process: check_environment
 forced = ContextVar("forced", default=None)
 tf32 = True
 
 
 def check_environment():
-    """Raise ValueError if MINIGAN_RUNG names no rung; asked when a device is chosen, because
-    imports never fail.
+    """Raise ValueError if MINIGAN_RUNG names no rung.
+
+    It is called when a device is chosen, because an import never fails.
     """
     _known(everywhere, "MINIGAN_RUNG says so")
 
 
 @contextlib.contextmanager
 def rung(name):
-    """``with rung("tiled"):`` takes that rung of every ladder inside; of one that lacks it, the
-    nearest rung below.
+    """``with rung("tiled"):`` takes that rung of every ladder inside the block.
 
-    name: "naive", "shared" (of conv2d alone), "tiled" or "tensor", or None for the usual choice;
-    ValueError for another. MINIGAN_RUNG does the same for a process. Device cpu has no rungs.
+    A ladder that lacks it gives the nearest rung below. name: "naive", "shared" (conv2d only),
+    "tiled" or "tensor", or None for the usual choice; ValueError for another. MINIGAN_RUNG does
+    the same for a process. Device cpu has no rungs.
     """
     before = forced.set(_known(name, "rung"))
     try:
@@ -86,61 +86,88 @@ def rung(name):
 
 
 def set_tf32(flag):
-    """False: float32 convolutions multiply in float32; True, as at the start: in TF32 (10 bits)
-    where the GPU can.
+    """Whether float32 convolutions may multiply in TF32, which has 10 bits after the point.
+
+    True, as at the start, uses TF32 where the GPU has it; False always multiplies in float32.
     """
     global tf32
     tf32 = bool(flag)
 
 
 def choose(operation, dtype):
-    """The rung that was forced, else the highest that serves this dtype on this GPU."""
+    """The rung that is forced, otherwise the highest that serves this dtype on this GPU."""
     rungs = RUNGS[operation]
     name = forced.get() or everywhere
     if name is None:
-        has_tensor_cores = dtype == np.float32 and tf32 and device.generation() >= 80
-        return "tensor" if "tensor" in rungs and has_tensor_cores else "tiled"
+        if "tensor" in rungs and tf32 and dtype == np.float32 and launch.target.generation >= 80:
+            return "tensor"
+        return "tiled"
     if name not in ALL:
         check_environment()
-    if name == "tensor" and name in rungs and dtype != np.float32:
-        raise ValueError(
-            f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}"
-        )
-    not_above = ALL[: ALL.index(name) + 1]
-    return next((each for each in reversed(not_above) if each in rungs), rungs[0])
+    if name in rungs:
+        if name == "tensor" and dtype != np.float32:
+            raise ValueError(
+                f"{operation}: the tensor rung multiplies float32 numbers in TF32, this is {dtype}"
+            )
+        return name
+    below = [each for each in rungs if ALL.index(each) < ALL.index(name)]
+    return below[-1] if below else rungs[0]
 
 
-def kind(operation, args, length=0):
-    """(rung, C's name of the dtype, V): V numbers make 16 bytes where they divide the length and
-    all arrays lie so.
-    """
-    arrays = [a.array if type(a) is Out else a for a in args]
-    arrays = [a for a in arrays if isinstance(a, device.xp.ndarray) and a.dtype.names is None]
-    dtype, bits = arrays[0].dtype, length * arrays[0].itemsize
-    for a in arrays:
-        if a.dtype != dtype or dtype not in C_TYPES:
-            types = ", ".join(str(each.dtype) for each in arrays)
-            raise TypeError(f"{operation} got {types}, expected float32 or float64 alike")
-        device.check_size(operation, a)
-        bits |= address(a)
-    return choose(operation, dtype), C_TYPES[dtype], 1 if bits % 16 else CHUNK[C_TYPES[dtype]]
+class Choice(NamedTuple):
+    """What a plan depends on beside sizes: hashable, because plans are cached by it."""
+
+    rung: str  # "naive", "shared", "tiled" or "tensor"
+    dtype: np.dtype  # float32 or float64
+    is_aligned: bool  # all arrays begin at a multiple of 16 bytes
+
+    @property
+    def ctype(self):
+        """C++'s name of the dtype."""
+        return C_TYPES[self.dtype]
+
+    def pack(self, length):
+        """How many numbers one load or store brings from rows of this length.
+
+        16 bytes where every row begins at a multiple of 16 bytes, otherwise one number.
+        """
+        numbers = PACK[C_TYPES[self.dtype]]
+        return numbers if self.is_aligned and length % numbers == 0 else 1
 
 
-def address(array):
-    """Where an array begins in its device's memory."""
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+def choice(operation, arguments):
+    """The Choice for an operation on these arguments, of which the first is an array."""
+    ndarray = launch.driver.xp.ndarray
+    arrays = []
+    for argument in arguments:
+        array = argument.array if type(argument) is Out else argument
+        if isinstance(array, ndarray) and array.dtype.names is None:
+            arrays.append(array)
+    dtype = arrays[0].dtype
+    check_dtype(operation, dtype)
+    is_aligned = not any(address % 16 for address in launch.driver.addresses(arrays))
+    return Choice(choose(operation, dtype), dtype, is_aligned)
 
 
-def run(operation, rung, template, grid, block, args, **options):
-    """Launch one kernel of an operation; template: its arguments, as ("float", 4)."""
-    launch(_name(operation, rung, template), grid, block, args, **options)
+def check_dtype(operation, dtype):
+    """Raise TypeError for a dtype that the kernels do not know."""
+    if dtype not in C_TYPES:
+        raise TypeError(f"{operation} got {dtype}, expected float32 or float64")
 
 
-@functools.lru_cache(maxsize=1024)
-def _name(operation, rung, template):
-    return f"{FILES[operation]}:{operation}_{rung}<{', '.join(map(str, template))}>"
+# ---- its plan ------------------------------------------------------------------------------------
 
 
-def ceil(a, b):
-    """a / b, rounded up."""
-    return -(-a // b)
+def kernel_name(operation, rung, template):
+    """("conv2d", "tiled", ("float", 64)) -> "conv2d.cu:conv2d_tiled<float, 64>"."""
+    return f"{FILES[operation]}:{expression(operation, rung, template)}"
+
+
+def expression(operation, rung, template):
+    """C++'s name of an instantiation: ("conv2d", "tiled", ("float", 64)) -> conv2d_tiled<...>."""
+    return f"{operation}_{rung}<{', '.join(map(str, template))}>"
+
+
+def cached(plan_function):
+    """Cache a pure function that makes plans: a training step asks for the same few every time."""
+    return functools.lru_cache(maxsize=4096)(plan_function)

@@ -1,3 +1,3 @@
-"""The host device: kernels/*.cu compiled by g++ and run thread by thread on this processor, every
-access checked.
+"""The simulator: kernels/*.cu compiled by g++ and run thread by thread on this processor, every
+access to memory checked.
 """

@@ -1,5 +1,4 @@
-"""kernels/*.cu as shared libraries for the host device: compiled by the C++ compiler, cached by
-content.
+"""kernels/*.cu as shared libraries for the simulator: compiled by g++, cached by content.
 
 The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host
 is linked in place of the sanitizer's own library. On the way from assembly to machine code every
@@ -20,21 +19,46 @@ from pathlib import Path
 import numpy as np
 
 from ...files import cache_folder, whole_file
+from ..cuda.sources import kernels_folder
 
 # -Og keeps each access of the source one access of the program: none is split, merged, or moved
 # to where the source has none. Local variables start as a pattern, so that a forgotten initial
-# value shows; a __shared__ array has a section of its own, and a gap behind it, so that its end
-# is not another's beginning. libtsan is a default library: none.
-_KERNEL_FLAGS = """-std=c++17 -Og -fno-thread-jumps -ftrivial-auto-var-init=pattern -DMINIGAN_HOST
-    --param tsan-instrument-func-entry-exit=0 -fno-sanitize-recover=all -gdwarf-4 -gno-statement-frontiers
-    -Werror=uninitialized -Werror=maybe-uninitialized -Werror=frame-larger-than=65536 -Werror=larger-than=49152
-    -Wno-attributes -fPIC -fvisibility=hidden -fno-gnu-unique -fdata-sections -x c++ - -S -o -""".split()
-_SHARED_ARRAY, _GAP = re.compile(r"(\.section\t\.tbss\.[^:]+:\n\t\.zero\t\d+)"), r"\1 + 256"
-_LINK_FLAGS = (
-    "-fPIC -shared -nodefaultlibs -Wl,-z,defs -Wl,-Bsymbolic -x assembler - -x none".split()
-)
+# value shows.
+_KERNEL_FLAGS = """
+    -std=c++17 -Og -fno-thread-jumps -ftrivial-auto-var-init=pattern -DMINIGAN_HOST
+    --param tsan-instrument-func-entry-exit=0 -fno-sanitize-recover=all
+    -gdwarf-4 -gno-statement-frontiers
+    -Werror=uninitialized -Werror=maybe-uninitialized
+    -Werror=frame-larger-than=65536 -Werror=larger-than=49152
+    -Wno-attributes -fPIC -fvisibility=hidden -fno-gnu-unique -fdata-sections
+    -x c++ - -S -o -
+""".split()
+_CHECKS = "-fsanitize=thread,bounds-strict,integer-divide-by-zero"
+# -nodefaultlibs: do not link libtsan, because kernels/host takes its place.
+_LINK_FLAGS = """
+    -fPIC -shared -nodefaultlibs -Wl,-z,defs -Wl,-Bsymbolic -x assembler - -x none
+""".split()
 _HOST_FLAGS = "-std=c++17 -O2 -g -fPIC -fvisibility=hidden".split()
 _LIBRARIES = "-lstdc++ -lm -lc -lgcc_s -lgcc".split()
+
+# In the assembly a __shared__ array has a section of its own. It gets a gap behind it, so that its
+# end is not the beginning of another one:
+#     .zero 1024   ->   .zero 1024 + 256
+_SHARED_ARRAY = re.compile(r"(\.section\t\.tbss\.[^:]+:\n\t\.zero\t\d+)")
+_GAP = r"\1 + 256"
+
+# What is read from the C++ text.
+_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)  # #include "common.cuh"
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)  # // ... and /* ... */
+# #define X(...) \ and the lines that it continues on
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
+_EXPRESSION = re.compile(r"((?:\w+::)*)(\w+)(.*)")  # inner::tiled<float, 8>
+_TEMPLATE = re.compile(r"template\s*<(?:[^<>]|<[^<>]*>)*>")  # template <class U = Tile<2>, int N>
+# __launch_bounds__(N * MOST, 1), or TILE_BOUNDS(Tile<T, N>)
+_BOUNDS = re.compile(r"(?:__launch_bounds__|\b\w*BOUNDS)\s*\((?:[^()]|\([^()]*\))*\)")
+# What addr2line prints for an address: "0x4f21e0", then "/folder/gemm.cuh:12" lines
+_ADDRESS = re.compile(r"^0x", re.MULTILINE)
+_PLACE = re.compile(r"(.*)/(.*):(\d+)")
 
 loaded = {}  # (file, expression, sanitize), as they were asked for -> Library
 
@@ -56,15 +80,6 @@ _SYMBOL = np.dtype(
 )
 
 
-def kernels_folder():
-    """The folder of the .cu files -> Path: inside an installed package, or beside it in a
-    checkout.
-    """
-    package = Path(__file__).resolve().parents[2]
-    places = package / "kernels", package.parent / "kernels"
-    return next((path for path in places if path.is_dir()), package / "kernels")
-
-
 def library(file, expressions, *, sanitize=None):
     """Compile, or find in the cache, the kernels of a .cu file that `expressions` name -> Library.
 
@@ -75,130 +90,131 @@ def library(file, expressions, *, sanitize=None):
     folder = kernels_folder()
     source = (folder / file).resolve()
     sources = _sources(source)
-    bounds, names = _bounds("\n".join(sources), expressions)
-    entries = "".join(
-        f"    {{run<&{name}>, sizes_of(&{name}), {bound}}},\n"
-        for name, bound in zip(expressions, names)
+    checks = _CHECKS if sanitize is None else f"{_CHECKS},{sanitize}"
+    path = _built(
+        f"{source.stem}.so",
+        sources,
+        [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
+        to_assembly=[*_KERNEL_FLAGS, checks, "-I", folder],
+        text=_library_text(source, sources, expressions),
     )
-    text = f'''#include "{source}"
+    made = _load(path, tuple(expressions))
+    for name in expressions:
+        loaded[file, name, sanitize] = made
+    return made
+
+
+def _library_text(source, sources, expressions):
+    """The C++ that instantiates the kernels and lists them in a table."""
+    declarations, bounds = _bounds("\n".join(sources), expressions)
+    entries = ""
+    for name, bound in zip(expressions, bounds):
+        entries += f"    {{run<&{name}>, sizes_of(&{name}), {bound}}},\n"
+    return f"""#include "{source}"
 #undef __launch_bounds__
 #define __launch_bounds__(...) host::bound(__VA_ARGS__)
-{bounds}
+{declarations}
 namespace host {{
 extern const Entry entries[] = {{
 {entries}}};
 }}
 extern "C" __attribute__((visibility("default")))
 const host::Entry* minigan_entry(int index) {{ return &host::entries[index]; }}
-'''
-    checks = "-fsanitize=thread,bounds-strict,integer-divide-by-zero" + (
-        f",{sanitize}" if sanitize else ""
-    )
-    path = _built(
-        f"{source.stem}.so",
-        sources,
-        [*_LINK_FLAGS, *runtime(), *_LIBRARIES],
-        [*_KERNEL_FLAGS, checks, "-I", folder],
-        text,
-    )
-    made = _load(path, tuple(expressions))
-    loaded.update({(file, name, sanitize): made for name in expressions})
-    return made
+"""
 
 
 def runtime():
-    """Compile, or find in the cache, what every library is linked with -> [Path]. RuntimeError
-    where that cannot be.
+    """Compile, or find in the cache, what every library is linked with -> [Path].
+
+    Raises RuntimeError without a compiler, or without a folder for the result.
     """
     folder = kernels_folder() / "host"
     sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
-    return [
-        _built(f"{part}.o", sources, [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"])
-        for part in ("runtime", "memory")
-    ]
+    objects = []
+    for part in ("runtime", "memory"):
+        command = [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"]
+        objects.append(_built(f"{part}.o", sources, command))
+    return objects
 
 
 def _bounds(text, expressions):
-    """C++ that declares how many threads each kernel's launch bounds allow -> (it, an expression
-    for each).
+    """How many threads each kernel's launch bounds allow -> (C++ declarations, [C++ expression]).
 
     They are read from the text: __launch_bounds__, or a macro whose name ends in BOUNDS, before
-    the kernel's name.
+    the kernel's name. The compiler evaluates them.
     """
-    text = re.sub(
-        r"//[^\n]*|/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",
-        " ",
-        text,
-        flags=re.DOTALL | re.MULTILINE,
-    )
-    declared, found = {}, []
-    for space, name, arguments in (
-        re.match(r"((?:\w+::)*)(\w+)(.*)", one).groups() for one in expressions
-    ):
-        kernel = re.search(rf"[^;{{}}]*\b__global__\b[^;{{}}]*\b{name}\s*\(", text) or [""]
-        template = re.search(r"template\s*<(?:[^<>]|<[^<>]*>)*>", kernel[0]) or [""]
-        bound = re.search(
-            r"(?:__launch_bounds__|\b\w*BOUNDS)\s*\((?:[^()]|\([^()]*\))*\)", kernel[0]
-        )
-        if bound:
-            line = f"{template[0]} constexpr int bound_{name} = {bound[0]};"
-            declared[space + name] = f"namespace {space[:-2]} {{ {line} }}" if space else line
-        found.append(f"{space}bound_{name}{arguments}" if bound else "1024")
+    text = _COMMENT.sub(" ", text)
+    text = _DIRECTIVE.sub(" ", text)
+    declared = {}
+    found = []
+    for one in expressions:
+        namespace, name, arguments = _EXPRESSION.match(one).groups()
+        head = _head_of_kernel(text, name)
+        bound = _BOUNDS.search(head)
+        if bound is None:
+            found.append("1024")
+            continue
+        template = _TEMPLATE.search(head)
+        line = f"{template[0] if template else ''} constexpr int bound_{name} = {bound[0]};"
+        if namespace:
+            line = f"namespace {namespace[:-2]} {{ {line} }}"
+        declared[namespace + name] = line
+        found.append(f"{namespace}bound_{name}{arguments}")
     return "\n".join(declared.values()), found
 
 
+def _head_of_kernel(text, name):
+    """What stands before a kernel's parameters: "template <...> __global__ void ... name("."""
+    head = re.search(rf"[^;{{}}]*\b__global__\b[^;{{}}]*\b{name}\s*\(", text)
+    return head[0] if head else ""
+
+
 def _sources(file):
-    """The text of `file` and of all that it includes by "...", from beside it or from the
-    kernels' folder.
-    """
-    found, ahead = {}, [file]
+    """The text of `file` and of all that it includes by "...", from beside it or from kernels/."""
+    found = {}
+    ahead = [file]
     while ahead:
         path = ahead.pop()
         found[path] = path.read_text(encoding="utf-8")
-        for name in re.findall(r'^\s*#\s*include\s*"([^"]+)"', found[path], re.MULTILINE):
-            places = (path.parent / name, kernels_folder() / name)
-            ahead += [p for p in places if p.is_file() and p not in found][:1]
+        for name in _INCLUDE.findall(found[path]):
+            for place in (path.parent / name, kernels_folder() / name):
+                if place.is_file():
+                    if place not in found:
+                        ahead.append(place)
+                    break
     return found.values()
 
 
-def _built(name, sources, command, first=(), text=""):
-    """The file that the compiler makes with `command`, from the cache where the same has been
-    made before -> Path.
+def _built(name, sources, command, to_assembly=(), text=""):
+    """The file that the compiler makes with `command` -> Path, from the cache if it is there.
 
-    first: a command that turns `text` into assembly, for the other to go on with.
+    to_assembly: flags of a command that turns `text` into assembly, which `command` then reads.
+    The cache's key is everything that the result depends on.
     """
     compiler = _compiler()
-    key = "\0".join(
-        [
-            _run((*compiler, "--version")),
-            *compiler,
-            *map(str, [*first, *command]),
-            _GAP,
-            text,
-            *sources,
-        ]
-    )
+    flags = [str(word) for word in [*to_assembly, *command]]
+    key = "\0".join([_version((*compiler, "--version")), *compiler, *flags, _GAP, text, *sources])
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     target = cache_folder() / "kernels" / f"{Path(name).stem}-{digest}{Path(name).suffix}"
-    if not target.exists():
-        assembly = (
-            _SHARED_ARRAY.sub(_GAP, _run.__wrapped__((*compiler, *map(str, first)), text))
-            if first
-            else ""
-        )
-        try:
-            with whole_file(target) as file:
-                _run.__wrapped__((*compiler, *map(str, command), "-o", file.name), assembly)
-                if os.path.getsize(file.name) == 0:
-                    raise RuntimeError(
-                        f"device host compiles kernels with a C++ compiler, and {compiler[0]} made an "
-                        "empty file: install g++ 12 or newer, or name the compiler in CXX"
-                    )
-        except OSError as error:
-            raise RuntimeError(
-                f"device host keeps compiled kernels in {target.parent}, which cannot be written "
-                f"({error.strerror}): name another folder in MINIGAN_CACHE"
-            ) from None
+    if target.exists():
+        return target
+    assembly = ""
+    if to_assembly:
+        assembly = _output([*compiler, *map(str, to_assembly)], text)
+        assembly = _SHARED_ARRAY.sub(_GAP, assembly)
+    try:
+        with whole_file(target) as file:
+            _output([*compiler, *map(str, command), "-o", file.name], assembly)
+            if os.path.getsize(file.name) == 0:
+                raise RuntimeError(
+                    f"device host compiles kernels with a C++ compiler, and {compiler[0]} made an "
+                    "empty file: install g++ 12 or newer, or name the compiler in CXX"
+                )
+    except OSError as error:
+        raise RuntimeError(
+            f"device host keeps compiled kernels in {target.parent}, which cannot be written "
+            f"({error.strerror}): name another folder in MINIGAN_CACHE"
+        ) from None
     return target
 
 
@@ -214,9 +230,8 @@ def _compiler():
     return words
 
 
-@functools.cache
-def _run(command, text=""):
-    """What a tool prints, given `text` to read."""
+def _output(command, text=""):
+    """What a tool prints, given `text` to read; RuntimeError if it fails or cannot start."""
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True)
     except OSError as error:
@@ -224,22 +239,34 @@ def _run(command, text=""):
             f"device host compiles kernels with a C++ compiler, and {command[0]} does not run "
             f"({error.strerror}): install g++ 12 or newer, or name the compiler in CXX"
         ) from None
-    if done.returncode:
-        said = done.stderr.strip()
+    if done.returncode == 0:
+        return done.stdout
+    complaint = done.stderr.strip()
+    if not complaint:
         why = f" with exit status {done.returncode}, and did not say why"
-        if said:
-            why = f":\n{said}" if "\n" in said else f": {said}"
-        raise RuntimeError(f"{command[0]} failed{why}")
-    return done.stdout
+    elif "\n" in complaint:
+        why = f":\n{complaint}"
+    else:
+        why = f": {complaint}"
+    raise RuntimeError(f"{command[0]} failed{why}")
+
+
+@functools.cache
+def _version(command):
+    """What `g++ --version` prints, asked once."""
+    return _output(command)
 
 
 class Library:
-    """The compiled kernels of one .cu file. path: of the shared library; index: of each
-    expression in it.
+    """The compiled kernels of one .cu file.
+
+    path: of the shared library; index: of each expression in it; shared: where its __shared__
+    arrays are, see _shared_arrays.
     """
 
     def __init__(self, path, expressions):
-        self.path, self.index = path, {name: i for i, name in enumerate(expressions)}
+        self.path = path
+        self.index = {name: i for i, name in enumerate(expressions)}
         self.launch = ctypes.CDLL(str(path)).minigan_launch
         self.launch.argtypes = [ctypes.c_int] + [ctypes.c_void_p] * 3
         self.entry = ctypes.CDLL(str(path)).minigan_entry
@@ -247,7 +274,10 @@ class Library:
         self.shared = _shared_arrays(path.read_bytes())
 
     def sizes(self, expression):
-        """Bytes of each parameter of a kernel; of a pointer, minus those of what it points to."""
+        """Size of each parameter of a kernel in bytes.
+
+        For a pointer, it is minus the size of one number that it points to.
+        """
         return list(itertools.takewhile(bool, self.entry(self.index[expression])[0].sizes))
 
     def threads(self, expression):
@@ -255,46 +285,44 @@ class Library:
         return self.entry(self.index[expression])[0].threads
 
     def places(self, addresses):
-        """Code address -> (file, line) of the access and of the calls that it was inlined into,
+        """The source lines of instructions -> {address: ((file, line), ...)}.
+
+        The first place is the access itself, the others are the calls that it was inlined into,
         innermost first.
         """
+        options = [f"{address - 1:#x}" for address in addresses]
         try:
-            text = _run(
-                (
-                    "addr2line",
-                    "-a",
-                    "-i",
-                    "-e",
-                    str(self.path),
-                    *(f"{pc - 1:#x}" for pc in addresses),
-                )
-            )
+            text = _output(["addr2line", "-a", "-i", "-e", str(self.path), *options])
         except RuntimeError:  # no binutils: the message then says so
             return {}
         found = {}
-        for address, *lines in (
-            entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]
-        ):
-            lines = [re.match(r"(.*)/(.*):(\d+)", line) for line in lines]
-            found[int(address, 16) + 1] = tuple(
-                (line[2], int(line[3]))
-                for line in lines
-                if line and line[1] != f"{kernels_folder()}/host"
-            )
+        for entry in _ADDRESS.split(text)[1:]:
+            address, *lines = entry.splitlines()
+            found[int(address, 16) + 1] = tuple(_places(lines))
         return found
+
+
+def _places(lines):
+    """addr2line's lines as (file, line), without those of the simulator itself."""
+    for line in lines:
+        match = _PLACE.match(line)
+        if match and match[1] != f"{kernels_folder()}/host":
+            yield match[2], int(match[3])
 
 
 _load = functools.cache(Library)
 
 
 def _shared_arrays(library):
-    """The __shared__ arrays by a library's symbol table -> [(place in its thread-local block,
-    bytes)].
+    """The __shared__ arrays of a library, from the symbol table in its ELF file.
+
+    -> [(place in its thread-local block, bytes)].
     """
-    (place,) = struct.unpack_from("<Q", library, 40)  # the ELF header: of the sections, how many
-    sections = np.frombuffer(library, _SECTION, struct.unpack_from("<H", library, 60)[0], place)
-    table = sections[sections["type"] == 2][0]
-    symbols = np.frombuffer(
-        library, _SYMBOL, int(table["size"]) // _SYMBOL.itemsize, int(table["offset"])
-    )
-    return symbols[symbols["info"] & 15 == 6][["value", "size"]].tolist()  # type 6: thread-local
+    (sections_at,) = struct.unpack_from("<Q", library, 40)  # e_shoff of the ELF header
+    (section_count,) = struct.unpack_from("<H", library, 60)  # e_shnum
+    sections = np.frombuffer(library, _SECTION, section_count, sections_at)
+    table = sections[sections["type"] == 2][0]  # SHT_SYMTAB
+    symbol_count = int(table["size"]) // _SYMBOL.itemsize
+    symbols = np.frombuffer(library, _SYMBOL, symbol_count, int(table["offset"]))
+    is_thread_local = symbols["info"] & 15 == 6  # STT_TLS
+    return symbols[is_thread_local][["value", "size"]].tolist()

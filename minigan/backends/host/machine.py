@@ -1,78 +1,51 @@
-"""The host device: kernels/*.cu compiled by the C++ compiler, and run thread by thread, strictly,
-on the CPU.
+"""The simulator, as a driver: kernels/*.cu run thread by thread, strictly, on this processor.
 
 The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host,
-linked in place of the sanitizer's own library, judges each one: a race, an unwritten or misplaced
-read, threads that part ways at a barrier are errors that name kernel, file, line and threads,
-where a GPU is silently wrong. compiler.py compiles.
+linked in place of the sanitizer's own library, judges each one. A race, a read of memory that
+nobody wrote or of the wrong place, or threads that part ways at a barrier are errors that name
+kernel, file, line and threads, where a GPU is silently wrong. compiler.py compiles, costs.py
+counts bank conflicts and sectors. cuda/launch.py says what a driver is.
 """
 
 import ctypes
+import functools
 import os
 import re
 import secrets
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from . import compiler
+from ..cuda.architectures import ARCHITECTURES, limits, target
+from ..cuda.arguments import NULL, Out, is_passed_by_value
+from ..cuda.launch import instantiations
+from . import compiler, costs
 
-NULL = np.uintp(0)  # a pointer to nothing
+name = "host"
+xp = np
+
+MOST_THREADS = 1024  # of a block
+MOST_BLOCKS = 2**31 - 1  # of a grid
+MOST_SHARED = 256 << 10  # bytes that a kernel may ask for; its GPU allows less
+ADDRESS = re.compile(r"@([0-9a-f]{2,})")  # "@4f21e0": the address of an instruction
+INDEX = re.compile(r"\b(thread|block) (\d+)")  # "thread 33"
+
 _one_at_a_time = threading.Lock()  # a library has one set of threads, and its shared memory
 
 
 class KernelError(RuntimeError):
-    """What a kernel did wrong. kind: "race", "out of bounds", ...; places: the (file, line) where
-    it did so and of the calls that this stands in, innermost first; seed: of the schedule.
+    """What a kernel did wrong.
+
+    kind: "race", "out of bounds", ...; places: the (file, line) of the access and of the calls
+    that contain it, innermost first; seed: of the schedule.
     """
 
     def __init__(self, message, kind, places, seed):
         super().__init__(message)
-        self.kind, self.places, self.seed = kind, places, seed
-
-
-class Out(NamedTuple):
-    """An array that a launch writes wholly and does not read before."""
-
-    array: Any
-
-
-class Line(NamedTuple):
-    """What one source line asks of memory: the lanes of a warp make one request."""
-
-    places: (
-        tuple  # (file, line) of the access and of the calls it was inlined into, innermost first
-    )
-    space: str  # "global": cost counts sectors of 32 bytes; "shared": turns of the 32 banks
-    requests: int
-    cost: int
-    ideal: int  # the least that so many bytes can cost
-
-
-class Report(NamedTuple):
-    """What a launch did: the seed of its schedule and, when it was counted, a Line for each that
-    touches memory.
-    """
-
-    seed: int
-    lines: tuple
-
-    def _sum(self, space, field):
-        return sum(getattr(line, field) for line in self.lines if line.space == space)
-
-    @property
-    def bank_conflicts(self):
-        """Turns of the shared memory's banks beyond the least."""
-        return self._sum("shared", "cost") - self._sum("shared", "ideal")
-
-    @property
-    def sectors_per_request(self):
-        """(taken, ideal) sectors of 32 bytes per request to global memory; 4 are ideal for 32
-        floats.
-        """
-        requests = max(1, self._sum("global", "requests"))
-        return self._sum("global", "cost") / requests, self._sum("global", "ideal") / requests
+        self.kind = kind
+        self.places = places
+        self.seed = seed
 
 
 # The structures of kernels/host/thread.h
@@ -90,19 +63,152 @@ _LAUNCH = np.dtype(
         ("array_count", "u8"),
     ]
 )
-_REQUEST = np.dtype(
-    [
-        ("offset", "u8"),
-        ("interval", "u4"),
-        ("pc", "u4"),
-        ("thread", "u4"),
-        ("bytes", "u2"),
-        ("global", "u2"),
-    ]
-)
 _REPORT = np.dtype(
     [("kind", "S32"), ("message", "S512"), ("requests", "u8"), ("request_count", "u8")]
 )
+
+
+class Span(NamedTuple):
+    """Memory that a launch may touch."""
+
+    begin: int
+    bytes: int
+    argument: int  # the number of the argument that it belongs to; -1: a __shared__ array
+    is_out: bool  # it is written wholly and not read before
+
+    @property
+    def end(self):
+        return self.begin + self.bytes
+
+
+class Start(NamedTuple):
+    """A compiled kernel, and how it is started."""
+
+    library: compiler.Library
+    expression: str  # which of the library's kernels
+    sizes: list  # of its parameters: see Library.sizes
+    grid: tuple  # of three numbers
+    block: tuple  # of three numbers
+    shared: int  # bytes of dynamic shared memory
+    shared_most: int  # bytes that a block may have in all
+
+
+# ---- the driver ----------------------------------------------------------------------------------
+
+
+def find_target():
+    """The GPU that is imitated: MINIGAN_ARCH, otherwise an H200 (sm_90)."""
+    architecture = os.environ.get("MINIGAN_ARCH") or "sm_90"
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"MINIGAN_ARCH is {architecture!r}, expected one of {known}")
+    return target(architecture, limits(architecture).multiprocessors)
+
+
+def addresses(arrays):
+    """Where arrays begin in memory."""
+    return [array.ctypes.data for array in arrays]
+
+
+def prepare(plan, target):
+    """Compile the plan's kernel, with the others of its file -> a function that starts it."""
+    file, expression = plan.kernel.split(":", 1)
+    library = compiled(file, expression)
+    shared_most = target.shared_per_block << 10
+    kernel = _start(library, expression, plan.grid, plan.block, plan.shared, shared_most)
+    return functools.partial(_execute, kernel)
+
+
+def compiled(file, expression):
+    """The Library with this kernel; all kernels of its file that may be launched are in it."""
+    loaded = compiler.loaded.get((file, expression, None))
+    if loaded is not None:
+        return loaded
+    together = instantiations.get(file, ())
+    return compiler.library(file, together if expression in together else (expression,))
+
+
+# ---- one kernel by itself ------------------------------------------------------------------------
+
+
+def run_kernel(
+    file,
+    expression,
+    grid,
+    block,
+    arguments,
+    *,
+    shared=0,
+    shared_most=227 << 10,
+    touches=(),
+    seed=None,
+    counting=False,
+    sanitize=None,
+):
+    """Run one kernel of any file and wait for it -> costs.Report.
+
+    arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d
+    structured arrays, by value. touches: arrays reached through pointers inside a struct. shared:
+    bytes of dynamic shared memory; shared_most: of all that a block may have, 227 KB on an sm_90.
+    seed: of the schedule; MINIGAN_HOST_SEED, or a fresh one. counting: also count bank conflicts
+    and sectors. Raises KernelError for what the kernel does wrong, ValueError or TypeError for
+    what cannot be launched.
+    """
+    library = compiler.loaded.get((file, expression, sanitize))
+    if library is None:
+        library = compiler.library(file, (expression,), sanitize=sanitize)
+    seed = _checked_seed(seed)
+    _check_extent(expression, _three(grid), _three(block), shared)
+    kernel = _start(library, expression, grid, block, shared, shared_most)
+    values = [_checked_value(i, argument) for i, argument in enumerate(arguments)]
+    for i, array in enumerate(touches, len(arguments)):
+        _checked_value(i, array)
+    return _execute(kernel, values, arguments, touches, counting, seed)
+
+
+def _three(extent):
+    """(64,) -> (64, 1, 1)"""
+    return (*extent, 1, 1)[:3]
+
+
+def _check_extent(expression, grid, block, shared):
+    """Refuse what no GPU could launch."""
+    threads = np.prod(block)
+    blocks = np.prod(grid)
+    if 1 <= threads <= MOST_THREADS and 1 <= blocks <= MOST_BLOCKS and 0 <= shared <= MOST_SHARED:
+        return
+    raise ValueError(
+        f"{expression}: no GPU launches grid {grid}, block {block} with {shared} bytes of shared "
+        "memory"
+    )
+
+
+def _start(library, expression, grid, block, shared, shared_most):
+    """A Start; ValueError for a block with more threads than the kernel was compiled for."""
+    block = _three(block)
+    most = library.threads(expression)
+    if np.prod(block) > most:
+        raise ValueError(
+            f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads"
+        )
+    sizes = library.sizes(expression)
+    return Start(library, expression, sizes, _three(grid), block, shared, shared_most)
+
+
+def _checked_value(i, argument):
+    """What the kernel is given for the argument with number i; TypeError for what cannot be one."""
+    value = argument.array if isinstance(argument, Out) else argument
+    if is_passed_by_value(value):
+        return value
+    if isinstance(value, np.ndarray) and value.flags.c_contiguous:
+        return value
+    raise TypeError(
+        f"argument {i} is a {type(value).__name__} of shape {np.shape(value)}, strides "
+        f"{getattr(value, 'strides', ())}: expected C-contiguous NumPy arrays, NumPy scalars, Outs"
+    )
+
+
+# ---- the schedule's seed -------------------------------------------------------------------------
 
 
 def check_environment():
@@ -122,180 +228,159 @@ def _checked_seed(seed):
     return int(text)
 
 
-def run(
-    file,
-    expression,
-    grid,
-    block,
-    arguments,
-    *,
-    shared=0,
-    shared_most=227 << 10,
-    touches=(),
-    seed=None,
-    counting=False,
-    sanitize=None,
-):
-    """Run one kernel and wait for it -> Report.
+# ---- running -------------------------------------------------------------------------------------
 
-    arguments: C-contiguous NumPy arrays and Out(array), passed as pointers; NumPy scalars and 0-d
-    structured arrays, by value. touches: arrays reached through pointers inside a struct. shared:
-    bytes of dynamic shared memory; shared_most: of all that a block may have, 227 KB on an sm_90.
-    seed: of the schedule; MINIGAN_HOST_SEED, or a fresh one. counting: also count bank conflicts
-    and sectors. Raises KernelError for what the kernel does wrong, ValueError or TypeError for
-    what cannot be launched.
+
+def _execute(kernel, values, arguments, touches, counting, seed=None):
+    """Run a kernel on checked values -> costs.Report; KernelError for what it does wrong.
+
+    kernel: a Start. arguments: as the caller gave them, to tell which arrays are Outs.
     """
-    made = compiler.loaded.get((file, expression, sanitize)) or compiler.library(
-        file, (expression,), sanitize=sanitize
-    )
-    seed = _checked_seed(seed)
-    grid, block = ((*extent, 1, 1)[:3] for extent in (grid, block))
-    if (
-        not 1 <= np.prod(block) <= 1024
-        or not 1 <= np.prod(grid) < 2**31
-        or not 0 <= shared <= 256 << 10
-    ):
-        raise ValueError(
-            f"{expression}: grid {grid}, block {block} or {shared} bytes of shared memory is no GPU's"
-        )
-    if np.prod(block) > (most := made.threads(expression)):
-        raise ValueError(
-            f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads"
-        )
-    values, arrays = _marshal(arguments, touches)
-    sizes, given = made.sizes(expression), [size for _, size in values]
-    if len(given) != len(sizes) or any(
-        a != b and not (b < 0 and (a == 0 or b in (-1, -16)))  # bytes, 16 at a time
-        for a, b in zip(given, sizes)
-    ):
-        raise TypeError(
-            f"{expression} takes arguments of {sizes} bytes, got {given}; minus says that a pointer points "
-            "to so many"
-        )
-    arrays = np.array([*arrays, *((begin, size, -1, False) for begin, size in made.shared)], _ARRAY)
-    launch = np.array(
-        (grid, block, shared, shared_most, counting, 0, seed, arrays.ctypes.data, len(arrays)),
-        _LAUNCH,
-    )
-    pointers, report = (
-        np.array([value.ctypes.data for value, _ in values], np.uintp),
-        np.zeros((), _REPORT),
-    )
+    if seed is None:
+        seed = _checked_seed(None)
+    library = kernel.library
+    values = _marshal(values, arguments, kernel)
+    pointers = np.array([value.array.ctypes.data for value in values], np.uintp)
+    arrays = np.array(_touched_memory(values, touches, library), _ARRAY)
+    geometry = (kernel.grid, kernel.block, kernel.shared, kernel.shared_most)
+    launch = np.array((*geometry, counting, 0, seed, arrays.ctypes.data, len(arrays)), _LAUNCH)
+    report = np.zeros((), _REPORT)
     with _one_at_a_time:
-        failed = made.launch(
-            made.index[expression], *(a.ctypes.data for a in (launch, pointers, report))
+        failed = library.launch(
+            library.index[kernel.expression],
+            launch.ctypes.data,
+            pointers.ctypes.data,
+            report.ctypes.data,
         )
-        size = int(report["request_count"]) * _REQUEST.itemsize
-        requests = np.frombuffer(ctypes.string_at(int(report["requests"]), size), _REQUEST)
+        size = int(report["request_count"]) * costs.ACCESS.itemsize
+        accesses = np.frombuffer(ctypes.string_at(int(report["requests"]), size), costs.ACCESS)
     if failed:
-        raise _error(made, expression, report, grid, block, seed)
-    return Report(seed, _lines(made, requests))
+        raise _error(kernel, report, seed)
+    lines = costs.lines_of(accesses, library.places) if len(accesses) else ()
+    return costs.Report(seed, lines)
 
 
-def _marshal(arguments, touches):
-    """The arguments, [(an array that holds it, its size as in Library.sizes)], and memory that a
-    launch may touch.
-    """
-    values, spans = [], []
-    for i, argument in enumerate([*arguments, *touches]):
-        array = argument.array if isinstance(argument, Out) else argument
-        if isinstance(array, np.generic) or isinstance(array, np.ndarray) and array.dtype.names:
-            values.append((np.asarray(array), 0 if array is NULL else array.nbytes))
-        elif isinstance(array, np.ndarray) and array.flags.c_contiguous:
-            values.append((np.array(array.ctypes.data, np.uintp), -array.itemsize))
-            spans.append((array.ctypes.data, array.nbytes, i, isinstance(argument, Out)))
+class Value(NamedTuple):
+    """One argument, as the kernel gets it."""
+
+    array: np.ndarray  # holds the bytes: the value itself, or a pointer
+    size: int  # of the value in bytes; of a pointer, minus the size of one number it points to
+    span: Span | None  # the memory that a pointer points to
+
+
+def _marshal(values, arguments, kernel):
+    """The Values of a launch; TypeError unless they have the sizes of the kernel's parameters."""
+    found = []
+    for i, (value, argument) in enumerate(zip(values, arguments)):
+        if isinstance(value, np.ndarray) and value.dtype.names is None:
+            address = value.ctypes.data
+            span = Span(address, value.nbytes, i, isinstance(argument, Out))
+            found.append(Value(np.array(address, np.uintp), -value.itemsize, span))
         else:
-            raise TypeError(
-                f"argument {i} is a {type(array).__name__} of shape {np.shape(array)}, strides "
-                f"{getattr(array, 'strides', ())}: expected C-contiguous NumPy arrays, NumPy scalars, Outs"
-            )
-    merged = []
-    for begin, size, i, is_out in sorted(span for span in spans if span[1]):
-        if merged and begin < sum(merged[-1][:2]):
-            before = merged.pop()
-            if is_out or before[3]:
-                raise ValueError(
-                    f"arguments {before[2]} and {i} share memory, and one of them is an Out"
-                )
-            begin, size, i = before[0], max(before[1], begin + size - before[0]), before[2]
-        merged.append((begin, size, i, is_out))
-    return values[: len(arguments)], merged
+            found.append(Value(np.asarray(value), 0 if value is NULL else value.nbytes, None))
+    for value in values[len(arguments) :]:  # the sizes that launch() has added
+        found.append(Value(np.asarray(value), value.nbytes, None))
+    sizes = [value.size for value in found]
+    if sizes != kernel.sizes:
+        _check_sizes(kernel.expression, sizes, kernel.sizes)
+    return found
 
 
-def _error(made, expression, report, grid, block, seed):
-    """A failed launch: the numbers in its report turned into lines of the source and coordinates
-    -> KernelError.
-    """
-    text, kind = report["message"].item().decode(), report["kind"].item().decode()
-    found = made.places(
-        addresses := tuple(int(pc, 16) for pc in re.findall(r"@([0-9a-f]{2,})", text))
+def _check_sizes(expression, given, expected):
+    """Raise TypeError unless values of the given sizes fit the kernel's parameters."""
+    if len(given) == len(expected) and all(map(_fits, given, expected)):
+        return
+    raise TypeError(
+        f"{expression} takes arguments of {expected} bytes, got {given}; a minus marks a pointer, "
+        "by the size of what it points to"
     )
+
+
+def _fits(given, expected):
+    """Whether a value fits a parameter, by their sizes; those of pointers are negative."""
+    if given == expected:
+        return True
+    is_pointer = expected < 0
+    is_null = given == 0
+    points_to_anything = expected in (-1, -16)  # bytes, or packs of 16 bytes
+    return is_pointer and (is_null or points_to_anything)
+
+
+def _touched_memory(values, touches, library):
+    """The memory that a launch may touch -> [Span]; arrays that overlap make one Span.
+
+    Raises ValueError if an Out overlaps another array.
+    """
+    spans = [value.span for value in values if value.span is not None]
+    for i, array in enumerate(touches, len(values)):
+        spans.append(Span(array.ctypes.data, array.nbytes, i, False))
+    merged = []
+    for span in sorted(spans):
+        if span.bytes == 0:
+            continue
+        if merged and span.begin < merged[-1].begin + merged[-1].bytes:
+            span = _union(merged.pop(), span)
+        merged.append(span)
+    for begin, size in library.shared:
+        merged.append(Span(begin, size, -1, False))
+    return merged
+
+
+def _union(first, second):
+    """The Span of two that overlap; it keeps the number of the first."""
+    if first.is_out or second.is_out:
+        raise ValueError(
+            f"arguments {first.argument} and {second.argument} share memory, and one of them is "
+            "an Out"
+        )
+    end = max(first.end, second.end)
+    return Span(first.begin, end - first.begin, first.argument, False)
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def _error(kernel, report, seed):
+    """A failed launch as a KernelError: its report's numbers become lines and coordinates."""
+    text = report["message"].item().decode()
+    kind = report["kind"].item().decode()
+    addresses = tuple(int(address, 16) for address in ADDRESS.findall(text))
+    found = kernel.library.places(addresses)
 
     def place(match):
-        first, *rest = [f"{file}:{line}" for file, line in found.get(int(match[1], 16), ())] or [
-            match[0]
-        ]
-        return first + (f" (called from {', '.join(rest)})" if rest else "")
+        return _place(found.get(int(match[1], 16), ()), match[0])
 
     def coordinates(match):
-        x, y, _ = block if match[1] == "thread" else grid
-        return (
-            f"{match[1]} ({int(match[2]) % x}, {int(match[2]) // x % y}, {int(match[2]) // x // y})"
-        )
+        extent = kernel.block if match[1] == "thread" else kernel.grid
+        return f"{match[1]} {_coordinates(int(match[2]), extent)}"
 
-    text = re.sub(
-        r"\b(thread|block) (\d+)",
-        coordinates,
-        re.sub(r"@([0-9a-f]{2,})", place, text.replace(" @0", "")),
-    )
-    note = "" if found or not addresses else "; line numbers need addr2line, of binutils"
+    text = ADDRESS.sub(place, text.replace(" @0", ""))
+    text = INDEX.sub(coordinates, text)
+    replay = f"MINIGAN_HOST_SEED={seed} runs this schedule again"
+    if addresses and not found:
+        replay += "; line numbers need addr2line, of binutils"
     return KernelError(
-        f"{expression}: {kind}: {text} (MINIGAN_HOST_SEED={seed} runs this schedule again{note})",
+        f"{kernel.expression}: {kind}: {text} ({replay})",
         kind,
         found.get(addresses[0], ()) if addresses else (),
         seed,
     )
 
 
-def _lines(made, r):
-    """What the requests of a launch cost -> tuple of Lines.
+def _place(places, address):
+    """ "gemm.cuh:12 (called from conv2d.cu:40)", or the address where no lines are known."""
+    if not places:
+        return address
+    first, *callers = [f"{file}:{line}" for file, line in places]
+    if not callers:
+        return first
+    return f"{first} (called from {', '.join(callers)})"
 
-    A request is what the lanes of a warp do the n-th time that they come to one instruction
-    between two barriers. The banks serve 32 lanes of 4 bytes at a time, 16 of 8, 8 of 16: such a
-    part takes as many turns as its busiest bank.
+
+def _coordinates(index, extent):
+    """The coordinates of a thread in its block, or a block in its grid.
+
+    (33, (32, 2, 1)) -> (1, 1, 0)
     """
-
-    def number(*columns):  # equal rows get equal numbers
-        key = np.ravel_multi_index(
-            [np.asarray(c, int) for c in columns], [int(c.max()) + 1 for c in columns]
-        )
-        return np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
-
-    if not len(r):
-        return ()
-    r = r[
-        np.lexsort((r["thread"], r["interval"], r["pc"], r["global"]))
-    ]  # stable: inside, time goes on
-    site, interval = r["pc"] * 2 + r["global"], r["interval"] - r["interval"].min()
-    begin, visit, _ = number(site, interval, r["thread"])
-    asked, request, _ = number(site, interval, r["thread"] // 32, np.arange(len(r)) - begin[visit])
-    counts = np.maximum(1, r["bytes"] // 4).astype(int)
-    at, part, _ = number(request, np.where(r["global"], 0, r["thread"] % 32 * counts // 32))
-    word = np.repeat(r["offset"].astype(int) // 4 - np.cumsum(counts) + counts, counts) + np.arange(
-        counts.sum()
-    )
-    part = np.repeat(part, counts)
-    distinct = number(part, word)[0]  # lanes that want the same word share it
-    part, word = part[distinct], word[distinct]
-    sector, (bank, _, asking) = number(part, word // 8)[0], number(part, word % 32)
-    turns = np.zeros(len(at), int)
-    np.maximum.at(turns, part[bank], asking)
-    cost = np.where(r["global"][at], np.bincount(part[sector]), turns)
-    ideal = np.where(r["global"][at], -(-np.bincount(part) // 8), 1)
-    places, lines = made.places(tuple(np.unique(r["pc"]).tolist())), {}
-    for s in np.unique(site):
-        line = lines.setdefault(
-            (places.get(s // 2, ()), ("shared", "global")[s % 2]), np.zeros(3, int)
-        )
-        line += (site[asked] == s).sum(), cost[site[at] == s].sum(), ideal[site[at] == s].sum()
-    return tuple(Line(*key, *line.tolist()) for key, line in sorted(lines.items()))
+    x, y, _ = extent
+    return index % x, index // x % y, index // x // y

@@ -1,0 +1,80 @@
+"""The part of an image or clip that goes into a batch: a square, perhaps mirrored; some frames.
+
+The one idea: how a window may lie is a short list of numbers of choices, and where it lies is one
+integer for each of them. So a random generator draws all windows of an epoch at once, and what
+belongs together, such as a photograph and its mask, is cut at the same place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def _check_length(name, value, most, of_what):
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or not 1 <= value <= most:
+        raise ValueError(
+            f"{name} is {value!r}, expected a whole number from 1 to the {of_what} {most}"
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is cut out of each image (C, H, W) or clip (T, C, H, W)."""
+
+    crop: int = None  # pixels a side of the square; None: the whole image
+    flip: bool = False  # is every second one mirrored, left to right?
+    frames: int = None  # neighbouring frames of a clip; None: all of them
+
+    def check(self, shapes):
+        """Raise ValueError unless it fits into arrays of these shapes, at one place for all."""
+        clips = {shape[1] for shape in shapes if len(shape) == 5}
+        sizes = {shape[-2:] for shape in shapes}
+        if self.crop is not None:
+            _check_length("crop", self.crop, min(map(min, sizes)), "images'")
+            if len(sizes) > 1:
+                raise ValueError(
+                    f"crop is {self.crop}, expected images of one size, not {sorted(sizes)}"
+                )
+        if self.frames is not None:
+            if len(clips) != 1:
+                raise ValueError(
+                    f"frames is {self.frames!r}, expected clips (N, T, C, H, W) of one length T, "
+                    f"not arrays of shapes {list(shapes)}"
+                )
+            _check_length("frames", self.frames, min(clips), "clips'")
+
+    def choices(self, shapes):
+        """The number of tops, of lefts, of mirrorings and, with frames, of first frames -> list."""
+        height, width = shapes[0][-2:]
+        tops = height - (self.crop or height) + 1
+        lefts = width - (self.crop or width) + 1
+        mirrorings = 2 if self.flip else 1
+        if self.frames is None:
+            return [tops, lefts, mirrorings]
+        length = next(shape[1] for shape in shapes if len(shape) == 5)
+        return [tops, lefts, mirrorings, length - self.frames + 1]
+
+    def shape(self, shape):
+        """The shape of an image or clip -> the shape of what is cut out of it."""
+        *outer, height, width = shape
+        if self.frames is not None and len(shape) == 4:
+            outer[0] = self.frames
+        return (*outer, self.crop or height, self.crop or width)
+
+    def cut(self, image, place):
+        """What the window shows of one image or clip -> a view.
+
+        place: top, left, whether it is mirrored and, with frames, the first frame; or None.
+        """
+        if place is None:
+            return image
+        top, left, mirrored = place[:3]
+        if self.frames is not None and image.ndim == 4:
+            first = place[3]
+            image = image[first : first + self.frames]
+        if self.crop is not None:
+            image = image[..., top : top + self.crop, left : left + self.crop]
+        if mirrored:
+            image = image[..., ::-1]
+        return image
