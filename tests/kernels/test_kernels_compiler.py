@@ -32,7 +32,8 @@ def test_launch_bounds_are_kept(project):
     __global__ __launch_bounds__((32 + 1) * 2) void first(float* y) { y[threadIdx.x] = 1; }
     namespace inner {
     constexpr int MOST = 48;
-    template <class U = Tile<float, 2>, int N = 3> __launch_bounds__(N * MOST, 1) /* each ; */ static __global__
+    template <class U = Tile<float, 2>, int N = 3>
+    __launch_bounds__(N * MOST, 1) /* each ; */ static __global__
     void hidden(float* y) { y[threadIdx.x] = 1; }
     }
     // __global__ void __launch_bounds__(8) unbounded(float* y);

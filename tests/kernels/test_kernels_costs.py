@@ -22,14 +22,12 @@ def compiled():
 
 def at(report, marker, space):
     """The Line of the source line that ends in `// <- marker`."""
-    number = [i for i, line in enumerate(TEXT.splitlines(), 1) if line.endswith(f"// <- {marker}")][
-        0
-    ]
-    return next(
-        line
-        for line in report.lines
-        if line.places[-1] == ("patterns.cu", number) and line.space == space
-    )
+    ends = [line.endswith(f"// <- {marker}") for line in TEXT.splitlines()]
+    place = ("patterns.cu", 1 + ends.index(True))
+    for line in report.lines:
+        if line.places[-1] == place and line.space == space:
+            return line
+    raise LookupError(f"no {space} access at {place}")
 
 
 @pytest.mark.parametrize(
@@ -40,20 +38,12 @@ def test_sectors_of_known_patterns(stride, offset, sectors, ideal):
     x, y = numbers(stride * 256 + offset + 1), np.empty(256, np.float32)
     report = run("strided", 2, 128, [x, Out(y), np.int32(stride), np.int32(offset)], counting=True)
     lines = [line for line in report.lines if line.space == "global"]
-    total = [
-        sum(line.requests for line in lines),
-        sum(line.cost for line in lines),
-        sum(line.ideal for line in lines),
-    ]
-    assert total == [
-        16,
-        8 * (sectors + 4),
-        8 * (ideal + 4),
-    ]  # eight warps read so, and write 32 floats side by side
-    assert (
-        report.sectors_per_request == ((sectors + 4) / 2, (ideal + 4) / 2)
-        and report.bank_conflicts == 0
-    )
+    # Eight warps read this pattern, and write 32 floats side by side.
+    assert sum(line.requests for line in lines) == 8 + 8
+    assert sum(line.cost for line in lines) == 8 * (sectors + 4)
+    assert sum(line.ideal for line in lines) == 8 * (ideal + 4)
+    assert report.sectors_per_request == ((sectors + 4) / 2, (ideal + 4) / 2)
+    assert report.bank_conflicts == 0
 
 
 @pytest.mark.parametrize(
@@ -77,6 +67,8 @@ def test_vectors_of_16_bytes_are_one_request_and_served_in_four_turns():
     report = run("vectors", 1, 64, [x, Out(y)], counting=True)
     np.testing.assert_array_equal(y, x)
     assert report.sectors_per_request == (16, 16) and report.bank_conflicts == 0
-    copy = at(report, "copy", "shared"), at(report, "copy", "global")
-    assert [(line.requests, line.cost, line.ideal) for line in copy] == [(2, 8, 8), (2, 32, 32)]
+    shared = at(report, "copy", "shared")
+    assert (shared.requests, shared.cost, shared.ideal) == (2, 8, 8)
+    from_global = at(report, "copy", "global")
+    assert (from_global.requests, from_global.cost, from_global.ideal) == (2, 32, 32)
     assert run("vectors", 1, 64, [x, Out(y)]).lines == ()

@@ -1,5 +1,7 @@
 """The simulator reports a race exactly where the definition says that there is one."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,49 +26,87 @@ def compiled():
 LANES = (0, 1, 2, 3, 32, 33)
 
 
+class Program(NamedTuple):
+    """What 64 threads of each block do: in each step a few of them read or write a cell."""
+
+    ops: np.ndarray  # (blocks, steps, 64): -1 for nothing, otherwise write + 2 cell + 4 part
+    barriers: np.ndarray  # (steps,): 0 for none, 2 for all threads, 1 + 4 mask for a warp's lanes
+
+
 def random_program(rng, blocks):
-    """ops (blocks, steps, 64) and barriers (steps): in each step a few threads read or write, of
-    one cell mostly.
-    """
-    steps, whole = rng.integers(1, 8), rng.random() < 0.5
-    ops, barriers = np.full((blocks, steps, 64), -1, np.int32), np.zeros(steps, np.int32)
-    for s in range(steps):
-        write, cell = rng.random() < 0.3, rng.random() < 0.1
-        for t in rng.choice(LANES, size=1 if write else rng.integers(1, 5)):
-            part = 0 if whole or rng.random() < 0.3 else rng.integers(1, 5)
-            ops[rng.integers(blocks), s, t] = write + 2 * cell + 4 * part
-        barriers[s] = rng.choice(
-            [0, 2, 4 * 255 + 1, 4 * rng.integers(1, 16) + 1], p=(0.1, 0.2, 0.2, 0.5)
-        )
-    return ops, barriers
+    """A Program whose accesses are to one cell mostly."""
+    steps = rng.integers(1, 8)
+    is_whole = rng.random() < 0.5  # all accesses are to the whole cell
+    ops = np.full((blocks, steps, 64), -1, np.int32)
+    barriers = np.zeros(steps, np.int32)
+    for step in range(steps):
+        write = rng.random() < 0.3
+        cell = rng.random() < 0.1
+        count = 1 if write else rng.integers(1, 5)
+        for thread in rng.choice(LANES, size=count):
+            part = 0  # the whole cell; 1 to 4: one of its bytes
+            if not is_whole and rng.random() >= 0.3:
+                part = rng.integers(1, 5)
+            block = rng.integers(blocks)
+            ops[block, step, thread] = write + 2 * cell + 4 * part
+        some_lanes = 4 * rng.integers(1, 16) + 1
+        barriers[step] = rng.choice([0, 2, 4 * 255 + 1, some_lanes], p=(0.1, 0.2, 0.2, 0.5))
+    return Program(ops, barriers)
 
 
-def has_race(ops, barriers):
-    """The definition: two accesses to one byte, one of them a write, and no barriers that order
-    the two.
-    """
+class Access(NamedTuple):
+    """One access of a Program."""
+
+    block: int
+    step: int
+    thread: int
+    part: int
+    cell: int
+    write: int
+
+
+def conflict(a, b):
+    """Whether two accesses are to the same byte, one of them a write."""
+    same_byte = a.part == b.part or a.part == 0 or b.part == 0
+    return a.cell == b.cell and same_byte and (a.write or b.write)
+
+
+def has_race(program):
+    """The definition: two accesses that conflict, and no barriers that order the two."""
     known = np.zeros((64, 64), int)  # of how many steps of thread u thread t knows
-    accesses, warps = [], np.arange(64) // 32
-    for s, barrier in enumerate(barriers):
-        for block, t in zip(*np.nonzero(ops[:, s] >= 0)):
-            op = ops[block, s, t]
-            part, cell, write = op // 4, op // 2 % 2, op % 2
-            for block2, s2, t2, part2, cell2, write2 in accesses:
-                ordered = block == block2 and (t == t2 or known[t, t2] > s2)
-                if (
-                    cell == cell2
-                    and (part == part2 or not part * part2)
-                    and (write or write2)
-                    and not ordered
-                ):
+    earlier = []
+    for step, barrier in enumerate(program.barriers):
+        for block, thread in zip(*np.nonzero(program.ops[:, step] >= 0)):
+            op = program.ops[block, step, thread]
+            now = Access(block, step, thread, op // 4, op // 2 % 2, op % 2)
+            for before in earlier:
+                if conflict(before, now) and not is_ordered(before, now, known):
                     return True
-            accesses.append((block, s, t, part, cell, write))
-        known[np.arange(64), np.arange(64)] = s + 1
-        lanes = np.uint32(2**32 - 1 if barrier // 4 == 255 or barrier == 2 else barrier // 4)
-        mask = (lanes >> np.arange(64) % 32 & 1 > 0) & (barrier > 0)
-        for group in [warps >= 0] if barrier == 2 else [warps == 0, warps == 1]:
-            known[group & mask] = known[group & mask].max(0, initial=0)
+            earlier.append(now)
+        np.fill_diagonal(known, step + 1)
+        for group in groups_of(barrier):
+            known[group] = known[group].max(0, initial=0)
     return False
+
+
+def is_ordered(before, now, known):
+    """Whether `before` has certainly happened when `now` does."""
+    if before.block != now.block:
+        return False
+    return before.thread == now.thread or known[now.thread, before.thread] > before.step
+
+
+def groups_of(barrier):
+    """The threads that wait for each other at a barrier, as masks of 64."""
+    if barrier == 0:
+        return []
+    threads = np.arange(64)
+    if barrier == 2:
+        return [threads >= 0]
+    is_all = barrier // 4 == 255
+    lanes = np.uint32(2**32 - 1 if is_all else barrier // 4)
+    is_there = lanes >> threads % 32 & 1 > 0
+    return [is_there & (threads // 32 == warp) for warp in (0, 1)]
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 0, 1, 2)))
@@ -76,18 +116,19 @@ def test_a_race_is_reported_exactly_where_there_is_one(seed, blocks):
     """
     rng = np.random.default_rng(seed)
     for _ in range(20):
-        ops, barriers = random_program(rng, max(1, blocks))
-        arguments = [ops, barriers, np.int32(len(barriers)), np.zeros(2, np.float32)]
+        program = random_program(rng, max(1, blocks))
+        steps = np.int32(len(program.barriers))
+        arguments = [program.ops, program.barriers, steps, np.zeros(2, np.float32)]
         try:
             run(PROGRAMS[blocks > 0], max(1, blocks), 64, arguments, seed=seed)
             found = False
         except machine.KernelError as error:
             assert error.kind == "race", error
             found = True
-        assert found == has_race(ops, barriers), (ops, barriers)
+        assert found == has_race(program), program
 
 
 def test_the_programs_are_of_both_kinds():
     rng = np.random.default_rng(0)
-    found = [has_race(*random_program(rng, 1)) for _ in range(300)]
+    found = [has_race(random_program(rng, 1)) for _ in range(300)]
     assert 60 < sum(found) < 240
