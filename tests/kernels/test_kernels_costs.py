@@ -30,13 +30,23 @@ def at(report, marker, space):
     raise LookupError(f"no {space} access at {place}")
 
 
-@pytest.mark.parametrize(
-    "stride, offset, sectors, ideal",
-    [(1, 0, 4, 4), (1, 1, 5, 4), (2, 0, 8, 4), (8, 0, 32, 4), (0, 0, 1, 1), (33, 0, 32, 4)],
-)
+# A lane reads number stride * lane + offset -> sectors that a warp takes, and the least.
+PATTERNS = [
+    (1, 0, 4, 4),
+    (1, 1, 5, 4),
+    (2, 0, 8, 4),
+    (8, 0, 32, 4),
+    (0, 0, 1, 1),
+    (33, 0, 32, 4),
+]
+
+
+@pytest.mark.parametrize("stride, offset, sectors, ideal", PATTERNS)
 def test_sectors_of_known_patterns(stride, offset, sectors, ideal):
-    x, y = numbers(stride * 256 + offset + 1), np.empty(256, np.float32)
-    report = run("strided", 2, 128, [x, Out(y), np.int32(stride), np.int32(offset)], counting=True)
+    x = numbers(stride * 256 + offset + 1)
+    y = np.empty(256, np.float32)
+    arguments = [x, Out(y), np.int32(stride), np.int32(offset)]
+    report = run("strided", 2, 128, arguments, counting=True)
     lines = [line for line in report.lines if line.space == "global"]
     # Eight warps read this pattern, and write 32 floats side by side.
     assert sum(line.requests for line in lines) == 8 + 8
@@ -46,16 +56,19 @@ def test_sectors_of_known_patterns(stride, offset, sectors, ideal):
     assert report.bank_conflicts == 0
 
 
-@pytest.mark.parametrize(
-    "stride, turns", [(0, 1), (1, 1), (2, 2), (3, 1), (4, 4), (32, 32), (33, 1)]
-)
+# Lanes that lie so many numbers apart -> turns of the banks that a warp takes.
+TURNS = {0: 1, 1: 1, 2: 2, 3: 1, 4: 4, 32: 32, 33: 1}
+
+
+@pytest.mark.parametrize("stride, turns", TURNS.items())
 def test_bank_conflicts_of_known_patterns(stride, turns):
-    x, y = numbers(max(1, stride) * 64), np.empty(64, np.float32)
-    arguments = [x, Out(y), np.int32(max(1, stride))]
+    y = np.empty(64, np.float32)
     if stride == 0:  # a broadcast
-        report = run("strided", 1, 64, [x, Out(y), np.int32(0), np.int32(0)], counting=True)
+        arguments = [numbers(64), Out(y), np.int32(0), np.int32(0)]
+        report = run("strided", 1, 64, arguments, counting=True)
         assert report.bank_conflicts == 0
         return
+    arguments = [numbers(stride * 64), Out(y), np.int32(stride)]
     report = run("strided_shared", 1, 64, arguments, shared=4 * stride * 64, counting=True)
     line = at(report, "shared", "shared")
     assert (line.requests, line.cost, line.ideal) == (2, 2 * turns, 2)
@@ -63,10 +76,12 @@ def test_bank_conflicts_of_known_patterns(stride, turns):
 
 
 def test_vectors_of_16_bytes_are_one_request_and_served_in_four_turns():
-    x, y = numbers(256), np.empty(256, np.float32)
+    x = numbers(256)
+    y = np.empty(256, np.float32)
     report = run("vectors", 1, 64, [x, Out(y)], counting=True)
     np.testing.assert_array_equal(y, x)
-    assert report.sectors_per_request == (16, 16) and report.bank_conflicts == 0
+    assert report.sectors_per_request == (16, 16)
+    assert report.bank_conflicts == 0
     shared = at(report, "copy", "shared")
     assert (shared.requests, shared.cost, shared.ideal) == (2, 8, 8)
     from_global = at(report, "copy", "global")

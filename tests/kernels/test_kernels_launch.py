@@ -1,6 +1,5 @@
 """What cannot be launched is refused in one sentence, before anything runs."""
 
-import itertools
 import re
 
 import numpy as np
@@ -9,10 +8,8 @@ from launching import X, leaky, normal
 
 import minigan as mg
 from minigan.backends import cuda
-from minigan.backends.cuda import architectures, convolution, launch
-from minigan.backends.cuda import grids as grids_module
+from minigan.backends.cuda import architectures, launch
 from minigan.backends.cuda import rungs as ladder
-from minigan.backends.cuda.tiles import Product
 from minigan.backends.host import machine
 
 pytestmark = pytest.mark.usefixtures("on_host")
@@ -172,53 +169,3 @@ def test_an_unknown_architecture(monkeypatch):
 )
 def test_an_architecture_beside_the_table_has_the_limits_of_its_forerunner(name, like):
     assert architectures.limits(name) == architectures.ARCHITECTURES[like]
-
-
-def test_more_phases_than_a_grid_holds_are_served_by_the_naive_rung():
-    x, weight = normal(1, 1, 1, 2), normal(1, 5, 1, 1)
-    with launch.collect_launches() as launches:
-        y = cuda.conv_transpose2d(x, weight, (260, 260), (0, 0), (0, 0))
-    assert "conv_transpose2d_naive<float>" in launches[0].name and y.shape == (1, 5, 1, 261)
-    np.testing.assert_array_equal(y[:, :, :, ::260], x * weight)
-    assert not y[:, :, :, 1:260].any()
-
-
-@pytest.mark.parametrize("operation", ["channel_sum", "batch_norm_statistics", "batch_norm_grad"])
-def test_a_reduction_gives_every_multiprocessor_work(operation, monkeypatch):
-    """Twice 132 blocks and more where there are rows for them, and no more than a second pass can
-    well add up.
-    """
-    grids = []
-    monkeypatch.setattr(launch, "launch", lambda plan, *_, **__: grids.append(plan.grid))
-    for rows, c in ((1 << 17, 64), (1 << 15, 512), (1 << 20, 3)):
-        grids.clear()
-        x, row, mean = (np.empty(shape, np.float32) for shape in ((rows, c), c, (2, c)))
-        getattr(cuda, operation)(
-            *{
-                "channel_sum": (x,),
-                "batch_norm_grad": (x, x, x, mean, row, row, 0.2),
-                "batch_norm_statistics": (x, row, row, None, None, 0.1, 1e-5),
-            }[operation]
-        )
-        assert 264 <= np.prod(grids[0]) <= 1056 and grids[1][0] == 1
-
-
-def test_a_grid_has_room_for_the_columns_of_many_instances():
-    for columns in (1, 8 * 65535, 8 * 65535 + 1, 32 * 65535):
-        (_, groups), (across, down) = grids_module.second_pass_grid(columns)
-        assert (
-            groups <= 65535 and groups * across >= columns and across * down == grids_module.THREADS
-        )
-
-
-def test_every_architecture_has_room_for_every_tile():
-    """The largest tile is for those with much shared memory, and every other must start on all."""
-    for name, row in architectures.ARCHITECTURES.items():
-        target = architectures.target(name, row.multiprocessors)
-        for rung in ("tiled", "tensor") if target.generation >= 80 else ("tiled",):
-            most = 0
-            for rows, columns in itertools.product((1, 128, 1 << 15), (1, 33, 65)):
-                product = Product(rows, columns, steps=8 * 32, phases=1)
-                plan = convolution.plan_product("conv2d", rung, "float", product, (4, 4), target)
-                most = max(most, plan.shared)
-            assert 32 << 10 < most <= row.shared_per_block << 10, (name, rung)

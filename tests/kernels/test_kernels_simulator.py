@@ -27,50 +27,62 @@ def compiled():
 
 
 def test_structs_and_scalars_go_by_value():
-    x, y = numbers(6), np.empty(6, np.float32)
+    x = numbers(6)
+    y = np.empty(6, np.float32)
     sizes = np.array((2, 3), [("rows", np.int32), ("columns", np.int32)])
     run("by_value", 1, 32, [x, Out(y), sizes, np.float64(0.5)])
     np.testing.assert_array_equal(y, x / 2)
 
 
+def ballot(votes):
+    """The votes (warps, lanes) of each warp as bits of one number -> (64,), the same in all lanes."""
+    places = np.arange(votes.shape[1])
+    numbers = votes.astype(np.int64) << places
+    return np.repeat(numbers.sum(1), 32).astype(np.uint32)
+
+
+def expected_of_intrinsics(x):
+    """What each row of the result must be, by hand; x: (64,)."""
+    lanes = np.arange(32)
+    warps = x.reshape(2, 32)
+    down = np.where(lanes < 28, lanes + 4, lanes)
+    up = np.where(lanes < 4, lanes, lanes - 4)
+    any_and_all = 2 * (warps == 40).any(1) + (warps < 32).all(1)
+    is_low_half = np.arange(64) % 32 < 16
+    half_ballot = np.where(is_low_half, ballot(warps[:, :16] % 2), 0)
+    return [
+        np.repeat(warps[:, 5], 32),  # shfl
+        warps[:, lanes ^ 3].ravel(),  # shfl_xor
+        warps[:, down].ravel(),  # shfl_down
+        warps[:, up].ravel(),  # shfl_up
+        ballot(warps % 3 == 0).astype(np.int32),
+        np.repeat(any_and_all, 32),
+        warps[:, lanes ^ 8].ravel(),
+        half_ballot.astype(np.uint32).astype(np.int32),
+        warps[:, np.minimum(lanes + 1, 31)].ravel(),
+    ]
+
+
 def test_warp_intrinsics():
-    x = np.random.default_rng(0).permutation(64).astype(np.int32)
-    lanes, warps = np.arange(32), x.reshape(2, 32)
-
-    def bits(votes):
-        return np.repeat((votes.astype(np.int64) << np.arange(votes.shape[1])).sum(1), 32).astype(
-            np.uint32
-        )
-
+    rng = np.random.default_rng(0)
+    x = rng.permutation(64).astype(np.int32)
     for seed in range(5):
         out = np.empty((9, 64), np.int32)
         run("intrinsics", 1, 64, [x, Out(out)], seed=seed)
-        np.testing.assert_array_equal(out[0], np.repeat(warps[:, 5], 32))
-        np.testing.assert_array_equal(out[1], warps[:, lanes ^ 3].ravel())
-        np.testing.assert_array_equal(
-            out[2], warps[:, np.where(lanes < 28, lanes + 4, lanes)].ravel()
-        )
-        np.testing.assert_array_equal(
-            out[3], warps[:, np.where(lanes < 4, lanes, lanes - 4)].ravel()
-        )
-        np.testing.assert_array_equal(out[4].astype(np.uint32), bits(warps % 3 == 0))
-        np.testing.assert_array_equal(
-            out[5], np.repeat(2 * (warps == 40).any(1) + (warps < 32).all(1), 32)
-        )
-        np.testing.assert_array_equal(out[6], warps[:, lanes ^ 8].ravel())
-        np.testing.assert_array_equal(out[8], warps[:, np.minimum(lanes + 1, 31)].ravel())
-        odd = np.where(np.arange(64) % 32 < 16, bits(warps[:, :16] % 2), 0)
-        np.testing.assert_array_equal(out[7].astype(np.uint32), odd)
+        for actual, expected in zip(out, expected_of_intrinsics(x), strict=True):
+            np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_pointer_may_see_numbers_as_vectors_or_as_bytes():
-    x, y = numbers(128), np.empty(32, np.float32)
+    x = numbers(128)
+    y = np.empty(32, np.float32)
     run("seen_otherwise", 1, 32, [x, Out(y)])
     np.testing.assert_array_equal(y, x[3::4])
 
 
 def test_neighbouring_bytes_of_one_word_are_no_race():
-    x, y = np.arange(100, dtype=np.uint8), np.empty(100, np.uint8)
+    x = np.arange(100, dtype=np.uint8)
+    y = np.empty(100, np.uint8)
     run("bytes", 1, 100, [x, Out(y)])
     np.testing.assert_array_equal(y, x)
 
@@ -79,24 +91,39 @@ def test_neighbouring_bytes_of_one_word_are_no_race():
 
 
 def caught(grid, block, seed=None):
+    """What the simulator says of threads that all write one number."""
+    one = np.zeros(1, np.int32)
     with pytest.raises(machine.KernelError) as error:
-        run("contest", grid, block, [np.zeros(1, np.int32)], seed=seed)
+        run("contest", grid, block, [one], seed=seed)
     return str(error.value)
 
 
+def first_thread(message):
+    """The x of the first thread that the message names."""
+    return re.findall(r"thread \((\d+)", message)[0]
+
+
+def first_block(message):
+    """The x of the first block that the message names."""
+    return re.findall(r"block \((\d+)", message)[0]
+
+
 def test_threads_and_blocks_run_in_an_order_drawn_from_the_seed(monkeypatch):
-    threads = {re.findall(r"thread \((\d+)", caught(1, 64, seed))[0] for seed in range(20)}
-    blocks = {re.findall(r"block \((\d+)", caught(64, 1, seed))[0] for seed in range(20)}
-    assert len(threads) > 10 and len(blocks) > 10
-    unseeded = {re.findall(r"thread \((\d+)", caught(1, 64))[0] for _ in range(20)}
+    threads = {first_thread(caught(1, 64, seed)) for seed in range(20)}
+    assert len(threads) > 10
+    blocks = {first_block(caught(64, 1, seed)) for seed in range(20)}
+    assert len(blocks) > 10
+    unseeded = {first_thread(caught(1, 64)) for _ in range(20)}
     assert len(unseeded) > 10
     monkeypatch.setenv("MINIGAN_HOST_SEED", "7")
-    assert caught(1, 64) == caught(1, 64, seed=7) == caught(1, 64)
-    assert "MINIGAN_HOST_SEED=7 " in caught(1, 64)
+    message = caught(1, 64)
+    assert message == caught(1, 64, seed=7) == caught(1, 64)
+    assert "MINIGAN_HOST_SEED=7 " in message
 
 
 def test_a_result_does_not_depend_on_the_schedule():
-    x, results = numbers(1000, dtype=np.float64), set()
+    x = numbers(1000, dtype=np.float64)
+    results = set()
     for seed in range(10):
         y = np.empty(3)
         run("sum_of_many", 3, 256, [x, Out(y), np.int32(1000)], seed=seed)
@@ -106,81 +133,105 @@ def test_a_result_does_not_depend_on_the_schedule():
 
 
 def test_asynchronous_copies_land_at_a_random_moment_before_the_wait():
-    x, expected = numbers(32), numbers(32)
+    x = numbers(32)
+    expected = x.copy()
     expected[7] = 0  # the copy that is not valid writes zero
-    at_issue, after_a_step = [], []
+    at_issue = []
+    after_a_step = []
     for seed in range(10):
         y = np.empty((3, 32), np.float32)
         run("landing", 1, 32, [x, Out(y)], seed=seed)
         np.testing.assert_array_equal(y[2], expected)
-        at_issue.append(y[0] == expected)
-        after_a_step.append(y[1] == expected)
-        assert (y[0][y[0] != expected] == -1).all() and (after_a_step[-1] >= at_issue[-1]).all()
-    assert 0.3 < np.mean(at_issue) < 0.7 and 0.6 < np.mean(after_a_step) < 0.9
+        has_landed = y[0] == expected
+        has_landed_later = y[1] == expected
+        assert (y[0][~has_landed] == -1).all()
+        assert (has_landed_later >= has_landed).all()
+        at_issue.append(has_landed)
+        after_a_step.append(has_landed_later)
+    assert 0.3 < np.mean(at_issue) < 0.7
+    assert 0.6 < np.mean(after_a_step) < 0.9
 
 
 # ---- what is refused -----------------------------------------------------------------------------
 
 
-def test_a_launch_that_no_gpu_takes_is_refused():
-    x, y = numbers(64), np.empty(64, np.float32)
-    good = [x, Out(y), np.int32(1), np.int32(0)]
-    for grid, block in [(1, 2048), (1, 0), (0, 32), (2**31, 32)]:
-        with pytest.raises(ValueError, match=f"grid.*{grid}.*block.*{block}"):
-            run("strided", grid, block, good)
+ONE, ZERO = np.int32(1), np.int32(0)
+
+
+def strided(x, y, stride=ONE, offset=ZERO, grid=1, block=64, **options):
+    """Run a kernel that copies x to y; every argument can be spoiled."""
+    return run("strided", grid, block, [x, y, stride, offset], **options)
+
+
+@pytest.mark.parametrize("grid, block", [(1, 2048), (1, 0), (0, 32), (2**31, 32)])
+def test_a_launch_that_no_gpu_takes_is_refused(grid, block):
+    with pytest.raises(ValueError, match=f"grid.*{grid}.*block.*{block}"):
+        strided(numbers(64), Out(np.empty(64, np.float32)), grid=grid, block=block)
+
+
+def test_arguments_that_no_kernel_takes_are_refused():
+    x = numbers(64)
+    y = Out(np.empty(64, np.float32))
     with pytest.raises(TypeError, match="argument 2 is a int .*expected"):
-        run("strided", 1, 64, [x, Out(y), 1, np.int32(0)])
-    with pytest.raises(
-        TypeError, match=r"argument 0 is a ndarray of shape \(32,\), strides \(8,\): expected"
-    ):
-        run("strided", 1, 32, [x[::2], Out(y), np.int32(1), np.int32(0)])
+        strided(x, y, stride=1)
+    message = r"argument 0 is a ndarray of shape \(32,\), strides \(8,\): expected"
+    with pytest.raises(TypeError, match=message):
+        strided(x[::2], y, block=32)
     with pytest.raises(ValueError, match="arguments 0 and 1 share memory"):
-        run("strided", 1, 32, [x[:40], Out(x[32:]), np.int32(1), np.int32(0)])
+        strided(x[:40], Out(x[32:]), block=32)
     with pytest.raises(ValueError, match="MINIGAN_HOST_SEED or seed is '-1', expected an integer"):
-        run("strided", 1, 64, good, seed=-1)
-    for wrong, sizes in [
-        ([x, Out(np.empty(64)), *good[2:]], r"\[-4, -8, 4, 4\]"),
-        (good[:3], r"\[-4, -4, 4\]"),
-        ([x, Out(y), np.int64(1), np.int32(0)], r"\[-4, -4, 8, 4\]"),
-    ]:
-        with pytest.raises(
-            TypeError, match=rf"strided takes arguments of \[-4, -4, 4, 4\] bytes, got {sizes}"
-        ):
-            run("strided", 1, 64, wrong)
-    run("strided", 1, 64, good)
+        strided(x, y, seed=-1)
+    strided(x, y)
+
+
+def test_arguments_of_other_sizes_than_the_parameters_are_refused():
+    x = numbers(64)
+    y = Out(np.empty(64, np.float32))
+    wrong = {
+        r"\[-4, -8, 4, 4\]": [x, Out(np.empty(64)), ONE, ZERO],
+        r"\[-4, -4, 4\]": [x, y, ONE],
+        r"\[-4, -4, 8, 4\]": [x, y, np.int64(1), ZERO],
+    }
+    for sizes, arguments in wrong.items():
+        message = rf"strided takes arguments of \[-4, -4, 4, 4\] bytes, got {sizes}"
+        with pytest.raises(TypeError, match=message):
+            run("strided", 1, 64, arguments)
 
 
 def test_an_error_leaves_the_process_usable():
-    x, y = numbers(64), np.empty(64, np.float32)
+    x = numbers(64)
+    y = np.empty(64, np.float32)
+    message = "out of bounds.* byte 256 of argument 0, which has 256 bytes"
     for _ in range(3):
-        with pytest.raises(
-            machine.KernelError, match="out of bounds.* byte 256 of argument 0, which has 256 bytes"
-        ):
-            run("strided", 1, 64, [x, Out(y), np.int32(1), np.int32(1)], seed=1)
-        run("strided", 1, 64, [x, Out(y), np.int32(1), np.int32(0)])
+        with pytest.raises(machine.KernelError, match=message):
+            strided(x, Out(y), offset=ONE, seed=1)
+        strided(x, Out(y))
         np.testing.assert_array_equal(y, x)
 
 
 def test_undefined_behaviour_is_found_on_demand():
-    x, y = np.array([5, 2**31 - 1], np.int32), np.empty(2, np.int32)
+    x = np.array([5, 2**31 - 1], np.int32)
+    y = np.empty(2, np.int32)
     run("overflow", 1, 2, [x, Out(y)])
-    with pytest.raises(
-        machine.KernelError, match="undefined: patterns.cu:.*thread \\(1, 0, 0\\).*add_overflow"
-    ):
+    message = "undefined: patterns.cu:.*thread \\(1, 0, 0\\).*add_overflow"
+    with pytest.raises(machine.KernelError, match=message):
         run("overflow", 1, 2, [x, Out(y)], sanitize="undefined")
 
 
 def test_two_python_threads_can_launch_at_once():
     def work(value, errors):
-        x, y = np.full(1000, value), np.empty(2)
+        x = np.full(1000, value)
+        y = np.empty(2)
         for _ in range(20):
             run("sum_of_many", 2, 256, [x, Out(y), np.int32(1000)])
-            errors += [] if (y == 1000 * value).all() else [y.copy()]
+            if not (y == 1000 * value).all():
+                errors.append(y.copy())
 
     errors = []
-    threads = [threading.Thread(target=work, args=(value, errors)) for value in (1.0, 2.0, 3.0)]
-    for thread in threads:
-        thread.start()
+    threads = []
+    for value in (1.0, 2.0, 3.0):
+        threads.append(threading.Thread(target=work, args=(value, errors)))
+        threads[-1].start()
     for thread in threads:
         thread.join()
     assert errors == []

@@ -67,7 +67,8 @@ def arguments(name, image, taps, stride, padding):
     weight = case.normal(16, 5, *taps)
     rest = []  # pixels of the image that no window reaches
     for n, r, step, pad in zip(image, taps, stride, padding):
-        rest.append((n + 2 * pad - r) % step)
+        padded = n + 2 * pad
+        rest.append((padded - r) % step)
     return [x, weight, stride, padding, tuple(rest)]
 
 
@@ -88,7 +89,8 @@ def test_no_slice_is_of_padding_alone(name):
     for sizes in SHAPES:
         given = arguments(name, *sizes)
         y, slices = multiplied(name, given)
-        expected = getattr(reference, name)(*given)
+        loops = getattr(reference, name)
+        expected = loops(*given)
         bound = error_bound(name, given, np.float64, "tiled")
         assert np.all(np.abs(y - expected) <= bound)
         pixels = convolutions.map_size(*sizes)

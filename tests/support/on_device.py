@@ -102,7 +102,12 @@ def results(kernels, name, arguments):
 
 def mapped(f, arguments):
     """The arguments with f applied to the arrays among them."""
-    return [np.asarray(f(a)) if isinstance(a, (np.ndarray, np.generic)) else a for a in arguments]
+    found = []
+    for a in arguments:
+        if isinstance(a, (np.ndarray, np.generic)):
+            a = np.asarray(f(a))
+        found.append(a)
+    return found
 
 
 def compare_with_reference(name, arguments, dtype, layout, rung, seed, terms=1, oracle=reference):
