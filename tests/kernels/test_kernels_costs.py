@@ -30,28 +30,38 @@ def at(report, marker, space):
     raise LookupError(f"no {space} access at {place}")
 
 
+def costs(line):
+    return line.requests, line.cost, line.ideal
+
+
 # A lane reads number stride * lane + offset -> sectors that a warp takes, and the least.
-PATTERNS = [
-    (1, 0, 4, 4),
-    (1, 1, 5, 4),
-    (2, 0, 8, 4),
-    (8, 0, 32, 4),
-    (0, 0, 1, 1),
-    (33, 0, 32, 4),
-]
+PATTERNS = {
+    "neighbours": (1, 0, 4, 4),
+    "neighbours, off the grid": (1, 1, 5, 4),
+    "every other": (2, 0, 8, 4),
+    "a sector each": (8, 0, 32, 4),
+    "all the same": (0, 0, 1, 1),
+    "far apart": (33, 0, 32, 4),
+}
 
 
-@pytest.mark.parametrize("stride, offset, sectors, ideal", PATTERNS)
+@pytest.mark.parametrize("stride, offset, sectors, ideal", PATTERNS.values(), ids=list(PATTERNS))
 def test_sectors_of_known_patterns(stride, offset, sectors, ideal):
     x = numbers(stride * 256 + offset + 1)
     y = np.empty(256, np.float32)
-    arguments = [x, Out(y), np.int32(stride), np.int32(offset)]
+    sizes = [np.int32(stride), np.int32(offset)]
+    arguments = [x, Out(y), *sizes]
     report = run("strided", 2, 128, arguments, counting=True)
-    lines = [line for line in report.lines if line.space == "global"]
+    requests = cost = least = 0
+    for line in report.lines:
+        if line.space == "global":
+            requests += line.requests
+            cost += line.cost
+            least += line.ideal
     # Eight warps read this pattern, and write 32 floats side by side.
-    assert sum(line.requests for line in lines) == 8 + 8
-    assert sum(line.cost for line in lines) == 8 * (sectors + 4)
-    assert sum(line.ideal for line in lines) == 8 * (ideal + 4)
+    assert requests == 8 + 8
+    assert cost == 8 * (sectors + 4)
+    assert least == 8 * (ideal + 4)
     assert report.sectors_per_request == ((sectors + 4) / 2, (ideal + 4) / 2)
     assert report.bank_conflicts == 0
 
@@ -71,7 +81,7 @@ def test_bank_conflicts_of_known_patterns(stride, turns):
     arguments = [numbers(stride * 64), Out(y), np.int32(stride)]
     report = run("strided_shared", 1, 64, arguments, shared=4 * stride * 64, counting=True)
     line = at(report, "shared", "shared")
-    assert (line.requests, line.cost, line.ideal) == (2, 2 * turns, 2)
+    assert costs(line) == (2, 2 * turns, 2)
     assert report.bank_conflicts == 2 * (turns - 1)
 
 
@@ -82,8 +92,6 @@ def test_vectors_of_16_bytes_are_one_request_and_served_in_four_turns():
     np.testing.assert_array_equal(y, x)
     assert report.sectors_per_request == (16, 16)
     assert report.bank_conflicts == 0
-    shared = at(report, "copy", "shared")
-    assert (shared.requests, shared.cost, shared.ideal) == (2, 8, 8)
-    from_global = at(report, "copy", "global")
-    assert (from_global.requests, from_global.cost, from_global.ideal) == (2, 32, 32)
+    assert costs(at(report, "copy", "shared")) == (2, 8, 8)
+    assert costs(at(report, "copy", "global")) == (2, 32, 32)
     assert run("vectors", 1, 64, [x, Out(y)]).lines == ()

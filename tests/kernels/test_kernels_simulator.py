@@ -29,13 +29,14 @@ def compiled():
 def test_structs_and_scalars_go_by_value():
     x = numbers(6)
     y = np.empty(6, np.float32)
-    sizes = np.array((2, 3), [("rows", np.int32), ("columns", np.int32)])
+    struct = [("rows", np.int32), ("columns", np.int32)]
+    sizes = np.array((2, 3), struct)
     run("by_value", 1, 32, [x, Out(y), sizes, np.float64(0.5)])
     np.testing.assert_array_equal(y, x / 2)
 
 
 def ballot(votes):
-    """The votes (warps, lanes) of each warp as bits of one number -> (64,), the same in all lanes."""
+    """The votes (warps, lanes) of each warp as bits of one number, which all lanes get -> (64,)."""
     places = np.arange(votes.shape[1])
     numbers = votes.astype(np.int64) << places
     return np.repeat(numbers.sum(1), 32).astype(np.uint32)
@@ -45,21 +46,30 @@ def expected_of_intrinsics(x):
     """What each row of the result must be, by hand; x: (64,)."""
     lanes = np.arange(32)
     warps = x.reshape(2, 32)
-    down = np.where(lanes < 28, lanes + 4, lanes)
-    up = np.where(lanes < 4, lanes, lanes - 4)
-    any_and_all = 2 * (warps == 40).any(1) + (warps < 32).all(1)
-    is_low_half = np.arange(64) % 32 < 16
+    has_lane_below = lanes < 28
+    down = np.where(has_lane_below, lanes + 4, lanes)
+    has_lane_above = lanes >= 4
+    up = np.where(has_lane_above, lanes - 4, lanes)
+
+    def of_lanes(sources):
+        return warps[:, sources].ravel()
+
+    any_is_40 = (warps == 40).any(1)
+    all_are_low = (warps < 32).all(1)
+    any_and_all = 2 * any_is_40 + all_are_low
+    threads = np.arange(64)
+    is_low_half = threads % 32 < 16
     half_ballot = np.where(is_low_half, ballot(warps[:, :16] % 2), 0)
     return [
-        np.repeat(warps[:, 5], 32),  # shfl
-        warps[:, lanes ^ 3].ravel(),  # shfl_xor
-        warps[:, down].ravel(),  # shfl_down
-        warps[:, up].ravel(),  # shfl_up
+        np.repeat(warps[:, 5], 32),
+        of_lanes(lanes ^ 3),
+        of_lanes(down),
+        of_lanes(up),
         ballot(warps % 3 == 0).astype(np.int32),
         np.repeat(any_and_all, 32),
-        warps[:, lanes ^ 8].ravel(),
+        of_lanes(lanes ^ 8),
         half_ballot.astype(np.uint32).astype(np.int32),
-        warps[:, np.minimum(lanes + 1, 31)].ravel(),
+        of_lanes(np.minimum(lanes + 1, 31)),
     ]
 
 
@@ -136,7 +146,7 @@ def test_asynchronous_copies_land_at_a_random_moment_before_the_wait():
     x = numbers(32)
     expected = x.copy()
     expected[7] = 0  # the copy that is not valid writes zero
-    at_issue = []
+    at_issue = []  # which copies have landed then
     after_a_step = []
     for seed in range(10):
         y = np.empty((3, 32), np.float32)
