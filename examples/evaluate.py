@@ -1,15 +1,14 @@
-"""How good are the images of a trained generator? Measured against real images that it has not
-seen.
+"""How good are the images of a trained generator? Beside what unseen real images score.
 
 python examples/evaluate.py runs/dcgan
 python examples/evaluate.py runs/dcgan -n 5000 --seed 1
-python examples/evaluate.py checkpoint.npz --data photos/      # a checkpoint alone does not name its data
+python examples/evaluate.py checkpoint.npz --data photos/   # a checkpoint does not name its data
 """
 
 from minigan import devices
 from minigan.evaluation.report import data_of, measure
 from minigan.training import command_line
-from minigan.training.sampling import draw_latents, generate, load_generator
+from minigan.training.sampling import draw_inputs, generate, load_generator
 
 
 def main(argv=None):
@@ -34,7 +33,7 @@ def main(argv=None):
         generator, about = load_generator(args.run, args.networks)
         name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
         print(devices.describe(), flush=True)
-        pictures = generate(generator, draw_latents(args.n, about, args.seed))
+        pictures = generate(generator, *draw_inputs(args.n, about, args.seed))
         print(measure(pictures, name, args.data_dir or data_dir, args.seed, thorough=True))
 
 

@@ -1,9 +1,8 @@
-"""How many modes of the ring and the grid does each GAN find? Ten seeds of each, by the measure
-of PacGAN.
+"""How many modes of the ring and the grid does each GAN find? By the measure of PacGAN.
 
-    python examples/mode_coverage.py                                    # the CPU protocol, an hour on two cores
+    python examples/mode_coverage.py          # the CPU protocol: an hour on two cores
     python examples/mode_coverage.py --data grid --method gan pacgan2 --seeds 3
-    python examples/mode_coverage.py --full                             # the published protocol, for a GPU
+    python examples/mode_coverage.py --full   # the published protocol, for a GPU
 
 2,500 samples; of high quality is one within 3 standard deviations of a mode; a mode is captured
 by one such sample. A perfect generator scores 98.89 % high quality, a higher share means modes
@@ -38,63 +37,61 @@ from minigan.evaluation.modes import (
     write_results,
 )
 from minigan.training import command_line
+from minigan.training.command_line import at_least
 
 
-def main(argv=None):
+def parse(argv=None):
     parser = command_line.Parser(description=__doc__)
-    parser.add_argument(
-        "--full", action="store_true", help="the published protocol: days on a processor"
-    )
-    parser.add_argument("--data", nargs="+", choices=MIXTURES, default=list(MIXTURES))
-    parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument(
-        "--seeds", type=command_line.at_least(1), default=10, help="how many (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--steps", type=command_line.at_least(1), help="of the generator (default: the protocol's)"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=command_line.at_least(1),
-        default=2,
-        help="trials at a time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)"
-    )
-    parser.add_argument(
-        "--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)"
-    )
-    args = parser.parse_args(argv)
-    device = args.device or devices.name
-    protocol, path = FULL if args.full else CPU, Path(args.out, "results.csv")
-    with command_line.one_sentence():
-        results = read_results(path)
-    wanted = [
-        (data, method, seed, args.steps or protocol.steps[method])
-        for seed in range(args.seeds)
-        for data in args.data
-        for method in args.method
-    ]
-    todo = [(protocol, *work) for work in wanted if (protocol.name, *work) not in results]
-    print(
-        f"{len(todo)} of {len(wanted)} trials are to do, {args.jobs} at a time; results in {path}",
-        flush=True,
-    )
-    with (
-        multiprocessing.get_context("spawn").Pool(args.jobs, begin, (device,)) as pool,
-        contextlib.suppress(KeyboardInterrupt),
-    ):
+    add = parser.add_argument
+    add("--full", action="store_true", help="the published protocol: days on a processor")
+    add("--data", nargs="+", choices=MIXTURES, default=list(MIXTURES))
+    add("--method", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--seeds", type=at_least(1), default=10, help="how many (default: %(default)s)")
+    add("--steps", type=at_least(1), help="of the generator (default: the protocol's)")
+    add("--jobs", type=at_least(1), default=2, help="trials at a time (default: %(default)s)")
+    add("--device", choices=devices.DEVICES, help="(default: MINIGAN_DEVICE, or the fastest)")
+    add("--out", default="runs/mode_coverage", metavar="DIR", help="(default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def wanted_trials(args, protocol):
+    """[(data, method, seed, steps)] of all trials that the arguments ask for."""
+    trials = []
+    for seed in range(args.seeds):
+        for data in args.data:
+            for method in args.method:
+                steps = args.steps or protocol.steps[method]
+                trials.append((data, method, seed, steps))
+    return trials
+
+
+def run_trials(todo, results, path, jobs, device):
+    """Run the trials, and keep each result as soon as it is there; Ctrl-C ends this early."""
+    pool = multiprocessing.get_context("spawn").Pool(jobs, begin, (device,))
+    with pool, contextlib.suppress(KeyboardInterrupt):
         for *key, modes, share, seconds in pool.imap_unordered(trial, todo):
             results[tuple(key)] = modes, share, seconds
             write_results(path, results)
-            print(
-                "{1} {2}, seed {3}: ".format(*key)
-                + f"{modes} modes, {share:.1%} of high quality, {seconds} s",
-                flush=True,
-            )
+            _, data, method, seed, *_ = key
+            found = f"{modes} modes, {share:.1%} of high quality, {seconds} s"
+            print(f"{data} {method}, seed {seed}: {found}", flush=True)
+
+
+def main(argv=None):
+    args = parse(argv)
+    device = args.device or devices.name
+    protocol = FULL if args.full else CPU
+    path = Path(args.out, "results.csv")
+    with command_line.one_sentence():
+        results = read_results(path)
+    wanted = wanted_trials(args, protocol)
+    todo = [(protocol, *work) for work in wanted if (protocol.name, *work) not in results]
+    count = f"{len(todo)} of {len(wanted)} trials are to do"
+    print(f"{count}, {args.jobs} at a time; results in {path}", flush=True)
+    run_trials(todo, results, path, args.jobs, device)
     print(table(results))
-    if missing := sum((protocol.name, *work) not in results for work in wanted):
+    missing = sum((protocol.name, *work) not in results for work in wanted)
+    if missing:
         sys.exit(f"stopped with {missing} of {len(wanted)} trials to do; the same command goes on")
 
 

@@ -1,5 +1,4 @@
-"""How right is a trained translation, where the truth is known? The test images are pairs, of
-which it saw none.
+"""How right is a trained translation, where the truth is known? It has seen none of the pairs.
 
     python examples/score_translation.py runs/cyclegan
 
@@ -9,7 +8,8 @@ the other:
 
     python examples/train_cyclegan.py --data-a cells.npz --data-b cells.npz:masks --halves source \
         --image-size 64 --load-size 64 --width 16 --blocks 3 --patch-width 32 --patch-layers 2 \
-        --batch-size 2 --lr 1e-3 --steps 8000 --constant-steps 4000 --decay-steps 4000 --out runs/cells
+        --batch-size 2 --lr 1e-3 --steps 8000 --constant-steps 4000 --decay-steps 4000 \
+        --out runs/cells
 
 The root mean square error over all pixels stands beside what needs no training: the image as it
 is, the mean image of the target, and the best recolouring, in which every colour becomes the mean
@@ -36,12 +36,12 @@ def main(argv=None):
         images = pairs.load(arguments_of(args.run))
         if not images.paired:
             raise ValueError(
-                f"{args.run} was trained on images whose true translation is not known, expected the "
-                "digits or --halves of pairs"
+                f"{args.run} was trained on images whose true translation is not known, expected "
+                "the digits or --halves of pairs"
             )
-    print(
-        f"{devices.describe()}\nstep {about['step']}, {len(images.test_a)} test pairs\n{report(images, G, F)}"
-    )
+    print(devices.describe())
+    print(f"step {about['step']}, {len(images.test_a)} test pairs")
+    print(report(images, G, F))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from minigan.training.translation import DIRECTIONS, load_generators, translate,
 
 
 def find_images(folder, out, skip_unreadable):
-    """{file in folder: file in out} of all that can be read; ValueError names the files that
-    cannot, unless skipped.
+    """{file in folder: file in out} of all images that can be read.
+
+    Raises ValueError with the names of the files that cannot, unless they are skipped, and for a
+    file in out that would be overwritten.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"--input {folder} is no folder")
@@ -36,6 +38,8 @@ def find_images(folder, out, skip_unreadable):
             raise ValueError(
                 f"{twin[0]} and {folder / name} would both become {target}: rename one"
             )
+        if target.exists():
+            raise FileExistsError(f"{target} exists already: choose another --out, or move it away")
         files[folder / name] = target
     if unreadable and not skip_unreadable:
         raise ValueError(f"{'; '.join(unreadable)} (--skip-unreadable goes on without)")
@@ -78,9 +82,8 @@ def main(argv=None):
         image = with_channels(images.read_image(source), about["architecture"]["in_channels"])
         translated = translate(generator, images.to_float(image)[None])
         images.save_png(target, images.make_grid(translated, padding=0, scale=1))
-    print(
-        f"{len(files)} images translated {args.direction} by the generator of step {about['step']}: {args.out}"
-    )
+    by = f"{args.direction} by the generator of step {about['step']}"
+    print(f"{len(files)} images translated {by}: {args.out}")
 
 
 if __name__ == "__main__":

@@ -33,17 +33,20 @@ def main(argv=None):
     parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)
+    first, second = args.sets
     with command_line.one_sentence():
-        x, y = (read(name, args.data_dir) for name in args.sets)
-        n, size = min(args.n, len(x), len(y)), [min(a, b) for a, b in zip(x.shape[2:], y.shape[2:])]
+        x = read(first, args.data_dir)
+        y = read(second, args.data_dir)
+        n = min(args.n, len(x), len(y))
+        height = min(x.shape[2], y.shape[2])
+        width = min(x.shape[3], y.shape[3])
         generator = np.random.default_rng(args.seed)
-        x = area_resize(choose(x, n, generator, args.sets[0]), *size)
-        y = area_resize(choose(y, n, generator, args.sets[1]), *size)
+        x = area_resize(choose(x, n, generator, first), height, width)
+        y = area_resize(choose(y, n, generator, second), height, width)
         accuracy, p = trained_two_sample_test(x, y)
-        print(f"{n} images of each, {size[0]} x {size[1]}; 50 % is what one distribution gives")
-        print(
-            f"trained network:   {accuracy:.1%} right on the {2 * (n - n // 2)} not seen, p = {p:.2g}"
-        )
+        unseen = 2 * (n - n // 2)
+        print(f"{n} images of each, {height} x {width}; 50 % is what one distribution gives")
+        print(f"trained network:   {accuracy:.1%} right on the {unseen} not seen, p = {p:.2g}")
         print(f"nearest neighbour: {two_sample_test(x, y):.1%}")
 
 

@@ -1,5 +1,4 @@
-"""The kernel-backed operations written down as their formulas: slow, obviously right, array in,
-array out.
+"""The kernel-backed operations written down as their formulas: slow and obviously right.
 
 Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is
 complete, so a whole network can run on it (``devices.kernels = reference``). The one idea: an
@@ -14,25 +13,32 @@ import numpy as np
 
 
 def _in_float64(formula):
-    """Compute with float64 copies of the arrays; round the results to the dtype of the first
-    argument.
-    """
+    """Compute with float64 copies of the arrays; round the results to the first one's dtype."""
 
     @functools.wraps(formula)
     def rounded(x, *arguments):
-        arrays = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in (x, *arguments)]
-        results = formula(*arrays)
-        return (
-            tuple(r.astype(x.dtype) for r in results)
-            if type(results) is tuple
-            else results.astype(x.dtype)
-        )
+        wide = []
+        for a in (x, *arguments):
+            wide.append(a.astype(np.float64) if isinstance(a, np.ndarray) else a)
+        results = formula(*wide)
+        if type(results) is tuple:
+            return tuple(r.astype(x.dtype) for r in results)
+        return results.astype(x.dtype)
 
     return rounded
 
 
 def _pad(x, padding):
-    return np.pad(x, ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])))
+    rows = (padding[0], padding[0])
+    columns = (padding[1], padding[1])
+    return np.pad(x, ((0, 0), (0, 0), rows, columns))
+
+
+def _window(x, top, left, R, S):
+    """The R x S pixels of images (N, C, H, W) that begin at (top, left): a view."""
+    bottom = top + R
+    right = left + S
+    return x[:, :, top:bottom, left:right]
 
 
 @_in_float64
@@ -49,49 +55,79 @@ def linear(x, weight, bias=None):
     for n in range(len(x)):
         for o in range(len(weight)):
             y[n, o] = np.sum(x[n] * weight[o])
-            if bias is not None:
-                y[n, o] += bias[o]
+    if bias is not None:
+        y += bias
     return y
 
 
 @_in_float64
 def conv2d(x, weight, stride, padding):
-    """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s], x
-    zero outside.
+    """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s].
+
+    x is zero outside.
     """
-    (sh, sw), (k, _, r, s), x = stride, weight.shape, _pad(x, padding)
-    y = np.zeros((len(x), k, (x.shape[2] - r) // sh + 1, (x.shape[3] - s) // sw + 1))
-    for n, k, p, q in np.ndindex(y.shape):
-        y[n, k, p, q] = np.sum(x[n, :, p * sh : p * sh + r, q * sw : q * sw + s] * weight[k])
+    x = _pad(x, padding)
+    N, C, H, W = x.shape
+    K, C, R, S = weight.shape
+    P = (H - R) // stride[0] + 1
+    Q = (W - S) // stride[1] + 1
+    y = np.zeros((N, K, P, Q))
+    for p in range(P):
+        for q in range(Q):
+            top = p * stride[0]
+            left = q * stride[1]
+            window = _window(x, top, left, R, S)  # (N, C, R, S)
+            for n in range(N):
+                for k in range(K):
+                    products = window[n] * weight[k]
+                    y[n, k, p, q] = np.sum(products)
     return y
 
 
 @_in_float64
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s;
+    """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s.
+
     x (N, K, P, Q).
     """
-    (sh, sw), (ph, pw), (n, _, height, width), (_, c, r, s) = stride, padding, x.shape, weight.shape
-    y = np.zeros(
-        (n, c, (height - 1) * sh + r + output_padding[0], (width - 1) * sw + s + output_padding[1])
-    )
-    for p, q in np.ndindex(height, width):
-        y[:, :, p * sh : p * sh + r, q * sw : q * sw + s] += np.tensordot(
-            x[:, :, p, q], weight, axes=1
-        )
-    return y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
+    N, K, P, Q = x.shape
+    K, C, R, S = weight.shape
+    H = (P - 1) * stride[0] + R + output_padding[0]
+    W = (Q - 1) * stride[1] + S + output_padding[1]
+    y = np.zeros((N, C, H, W))
+    for p in range(P):
+        for q in range(Q):
+            top = p * stride[0]
+            left = q * stride[1]
+            window = _window(y, top, left, R, S)  # (N, C, R, S), a view
+            for n in range(N):
+                for k in range(K):
+                    window[n] += x[n, k, p, q] * weight[k]
+    rows = slice(padding[0], H - padding[0])
+    columns = slice(padding[1], W - padding[1])
+    return y[:, :, rows, columns]
 
 
 @_in_float64
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """dw[k, c, r, s] = sum over n, p, q of g[n, k, p, q] x[n, c, p sh + r - ph, q sw + s - pw]."""
-    (sh, sw), (_, _, p, q), x = stride, g.shape, _pad(x, padding)
-    dw = np.zeros((g.shape[1], x.shape[1], *kernel_size))
-    for k, c, r, s in np.ndindex(dw.shape):
-        dw[k, c, r, s] = np.sum(
-            g[:, k] * x[:, c, r : r + (p - 1) * sh + 1 : sh, s : s + (q - 1) * sw + 1 : sw]
-        )
+    x = _pad(x, padding)
+    N, C, H, W = x.shape
+    N, K, P, Q = g.shape
+    R, S = kernel_size
+    dw = np.zeros((K, C, R, S))
+    for p in range(P):
+        for q in range(Q):
+            top = p * stride[0]
+            left = q * stride[1]
+            window = _window(x, top, left, R, S)  # (N, C, R, S)
+            for n in range(N):
+                for k in range(K):
+                    dw[k] += g[n, k, p, q] * window[n]
     return dw
+
+
+# ---- channels ------------------------------------------------------------------------------------
 
 
 @_in_float64
@@ -103,32 +139,44 @@ def channel_sum(g):
 @_in_float64
 def add_bias(x, bias):
     """y[n, c, ...] = x[n, c, ...] + b[c]."""
-    return np.stack([x[:, c] + bias[c] for c in range(x.shape[1])], axis=1)
+    y = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        y[:, c] = x[:, c] + bias[c]
+    return y
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift = bias - mean[1]
-    scale.
+    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift.
 
-    mean[0] is the mean in x's dtype, mean[1] what that rounding left over. So (x - mean[0]) scale
-    + shift is weight (x - mean) inv_std + bias. var[c] = mean((x[n, c, ...] - mean[c])^2) over
-    all axes but c, of m values. In place, running_mean and running_var become (1 - momentum)
-    times themselves plus momentum times mean, and momentum times var m / (m - 1).
+    mean[0] is the mean in x's dtype, mean[1] what that rounding left over, and shift = bias -
+    mean[1] scale. So (x - mean[0]) scale + shift is weight (x - mean) inv_std + bias. var[c] =
+    mean((x[n, c, ...] - mean[c])^2) over all axes but c, of m values. In place, running_mean and
+    running_var become (1 - momentum) times themselves plus momentum times mean, and momentum times
+    var m / (m - 1).
     """
-    m, dtype = x[:, 0].size, x.dtype
-    mean = np.array([np.mean(x[:, c].astype(np.float64)) for c in range(x.shape[1])])
-    var = np.array([np.mean((x[:, c] - mean[c]) ** 2) for c in range(x.shape[1])])
+    C = x.shape[1]
+    m = x[:, 0].size
+    mean = np.zeros(C)
+    var = np.zeros(C)
+    for c in range(C):
+        values = x[:, c].astype(np.float64)
+        mean[c] = np.mean(values)
+        deviations = values - mean[c]
+        var[c] = np.mean(deviations**2)
     inv_std = 1 / np.sqrt(var + eps)
-    scale = inv_std * (1 if weight is None else weight.astype(np.float64))
-    rest = mean - mean.astype(dtype)
-    shift = (0 if bias is None else bias) - rest * scale
+    scale = inv_std if weight is None else inv_std * weight.astype(np.float64)
+    rest = mean - mean.astype(x.dtype)
+    shift = -rest * scale if bias is None else bias - rest * scale
     if running_mean is not None:
-        running_mean[...] = (1 - momentum) * running_mean.astype(np.float64) + momentum * mean
-        running_var[...] = (1 - momentum) * running_var.astype(np.float64) + momentum * var * m / (
-            m - 1
-        )
+        running_mean[...] = _moved(running_mean, mean, momentum)
+        running_var[...] = _moved(running_var, var * m / (m - 1), momentum)
     parts = np.stack([mean, rest])
-    return tuple(a.astype(dtype) for a in (parts, inv_std, scale, shift))
+    return tuple(a.astype(x.dtype) for a in (parts, inv_std, scale, shift))
+
+
+def _moved(running, value, momentum):
+    """(1 - momentum) running + momentum value."""
+    return (1 - momentum) * running.astype(np.float64) + momentum * value
 
 
 @_in_float64
@@ -137,72 +185,104 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
     act is LeakyReLU, or nothing for a slope of None.
     """
-    y = np.stack([(x[:, c] - centre[c]) * scale[c] + shift[c] for c in range(x.shape[1])], axis=1)
+    y = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        centred = x[:, c] - centre[c]
+        y[:, c] = centred * scale[c] + shift[c]
     return y if negative_slope is None else leaky_relu(y, negative_slope)
 
 
 @_in_float64
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, from the Jacobian of n
-    written out in full.
+    """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, by the whole Jacobian of n.
 
     Over the m values of a channel, with d = x - mean[0] - mean[1]: dn_j / dx_i = (1 [i = j] - 1 /
     m) / std - d_j d_i / (m std^3). dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz,
     where dz is g behind the activation. g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
-    dx, dweight, dbias = np.zeros(x.shape), np.zeros(len(inv_std)), np.zeros(len(inv_std))
-    for c in range(len(inv_std)):
-        d, dzc = x[:, c].ravel() - mean[0, c] - mean[1, c], dz[:, c].ravel()
+    C = len(inv_std)
+    dx = np.zeros(x.shape)
+    dweight = np.zeros(C)
+    dbias = np.zeros(C)
+    for c in range(C):
+        dz_c = dz[:, c].ravel()
+        d = x[:, c].ravel()
+        d = d - mean[0, c] - mean[1, c]
         m = len(d)
-        jacobian = (np.eye(m) - 1 / m) * inv_std[c] - np.outer(d, d) * inv_std[c] ** 3 / m
-        dx[:, c] = (jacobian.T @ dzc * (1 if weight is None else weight[c])).reshape(x[:, c].shape)
-        dweight[c], dbias[c] = np.sum(dzc * d * inv_std[c]), np.sum(dzc)
+        of_mean = (np.eye(m) - 1 / m) * inv_std[c]
+        of_std = np.outer(d, d) * inv_std[c] ** 3 / m
+        jacobian = of_mean - of_std
+        dx_c = jacobian.T @ dz_c
+        if weight is not None:
+            dx_c = dx_c * weight[c]
+        dx[:, c] = dx_c.reshape(dx[:, c].shape)
+        normalised = d * inv_std[c]
+        dweight[c] = np.sum(dz_c * normalised)
+        dbias[c] = np.sum(dz_c)
     return dx, dweight, dbias
+
+
+# ---- elementwise ---------------------------------------------------------------------------------
 
 
 @_in_float64
 def leaky_relu(x, negative_slope):
-    """x where x > 0, else negative_slope x; a NaN stays a NaN."""
+    """x where x > 0, otherwise negative_slope x; a NaN stays a NaN."""
     return np.where(x > 0, x, negative_slope * x)
 
 
 @_in_float64
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, else negative_slope g, y the activation's output."""
+    """g where y > 0, otherwise negative_slope g; y is the activation's output."""
     return np.where(y > 0, g, negative_slope * g)
 
 
 @_in_float64
 def bce_with_logits(x, target, reduction):
-    """-t log p - (1 - t) log(1 - p), p = sigmoid(x), each ("none"), their "mean" or "sum"; t like
-    x, or a number.
+    """-t log p - (1 - t) log(1 - p), p = sigmoid(x): each ("none"), their "mean" or "sum".
+
+    The target t is like x, or a number.
     """
-    losses = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(
-        0, x
-    )  # the logarithms, with no p that rounds
-    return losses if reduction == "none" else getattr(np, reduction)(losses)
+    minus_log_p = np.logaddexp(0, -x)  # log(1 + exp(-x)): no p that rounds to 0 or 1
+    minus_log_1_p = np.logaddexp(0, x)
+    if_real = target * minus_log_p
+    if_fake = (1 - target) * minus_log_1_p
+    losses = if_real + if_fake
+    if reduction == "none":
+        return losses
+    return np.mean(losses) if reduction == "mean" else np.sum(losses)
 
 
 @_in_float64
 def bce_with_logits_grad(x, target, g, reduction):
-    """(sigmoid(x) - t) g, divided by the number of elements for "mean"; g () or, for "none", like
-    x.
+    """(sigmoid(x) - t) g, divided by the number of elements for "mean".
+
+    g is one number or, for "none", like x.
     """
-    sigmoid = np.exp(-np.logaddexp(0, -x))  # 1 / (1 + exp(-x)) where that would overflow
-    return (sigmoid - target) * g / (x.size if reduction == "mean" else 1)
+    sigmoid = np.exp(-np.logaddexp(0, -x))  # 1 / (1 + exp(-x)), which would overflow
+    dx = (sigmoid - target) * g
+    return dx / x.size if reduction == "mean" else dx
 
 
 def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_decay):
     """Kingma and Ba 2015, Algorithm 1, in place; step counts from 1.
 
-    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 -
-    b2^step)) + eps)
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+    p -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)
     """
+    b1, b2 = betas
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
-        p, g, m, v = (a.astype(np.float64) for a in arrays)
+        p, g, m, v = [a.astype(np.float64) for a in arrays]
         g = g + weight_decay * p
-        m = betas[0] * m + (1 - betas[0]) * g
-        v = betas[1] * v + (1 - betas[1]) * g * g
-        p = p - lr * (m / (1 - betas[0] ** step)) / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
-        arrays[0][...], arrays[2][...], arrays[3][...] = p, m, v
+        m *= b1
+        m += (1 - b1) * g
+        v *= b2
+        v += (1 - b2) * g * g
+        m_hat = m / (1 - b1**step)
+        v_hat = v / (1 - b2**step)
+        std = np.sqrt(v_hat)
+        p = p - lr * m_hat / (std + eps)
+        arrays[0][...] = p
+        arrays[2][...] = m
+        arrays[3][...] = v

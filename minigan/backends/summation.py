@@ -43,8 +43,13 @@ def _add_neighbours(a, axes):
 
     NumPy adds those in pairs. If that axis is short or is not to be summed, the result is `a`.
     """
-    nearest = min(range(a.ndim), key=lambda axis: (a.shape[axis] == 1, abs(a.strides[axis])))
-    if nearest not in axes or a.shape[nearest] < _RUN or abs(a.strides[nearest]) != a.itemsize:
+
+    def distance(axis):
+        return a.shape[axis] == 1, abs(a.strides[axis])
+
+    nearest = min(range(a.ndim), key=distance)
+    are_neighbours = abs(a.strides[nearest]) == a.itemsize
+    if nearest not in axes or a.shape[nearest] < _RUN or not are_neighbours:
         return a
     return a.sum(nearest, keepdims=True)
 
@@ -91,8 +96,9 @@ class Piece(NamedTuple):
         return np.broadcast_to(vector, (self.many, len(vector))).reshape(-1)
 
     def sums(self, lines, times=None):
-        """The sum of each column, of the numbers or of their products with `times`: (lines, many C)
-        -> float64 (C,).
+        """The sum of each column, of the numbers or of their products with `times`.
+
+        (lines, many C) -> float64 (C,).
         """
         if times is None:
             ones = np.ones(len(lines), lines.dtype)
@@ -103,16 +109,17 @@ class Piece(NamedTuple):
 
 
 def pieces(shape, size):
-    """A matrix (rows, C) as Pieces of at most about `size` numbers; the last one is what fills no
-    line.
+    """A matrix (rows, C) as Pieces of at most about `size` numbers.
+
+    The last one holds the rows that do not fill a line.
     """
     rows, columns = shape
     if rows * columns == 0:
         return []
     many = max(1, min(_LINE, size) // columns)
     lines = rows // many
-    parts = split(lines, -(-lines * many * columns // size))
-    found = [Piece(part.start * many, part.stop * many, many) for part in parts if lines > 0]
+    parts = split(lines, math.ceil(lines * many * columns / size)) if lines else []
+    found = [Piece(part.start * many, part.stop * many, many) for part in parts]
     rest = rows - lines * many
     if rest:
         found.append(Piece(rows - rest, rows, rest))

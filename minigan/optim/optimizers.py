@@ -125,8 +125,8 @@ class Optimizer:
     def minimize(self, *losses):
         """One step down the gradient of the sum of the losses, for this optimiser's parameters.
 
-        losses: Tensors of one number each. The gradients are left in ``.grad`` of these parameters,
-        in the place of what was there; no other tensor's ``.grad`` changes. A parameter that the
+        losses: Tensors of one number each, not yet differentiated. The gradients replace what was
+        in ``.grad`` of these parameters; no other tensor's ``.grad`` changes. A parameter that the
         losses do not depend on stays as it is. Raises RuntimeError for a loss that depends on
         nothing that requires a gradient.
         """

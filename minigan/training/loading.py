@@ -22,24 +22,23 @@ LARGEST_NETWORKS = 1 << 20  # bytes of a file of networks
 
 
 def load_networks(path, sha256=None):
-    """Run the file of --networks, which must define Generator and Discriminator -> (module,
-    SHA-256 of the file).
+    """Run the file of --networks, which must define Generator and Discriminator.
 
-    path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
+    -> the module, and the SHA-256 of the file. path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
     has it; None accepts any. Raises ValueError or OSError.
     """
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()
     if sha256 not in (None, found):
         raise ValueError(
-            f"--networks {path} has SHA-256 {found}, expected {sha256}: it was changed since the training"
+            f"--networks {path} has SHA-256 {found}, expected {sha256}: it was changed since the "
+            "training"
         )
     module = types.ModuleType(Path(path).stem)
     module.__file__ = str(path)
     try:
-        exec(
-            compile(source, str(path), "exec"), module.__dict__
-        )  # the bytes that were hashed, and no cached others
+        code = compile(source, str(path), "exec")  # of the bytes that were hashed, and no others
+        exec(code, module.__dict__)
     except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise ValueError(
             f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}"
@@ -51,20 +50,20 @@ def load_networks(path, sha256=None):
 
 
 def find_checkpoint(run_or_checkpoint):
-    """The checkpoint in a run directory, or the file itself -> Path. Raises FileNotFoundError if
-    there is none.
+    """The checkpoint in a run directory, or the file itself -> Path.
+
+    Raises FileNotFoundError if there is none.
     """
     path = Path(run_or_checkpoint)
-    path = path / CHECKPOINT if path.is_dir() else path
+    if path.is_dir():
+        path = path / CHECKPOINT
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     return path
 
 
 def load_checkpoint(path):
-    """The state in a checkpoint's file. Raises ValueError where it is damaged, or holds what is
-    not finite.
-    """
+    """The state in a checkpoint's file; ValueError if it is damaged or holds NaN or infinity."""
     state = checkpoint.load(path)
     tree, arrays = checkpoint.flatten(state)
     name = checkpoint.first_not_finite(tree, arrays)
@@ -80,8 +79,7 @@ def about_of(state):
 
 
 def own_networks(about, networks):
-    """The module of networks of one's own that a checkpoint was trained with, or None for
-    minigan's.
+    """The module of networks of one's own that a checkpoint was trained with, or None.
 
     networks: the file that --networks names on the command line, or None. The checkpoint has its
     hash, and no more.
@@ -95,19 +93,19 @@ def own_networks(about, networks):
         return None
     if networks is None:
         raise ValueError(
-            "it was trained with networks of one's own, of which it holds only the hash: give their file, "
-            "--networks FILE.py"
+            "it was trained with networks of one's own, of which it holds only the hash: give "
+            "their file, --networks FILE.py"
         )
     return load_networks(networks, digest)[0]
 
 
 def build_network(network, architecture, arrays):
-    """Build a network for a checkpoint's arrays, {name: array}, and load them into it. Raises
-    ValueError, TypeError.
+    """Build a network for a checkpoint's arrays, {name: array}, and load them into it.
+
+    Raises ValueError or TypeError where they do not fit.
     """
-    if not isinstance(arrays, dict) or not all(
-        isinstance(array, np.ndarray) for array in arrays.values()
-    ):
+    values = arrays.values() if isinstance(arrays, dict) else [None]
+    if not all(isinstance(array, np.ndarray) for array in values):
         raise ValueError(f"its weights are {shown(arrays)}, expected names and arrays")
     room = sum(array.size for array in arrays.values())
     check_arguments(architecture)

@@ -62,8 +62,8 @@ def images(args):
 def networks(args, found):
     """The four networks of the command line -> architecture of the generators, G, F, D_A, D_B.
 
-    found: the Domains. G translates A to B, F translates B to A, D_A and D_B judge A and B. Exits with one sentence if
-    they cannot be built, or take no images of this size.
+    found: the Domains. G translates A to B, F translates B to A, D_A and D_B judge A and B. Exits
+    with one sentence if they cannot be built, or take no images of this size.
     """
     channels = found.a.shape[1]
     architecture = {
@@ -123,8 +123,7 @@ def _six(x):
 
 
 def load_generators(run_or_checkpoint, networks=None):
-    """A run directory or checkpoint -> (generator A to B, generator B to A, what the checkpoint
-    says of itself: "run").
+    """A run directory or checkpoint -> generator A to B, generator B to A, what it says of itself.
 
     networks: the file of networks of one's own, where it was trained with such. Raises
     FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
@@ -135,7 +134,8 @@ def load_generators(run_or_checkpoint, networks=None):
     if about is None or not {*DIRECTIONS} <= state.keys():
         model = shown(about.get("model")).strip("'") if about else "another kind"
         raise ValueError(
-            f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that translate"
+            f"checkpoint {path} is of {model}, expected one of cyclegan, with generators that "
+            "translate"
         )
     with reading(f"checkpoint {path}"):
         return *_build(state, about, networks), about
@@ -165,17 +165,15 @@ def _build(state, about, networks):
 def translate(generator, x, batch_size=20):
     """Images float32 (N, C, H, W) in [-1, 1] of any size -> as many of that size, translated."""
     height, width = x.shape[2:]
-    unit = getattr(
-        generator, "unit", 1
-    )  # sides must be multiples of it; of a network of yours, as it likes
+    unit = getattr(generator, "unit", 1)  # sides must be multiples of it; one's own may have none
     more = [max(-n % unit, 8 - n) if unit > 1 else 0 for n in (height, width)]
     x = np.pad(x, [(0, 0), (0, 0), (0, more[0]), (0, more[1])], mode="reflect")
+    batches = []
     with mg.no_grad():
-        batches = [
-            generator(mg.tensor(x[i : i + batch_size])).numpy()
-            for i in range(0, len(x), batch_size)
-        ]
-    return np.ascontiguousarray(np.concatenate(batches)[:, :, :height, :width])
+        for i in range(0, len(x), batch_size):
+            batches.append(generator(mg.tensor(x[i : i + batch_size])).numpy())
+    translated = np.concatenate(batches)
+    return np.ascontiguousarray(translated[:, :, :height, :width])
 
 
 def with_channels(image, channels):

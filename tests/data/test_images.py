@@ -29,24 +29,30 @@ def test_the_filters_are_lanczos_where_it_shrinks_and_hamming_where_it_grows():
         (11, Image.Resampling.LANCZOS),
         (13, Image.Resampling.HAMMING),
     ):
-        expected = np.asarray(Image.fromarray(picture).resize((size, size), kernel))
-        assert np.array_equal(images.resize(picture[None, None], size)[0, 0], expected)
+        expected = Image.fromarray(picture).resize((size, size), kernel)
+        found = images.resize(picture[None, None], size)
+        assert np.array_equal(found[0, 0], np.asarray(expected))
 
 
 def test_all_256_bytes_survive_the_way_to_floats_and_back():
     x = np.arange(256, dtype=np.uint8)
     y = images.to_float(x)
-    assert y.dtype == np.float32 and y[0] == -1 and y[255] == 1
-    assert np.allclose(y, np.arange(256) / 127.5 - 1, atol=1e-7, rtol=0)
+    assert y.dtype == np.float32
+    assert y[0] == -1
+    assert y[255] == 1
+    expected = np.arange(256) / 127.5 - 1
+    assert np.allclose(y, expected, atol=1e-7, rtol=0)
     for dtype in (np.float16, np.float32, np.float64):
-        assert np.array_equal(images.to_uint8(y.astype(dtype)), x)
+        floats = y.astype(dtype)
+        assert np.array_equal(images.to_uint8(floats), x)
 
 
 def test_floats_are_rounded_and_clipped():
     step = 2 / 255
-    y = np.array(
-        [-1e30, -1.2, -1 + 0.49 * step, -1 + 0.51 * step, 1 - 0.49 * step, 1.2, 1e30], np.float32
-    )
+    below = [-1e30, -1.2, -1 + 0.49 * step]
+    one = [-1 + 0.51 * step]
+    above = [1 - 0.49 * step, 1.2, 1e30]
+    y = np.array(below + one + above, np.float32)
     assert images.to_uint8(y).tolist() == [0, 0, 0, 1, 255, 255, 255]
 
 
@@ -76,16 +82,21 @@ def test_each_code_refuses_the_other():
 )
 @settings(deadline=None, max_examples=60)
 def test_a_plain_image_stays_plain_at_every_size(n, channels, height, width, size, value):
-    resized = images.resize(np.full((n, channels, height, width), value, np.uint8), size)
-    assert resized.shape == (n, channels, size, size) and (resized == value).all()
+    plain = np.full((n, channels, height, width), value, np.uint8)
+    resized = images.resize(plain, size)
+    assert resized.shape == (n, channels, size, size)
+    assert (resized == value).all()
 
 
 @given(st.integers(1, 12), st.integers(0, 6), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_the_largest_centred_square_is_what_is_kept(side, margin, tall):
     square = bytes_of(1, 3, side, side)
-    around = [(margin, margin), (0, 0)] if tall else [(0, 0), (margin, margin)]
-    assert np.array_equal(images.resize(np.pad(square, [(0, 0), (0, 0), *around]), side), square)
+    rows = (margin, margin) if tall else (0, 0)
+    columns = (0, 0) if tall else (margin, margin)
+    padded = np.pad(square, [(0, 0), (0, 0), rows, columns])
+    resized = images.resize(padded, side)
+    assert np.array_equal(resized, square)
 
 
 def test_the_size_that_is_already_there_costs_nothing():
@@ -95,32 +106,50 @@ def test_the_size_that_is_already_there_costs_nothing():
 
 def test_shrinking_averages_instead_of_picking_pixels():
     x = np.zeros((1, 1, 64, 64), np.uint8)
-    x[..., ::2] = (
-        255  # stripes one pixel wide: picking every eighth pixel would give all black or all white
-    )
-    assert np.abs(images.resize(x, 8)[..., 1:-1].astype(int) - 127).max() <= 2
+    # Stripes one pixel wide: picking every eighth pixel would give all black or all white.
+    x[..., ::2] = 255
+    small = images.resize(x, 8).astype(int)
+    middle = small[..., 1:-1]
+    assert np.abs(middle - 127).max() <= 2
 
 
 def test_enlarging_is_smooth_and_keeps_the_picture():
     digit = mg.data.load("digits").images[:1]
     large = images.resize(digit, 64)
-    steps = np.abs(np.diff(large.astype(int), axis=3))
-    assert steps.max() < 60 < np.abs(np.diff(digit.astype(int), axis=3)).max()
-    blocks = large.reshape(8, 8, 8, 8).mean(
-        axis=(1, 3)
-    )  # the mean of each 8x8 block, against its one pixel
-    assert np.corrcoef(blocks.ravel(), digit.ravel())[0, 1] > 0.97
+
+    def greatest_step(x):
+        steps = np.diff(x.astype(int), axis=3)
+        return np.abs(steps).max()
+
+    assert greatest_step(large) < 60 < greatest_step(digit)
+    # The mean of each 8x8 block, against its one pixel.
+    blocks = large.reshape(8, 8, 8, 8)
+    means = blocks.mean(axis=(1, 3))
+    correlation = np.corrcoef(means.ravel(), digit.ravel())
+    assert correlation[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, False, "8"])
 def test_impossible_sizes_are_refused(size):
-    with pytest.raises(
-        ValueError, match=f"image_size is {size!r}, expected a whole number, at least 1"
-    ):
-        images.resize(bytes_of(1, 1, 4, 4), size)
+    x = bytes_of(1, 1, 4, 4)
+    message = f"image_size is {size!r}, expected a whole number, at least 1"
+    with pytest.raises(ValueError, match=message):
+        images.resize(x, size)
 
 
 # ---- reading
+
+
+def exif_of(orientation):
+    """EXIF data that say how the camera was held."""
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = orientation
+    return exif
+
+
+def read_hwc(path):
+    """An image file -> (H, W, C)."""
+    return images.read_image(path).transpose(1, 2, 0)
 
 
 def upright(pixels, orientation):
@@ -160,26 +189,27 @@ def test_every_orientation_in_every_kind_of_file_stands_upright_to_the_bit(
         pixels = pixels[:, :, :1].repeat(3, axis=2)
     picture = Image.fromarray(pixels).convert(mode)
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
+        exif = exif_of(orientation)
         picture.save(tmp_path / name, exif=exif, **options)
-        found = images.read_image(tmp_path / name).transpose(1, 2, 0)
+        found = read_hwc(tmp_path / name)
+        channels = found.shape[2]
         expected = upright(pixels, orientation)
-        assert np.array_equal(found, expected[:, :, : found.shape[2]])
+        assert np.array_equal(found, expected[:, :, :channels])
 
 
 def test_an_oriented_jpeg_has_the_size_of_the_picture_turned_upright(tmp_path):
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
+        exif = exif_of(orientation)
         Image.new("RGB", (9, 4)).save(tmp_path / "a.jpg", exif=exif)
-        size = (4, 9) if orientation < 5 else (9, 4)
-        assert images.read_image(tmp_path / "a.jpg").shape == (3, *size)
+        found = images.read_image(tmp_path / "a.jpg")
+        expected = (3, 4, 9) if orientation < 5 else (3, 9, 4)
+        assert found.shape == expected
 
 
 def on_white(colour, alpha):
     """A colour from 0 to 255 under an opacity from 0 to 255 on white paper."""
-    return colour * (alpha / 255) + 255 * (1 - alpha / 255)
+    opacity = alpha / 255
+    return colour * opacity + 255 * (1 - opacity)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
@@ -187,35 +217,42 @@ def on_white(colour, alpha):
 def test_transparency_is_laid_on_white_whatever_the_bands(
     tmp_path_factory, height, width, band, seed
 ):
-    path, pixels = (
-        tmp_path_factory.getbasetemp() / "rgba.png",
-        bytes_of(height, width, 4, seed=seed),
-    )
-    Image.fromarray(pixels).save(path)
+    path = tmp_path_factory.getbasetemp() / "rgba.png"
+    pixels = bytes_of(height, width, 4, seed=seed)
+    picture = Image.fromarray(pixels)
+    red, _, _, alpha = picture.split()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "BAND", band)
-        found = images.read_image(path)
-        Image.merge(
-            "LA", [Image.fromarray(np.ascontiguousarray(pixels[:, :, i])) for i in (0, 3)]
-        ).save(path)
+        picture.save(path)
+        found = read_hwc(path)
+        Image.merge("LA", [red, alpha]).save(path)
         grey = images.read_image(path)
-    expected = on_white(pixels[:, :, :3].astype(float), pixels[:, :, 3:])
-    assert abs(found.transpose(1, 2, 0) - expected).max() <= 1
-    assert grey.shape == (1, height, width) and abs(grey[0] - expected[:, :, 0]).max() <= 1
+    colours = pixels[:, :, :3].astype(float)
+    expected = on_white(colours, pixels[:, :, 3:])
+    assert abs(found - expected).max() <= 1
+    assert grey.shape == (1, height, width)
+    assert abs(grey[0] - expected[:, :, 0]).max() <= 1
 
 
 def test_one_colour_that_stands_for_transparency_becomes_white(tmp_path):
-    grey, colour = np.array([[5, 6], [7, 5]], np.uint8), bytes_of(2, 2, 3)
-    Image.fromarray(grey).save(tmp_path / "a.png", transparency=5)
-    assert images.read_image(tmp_path / "a.png").tolist() == [[[255, 6], [7, 255]]]
-    Image.fromarray(colour).save(tmp_path / "a.png", transparency=tuple(colour[0, 0].tolist()))
-    found = images.read_image(tmp_path / "a.png").transpose(1, 2, 0)
-    assert found[0, 0].tolist() == [255] * 3 and np.array_equal(found[1], colour[1])
+    path = tmp_path / "a.png"
+    grey = np.array([[5, 6], [7, 5]], np.uint8)
+    Image.fromarray(grey).save(path, transparency=5)
+    assert images.read_image(path).tolist() == [[[255, 6], [7, 255]]]
+
+    colour = bytes_of(2, 2, 3)
+    first = tuple(colour[0, 0].tolist())
+    Image.fromarray(colour).save(path, transparency=first)
+    found = read_hwc(path)
+    assert found[0, 0].tolist() == [255] * 3
+    assert np.array_equal(found[1], colour[1])
+
     palette = Image.fromarray(colour).quantize(4)
     colours = np.asarray(palette.convert("RGB"))
-    palette.save(tmp_path / "a.png", transparency=bytes([0, 255, 255, 255]))
-    expected = np.where((np.asarray(palette) == 0)[:, :, None], 255, colours)
-    assert np.array_equal(images.read_image(tmp_path / "a.png").transpose(1, 2, 0), expected)
+    palette.save(path, transparency=bytes([0, 255, 255, 255]))
+    is_clear = np.asarray(palette) == 0
+    expected = np.where(is_clear[:, :, None], 255, colours)
+    assert np.array_equal(read_hwc(path), expected)
 
 
 @pytest.mark.parametrize(
@@ -236,34 +273,45 @@ def test_grey_values_of_more_than_8_bits_are_refused_instead_of_clipped(
 
 
 def test_colours_of_16_bits_keep_their_upper_8_and_fewer_bits_are_scaled(tmp_path):
+    path = tmp_path / "a.ppm"
     colour = bytes_of(3, 3, 3)
-    (tmp_path / "a.ppm").write_bytes(b"P6 3 3 65535\n" + (colour.astype(">u2") * 257).tobytes())
-    deep = images.read_picture(tmp_path / "a.ppm")
-    assert np.array_equal(deep.pixels.transpose(1, 2, 0), colour) and deep.notes == (images.DEEP,)
-    (tmp_path / "a.ppm").write_bytes(b"P6 3 3 15\n" + (colour // 16).tobytes())
-    flat = images.read_picture(tmp_path / "a.ppm")
-    assert np.array_equal(flat.pixels.transpose(1, 2, 0), colour // 16 * 17) and flat.notes == ()
-    Image.fromarray(colour[:, :, 0] > 99).save(tmp_path / "a.png")
-    assert np.array_equal(images.read_image(tmp_path / "a.png")[0], (colour[:, :, 0] > 99) * 255)
+    words = colour.astype(">u2") * 257
+    path.write_bytes(b"P6 3 3 65535\n" + words.tobytes())
+    assert np.array_equal(read_hwc(path), colour)
+    assert images.read_picture(path).notes == (images.DEEP,)
+
+    nibbles = colour // 16
+    path.write_bytes(b"P6 3 3 15\n" + nibbles.tobytes())
+    assert np.array_equal(read_hwc(path), nibbles * 17)
+    assert images.read_picture(path).notes == ()
+
+    is_white = colour[:, :, 0] > 99
+    Image.fromarray(is_white).save(tmp_path / "a.png")
+    found = images.read_image(tmp_path / "a.png")
+    assert np.array_equal(found[0], is_white * 255)
 
 
 @pytest.mark.parametrize(
     "name, options", [("a.gif", {}), ("a.tif", {}), ("a.png", {}), ("a.webp", {"lossless": True})]
 )
 def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, options):
-    first, second = (Image.new("RGB", (4, 4), colour) for colour in ((200, 10, 30), (0, 0, 255)))
-    first.save(tmp_path / name, save_all=True, append_images=[second], **options)
-    found = images.read_picture(tmp_path / name)
-    assert found.pixels[:, 2, 2].tolist() == [200, 10, 30] and found.notes == (images.MANY,)
-    first.save(tmp_path / name, **options)
-    assert images.read_picture(tmp_path / name).notes == ()
+    path = tmp_path / name
+    first = Image.new("RGB", (4, 4), (200, 10, 30))
+    second = Image.new("RGB", (4, 4), (0, 0, 255))
+    first.save(path, save_all=True, append_images=[second], **options)
+    found = images.read_picture(path)
+    assert found.pixels[:, 2, 2].tolist() == [200, 10, 30]
+    assert found.notes == (images.MANY,)
+    first.save(path, **options)
+    assert images.read_picture(path).notes == ()
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA"])
 def test_a_file_of_another_kind_is_no_image_whatever_its_name(tmp_path, kind):
-    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", kind)
+    path = tmp_path / "a.png"
+    Image.new("RGB", (16, 16)).save(path, kind)
     with pytest.raises(ValueError, match="a.png: it is no image of the kinds PNG, JPEG") as caught:
-        images.read_image(tmp_path / "a.png")
+        images.read_image(path)
     assert "0x" not in str(caught.value)
 
 
@@ -283,16 +331,20 @@ def test_images_are_read_from_regular_files_alone(tmp_path):
 # Above, the expected bits; here, that a damaged file gives its image or one sentence.
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.webp", "a.bmp", "a.ppm"])
 def test_a_damaged_image_gives_pixels_or_a_sentence(tmp_path, name):
-    Image.fromarray(bytes_of(9, 7, 3)).save(tmp_path / name)
-    whole, generator = (tmp_path / name).read_bytes(), np.random.default_rng(0)
+    path = tmp_path / name
+    Image.fromarray(bytes_of(9, 7, 3)).save(path)
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
     for _ in range(60):
         content = bytearray(whole)
         for place in generator.integers(0, len(whole), 3):
             content[place] = generator.integers(256)
-        (tmp_path / name).write_bytes(content[: generator.integers(1, len(whole) + 1)])
+        length = generator.integers(1, len(whole) + 1)
+        path.write_bytes(content[:length])
         try:
-            assert images.read_image(tmp_path / name).dtype == np.uint8
+            found = images.read_image(path)
+            assert found.dtype == np.uint8
         except ValueError as error:
-            assert f"cannot read the image {tmp_path / name}: " in str(error) and "\n" not in str(
-                error
-            )
+            said = str(error)
+            assert f"cannot read the image {path}: " in said
+            assert "\n" not in said

@@ -68,9 +68,12 @@ def test_indexing_is_that_of_the_array(tmp_path, monkeypatch, image_size):
     write_colours(tmp_path, 7)
     kept, large = load_both(tmp_path, monkeypatch, image_size=image_size)
     whole = np.asarray(kept)
-    assert whole.dtype == kept.dtype == large.dtype == np.uint8
-    assert whole.shape == kept.shape == large.shape and whole.ndim == large.ndim == 4
-    assert len(large) == 7 and large.nbytes == whole.nbytes
+    for found in (kept, large):
+        assert found.dtype == whole.dtype
+        assert found.shape == whole.shape
+        assert found.ndim == whole.ndim
+        assert found.nbytes == whole.nbytes
+        assert len(found) == 7
     mask = np.arange(7) % 2 == 0
     indices = [
         3,
@@ -125,7 +128,9 @@ def test_a_header_says_what_decoding_finds(tmp_path, suffix, mode):
     path = tmp_path / f"a.{suffix}"
     exif = Image.Exif()
     exif[images.ORIENTATION] = 6
-    options = {"exif": exif} if suffix in ("png", "jpg", "webp", "tif") else {}
+    options = {}
+    if suffix in ("png", "jpg", "webp", "tif"):
+        options["exif"] = exif
     try:
         Image.new("RGB", (6, 4), (9, 99, 199)).convert(mode).save(path, **options)
     except (OSError, ValueError):
@@ -145,7 +150,9 @@ def test_an_orientation_behind_the_pixels_is_found_when_they_are_decoded(tmp_pat
     chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
     content = (tmp_path / "1.png").read_bytes()
     end = content.index(b"IEND") - 4
-    late = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    length = struct.pack(">I", len(chunk) - 4)
+    checksum = struct.pack(">I", zlib.crc32(chunk))
+    late = length + chunk + checksum
     (tmp_path / "1.png").write_bytes(content[:end] + late + content[end:])
     found = data.load(tmp_path).images
     with pytest.raises(OSError, match=r"1.png has shape \(1, 6, 4\), expected \(1, 4, 6\)"):
@@ -318,12 +325,14 @@ def test_pairs_of_folders_stay_together(tmp_path, large):
 def test_memory_does_not_grow_with_the_folder(tmp_path, large):
     """40 pictures of 3 MB each are never in memory together."""
     tmp_path.joinpath("a").mkdir()
-    Image.new("RGB", (1000, 1000), (1, 2, 3)).save(tmp_path / "a" / "00.png")
+    folder = tmp_path / "a"
+    first = folder / "00.png"
+    Image.new("RGB", (1000, 1000), (1, 2, 3)).save(first)
     for i in range(1, 40):
-        os.link(tmp_path / "a" / "00.png", tmp_path / "a" / f"{i:02}.png")
+        os.link(first, folder / f"{i:02}.png")
     tracemalloc.start()
     try:
-        batches = data.Batches(data.load(tmp_path / "a").images, 1, workers=2)
+        batches = data.Batches(data.load(folder).images, 1, workers=2)
         for _ in range(8):
             next(batches)
         _, most = tracemalloc.get_traced_memory()

@@ -39,11 +39,17 @@ def test_every_image_stands_in_its_place_in_the_grid(
     grid = images.make_grid(x, columns, padding, scale)
     across = min(columns or int(np.ceil(np.sqrt(n))), n)
     down = -(-n // across)
-    cell_height, cell_width = height * scale + padding, width * scale + padding
-    shape = (padding + down * cell_height, padding + across * cell_width)
-    assert grid.shape == shape + ((3,) if channels == 3 else ()) and grid.dtype == np.uint8
+    cell_height = height * scale + padding
+    cell_width = width * scale + padding
+    shape = [padding + down * cell_height, padding + across * cell_width]
+    if channels == 3:
+        shape.append(3)
+    assert list(grid.shape) == shape
+    assert grid.dtype == np.uint8
     for i in range(n):
-        top, left = padding + i // across * cell_height, padding + i % across * cell_width
+        row, column = divmod(i, across)
+        top = padding + row * cell_height
+        left = padding + column * cell_width
         part = grid[top : top + height * scale, left : left + width * scale]
         part = part.reshape(height * scale, width * scale, channels)
         for dy in range(scale):
@@ -64,16 +70,12 @@ def test_small_images_are_enlarged_to_be_seen(size, scale):
 
 def test_floats_bytes_and_tensors_give_the_same_grid():
     x = bytes_of(5, 3, 4, 4)
-    grids = [
-        images.make_grid(y)
-        for y in (
-            x,
-            images.to_float(x),
-            images.to_float(x).astype(np.float64),
-            mg.tensor(images.to_float(x), requires_grad=True),
-        )
-    ]
-    assert all(np.array_equal(grid, grids[0]) for grid in grids)
+    floats = images.to_float(x)
+    doubles = floats.astype(np.float64)
+    tensor = mg.tensor(floats, requires_grad=True)
+    expected = images.make_grid(x)
+    for y in (floats, doubles, tensor):
+        assert np.array_equal(images.make_grid(y), expected)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with li
 
 def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
-    if g.ndim == 2 and len(g) <= _FEW_ROWS:  # of a network of products
-        return matmul(np.ones((1, len(g)), g.dtype), g)[0]
+    if g.ndim == 2 and len(g) <= _FEW_ROWS:  # a perceptron's bias: one matrix product is fastest
+        ones = np.ones((1, len(g)), g.dtype)
+        return matmul(ones, g)[0]
     rows = _rows(g)
     parts = pieces(rows.shape, threads.PIECE)
     sums = np.zeros((len(parts), rows.shape[1]), np.float64)
@@ -37,12 +38,16 @@ def add_bias(x, bias):
     """(N, C, ...), (C,) -> x + bias, each channel its own."""
     rows = _rows(x)
     y = empty(rows.shape, rows.dtype)
-    _by_lines(lambda piece: np.add(piece.lines(rows), piece.repeat(bias), out=piece.lines(y)), rows)
+
+    def add(piece):
+        np.add(piece.lines(rows), piece.repeat(bias), out=piece.lines(y))
+
+    _by_lines(add, rows)
     return _image(y, x)
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); takes the running ones a step on.
+    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); updates the running statistics.
 
     The mean is the sum of two numbers, centre and rest: mostly its nearest in x's dtype and what
     that rounding left over; where the means are small, 0 and the mean. With the biased variance
@@ -58,13 +63,15 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
         n = x.size // x.shape[1]
         running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
         running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
-    if np.all(np.square(mean) <= _NEAR**2 * var):  # a centre of 0 need not be subtracted
-        mean, rest = np.zeros_like(mean), mean + rest
+    is_near_0 = np.all(np.square(mean) <= _NEAR**2 * var)
+    if is_near_0:  # a centre of 0 need not be subtracted
+        rest = mean + rest
+        mean = np.zeros_like(mean)
     inv_std = 1 / np.sqrt(var + eps)
     scale = inv_std if weight is None else weight * inv_std
     shift = -rest * scale if bias is None else bias - rest * scale
-    pair = np.stack([mean, rest]).astype(x.dtype)
-    return pair, inv_std.astype(x.dtype), scale.astype(x.dtype), shift.astype(x.dtype)
+    parts = np.stack([mean, rest])
+    return tuple(a.astype(x.dtype) for a in (parts, inv_std, scale, shift))
 
 
 def _moments(rows):
@@ -77,13 +84,17 @@ def _moments(rows):
     """
     parts = pieces(rows.shape, threads.PIECE)
     counts = np.array([[part.stop - part.start] for part in parts])
-    centres, first, second = (np.empty((len(parts), rows.shape[1]), np.float64) for _ in range(3))
+    shape = len(parts), rows.shape[1]
+    centres = np.empty(shape, np.float64)
+    first = np.empty(shape, np.float64)  # the sum of what is left
+    second = np.empty(shape, np.float64)  # and of its squares
 
     def add(i):
         piece = parts[i]
         lines = piece.lines(rows)
         some = lines[::8]
-        centre = (piece.sums(some) / (len(some) * piece.many)).astype(rows.dtype)
+        centre = piece.sums(some) / (len(some) * piece.many)
+        centre = centre.astype(rows.dtype)
         centred = scratch("centred", lines.shape, lines.dtype)
         np.subtract(lines, piece.repeat(centre), out=centred)
         centres[i] = centre
@@ -94,9 +105,12 @@ def _moments(rows):
     origin = centres[0]  # from which means are measured: then a large mean costs no digits
     means = centres - origin + first / counts
     mean = (counts * means).sum(axis=0) / len(rows)
-    squares = second - np.square(first) / counts + counts * np.square(means - mean)
-    var = np.maximum(squares.sum(axis=0), 0) / len(rows)
-    rounded = (origin + mean).astype(rows.dtype).astype(np.float64)
+    within = second - np.square(first) / counts
+    between = counts * np.square(means - mean)
+    squares = (within + between).sum(axis=0)
+    var = np.maximum(squares, 0) / len(rows)
+    rounded = (origin + mean).astype(rows.dtype)
+    rounded = rounded.astype(np.float64)
     return rounded, origin - rounded + mean, var
 
 
@@ -111,7 +125,8 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     is_centred = not centre.any()
 
     def apply(piece):
-        lines, out = piece.lines(rows), piece.lines(y)
+        lines = piece.lines(rows)
+        out = piece.lines(y)
         if not is_centred:
             lines = np.subtract(lines, piece.repeat(centre), out=out)
         np.multiply(lines, piece.repeat(scale), out=out)
@@ -124,14 +139,14 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
-    """The gradient of batch norm in training and its activation: dx (N, C, ...), dweight, dbias
-    (C,).
+    """The gradient of batch norm in training and its activation: dx, dweight, dbias.
 
-    With z the normalised x, dz = g act'(y) and averages E over the channel,
+    dx (N, C, ...), the others (C,). With z the normalised x, dz = g act'(y) and averages E over the channel,
     dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
     mean (2, C): see batch_norm_statistics.
     """
-    g, rows = _rows(g), _rows(x)
+    g = _rows(g)
+    rows = _rows(x)
     y = None if negative_slope is None else _rows(y)
     centre, rest = mean
     parts = pieces(rows.shape, threads.PIECE)
@@ -170,23 +185,27 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     a = inv_std if weight is None else inv_std * weight
     b = -a * inv_std * dweight / len(rows)
     c = -a * dbias / len(rows) - b * rest
-    a, b, c, dweight, dbias = (v.astype(x.dtype) for v in (a, b, c, dweight, dbias))
+    a = a.astype(x.dtype)
+    b = b.astype(x.dtype)
+    c = c.astype(x.dtype)
     _by_lines(apply, rows)
-    return _image(dx, x), dweight, dbias
+    return _image(dx, x), dweight.astype(x.dtype), dbias.astype(x.dtype)
 
 
 def _rows(x):
-    """(N, C, ...) as a matrix with a column per channel; a copy only where memory lies in another
-    order.
+    """(N, C, ...) as a matrix with a column per channel.
+
+    It is a copy only if the memory has another order.
     """
-    return np.ascontiguousarray(x.transpose(*range(2, x.ndim), 0, 1)).reshape(-1, x.shape[1])
+    inner = x.transpose(*range(2, x.ndim), 0, 1)  # (..., N, C)
+    return np.ascontiguousarray(inner).reshape(-1, x.shape[1])
 
 
 def _image(rows, x):
     """The inverse of _rows, in the shape of x."""
-    return rows.reshape(x.shape[2:] + x.shape[:2]).transpose(
-        x.ndim - 2, x.ndim - 1, *range(x.ndim - 2)
-    )
+    inner = rows.reshape(x.shape[2:] + x.shape[:2])  # (..., N, C)
+    pixels = x.ndim - 2
+    return inner.transpose(pixels, pixels + 1, *range(pixels))
 
 
 def _by_lines(task, rows):

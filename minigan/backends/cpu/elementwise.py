@@ -12,43 +12,53 @@ _FEW = 1 << 21  # numbers that Adam updates no sooner on two threads than on one
 
 
 def leaky_relu(x, negative_slope):
-    """x where x > 0, else negative_slope x. Any shape, negative_slope >= 0."""
-    (x,), restore = _flatten(x)
+    """x where x > 0, otherwise negative_slope x. Any shape, negative_slope >= 0."""
+    order = Order(x)
+    x = order.flat(x)
     y = empty(x.shape, x.dtype)
-    _by_slices(lambda piece: _leaky_relu(x[piece], negative_slope, y[piece]), x)
-    return restore(y)
+
+    def apply(piece):
+        _leaky_relu(x[piece], negative_slope, y[piece])
+
+    _by_slices(apply, x)
+    return order.restored(y)
 
 
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, else negative_slope g: at the kink the slope is the negative side's, as in
-    PyTorch.
-    """
-    (y, g), restore = _flatten(y, g)
+    """g where y > 0, otherwise negative_slope g: at y = 0 too, as in PyTorch."""
+    order = Order(y)
+    y = order.flat(y)
+    g = order.flat(g)
     dx = empty(y.shape, y.dtype)
-    _by_slices(lambda piece: _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece]), y)
-    return restore(dx)
+
+    def apply(piece):
+        _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece])
+
+    _by_slices(apply, y)
+    return order.restored(dx)
 
 
 def _leaky_relu(x, slope, out):
     if slope == 0:
         return np.maximum(x, 0, out=out)  # not 0 x, which is NaN at infinity
+    room = scratch("scaled", x.shape, x.dtype) if out is x else out
     with np.errstate(over="ignore"):
-        scaled = np.multiply(
-            x, x.dtype.type(slope), out=scratch("scaled", x.shape, x.dtype) if out is x else out
-        )
-    return (np.maximum if slope <= 1 else np.minimum)(x, scaled, out=out)
+        scaled = np.multiply(x, x.dtype.type(slope), out=room)
+    larger = np.maximum if slope <= 1 else np.minimum
+    return larger(x, scaled, out=out)
 
 
 def _leaky_relu_grad(g, y, slope, out):
     positive = np.greater(y, 0, out=scratch("positive", y.shape, bool))
+    one = y.dtype.type(1)
+    slope = y.dtype.type(slope)
     if slope > 1:
-        return np.multiply(g, np.where(positive, y.dtype.type(1), y.dtype.type(slope)), out=out)
-    # Arithmetic, which takes a tenth of np.where's time; (1 - slope) + slope rounds to 1 exactly,
-    # for no error of 1 - slope is more than half the distance from 1 to its neighbours.
-    factor = np.multiply(
-        positive, y.dtype.type(1) - y.dtype.type(slope), out=scratch("factor", y.shape, y.dtype)
-    )
-    factor += y.dtype.type(slope)
+        return np.multiply(g, np.where(positive, one, slope), out=out)
+    # Arithmetic takes a tenth of np.where's time. (1 - slope) + slope is exactly 1: the rounding
+    # error of 1 - slope is below half a unit in the last place.
+    room = scratch("factor", y.shape, y.dtype)
+    factor = np.multiply(positive, one - slope, out=room)
+    factor += slope
     return np.multiply(g, factor, out=out)
 
 
@@ -61,25 +71,33 @@ def _by_slices(task, vector):
 
 
 def _slices(vector):
-    return split(len(vector), -(-vector.size // threads.PIECE))
+    """Slices of at most about PIECE numbers."""
+    parts = math.ceil(vector.size / threads.PIECE)
+    return split(len(vector), parts)
 
 
-def _flatten(first, *others):
-    """All arrays as vectors in the order in which the first lies in memory, and the way back for
-    a result.
-    """
-    if first.flags.forc:
-        way = "C" if first.flags.c_contiguous else "F"
-        return [a.ravel(way) for a in (first, *others)], lambda vector: vector.reshape(
-            first.shape, order=way
-        )
-    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
-    turned = [a.transpose(order) for a in (first, *others)]
-    inverse = np.argsort(order) if order else ()
-    return (
-        [np.ascontiguousarray(a).reshape(-1) for a in turned],
-        lambda vector: vector.reshape(turned[0].shape).transpose(inverse),
-    )
+class Order:
+    """The order in which an array lies in memory: in it, arrays of its shape become vectors."""
+
+    def __init__(self, a):
+        self.shape = a.shape
+        self.axes = None  # of an array that is neither C- nor Fortran-contiguous, outermost first
+        self.letter = "C" if a.flags.c_contiguous else "F"
+        if not a.flags.forc:
+            self.axes = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
+
+    def flat(self, a):
+        """An array of this shape as a vector: a view if it lies in this order."""
+        if self.axes is None:
+            return a.ravel(self.letter)
+        return np.ascontiguousarray(a.transpose(self.axes)).reshape(-1)
+
+    def restored(self, vector):
+        """A vector as an array of this shape."""
+        if self.axes is None:
+            return vector.reshape(self.shape, order=self.letter)
+        outermost_first = vector.reshape([self.shape[axis] for axis in self.axes])
+        return outermost_first.transpose(np.argsort(self.axes))
 
 
 def bce_with_logits(x, target, reduction):
@@ -91,7 +109,9 @@ def bce_with_logits(x, target, reduction):
     if reduction == "none":
         return value
     summed = total(value)
-    return np.asarray(summed if reduction == "sum" else summed / x.dtype.type(x.size))
+    if reduction == "mean":
+        summed = summed / x.dtype.type(x.size)
+    return np.asarray(summed)
 
 
 def bce_with_logits_grad(x, target, g, reduction):
@@ -100,7 +120,9 @@ def bce_with_logits_grad(x, target, g, reduction):
     small = np.exp(-np.abs(x))
     sigmoid = np.where(x >= 0, one, small) / (one + small)
     sigmoid -= _in_dtype_of(x, target)
-    sigmoid *= g / x.dtype.type(x.size) if reduction == "mean" else g
+    if reduction == "mean":
+        g = g / x.dtype.type(x.size)
+    sigmoid *= g
     return sigmoid
 
 
@@ -115,14 +137,19 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
     m = β1 m + (1 - β1) g, v = β2 v + (1 - β2) g², p -= lr m / (1 - β1ᵗ) / (√v / √(1 - β2ᵗ) + eps),
     with weight_decay p added to g first.
     """
-    root = math.sqrt(1 - betas[1] ** step)
-    rates = 1 - betas[0], betas[1], eps * root, lr * root / (1 - betas[0] ** step), weight_decay
+    beta1, beta2 = betas
+    root = math.sqrt(1 - beta2**step)
+    rate = lr * root / (1 - beta1**step)
+    rates = 1 - beta1, beta2, eps * root, rate, weight_decay
     todo = []
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
-        (p, g, m, v), _ = _flatten(*arrays)
-        if all(np.may_share_memory(vector, arrays[i]) for i, vector in ((0, p), (2, m), (3, v))):
+        order = Order(arrays[0])
+        p, g, m, v = [order.flat(a) for a in arrays]
+        changed = (arrays[0], p), (arrays[2], m), (arrays[3], v)
+        is_in_place = all(np.may_share_memory(a, vector) for a, vector in changed)
+        if is_in_place:
             todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _slices(p)]
-        else:  # a view with gaps, or state in another order: a copy would not be in place
+        else:  # a view with gaps, or state in another order: the vectors are copies
             todo.append(arrays)
     if sum(p.size for p, *_ in todo) < _FEW:
         for arrays in todo:
