@@ -82,3 +82,11 @@ def test_a_loss_of_several_numbers_is_refused():
     with pytest.raises(RuntimeError, match=r"\(2,\)"):
         optim.SGD([p], lr=0.1).minimize(p * p)
     assert p.numpy().tolist() == [1, 1]
+
+
+def test_several_losses_are_added_one_after_the_other():
+    p = nn.Parameter(np.array([2.0]))
+    q = nn.Parameter(np.array([1.0]))
+    optim.SGD([p, q], lr=0.5).minimize((p * p).sum(), (3 * p + q).sum())
+    assert p.item() == 2 - 0.5 * (4 + 3)
+    assert q.item() == 1 - 0.5
