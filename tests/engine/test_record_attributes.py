@@ -11,14 +11,23 @@ from minigan.engine import record
 X = np.arange(1.0, 33.0).reshape(1, 2, 4, 4)
 W = np.ones((3, 2, 2, 2))
 
+
+def strided(x):
+    return F.conv2d(x, mg.tensor(W), stride=2, padding=1)
+
+
+def normalised(x):
+    return F.batch_norm(x, training=True, eps=0.1)
+
+
 CASES = {
-    "conv2d": (lambda x: F.conv2d(x, mg.tensor(W), stride=2, padding=1), {"stride": (2, 2)}),
+    "conv2d": (strided, {"stride": (2, 2)}),
     "pow": (lambda x: x**3, {"exponent": 3}),
     "sum": (lambda x: x.sum(1), {"dim": (1,), "keepdim": False}),
     "permute": (lambda x: x.permute(0, 2, 3, 1), {"dims": (0, 2, 3, 1)}),
     "reshape": (lambda x: x.reshape(2, -1), {"shape": (2, 16)}),
     "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), {"negative_slope": 0.2}),
-    "batch_norm": (lambda x: F.batch_norm(x, training=True, eps=0.1), {"eps": 0.1}),
+    "batch_norm": (normalised, {"eps": 0.1}),
     "clamp": (lambda x: x.clamp(0, 1), {"min": 0, "max": 1}),
     "pad": (lambda x: F.pad(x, (1, 2)), {"mode": "constant", "value": 0.0}),
 }
