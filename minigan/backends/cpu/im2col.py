@@ -1,16 +1,18 @@
-"""Convolution of every shape as a matrix product: gather each window of the image into a row,
-then multiply.
+"""Convolution of every shape as a matrix product: gather each window into a row, then multiply.
 
     y[p, q, n, k] = Σ_r,s,c  x[sh p + r - ph, sw q + s - pw, n, c]  w[k, c, r, s]
 
 Arrays are NCHW to the caller, but lie in memory as (H, W, N, C): a slice of rows or columns is
 then a few long runs, a window of one image row is a run of channels, and the product's result is
-already the next layer's input. Two thoughts keep the gathered matrix small. The transposed
+already the next layer's input. Two ideas keep the gathered matrix small. The transposed
 convolution is taken apart by output phase: the outputs h with (h + ph) mod sh = a meet only the
 taps r = a, a + sh, ..., so each phase is an ordinary stride-1 convolution and no inserted zero is
 ever multiplied. And where one side has few channels (an image), the other side is multiplied
 first and the products are added shifted, so that the many channels are never gathered.
 """
+
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -18,41 +20,64 @@ from numpy.lib.stride_tricks import as_strided
 from .products import is_long_sum, long_sum, shared_matmul
 from .threads import empty, parallel, scratch, split, thread_count
 
-_BAND = 1 << 19  # elements of the gathered matrix per band: 2 MB, one core's second-level cache
+_BLOCK = 1 << 19  # elements of the gathered matrix per block: 2 MB, one core's second-level cache
 _THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel by channel
 
 
 def conv2d(x, weight, stride, padding):
     """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise."""
-    (batch, c, height, width), (k, _, r, s) = x.shape, weight.shape
-    p, q = (
-        (height + 2 * padding[0] - r) // stride[0] + 1,
-        (width + 2 * padding[1] - s) // stride[1] + 1,
-    )
-    if (
-        stride == (1, 1)
-        and 4 * k * height * width <= c * p * q
-        and padding[0] < r
-        and padding[1] < s
-    ):
-        return conv_transpose2d(
-            x, _mirror(weight), stride, (r - 1 - padding[0], s - 1 - padding[1]), (0, 0)
-        )
+    batch, c, height, width = x.shape
+    k, _, r, s = weight.shape
+    p = (height + 2 * padding[0] - r) // stride[0] + 1
+    q = (width + 2 * padding[1] - s) // stride[1] + 1
+    if _is_cheaper_mirrored(x.shape, (k, p, q), (r, s), stride, padding):
+        other = _mirrored_padding((r, s), padding)
+        return conv_transpose2d(x, _mirror(weight), stride, other, (0, 0))
     if p == q == 1:
-        window = (
-            _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
-        )
+        window = _one_window(x, (r, s), padding)
         return shared_matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
     y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
     return _nchw(y)
 
 
-def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W) with H = (P - 1) sh - 2 ph + R + oph: the
-    adjoint of conv2d.
+def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
+    """With stride 1 and few output channels: is it cheaper to exchange the two sides?
+
+    A stride-1 convolution is the transposed one with its taps reversed and its channels exchanged.
+    Then the many channels are multiplied first, and only few are gathered.
     """
-    (batch, k, p, q), (_, c, r, s) = x.shape, weight.shape
+    _, c, height, width = x_shape
+    k, p, q = y_shape
+    has_few_outputs = 4 * k * height * width <= c * p * q
+    fits = padding[0] < kernel[0] and padding[1] < kernel[1]
+    return stride == (1, 1) and has_few_outputs and fits
+
+
+def _mirrored_padding(kernel, padding):
+    """The padding of the transposed convolution that is this convolution."""
+    return kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1]
+
+
+def _mirror(weight):
+    """The weight of that transposed convolution: taps reversed, channels exchanged."""
+    return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+
+
+def _one_window(x, kernel, padding):
+    """The only window of each image, as a row: (N, C, H, W) -> (N, C R S)."""
+    r, s = kernel
+    window = _crop(_hwnc(x), -padding[0], r, -padding[1], s)  # (R, S, N, C)
+    return window.transpose(2, 3, 0, 1).reshape(len(x), -1)
+
+
+def conv_transpose2d(x, weight, stride, padding, output_padding):
+    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d.
+
+    H = (P - 1) sh - 2 ph + R + oph, W likewise.
+    """
+    batch, k, p, q = x.shape
+    _, c, r, s = weight.shape
     height = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
     width = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
     if p == q == 1:
@@ -60,147 +85,198 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     if 4 * c <= k:
         return _multiply_then_shift(_hwnc(x), weight, stride, padding, (height, width))
     y = empty((height, width, batch, c), x.dtype)
-    taps = weight.transpose(1, 0, 2, 3)  # (C, K, R, S)
     for a in range(stride[0]):
         for b in range(stride[1]):
-            rows, columns = (
-                (a - padding[0]) % stride[0],
-                (b - padding[1]) % stride[1],
-            )  # first of this phase
-            phase = y[rows :: stride[0], columns :: stride[1]]
-            sub = taps[:, :, a :: stride[0], b :: stride[1]][:, :, ::-1, ::-1]
-            if sub.size == 0:  # a stride longer than the kernel leaves gaps
-                phase[...] = 0
-            elif phase.size:
-                offset = (
-                    sub.shape[2] - 1 - (rows + padding[0]) // stride[0],
-                    sub.shape[3] - 1 - (columns + padding[1]) // stride[1],
-                )
-                _correlate(_hwnc(x), sub, (1, 1), offset, phase)
+            _correlate_phase(_hwnc(x), weight, stride, padding, y, a, b)
     return _nchw(y)
 
 
+def _correlate_phase(x, weight, stride, padding, y, a, b):
+    """The outputs of phase (a, b) of y (H, W, N, C): those that meet only every stride-th tap."""
+    sh, sw = stride
+    row = (a - padding[0]) % sh  # the first of this phase
+    column = (b - padding[1]) % sw
+    phase = y[row::sh, column::sw]
+    taps = weight.transpose(1, 0, 2, 3)[:, :, a::sh, b::sw]  # (C, K, R / sh, S / sw)
+    taps = taps[:, :, ::-1, ::-1]
+    if taps.size == 0:  # a stride longer than the kernel leaves gaps
+        phase[...] = 0
+    elif phase.size:
+        top = taps.shape[2] - 1 - (row + padding[0]) // sh
+        left = taps.shape[3] - 1 - (column + padding[1]) // sw
+        _correlate(x, taps, (1, 1), (top, left), phase)
+
+
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
-    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): Σ over pixels of g[p, q] times the window of x
-    at (p, q).
+    """The sum over pixels of g[p, q] times the window of x at (p, q).
+
+    (N, C, H, W), (N, K, P, Q) -> (K, C, R, S).
     """
-    (_, c, height, width), (batch, k, p, q), (r, s) = x.shape, g.shape, kernel_size
-    if (
-        stride == (1, 1)
-        and 4 * k * height * width <= c * p * q
-        and padding[0] < r
-        and padding[1] < s
-    ):
-        return _mirror(
-            conv2d_weight_grad(g, x, kernel_size, stride, (r - 1 - padding[0], s - 1 - padding[1]))
-        )
+    batch, k, p, q = g.shape
+    r, s = kernel_size
+    if _is_cheaper_mirrored(x.shape, (k, p, q), (r, s), stride, padding):
+        other = _mirrored_padding((r, s), padding)
+        return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, other))
+    c = x.shape[1]
     if p == q == 1:
-        window = (
-            _crop(_hwnc(x), -padding[0], r, -padding[1], s).transpose(2, 3, 0, 1).reshape(batch, -1)
-        )
+        window = _one_window(x, (r, s), padding)
         return shared_matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
-    x, g = _hwnc(x), _hwnc(g)
-    bands = _bands(p, p * q * batch * r * s * c, max(_BAND, k * r * s * c))
-    groups = split(len(bands), thread_count())
-    sums = empty((len(groups), r * s * c, k), x.dtype)
+    windows = Windows(_hwnc(x), kernel_size, stride, padding)
+    total = _sum_of_products(windows, _hwnc(g))  # (R S C, K)
+    dw = total.reshape(r, s, c, k).transpose(3, 2, 0, 1)
+    return np.ascontiguousarray(dw)
+
+
+class Windows(NamedTuple):
+    """The windows that a convolution sees in x."""
+
+    x: np.ndarray  # (H, W, N, C)
+    kernel: tuple  # (R, S)
+    stride: tuple
+    offset: tuple  # how many rows above and columns beside x the first window begins
+
+
+def _sum_of_products(windows, g):
+    """Σ over pixels of window times g: g (P, Q, N, K) -> (R S C, K).
+
+    Each thread adds up the products of some blocks of rows.
+    """
+    p, q, batch, k = g.shape
+    r, s = windows.kernel
+    size = r * s * windows.x.shape[3]
+    blocks = _blocks(p, p * q * batch * size, max(_BLOCK, k * size))
+    groups = split(len(blocks), thread_count())
+    sums = empty((len(groups), size, k), g.dtype)
 
     def accumulate(i):
         for j in range(groups[i].start, groups[i].stop):
-            columns = _gather(x, bands[j], q, kernel_size, stride, padding)
-            first = j == groups[i].start
-            product = sums[i] if first else scratch("product", sums[i].shape, x.dtype)
-            pixels = g[bands[j]].reshape(-1, k)
-            if is_long_sum(columns.T, pixels):
-                product[...] = long_sum(columns.T, pixels)
+            columns = _gather(windows, blocks[j], q)
+            pixels = g[blocks[j]].reshape(-1, k)
+            if j == groups[i].start:
+                _multiply(columns.T, pixels, sums[i])
             else:
-                np.matmul(columns.T, pixels, out=product)
-            if not first:
+                product = scratch("product", sums[i].shape, g.dtype)
+                _multiply(columns.T, pixels, product)
                 sums[i] += product
 
     parallel(accumulate, range(len(groups)))
     total = sums[0]
     for other in sums[1:]:
         total += other
-    return np.ascontiguousarray(total.reshape(r, s, c, k).transpose(3, 2, 0, 1))
+    return total
+
+
+def _multiply(a, b, out):
+    """out = a @ b."""
+    if is_long_sum(a, b):
+        out[...] = long_sum(a, b)
+    else:
+        np.matmul(a, b, out=out)
 
 
 def _correlate(x, weight, stride, offset, out):
-    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s], zero outside x;
-    out a view.
-    """
-    (p, q, batch, k), (_, c, r, s) = out.shape, weight.shape
-    matrix = weight.transpose(0, 2, 3, 1).reshape(k, r * s * c).T
+    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s].
 
-    def band(rows):
-        columns = _gather(x, rows, q, (r, s), stride, offset)
+    x (H, W, N, C) is zero outside; out is a view.
+    """
+    p, q, batch, k = out.shape
+    _, c, r, s = weight.shape
+    size = r * s * c
+    windows = Windows(x, (r, s), stride, offset)
+    matrix = weight.transpose(0, 2, 3, 1).reshape(k, size).T
+
+    def block(rows):
+        columns = _gather(windows, rows, q)
         if out[rows].flags.c_contiguous:
             np.matmul(columns, matrix, out=out[rows].reshape(-1, k))
         else:  # one phase of a transposed convolution
             product = scratch("product", (len(columns), k), out.dtype)
-            out[rows] = np.matmul(columns, matrix, out=product).reshape(out[rows].shape)
+            np.matmul(columns, matrix, out=product)
+            out[rows] = product.reshape(out[rows].shape)
 
-    parallel(band, _bands(p, p * q * batch * r * s * c))
+    parallel(block, _blocks(p, p * q * batch * size))
 
 
-def _bands(rows, elements, size=_BAND):
-    """`rows` in slices of some `size` of all the elements, as many for every thread; one slice of
-    a small array.
+def _blocks(rows, elements, size=_BLOCK):
+    """`rows` in slices of about `size` of all the elements, as many for every thread.
+
+    A small array is one slice.
     """
+    if elements <= _BLOCK // 16:
+        return split(rows, 1)
     threads = thread_count()
-    return split(rows, threads * -(-elements // (size * threads)) if elements > _BAND // 16 else 1)
+    rounds = math.ceil(elements / (size * threads))
+    return split(rows, threads * rounds)
 
 
-def _gather(x, rows, q, kernel_size, stride, offset):
-    """The windows of output rows `rows` as a matrix (rows Q N, R S C), zeros where they leave x
-    (H, W, N, C).
-    """
-    (r, s), (sh, sw), count, (_, _, batch, c) = kernel_size, stride, rows.stop - rows.start, x.shape
-    patch = _crop(
-        x, rows.start * sh - offset[0], (count - 1) * sh + r, -offset[1], (q - 1) * sw + s
-    )
+def _gather(windows, rows, q):
+    """The windows of some output rows as a matrix (rows Q N, R S C), zero where they leave x."""
+    x, (r, s), (sh, sw), (top, left) = windows
+    batch, c = x.shape[2:]
+    count = rows.stop - rows.start
+    height = (count - 1) * sh + r
+    width = (q - 1) * sw + s
+    patch = _crop(x, rows.start * sh - top, height, -left, width)
     dh, dw, dn, dc = patch.strides
-    windows = as_strided(patch, (count, q, batch, r, s, c), (sh * dh, sw * dw, dn, dh, dw, dc))
+    shape = count, q, batch, r, s, c
+    strides = sh * dh, sw * dw, dn, dh, dw, dc
+    found = as_strided(patch, shape, strides)
     if c < _THIN:  # runs of pixels are longer than runs of channels
         columns = scratch("columns", (r, s, c, count, q, batch), x.dtype)
-        np.copyto(columns, windows.transpose(3, 4, 5, 0, 1, 2))
+        np.copyto(columns, found.transpose(3, 4, 5, 0, 1, 2))
         return columns.reshape(r * s * c, -1).T
-    columns = scratch("columns", windows.shape, x.dtype)
-    np.copyto(columns, windows)
+    columns = scratch("columns", shape, x.dtype)
+    np.copyto(columns, found)
     return columns.reshape(-1, r * s * c)
 
 
 def _crop(x, top, height, left, width):
-    """x[top : top + height, left : left + width], with zeros where that leaves x; top and left
-    may be negative.
+    """x[top : top + height, left : left + width], with zeros where that leaves x.
+
+    top and left may be negative.
     """
     batch, c = x.shape[2:]
-    inside = top >= 0 and left >= 0 and top + height <= len(x) and left + width <= x.shape[1]
+    bottom = top + height
+    right = left + width
+    is_inside = top >= 0 and left >= 0 and bottom <= len(x) and right <= x.shape[1]
     if c < _THIN:  # in the order in which its windows will be read
-        patch = scratch("patch", (c, height, width, batch), x.dtype).transpose(1, 2, 3, 0)
-    elif inside:
-        return x[top : top + height, left : left + width]
+        patch = scratch("patch", (c, height, width, batch), x.dtype)
+        patch = patch.transpose(1, 2, 3, 0)
+    elif is_inside:
+        return x[top:bottom, left:right]
     else:
         patch = scratch("patch", (height, width, batch, c), x.dtype)
     patch.fill(0)
-    rows = slice(max(top, 0), max(0, min(top + height, len(x))))
-    columns = slice(max(left, 0), max(0, min(left + width, x.shape[1])))
+    rows = _overlap(top, bottom, len(x))
+    columns = _overlap(left, right, x.shape[1])
     if rows.start < rows.stop and columns.start < columns.stop:
-        patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = x[
-            rows, columns
-        ]
+        target = patch[_moved(rows, -top), _moved(columns, -left)]
+        target[...] = x[rows, columns]
     return patch
 
 
+def _overlap(start, stop, length):
+    """What of start..stop lies within an axis of this length."""
+    return slice(max(start, 0), max(0, min(stop, length)))
+
+
+def _moved(part, by):
+    return slice(part.start + by, part.stop + by)
+
+
 def _multiply_then_shift(x, weight, stride, padding, size):
-    """Transposed convolution into few channels: z = w x pixel by pixel, then y[c, sh p + r - ph]
-    += z[r, s, c, p].
+    """Transposed convolution into few channels: the products first, then their sum.
+
+    z = w x pixel by pixel, then y[c, sh p + r - ph] += z[r, s, c, p].
     """
-    (p, q, batch, k), (_, c, r, s), (height, width) = x.shape, weight.shape, size
+    p, q, batch, k = x.shape
+    _, c, r, s = weight.shape
+    height, width = size
     matrix = weight.transpose(2, 3, 1, 0).reshape(r * s * c, k)
     y = empty((c, height, width, batch), x.dtype)
     y.fill(0)
 
-    def band(rows):
+    def block(rows):
         first, last = _sources(rows, 0, stride[0], padding[0], r, p)
         if first >= last:
             return
@@ -209,55 +285,55 @@ def _multiply_then_shift(x, weight, stride, padding, size):
         np.matmul(matrix, pixels.T, out=z)
         z = z.reshape(r, s, c, last - first, q, batch)
         for i in range(r):
-            p0, p1 = _sources(rows, i, stride[0], padding[0], 1, p)
+            down = _sources(rows, i, stride[0], padding[0], 1, p)
             for j in range(s):
-                q0, q1 = _sources(slice(0, width), j, stride[1], padding[1], 1, q)
-                if p0 < p1 and q0 < q1:
-                    h, w = p0 * stride[0] + i - padding[0], q0 * stride[1] + j - padding[1]
-                    target = y[
-                        :,
-                        h : h + (p1 - p0 - 1) * stride[0] + 1 : stride[0],
-                        w : w + (q1 - q0 - 1) * stride[1] + 1 : stride[1],
-                    ]
-                    target += z[i, j, :, p0 - first : p1 - first, q0:q1]
+                across = _sources(slice(0, width), j, stride[1], padding[1], 1, q)
+                if down[0] < down[1] and across[0] < across[1]:
+                    to_rows = _places(down, i, stride[0], padding[0])
+                    to_columns = _places(across, j, stride[1], padding[1])
+                    target = y[:, to_rows, to_columns]
+                    from_rows = slice(down[0] - first, down[1] - first)
+                    target += z[i, j, :, from_rows, slice(*across)]
 
-    parallel(
-        band, _bands(height, 2 * p * q * batch * r * s * c)
-    )  # z is read and written: half as long
+    # z is read and written, so a block has half as many elements.
+    parallel(block, _blocks(height, 2 * p * q * batch * r * s * c))
     return y.transpose(3, 0, 1, 2)
 
 
+def _places(sources, tap, stride, padding):
+    """Where the products of pixels p0..p1 with a tap belong: stride p + tap - padding."""
+    p0, p1 = sources
+    start = p0 * stride + tap - padding
+    length = (p1 - p0 - 1) * stride + 1
+    return slice(start, start + length, stride)
+
+
 def _multiply_one_pixel(x, weight, padding, size):
-    """Transposed convolution of one pixel x (N, K), the first layer of a generator: y[r - ph, s -
-    pw] = x w[r, s].
+    """Transposed convolution of one pixel x (N, K), the first layer of a generator.
+
+    y[r - ph, s - pw] = x w[r, s].
     """
-    y = empty(size + (len(x), weight.shape[1]), x.dtype)
+    k, c, r, s = weight.shape
+    batch = len(x)
+    y = empty((*size, batch, c), x.dtype)
     y.fill(0)
-    image = (
-        shared_matmul(x, weight.reshape(len(weight), -1))
-        .reshape(len(x), *weight.shape[1:])
-        .transpose(2, 3, 0, 1)
-    )
-    image = image[padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    image = shared_matmul(x, weight.reshape(k, -1))
+    image = image.reshape(batch, c, r, s).transpose(2, 3, 0, 1)
+    rows = slice(padding[0], padding[0] + size[0])
+    columns = slice(padding[1], padding[1] + size[1])
+    image = image[rows, columns]
     y[: image.shape[0], : image.shape[1]] = image
     return _nchw(y)
 
 
 def _sources(rows, tap, stride, padding, taps, count):
-    """The range of p in [0, count) for which some r in [tap, tap + taps) has stride p + r -
-    padding in `rows`.
-    """
-    return (
-        max(0, -(-(rows.start + padding - tap - taps + 1) // stride)),
-        min(count, (rows.stop - 1 + padding - tap) // stride + 1),
-    )
+    """The range of p in [0, count) whose products with some of the taps fall into `rows`.
 
-
-def _mirror(weight):
-    """A stride-1 convolution is the transposed one with its taps reversed and its channels
-    exchanged.
+    A product with tap r falls into row stride p + r - padding; the taps are tap, tap + 1, ...
     """
-    return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    low = math.ceil((rows.start + padding - tap - taps + 1) / stride)
+    high = (rows.stop - 1 + padding - tap) // stride + 1
+    return max(0, low), min(count, high)
 
 
 def _hwnc(x):
