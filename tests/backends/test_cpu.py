@@ -161,7 +161,7 @@ def test_layers_that_winograd_serves_are_their_definitions(
         patch.setattr(
             winograd, "_PIXELS", 8 if by_pixels else 1 << 10
         )  # several steps down the image, or one
-        patch.setattr(winograd, "_SLAB", 1 << 13)  # several slabs of the batch
+        patch.setattr(winograd, "_MOST", 1 << 13)  # several slabs of the batch
         check_convolutions(problem, dtype, layout_x, layout_w, seed)
 
 
@@ -192,7 +192,7 @@ def test_large_layers_in_many_bands_are_their_definitions(n, c, k, size, kernel,
         left_over,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu.im2col, "_BAND", 1 << 14)
+        patch.setattr(cpu.im2col, "_BLOCK", 1 << 14)
         check_convolutions(problem, np.float32, "contiguous", "contiguous", seed=0)
         check_convolutions(problem, np.float64, "HWNC", "contiguous", seed=1)
 

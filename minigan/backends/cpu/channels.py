@@ -22,13 +22,15 @@ def channel_sum(g):
     """(N, C, ...) -> (C,): the sum over all axes but the channels'; the gradient of a bias."""
     if g.ndim == 2 and len(g) <= _FEW_ROWS:  # a perceptron's bias: one matrix product is fastest
         ones = np.ones((1, len(g)), g.dtype)
-        return matmul(ones, g)[0]
+        sums = matmul(ones, g)
+        return sums[0]
     rows = _rows(g)
     parts = pieces(rows.shape, threads.PIECE)
     sums = np.zeros((len(parts), rows.shape[1]), np.float64)
 
     def add(i):
-        sums[i] = parts[i].sums(parts[i].lines(rows))
+        piece = parts[i]
+        sums[i] = piece.sums(piece.lines(rows))
 
     parallel(add, range(len(parts)))
     return sums.sum(axis=0).astype(g.dtype)
@@ -40,7 +42,11 @@ def add_bias(x, bias):
     y = empty(rows.shape, rows.dtype)
 
     def add(piece):
-        np.add(piece.lines(rows), piece.repeat(bias), out=piece.lines(y))
+        np.add(
+            piece.lines(rows),
+            piece.repeat(bias),
+            out=piece.lines(y),
+        )
 
     _by_lines(add, rows)
     return _image(y, x)
@@ -62,7 +68,8 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     if running_mean is not None:
         n = x.size // x.shape[1]
         running_mean[...] = (1 - momentum) * running_mean + momentum * (mean + rest)
-        running_var[...] = (1 - momentum) * running_var + momentum * n / (n - 1) * var
+        unbiased = momentum * n / (n - 1) * var
+        running_var[...] = (1 - momentum) * running_var + unbiased
     is_near_0 = np.all(np.square(mean) <= _NEAR**2 * var)
     if is_near_0:  # a centre of 0 need not be subtracted
         rest = mean + rest
@@ -141,7 +148,8 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """The gradient of batch norm in training and its activation: dx, dweight, dbias.
 
-    dx (N, C, ...), the others (C,). With z the normalised x, dz = g act'(y) and averages E over the channel,
+    dx (N, C, ...), the others (C,). With z the normalised x, dz = g act'(y) and averages E over the
+    channel,
     dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
     mean (2, C): see batch_norm_statistics.
     """
@@ -154,27 +162,23 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     dx = empty(rows.shape, rows.dtype)
     is_centred = not centre.any()
 
-    def centred(piece):
-        lines = piece.lines(rows)
-        if is_centred:
-            return lines
-        out = scratch("centred", lines.shape, lines.dtype)
-        return np.subtract(lines, piece.repeat(centre), out=out)
-
     def reduce(i):
         piece = parts[i]
         dz = piece.lines(g)
         if negative_slope is not None:
-            dz = _leaky_relu_grad(dz, piece.lines(y), negative_slope, piece.lines(dx))
+            room = piece.lines(dx)
+            dz = _leaky_relu_grad(dz, piece.lines(y), negative_slope, room)
+        centred = _centred(piece, rows, centre, is_centred)
         sums[0, i] = piece.sums(dz)
-        sums[1, i] = piece.sums(dz, centred(piece))
+        sums[1, i] = piece.sums(dz, centred)
 
     def apply(piece):
         out = piece.lines(dx)
         dz = piece.lines(g) if negative_slope is None else out
         np.multiply(dz, piece.repeat(a), out=out)
+        centred = _centred(piece, rows, centre, is_centred)
         x_part = scratch("centred", out.shape, out.dtype)
-        np.multiply(centred(piece), piece.repeat(b), out=x_part)
+        np.multiply(centred, piece.repeat(b), out=x_part)
         out += x_part
         out += piece.repeat(c)
 
@@ -190,6 +194,20 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     c = c.astype(x.dtype)
     _by_lines(apply, rows)
     return _image(dx, x), dweight.astype(x.dtype), dbias.astype(x.dtype)
+
+
+def _centred(piece, rows, centre, is_centred):
+    """A piece's lines minus the centre of each channel; is_centred: it is 0 everywhere."""
+    lines = piece.lines(rows)
+    if is_centred:
+        return lines
+    out = scratch("centred", lines.shape, lines.dtype)
+    np.subtract(
+        lines,
+        piece.repeat(centre),
+        out=out,
+    )
+    return out
 
 
 def _rows(x):

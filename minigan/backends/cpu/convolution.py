@@ -11,7 +11,12 @@ def conv2d(x, weight, stride, padding):
     image = x.shape[2:]
     if winograd.applies(weight.shape, stride, padding, image):
         return winograd.conv2d(x, weight)
-    return im2col.conv2d(x, weight, stride, padding)
+    return im2col.conv2d(
+        x,
+        weight,
+        stride,
+        padding,
+    )
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
@@ -23,7 +28,13 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
         image = [2 * n for n in x.shape[2:]]
         if winograd.applies(weight.shape, stride, padding, image):
             return winograd.conv_transpose2d(x, weight)
-    return im2col.conv_transpose2d(x, weight, stride, padding, output_padding)
+    return im2col.conv_transpose2d(
+        x,
+        weight,
+        stride,
+        padding,
+        output_padding,
+    )
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):

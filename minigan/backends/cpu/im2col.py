@@ -28,17 +28,27 @@ def conv2d(x, weight, stride, padding):
     """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise."""
     batch, c, height, width = x.shape
     k, _, r, s = weight.shape
-    p = (height + 2 * padding[0] - r) // stride[0] + 1
-    q = (width + 2 * padding[1] - s) // stride[1] + 1
-    if _is_cheaper_mirrored(x.shape, (k, p, q), (r, s), stride, padding):
-        other = _mirrored_padding((r, s), padding)
-        return conv_transpose2d(x, _mirror(weight), stride, other, (0, 0))
+    p = _windows_along(height, r, stride[0], padding[0])
+    q = _windows_along(width, s, stride[1], padding[1])
+    kernel = r, s
+    if _is_cheaper_mirrored(x.shape, (k, p, q), kernel, stride, padding):
+        mirrored = _mirror(weight)
+        other = _mirrored_padding(kernel, padding)
+        return conv_transpose2d(x, mirrored, stride, other, (0, 0))
     if p == q == 1:
-        window = _one_window(x, (r, s), padding)
-        return shared_matmul(window, weight.reshape(k, -1).T).reshape(batch, k, 1, 1)
+        window = _one_window(x, kernel, padding)
+        rows = weight.reshape(k, -1)
+        y = shared_matmul(window, rows.T)
+        return y.reshape(batch, k, 1, 1)
     y = empty((p, q, batch, k), x.dtype)
     _correlate(_hwnc(x), weight, stride, padding, y)
     return _nchw(y)
+
+
+def _windows_along(length, kernel, stride, padding):
+    """How many windows fit along an axis."""
+    free = length + 2 * padding - kernel
+    return free // stride + 1
 
 
 def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
@@ -49,26 +59,35 @@ def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
     """
     _, c, height, width = x_shape
     k, p, q = y_shape
-    has_few_outputs = 4 * k * height * width <= c * p * q
-    fits = padding[0] < kernel[0] and padding[1] < kernel[1]
-    return stride == (1, 1) and has_few_outputs and fits
+    if stride != (1, 1):
+        return False
+    if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
+        return False
+    gathered_mirrored = k * height * width
+    gathered = c * p * q
+    return 4 * gathered_mirrored <= gathered
 
 
 def _mirrored_padding(kernel, padding):
     """The padding of the transposed convolution that is this convolution."""
-    return kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1]
+    rows = kernel[0] - 1 - padding[0]
+    columns = kernel[1] - 1 - padding[1]
+    return rows, columns
 
 
 def _mirror(weight):
     """The weight of that transposed convolution: taps reversed, channels exchanged."""
-    return weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    exchanged = weight.transpose(1, 0, 2, 3)
+    return exchanged[:, :, ::-1, ::-1]
 
 
 def _one_window(x, kernel, padding):
     """The only window of each image, as a row: (N, C, H, W) -> (N, C R S)."""
     r, s = kernel
-    window = _crop(_hwnc(x), -padding[0], r, -padding[1], s)  # (R, S, N, C)
-    return window.transpose(2, 3, 0, 1).reshape(len(x), -1)
+    top, left = padding
+    window = _crop(_hwnc(x), -top, r, -left, s)  # (R, S, N, C)
+    window = window.transpose(2, 3, 0, 1)
+    return window.reshape(len(x), -1)
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
@@ -78,12 +97,16 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     """
     batch, k, p, q = x.shape
     _, c, r, s = weight.shape
-    height = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
-    width = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
+    height = (p - 1) * stride[0] - 2 * padding[0] + r
+    height += output_padding[0]
+    width = (q - 1) * stride[1] - 2 * padding[1] + s
+    width += output_padding[1]
+    size = height, width
     if p == q == 1:
-        return _multiply_one_pixel(x.reshape(batch, k), weight, padding, (height, width))
+        pixels = x.reshape(batch, k)
+        return _multiply_one_pixel(pixels, weight, padding, size)
     if 4 * c <= k:
-        return _multiply_then_shift(_hwnc(x), weight, stride, padding, (height, width))
+        return _multiply_then_shift(_hwnc(x), weight, stride, padding, size)
     y = empty((height, width, batch, c), x.dtype)
     for a in range(stride[0]):
         for b in range(stride[1]):
@@ -97,14 +120,17 @@ def _correlate_phase(x, weight, stride, padding, y, a, b):
     row = (a - padding[0]) % sh  # the first of this phase
     column = (b - padding[1]) % sw
     phase = y[row::sh, column::sw]
-    taps = weight.transpose(1, 0, 2, 3)[:, :, a::sh, b::sw]  # (C, K, R / sh, S / sw)
+    taps = weight.transpose(1, 0, 2, 3)  # (C, K, R, S)
+    taps = taps[:, :, a::sh, b::sw]  # (C, K, R / sh, S / sw)
     taps = taps[:, :, ::-1, ::-1]
     if taps.size == 0:  # a stride longer than the kernel leaves gaps
         phase[...] = 0
     elif phase.size:
-        top = taps.shape[2] - 1 - (row + padding[0]) // sh
-        left = taps.shape[3] - 1 - (column + padding[1]) // sw
-        _correlate(x, taps, (1, 1), (top, left), phase)
+        r, s = taps.shape[2:]
+        top = r - 1 - (row + padding[0]) // sh
+        left = s - 1 - (column + padding[1]) // sw
+        offset = top, left
+        _correlate(x, taps, (1, 1), offset, phase)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
@@ -114,16 +140,20 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """
     batch, k, p, q = g.shape
     r, s = kernel_size
-    if _is_cheaper_mirrored(x.shape, (k, p, q), (r, s), stride, padding):
-        other = _mirrored_padding((r, s), padding)
-        return _mirror(conv2d_weight_grad(g, x, kernel_size, stride, other))
+    if _is_cheaper_mirrored(x.shape, (k, p, q), kernel_size, stride, padding):
+        other = _mirrored_padding(kernel_size, padding)
+        mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)
+        return _mirror(mirrored)
     c = x.shape[1]
     if p == q == 1:
         window = _one_window(x, (r, s), padding)
-        return shared_matmul(g.reshape(batch, k).T, window).reshape(k, c, r, s)
+        columns = g.reshape(batch, k)
+        dw = shared_matmul(columns.T, window)
+        return dw.reshape(k, c, r, s)
     windows = Windows(_hwnc(x), kernel_size, stride, padding)
     total = _sum_of_products(windows, _hwnc(g))  # (R S C, K)
-    dw = total.reshape(r, s, c, k).transpose(3, 2, 0, 1)
+    dw = total.reshape(r, s, c, k)
+    dw = dw.transpose(3, 2, 0, 1)
     return np.ascontiguousarray(dw)
 
 
@@ -144,15 +174,18 @@ def _sum_of_products(windows, g):
     p, q, batch, k = g.shape
     r, s = windows.kernel
     size = r * s * windows.x.shape[3]
-    blocks = _blocks(p, p * q * batch * size, max(_BLOCK, k * size))
+    elements = p * q * batch * size
+    blocks = _blocks(p, elements, max(_BLOCK, k * size))
     groups = split(len(blocks), thread_count())
     sums = empty((len(groups), size, k), g.dtype)
 
     def accumulate(i):
-        for j in range(groups[i].start, groups[i].stop):
-            columns = _gather(windows, blocks[j], q)
-            pixels = g[blocks[j]].reshape(-1, k)
-            if j == groups[i].start:
+        group = groups[i]
+        for j in range(group.start, group.stop):
+            rows = blocks[j]
+            columns = _gather(windows, rows, q)
+            pixels = g[rows].reshape(-1, k)
+            if j == group.start:
                 _multiply(columns.T, pixels, sums[i])
             else:
                 product = scratch("product", sums[i].shape, g.dtype)
@@ -183,18 +216,25 @@ def _correlate(x, weight, stride, offset, out):
     _, c, r, s = weight.shape
     size = r * s * c
     windows = Windows(x, (r, s), stride, offset)
-    matrix = weight.transpose(0, 2, 3, 1).reshape(k, size).T
+    matrix = weight.transpose(0, 2, 3, 1)  # (K, R, S, C)
+    matrix = matrix.reshape(k, size).T
 
     def block(rows):
         columns = _gather(windows, rows, q)
-        if out[rows].flags.c_contiguous:
-            np.matmul(columns, matrix, out=out[rows].reshape(-1, k))
+        target = out[rows]
+        if target.flags.c_contiguous:
+            np.matmul(
+                columns,
+                matrix,
+                out=target.reshape(-1, k),
+            )
         else:  # one phase of a transposed convolution
             product = scratch("product", (len(columns), k), out.dtype)
             np.matmul(columns, matrix, out=product)
-            out[rows] = product.reshape(out[rows].shape)
+            target[...] = product.reshape(target.shape)
 
-    parallel(block, _blocks(p, p * q * batch * size))
+    elements = p * q * batch * size
+    parallel(block, _blocks(p, elements))
 
 
 def _blocks(rows, elements, size=_BLOCK):
@@ -211,19 +251,24 @@ def _blocks(rows, elements, size=_BLOCK):
 
 def _gather(windows, rows, q):
     """The windows of some output rows as a matrix (rows Q N, R S C), zero where they leave x."""
-    x, (r, s), (sh, sw), (top, left) = windows
+    x = windows.x
+    r, s = windows.kernel
+    sh, sw = windows.stride
+    top, left = windows.offset
     batch, c = x.shape[2:]
     count = rows.stop - rows.start
     height = (count - 1) * sh + r
     width = (q - 1) * sw + s
-    patch = _crop(x, rows.start * sh - top, height, -left, width)
+    first = rows.start * sh - top
+    patch = _crop(x, first, height, -left, width)
     dh, dw, dn, dc = patch.strides
     shape = count, q, batch, r, s, c
     strides = sh * dh, sw * dw, dn, dh, dw, dc
     found = as_strided(patch, shape, strides)
     if c < _THIN:  # runs of pixels are longer than runs of channels
-        columns = scratch("columns", (r, s, c, count, q, batch), x.dtype)
-        np.copyto(columns, found.transpose(3, 4, 5, 0, 1, 2))
+        shape = r, s, c, count, q, batch
+        columns = scratch("columns", shape, x.dtype)
+        columns[...] = found.transpose(3, 4, 5, 0, 1, 2)
         return columns.reshape(r * s * c, -1).T
     columns = scratch("columns", shape, x.dtype)
     np.copyto(columns, found)
@@ -238,7 +283,8 @@ def _crop(x, top, height, left, width):
     batch, c = x.shape[2:]
     bottom = top + height
     right = left + width
-    is_inside = top >= 0 and left >= 0 and bottom <= len(x) and right <= x.shape[1]
+    is_inside = min(top, left) >= 0
+    is_inside = is_inside and bottom <= len(x) and right <= x.shape[1]
     if c < _THIN:  # in the order in which its windows will be read
         patch = scratch("patch", (c, height, width, batch), x.dtype)
         patch = patch.transpose(1, 2, 3, 0)
@@ -249,19 +295,20 @@ def _crop(x, top, height, left, width):
     patch.fill(0)
     rows = _overlap(top, bottom, len(x))
     columns = _overlap(left, right, x.shape[1])
-    if rows.start < rows.stop and columns.start < columns.stop:
-        target = patch[_moved(rows, -top), _moved(columns, -left)]
-        target[...] = x[rows, columns]
+    if rows and columns:
+        to_rows = slice(rows.start - top, rows.stop - top)
+        to_columns = slice(columns.start - left, columns.stop - left)
+        from_rows = slice(rows.start, rows.stop)
+        from_columns = slice(columns.start, columns.stop)
+        patch[to_rows, to_columns] = x[from_rows, from_columns]
     return patch
 
 
 def _overlap(start, stop, length):
-    """What of start..stop lies within an axis of this length."""
-    return slice(max(start, 0), max(0, min(stop, length)))
-
-
-def _moved(part, by):
-    return slice(part.start + by, part.stop + by)
+    """What of start..stop lies within an axis of this length: a range, perhaps an empty one."""
+    start = max(start, 0)
+    stop = min(stop, length)
+    return range(start, stop)
 
 
 def _multiply_then_shift(x, weight, stride, padding, size):
@@ -272,31 +319,36 @@ def _multiply_then_shift(x, weight, stride, padding, size):
     p, q, batch, k = x.shape
     _, c, r, s = weight.shape
     height, width = size
-    matrix = weight.transpose(2, 3, 1, 0).reshape(r * s * c, k)
+    sh, sw = stride
+    ph, pw = padding
+    matrix = weight.transpose(2, 3, 1, 0)  # (R, S, C, K)
+    matrix = matrix.reshape(r * s * c, k)
     y = empty((c, height, width, batch), x.dtype)
     y.fill(0)
 
     def block(rows):
-        first, last = _sources(rows, 0, stride[0], padding[0], r, p)
+        first, last = _sources(rows, 0, sh, ph, r, p)
         if first >= last:
             return
         pixels = x[first:last].reshape(-1, k)
-        z = scratch("products", (r * s * c, len(pixels)), x.dtype)
+        shape = r * s * c, len(pixels)
+        z = scratch("products", shape, x.dtype)
         np.matmul(matrix, pixels.T, out=z)
         z = z.reshape(r, s, c, last - first, q, batch)
         for i in range(r):
-            down = _sources(rows, i, stride[0], padding[0], 1, p)
+            down = _sources(rows, i, sh, ph, 1, p)
+            wanted = slice(down[0] - first, down[1] - first)
             for j in range(s):
-                across = _sources(slice(0, width), j, stride[1], padding[1], 1, q)
+                across = _sources(range(width), j, sw, pw, 1, q)
                 if down[0] < down[1] and across[0] < across[1]:
-                    to_rows = _places(down, i, stride[0], padding[0])
-                    to_columns = _places(across, j, stride[1], padding[1])
+                    to_rows = _places(down, i, sh, ph)
+                    to_columns = _places(across, j, sw, pw)
                     target = y[:, to_rows, to_columns]
-                    from_rows = slice(down[0] - first, down[1] - first)
-                    target += z[i, j, :, from_rows, slice(*across)]
+                    from_columns = slice(*across)
+                    target += z[i, j, :, wanted, from_columns]
 
-    # z is read and written, so a block has half as many elements.
-    parallel(block, _blocks(height, 2 * p * q * batch * r * s * c))
+    elements = 2 * p * q * batch * r * s * c  # twice, because z is read and written
+    parallel(block, _blocks(height, elements))
     return y.transpose(3, 0, 1, 2)
 
 
@@ -318,10 +370,12 @@ def _multiply_one_pixel(x, weight, padding, size):
     y = empty((*size, batch, c), x.dtype)
     y.fill(0)
     image = shared_matmul(x, weight.reshape(k, -1))
-    image = image.reshape(batch, c, r, s).transpose(2, 3, 0, 1)
-    rows = slice(padding[0], padding[0] + size[0])
-    columns = slice(padding[1], padding[1] + size[1])
-    image = image[rows, columns]
+    image = image.reshape(batch, c, r, s)
+    image = image.transpose(2, 3, 0, 1)
+    top, left = padding
+    bottom = top + size[0]
+    right = left + size[1]
+    image = image[top:bottom, left:right]
     y[: image.shape[0], : image.shape[1]] = image
     return _nchw(y)
 
@@ -331,9 +385,11 @@ def _sources(rows, tap, stride, padding, taps, count):
 
     A product with tap r falls into row stride p + r - padding; the taps are tap, tap + 1, ...
     """
-    low = math.ceil((rows.start + padding - tap - taps + 1) / stride)
-    high = (rows.stop - 1 + padding - tap) // stride + 1
-    return max(0, low), min(count, high)
+    low = rows.start + padding - tap - taps + 1
+    high = rows.stop - 1 + padding - tap
+    first = math.ceil(low / stride)
+    last = high // stride + 1
+    return max(0, first), min(count, last)
 
 
 def _hwnc(x):
