@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, in_layout, layouts
 
 from minigan.backends import cpu
-from minigan.backends.cpu import products, threads, winograd
+from minigan.backends.cpu import memory, products, threads, winograd
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -539,25 +539,25 @@ def test_split_covers_the_range_without_empty_parts():
 
 
 def test_arrays_start_on_a_cache_line():
-    assert threads.empty((100, 1000), np.float32).ctypes.data % 64 == 0
-    a = threads.scratch("test", (100, 1000), np.float64)
+    assert memory.empty((100, 1000), np.float32).ctypes.data % 64 == 0
+    a = memory.scratch("test", (100, 1000), np.float64)
     assert a.ctypes.data % 64 == 0
-    assert np.shares_memory(a, threads.scratch("test", (7, 3), np.float32))
+    assert np.shares_memory(a, memory.scratch("test", (7, 3), np.float32))
 
 
 def test_memory_serves_again_as_soon_as_no_array_lies_in_it():
-    a = threads.empty((300, 1001), np.float32)
+    a = memory.empty((300, 1001), np.float32)
     address, view = a.ctypes.data, a.T[1:, ::2]
     del a
-    other = threads.empty((1001, 300), np.float32)
+    other = memory.empty((1001, 300), np.float32)
     assert not np.shares_memory(other, view)
     del view
-    assert threads.empty((1001, 300), np.float32).ctypes.data == address
-    for i in range(2 * threads._SIZES):  # so many sizes are not kept
-        threads.empty((100_000 + i,), np.uint8)
-    assert len(threads._buffers) == threads._SIZES
+    assert memory.empty((1001, 300), np.float32).ctypes.data == address
+    for i in range(2 * memory._SIZES):  # so many sizes are not kept
+        memory.empty((100_000 + i,), np.uint8)
+    assert len(memory.buffers.of_size) == memory._SIZES
     assert other.base is not None and not np.shares_memory(
-        other, threads.empty((1001, 300), np.float32)
+        other, memory.empty((1001, 300), np.float32)
     )
 
 

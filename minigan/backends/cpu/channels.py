@@ -11,8 +11,9 @@ import numpy as np
 from ..summation import pieces
 from . import threads
 from .elementwise import _leaky_relu, _leaky_relu_grad
+from .memory import empty, scratch
 from .products import matmul
-from .threads import empty, parallel, scratch
+from .threads import parallel
 
 _NEAR = 3  # a mean that is no more standard deviations away from 0 costs no digits
 _FEW_ROWS = 1 << 8  # rows of a matrix whose columns one product adds up with little rounding

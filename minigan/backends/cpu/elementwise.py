@@ -6,7 +6,8 @@ import numpy as np
 
 from ..summation import total
 from . import threads
-from .threads import empty, parallel, scratch, split
+from .memory import empty, scratch
+from .threads import parallel, split
 
 _FEW = 1 << 21  # numbers that Adam updates no sooner on two threads than on one
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from .memory import empty, scratch
 from .products import is_long_sum, long_sum, shared_matmul
-from .threads import empty, parallel, scratch, split, thread_count
+from .threads import parallel, split, thread_count
 
 _BLOCK = 1 << 19  # elements of the gathered matrix per block: 2 MB, one core's second-level cache
 _THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel by channel

@@ -8,7 +8,8 @@ linear layer by a fifth. So linear layers use ``matmul``, and convolutions use `
 
 import numpy as np
 
-from .threads import empty, parallel, split, thread_count
+from .memory import empty
+from .threads import parallel, split, thread_count
 
 _BLAS_THREADS_FROM = 1 << 18  # multiplications in a product from which OpenBLAS uses its threads
 _BLAS_THREADS_FROM_VECTOR = 9216  # the same in a product with a vector

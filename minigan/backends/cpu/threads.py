@@ -1,36 +1,27 @@
-"""Two cores for NumPy: a small pool of threads over bands of an array, single-threaded BLAS
-inside each.
+"""Threads for NumPy: a small pool over blocks of an array, with single-threaded BLAS inside each.
 
 NumPy lets go of Python's lock inside every large operation, so ordinary threads run truly in
 parallel. BLAS can only divide its own matrix products; dividing a whole pass (gather, product,
-write) instead keeps each thread's band in its own cache. BLAS's own threads must then rest: they
-spin after every product and slow whatever follows. Only networks of products alone leave them
-their work (products.py). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
+write) instead keeps each thread's block in its own cache. BLAS's own threads must then rest: they
+spin after every product and slow whatever follows. BLAS's own threads are used only for pure
+perceptrons (products.py). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
 threadpoolctl) and the cores allowed.
 """
 
 import collections
-import math
 import os
 import queue
-import sys
 import threading
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ...files import messages
 
-_KEPT_LIMIT = 64 << 20  # bytes; memory of a larger array or workspace is not kept
 # Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call
 # must be long enough (tens of microseconds) that two threads seldom meet at Python's lock.
 PIECE = 1 << 17
-_SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
-_SIZES = 32  # of this many sizes, those used last, the memory is kept
-_LINE = 64  # bytes in a cache line, and in an AVX-512 register
 
-_buffers = {}  # size in bytes: buffers and where their first line starts, see `empty`
-_local = threading.local()  # .busy: inside a task; .scratch: this thread's workspaces
+_local = threading.local()  # .busy: inside a task
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
 _workers = 0
@@ -41,12 +32,12 @@ _blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 
 def thread_count():
-    """How many threads `parallel` uses: BLAS's setting, at most the cores this process may run
-    on.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """How many threads `parallel` uses: BLAS's setting, at most the cores that are allowed."""
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
     allowed = _blas_threads or [library.get_num_threads() for library in _blas]
-    return max(1, min([cores] + allowed))
+    return max(1, min([cores, *allowed]))
 
 
 def split(size, parts):
@@ -57,8 +48,7 @@ def split(size, parts):
 
 
 def parallel(task, items):
-    """Call task(item) for each item, on all threads at once; the first exception of any of them
-    is raised here.
+    """Call task(item) for each item, on all threads at once; an exception of any is raised here.
 
     Which thread runs an item is left to chance, so a task writes only to what belongs to its item.
     """
@@ -168,54 +158,3 @@ def _forget():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-def _references(pair):
-    return sys.getrefcount(pair[0])
-
-
-_UNUSED = _references(
-    (np.empty(0), 0)
-)  # to a buffer that no array uses; measured, for versions of Python differ
-
-
-def empty(shape, dtype):
-    """An uninitialised array that starts on a cache line, in memory that an array of its size no
-    longer uses.
-
-    NumPy's own large arrays start 16 bytes into a line, so that every AVX-512 load and store
-    straddles two: adding two arrays that lie in the cache then takes twice as long. And they are
-    new pages, which the system maps and clears at the first touch, one by one: that takes longer
-    than most operations. Here every array, and every view of it, refers to a buffer that stays in
-    `_buffers`; one that nothing else refers to is free.
-    """
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    if not _SMALL <= size <= _KEPT_LIMIT:
-        return np.empty(shape, dtype)
-    with _lock:
-        buffers = _buffers[size] = _buffers.pop(size, [])  # the size used last stands last
-        buffer, start = next((pair for pair in buffers if _references(pair) == _UNUSED), (None, 0))
-        if buffer is None:
-            buffer = np.empty(size + _LINE, np.uint8)
-            start = -buffer.ctypes.data % _LINE
-            buffers.append((buffer, start))
-            if len(_buffers) > _SIZES:
-                del _buffers[next(iter(_buffers))]
-        return np.ndarray(shape, dtype, buffer, start)
-
-
-def scratch(name, shape, dtype):
-    """An uninitialised array, the same memory at each call by this thread with this name.
-
-    A fresh 8 MB array costs 1.4 ms in page faults, more than reading and writing it.
-    """
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    kept = _local.__dict__.setdefault("scratch", {})
-    buffer = kept.get(name)
-    if buffer is None or buffer.nbytes < size:
-        buffer = empty((max(size, _SMALL),), np.uint8)
-        if size <= _KEPT_LIMIT:
-            kept[name] = buffer
-    return buffer[:size].view(dtype).reshape(shape)

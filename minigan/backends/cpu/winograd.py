@@ -46,7 +46,8 @@ import math
 
 import numpy as np
 
-from .threads import empty, parallel, scratch, split, thread_count
+from .memory import empty, scratch
+from .threads import parallel, split, thread_count
 
 _PIXELS = 256  # rows of a matrix product below which BLAS is slow
 _CHANNELS = 128  # output channels per task, where tasks are of channels

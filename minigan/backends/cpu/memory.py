@@ -1,0 +1,93 @@
+"""Memory for NumPy arrays that is used again: fresh memory is slower than most operations."""
+
+import math
+import os
+import sys
+import threading
+
+import numpy as np
+
+_KEPT_LIMIT = 64 << 20  # bytes; memory of a larger array is not kept
+_SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
+_SIZES = 32  # of this many sizes, those used last, the memory is kept
+_LINE = 64  # bytes in a cache line, and in an AVX-512 register
+
+
+def _references(pair):
+    return sys.getrefcount(pair[0])
+
+
+# References to a buffer that no array uses. Measured, because versions of Python differ.
+_UNUSED = _references((np.empty(0), 0))
+
+
+class Buffers:
+    """Buffers that arrays lie in, and that serve again when no array uses them.
+
+    The problem: a new 8 MB array costs 1.4 ms in page faults, because the system maps and clears
+    its pages at the first touch, one by one. That is more than reading and writing it. And NumPy's
+    own large arrays start 16 bytes into a cache line, so that every AVX-512 load and store
+    straddles two lines: adding two arrays that lie in the cache then takes twice as long.
+
+    The solution: every array, and every view of it, refers to a buffer that stays here. A buffer
+    to which nothing else refers is free, and Python counts the references anyway. Arrays start on
+    a cache line. Memory is kept of the sizes that were used last.
+    """
+
+    def __init__(self):
+        self.of_size = {}  # bytes -> [(buffer, where its first cache line starts)], oldest first
+        self._lock = threading.Lock()
+
+    def array(self, shape, dtype, size):
+        """An uninitialised array of so many bytes."""
+        with self._lock:
+            pairs = self.of_size.pop(size, [])
+            self.of_size[size] = pairs  # the size used last stands last
+            buffer, start = self._free(pairs) or self._new(pairs, size)
+            return np.ndarray(shape, dtype, buffer, start)
+
+    def _free(self, pairs):
+        """The first (buffer, start) that no array uses, or None."""
+        return next((pair for pair in pairs if _references(pair) == _UNUSED), None)
+
+    def _new(self, pairs, size):
+        buffer = np.empty(size + _LINE, np.uint8)
+        start = -buffer.ctypes.data % _LINE
+        pairs.append((buffer, start))
+        if len(self.of_size) > _SIZES:
+            oldest = next(iter(self.of_size))
+            del self.of_size[oldest]
+        return buffer, start
+
+    def forget_lock(self):
+        """In a forked child, a thread of the parent's may have held the lock."""
+        self._lock = threading.Lock()
+
+
+buffers = Buffers()
+_workspaces = threading.local()  # .kept: {name: buffer} of this thread
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=buffers.forget_lock)
+
+
+def empty(shape, dtype):
+    """An uninitialised array, in memory that an array of its size no longer uses: see Buffers."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if not _SMALL <= size <= _KEPT_LIMIT:
+        return np.empty(shape, dtype)
+    return buffers.array(shape, dtype, size)
+
+
+def scratch(name, shape, dtype):
+    """An uninitialised array, the same memory at each call by this thread with this name."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    kept = _workspaces.__dict__.setdefault("kept", {})
+    buffer = kept.get(name)
+    if buffer is None or buffer.nbytes < size:
+        buffer = empty((max(size, _SMALL),), np.uint8)
+        if size <= _KEPT_LIMIT:
+            kept[name] = buffer
+    return buffer[:size].view(dtype).reshape(shape)
