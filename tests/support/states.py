@@ -54,3 +54,16 @@ NUMBERS = [
     b"1",
     np.zeros(2),
 ]
+
+
+def equal(a, b):
+    """Same types, same keys in the same order, same dtypes and shapes, same bits."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return repr(a) == repr(b)  # tells -0.0 from 0.0, and nan is nan
