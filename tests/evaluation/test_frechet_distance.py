@@ -33,8 +33,18 @@ def test_the_distance_of_commuting_gaussians_is_that_of_their_axes():
 
 
 def test_the_distance_of_two_by_two_covariances_in_closed_form():
-    a = np.array([[2.0, 0.7], [0.7, 1.0]])
-    b = np.array([[0.5, -0.3], [-0.3, 3.0]])
+    a = np.array(
+        [
+            [2.0, 0.7],
+            [0.7, 1.0],
+        ]
+    )
+    b = np.array(
+        [
+            [0.5, -0.3],
+            [-0.3, 3.0],
+        ]
+    )
     x = exactly(0, 40, [0, 0], a)
     y = exactly(1, 40, [0, 0], b)
     # tr (AB)^1/2 = sqrt(tr AB + 2 sqrt(det AB)) for 2 x 2
