@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
-def evaluate(*arguments, cwd):
+def run(script, *arguments, cwd):
     return subprocess.run(
-        [sys.executable, str(EXAMPLES / "evaluate.py"), *arguments],
+        [sys.executable, str(EXAMPLES / script), *arguments],
         cwd=cwd,
         text=True,
         capture_output=True,
@@ -31,43 +31,34 @@ def evaluate(*arguments, cwd):
     )
 
 
+def evaluate(*arguments, cwd):
+    return run("evaluate.py", *arguments, cwd=cwd)
+
+
+ROWS = (
+    "Inception-style score",
+    "Frechet distance",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "trained network's two-sample test",
+    "Parzen log-likelihood",
+    "1-nearest-neighbour two-sample test",
+)
+
+
 def test_the_script_reports_on_a_run(tmp_path):
-    train = [
-        str(EXAMPLES / "train_dcgan.py"),
-        "--steps",
-        "2",
-        "--width",
-        "8",
-        "--quiet",
-        "--out",
-        "run",
-    ]
-    subprocess.run(
-        [sys.executable, *train],
-        cwd=tmp_path,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    options = "--steps 2 --width 8 --quiet --out run".split()
+    assert run("train_dcgan.py", *options, cwd=tmp_path).returncode == 0
     done = evaluate("run", "-n", "50", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("device cpu") and "quality of 50 samples" in done.stdout
-    for row in (
-        "Inception-style score",
-        "Frechet distance",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-        "trained network's two-sample test",
-        "Parzen log-likelihood",
-        "1-nearest-neighbour two-sample test",
-    ):
-        figures = re.search(
-            rf"^{row}[a-z, ]* +(\S+) +(\S+)", done.stdout, re.M
-        )  # of the samples, of real images
-        assert figures and all(
-            np.isfinite(float(figure.rstrip("%"))) for figure in figures.groups()
-        ), row
+    for row in ROWS:  # with figures of the samples and of real images
+        found = re.search(rf"^{row}[a-z, ]* +(\S+) +(\S+)", done.stdout, re.M)
+        assert found, row
+        for figure in found.groups():
+            assert np.isfinite(float(figure.rstrip("%"))), row
     (tmp_path / "run" / "config.json").write_text("{}")
     done = evaluate("run", cwd=tmp_path)
     assert (

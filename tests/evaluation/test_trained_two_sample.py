@@ -15,14 +15,17 @@ from minigan.evaluation.two_sample import trained_two_sample_test
 def test_a_network_tells_different_sets_apart_and_not_halves_of_one(monkeypatch):
     monkeypatch.setattr(classifier, "LEAST_STEPS", 150)
     before = mg.rng.state_dict()
-    order = np.random.default_rng(0).permutation(len(TRAIN))
-    first, second = TRAIN.images[order[:700]], TRAIN.images[order[700:1400]]
+    generator = np.random.default_rng(0)
+    order = generator.permutation(len(TRAIN))
+    first = TRAIN.images[order[:700]]
+    second = TRAIN.images[order[700:1400]]
     accuracy, p = trained_two_sample_test(first, second)
-    assert abs(accuracy - 0.5) < 0.06 and p > 0.01
-    accuracy, p = trained_two_sample_test(
-        first, np.roll(second, 1, 3)
-    )  # the nearest neighbour is hardly better here
-    assert accuracy > 0.8 and p < 1e-9
+    assert abs(accuracy - 0.5) < 0.06
+    assert p > 0.01
+    moved = np.roll(second, 1, 3)  # nearest neighbours hardly notice it
+    accuracy, p = trained_two_sample_test(first, moved)
+    assert accuracy > 0.8
+    assert p < 1e-9
     assert mg.rng.state_dict() == before
 
 
@@ -32,7 +35,8 @@ def test_the_p_value_is_the_tail_of_the_binomial_distribution(monkeypatch):
     monkeypatch.setattr(classifier.Classifier, "probabilities", lambda self, x: np.eye(2)[answers])
     accuracy, p = trained_two_sample_test(TRAIN.images[:100], TRAIN.images[100:200])
     assert accuracy == 0.8
-    tail = sum(math.comb(100, k) for k in range(80, 101)) / 2**100
+    ways = sum(math.comb(100, k) for k in range(80, 101))
+    tail = ways / 2**100
     assert 0.3 < p / tail < 3
 
 
@@ -42,12 +46,23 @@ def test_the_sets_are_rounded_to_bytes_so_that_rounding_tells_nothing(monkeypatc
         two_sample_module, "train", lambda network, dataset: seen.append(dataset.images)
     )
     trained_two_sample_test(TRAIN.images[:20], REAL[:20] + 0.001)
-    np.testing.assert_array_equal(np.sort(seen[0][:10], 0), np.sort(seen[0][10:], 0))
+    (both,) = seen
+    first = np.sort(both[:10], 0)
+    second = np.sort(both[10:], 0)
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize(
-    "x, y", [((5, 1, 8, 8), (4, 1, 8, 8)), ((3, 1, 8, 8), (3, 1, 8, 8)), ((9, 8, 8), (9, 8, 8))]
+    "x, y",
+    [
+        ((5, 1, 8, 8), (4, 1, 8, 8)),
+        ((3, 1, 8, 8), (3, 1, 8, 8)),
+        ((9, 8, 8), (9, 8, 8)),
+    ],
 )
 def test_sets_of_other_shapes_are_refused_by_the_network(x, y):
-    with pytest.raises(ValueError, match="expected one shape .n, C, H, W., n at least 4"):
-        trained_two_sample_test(np.zeros(x, np.uint8), np.zeros(y, np.uint8))
+    first = np.zeros(x, np.uint8)
+    second = np.zeros(y, np.uint8)
+    message = "expected one shape .n, C, H, W., n at least 4"
+    with pytest.raises(ValueError, match=message):
+        trained_two_sample_test(first, second)
