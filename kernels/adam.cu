@@ -1,9 +1,21 @@
-// One step of Adam (Kingma and Ba 2015) as PyTorch defines it, in place, on all parameters of a network at once.
+// One step of Adam (Kingma and Ba 2015) as PyTorch defines it, in place, on all parameters of a
+// network at once.
 //
 //     g += weight_decay p,   m += (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
 //     p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //
-// Four numbers are read and three written per parameter, 28 bytes per float, with some thirty operations.
+// Four numbers are read and three written per parameter, 28 bytes per float, with some thirty
+// operations.
+//
+// On a CPU:
+//
+//     for (i = 0; i < n; i++) {
+//         m[i] += (1 - beta1) * (g[i] - m[i]);
+//         v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+//         p[i] -= step_size * m[i] / (sqrt(v[i]) / root + eps);
+//     }
+//
+// Check a rung: python -m minigan.launch adam --rung tiled
 #include "memory.cuh"
 
 // The numbers that are the same for all parameters; 56 bytes at most.
@@ -32,10 +44,11 @@ __global__ void adam_naive(T* __restrict__ p,               // (n)
     if (i < n) step.apply(p[i], g[i], m[i], v[i]);
 }
 
-// Rung 2, tiled. A network has dozens of tensors, most of them small, and a launch takes longer than a small tensor's
-// update: the naive kernel spends its time on launches. Here one launch takes them all. A table of their pointers
-// travels by value among the kernel's arguments, which lie in constant memory, and a block finds its tensor there by
-// bisection. Loads and stores are of 16 bytes. One launch instead of dozens, at 85 % of the bandwidth, is the aim.
+// Rung 2, tiled. A network has dozens of tensors, most of them small, and a launch takes longer
+// than a small tensor's update: the naive kernel spends its time on launches. Here one launch
+// takes them all. A table of their pointers travels by value among the kernel's arguments, which
+// lie in constant memory, and a block finds its tensor there by bisection. Loads and stores are
+// of 16 bytes. One launch instead of dozens, at 85 % of the bandwidth, is the aim.
 
 constexpr int ADAM_ROWS = 96;       // in a table, which then has 3,904 bytes at most; arguments may have 4,096
 constexpr int ADAM_CHUNK = 4096;    // numbers of one tensor that a block takes
@@ -65,8 +78,8 @@ __device__ __forceinline__ void adam_pack(const AdamRow<T>& row, int i, const Ad
     store(row.p + i, p), store(row.m + i, m), store(row.v + i, v);
 }
 
-// The update of all tensors of the table, a chunk per block. Where V > 1 all pointers are aligned to 16 bytes; V need
-// not divide n.
+// The update of all tensors of the table, a chunk per block. Where V > 1 all pointers are aligned
+// to 16 bytes; V need not divide n.
 template <typename T, int V>
 __global__ void adam_tiled(AdamTable<T> table) {
     int low = 0, high = table.count;        // this block's row lies in [low, high)

@@ -1,32 +1,48 @@
-// Batch normalisation (Ioffe and Szegedy 2015) with the LeakyReLU that follows it, and their gradient.
+// Batch normalisation (Ioffe and Szegedy 2015) with the LeakyReLU that follows it, and their
+// gradient.
 //
 //     y = act((x - mean[c]) scale[c] + bias[c]),   scale = weight / sqrt(var + eps)
 //
-// mean and var are over the rows r = (h, w, n) of a matrix (rows, C). With m rows, z = (x - mean) inv_std and dz the
-// gradient behind the activation,
+// mean and var are over the rows r = (h, w, n) of a matrix (rows, C). With m rows, z = (x - mean)
+// inv_std and dz the gradient behind the activation,
 //
 //     dbias = sum of dz,   dweight = sum of dz z,   dx = weight inv_std (dz - dbias / m - z dweight / m).
 //
-// Where the mean is large beside the spread of x, its rounding is too. So nothing here is computed about a rounded mean
-// alone. The statistics are those of x - pivot, with one of the channel's own numbers for the pivot: a small difference
-// of neighbours is exact. And the mean they give, of pivot plus the mean of x - pivot, is two numbers: `centre`, their
-// sum as it rounds, and `rest`, what that left over. Then (x - mean) scale + bias = (x - centre) scale + shift, where
-// shift = bias - rest scale, and no digit is lost. In the form x scale + shift the two terms would cancel.
+// Where the mean is large beside the spread of x, its rounding is too. So nothing here is
+// computed about a rounded mean alone. The statistics are those of x - pivot, with one of the
+// channel's own numbers for the pivot: a small difference of neighbours is exact. And the mean
+// they give, of pivot plus the mean of x - pivot, is two numbers: `centre`, their sum as it
+// rounds, and `rest`, what that left over. Then (x - mean) scale + bias = (x - centre) scale +
+// shift, where shift = bias - rest scale, and no digit is lost. In the form x scale + shift the
+// two terms would cancel.
 //
-// The statistics read x once and leave behind all that is per channel: a network has dozens of such short vectors, and a
-// launch for each step of their arithmetic would cost more than the images. The forward pass reads and writes once: 12
-// bytes per float in training, 8 in evaluation, where the centre is the running mean and the shift the bias. The
-// gradient reads g, x and y for its two sums and again for dx: 28 bytes. Instance norm is the same with rows (h, w) and
-// N C columns. Where there is no activation, the slope is 1 and the gradient's y is g once more: then dz = g, and the
-// second read of g comes from the first-level cache.
+// The statistics read x once and leave behind all that is per channel: a network has dozens of
+// such short vectors, and a launch for each step of their arithmetic would cost more than the
+// images. The forward pass reads and writes once: 12 bytes per float in training, 8 in
+// evaluation, where the centre is the running mean and the shift the bias. The gradient reads g,
+// x and y for its two sums and again for dx: 28 bytes. Instance norm is the same with rows (h, w)
+// and N C columns. Where there is no activation, the slope is 1 and the gradient's y is g once
+// more: then dz = g, and the second read of g comes from the first-level cache.
+//
+// On a CPU, the forward pass of one channel c:
+//
+//     for (r = 0; r < rows; r++) mean += x[r][c] / rows;
+//     for (r = 0; r < rows; r++) var += (x[r][c] - mean) * (x[r][c] - mean) / rows;
+//     scale = weight[c] / sqrt(var + eps);
+//     for (r = 0; r < rows; r++) y[r][c] = act((x[r][c] - mean) * scale + bias[c]);
+//
+// Check a rung: python -m minigan.launch batch_norm_forward --rung tiled, or batch_norm_statistics,
+// batch_norm_grad.
 #include "memory.cuh"
 
-// Where a channel's pivot lies: in the middle of the image, because its corners are often a border of one colour.
+// Where a channel's pivot lies: in the middle of the image, because its corners are often a
+// border of one colour.
 __device__ __forceinline__ int pivot_row(int rows) { return rows / 2; }
 
-// y[0..4][c] = centre, rest, inv_std = 1 / sqrt(var + eps), scale, shift; and the running statistics go by `momentum`
-// towards mean and the unbiased variance. `mean` is that of x - pivot. The rest is what Knuth's sum of two numbers
-// leaves: `back` is the part of the centre that came from the mean, as it is after rounding.
+// y[0..4][c] = centre, rest, inv_std = 1 / sqrt(var + eps), scale, shift; and the running
+// statistics go by `momentum` towards mean and the unbiased variance. `mean` is that of x -
+// pivot. The rest is what Knuth's sum of two numbers leaves: `back` is the part of the centre
+// that came from the mean, as it is after rounding.
 template <typename T>
 __device__ void finish_channel(int c, T pivot, T mean, T var, const T* weight, const T* bias, T* running_mean,
                                T* running_var, T* y, T momentum, T eps, int rows, int channels) {
@@ -43,8 +59,9 @@ __device__ void finish_channel(int c, T pivot, T mean, T var, const T* weight, c
     running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * rows / (rows - 1));
 }
 
-// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel. It adds up in double:
-// one after the other, a million floats of one sign would lose three of their seven digits.
+// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel.
+// It adds up in double: one after the other, a million floats of one sign would lose three of
+// their seven digits.
 template <typename T>
 __global__ void batch_norm_statistics_naive(const T* __restrict__ x,            // (rows, C)
                                             const T* __restrict__ weight,       // (C), or null: 1
@@ -79,8 +96,8 @@ __global__ void batch_norm_forward_naive(const T* __restrict__ x,               
     if (i < unsigned(rows) * channels) y[i] = leaky((x[i] - centre[c]) * scale[c] + shift[c], slope);
 }
 
-// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean) inv_std[c], one thread per channel; the
-// mean is the sum of its two parts, and double adds up.
+// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean) inv_std[c], one
+// thread per channel; the mean is the sum of its two parts, and double adds up.
 template <typename T>
 __global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,             // (rows, C)
                                            const T* __restrict__ x,             // (rows, C)
@@ -102,7 +119,8 @@ __global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,             
     sums[channels + c] = T(dweight);
 }
 
-// dx = weight inv_std (dz - dbias / rows - z dweight / rows),   z = (x - mean) inv_std, one thread per number.
+// dx = weight inv_std (dz - dbias / rows - z dweight / rows),   z = (x - mean) inv_std, one
+// thread per number.
 template <typename T>
 __global__ void batch_norm_grad_naive(const T* __restrict__ g,                  // (rows, C)
                                       const T* __restrict__ x,                  // (rows, C)
@@ -119,15 +137,16 @@ __global__ void batch_norm_grad_naive(const T* __restrict__ g,                  
     dx[i] = (weight ? weight[c] : T(1)) * inv_std[c] * (dz - sums[c] / rows - z * sums[channels + c] / rows);
 }
 
-// Rung 2, tiled. The naive statistics run on C threads, which read x twice, 4 bytes at a time, each load waiting for
-// the addition before it. Here bands of rows occupy all multiprocessors, x is read once by loads of 16 bytes, four
-// ahead, and mean and m2 are carried along together (see Moments); a second pass unites the bands in their order. The
-// elementwise kernels keep centre, scale and the like in registers down the rows and lose the division i % C. A second
-// pass over a matrix begins where the first ended, in the L2 cache. That should take the sums from a few per cent of
-// the bandwidth, and the elementwise kernels from some 60, to 85 per cent.
+// Rung 2, tiled. The naive statistics run on C threads, which read x twice, 4 bytes at a time,
+// each load waiting for the addition before it. Here bands of rows occupy all multiprocessors, x
+// is read once by loads of 16 bytes, four ahead, and mean and m2 are carried along together (see
+// Moments); a second pass unites the bands in their order. The elementwise kernels keep centre,
+// scale and the like in registers down the rows and lose the division i % C. A second pass over a
+// matrix begins where the first ended, in the L2 cache. That should take the sums from a few per
+// cent of the bandwidth, and the elementwise kernels from some 60, to 85 per cent.
 
-// With d[r][c] = x[r][c] - pivot[c], partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d - that mean)^2, over the
-// rows of band b = blockIdx.x; V divides C.
+// With d[r][c] = x[r][c] - pivot[c], partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d
+// - that mean)^2, over the rows of band b = blockIdx.x; V divides C.
 template <typename T, int V>
 __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            // (rows, C)
                                             T* __restrict__ partial,            // (bands, 2, C)
@@ -163,8 +182,8 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
     partial[(2 * blockIdx.x + 1) * channels + c] = total.m2;
 }
 
-// mean and var = m2 / rows of the union of the bands; each but the last has `band` rows. The same tiles, whose rows are
-// now the bands.
+// mean and var = m2 / rows of the union of the bands; each but the last has `band` rows. The same
+// tiles, whose rows are now the bands.
 template <typename T>
 __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,          // (rows, C)
                                                   const T* __restrict__ partial,    // (bands, 2, C)
@@ -208,8 +227,9 @@ __global__ void batch_norm_forward_tiled(const T* __restrict__ x,               
     }
 }
 
-// partial[b][0][c] and [1][c] = sum of dz and of dz z, as in batch_norm_grad_sums_naive, over the rows of band b =
-// blockIdx.x; V divides C. channel_sum_tiled adds the bands: to it, partial is a matrix (bands, 2 C).
+// partial[b][0][c] and [1][c] = sum of dz and of dz z, as in batch_norm_grad_sums_naive, over the
+// rows of band b = blockIdx.x; V divides C. channel_sum_tiled adds the bands: to it, partial is a
+// matrix (bands, 2 C).
 template <typename T, int V>
 __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             // (rows, C)
                                            const T* __restrict__ x,             // (rows, C)
@@ -242,7 +262,8 @@ __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             
     partial[(2 * blockIdx.x + 1) * channels + c] = (total.at[1] - mean[channels + c] * total.at[0]) * inv_std[c];
 }
 
-// As batch_norm_grad_naive; V divides C. x - centre is taken first, so that a large mean costs no digits of dx.
+// As batch_norm_grad_naive; V divides C. x - centre is taken first, so that a large mean costs no
+// digits of dx.
 template <typename T, int V>
 __global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  // (rows, C)
                                       const T* __restrict__ x,                  // (rows, C)

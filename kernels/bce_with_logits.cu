@@ -1,10 +1,21 @@
 // Binary cross-entropy on logits, the loss of the GAN game, and its gradient.
 //
-// With p = sigmoid(x), -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1. Written in the logit it is
+// With p = sigmoid(x), -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1. Written
+// in the logit it is
 //
 //     loss(x, t) = max(x, 0) - x t + log(1 + exp(-|x|)),   d loss / dx = sigmoid(x) - t,
 //
-// exact for every finite x. The targets are an array, or one number for all where the array's pointer is null.
+// exact for every finite x. The targets are an array, or one number for all where the array's
+// pointer is null.
+//
+// On a CPU:
+//
+//     for (i = 0; i < n; i++) {
+//         loss += max(x[i], 0) - x[i] * t[i] + log1p(exp(-fabs(x[i])));
+//         dx[i] = g * (1 / (1 + exp(-x[i])) - t[i]);
+//     }
+//
+// Check a rung: python -m minigan.launch bce_with_logits --rung tiled, or bce_with_logits_grad.
 #include "memory.cuh"
 
 template <typename T>
@@ -29,7 +40,8 @@ __global__ void bce_with_logits_naive(const T* __restrict__ x,          // (n)
     if (i < n) loss[i] = cross_entropy(x[i], target ? target[i] : number);
 }
 
-// sum[0] = scale times the sum over i of loss(x[i], t[i]), by one thread, in double; scale is 1, or 1 / n for the mean.
+// sum[0] = scale times the sum over i of loss(x[i], t[i]), by one thread, in double; scale is 1,
+// or 1 / n for the mean.
 template <typename T>
 __global__ void bce_with_logits_sum_naive(const T* __restrict__ x,      // (n)
                                           const T* __restrict__ target, // (n), or null
@@ -41,7 +53,8 @@ __global__ void bce_with_logits_sum_naive(const T* __restrict__ x,      // (n)
     sum[0] = T(total * scale);
 }
 
-// dx[i] = (sigmoid(x[i]) - t[i]) g scale, where g is g[i] if nothing was reduced (each = 1), else g[0] (each = 0).
+// dx[i] = (sigmoid(x[i]) - t[i]) g scale, where g is g[i] if nothing was reduced (each = 1), else
+// g[0] (each = 0).
 template <typename T>
 __global__ void bce_with_logits_grad_naive(const T* __restrict__ x,         // (n)
                                            const T* __restrict__ target,    // (n), or null
@@ -54,11 +67,12 @@ __global__ void bce_with_logits_grad_naive(const T* __restrict__ x,         // (
     if (i < n) dx[i] = (sigmoid(x[i]) - (target ? target[i] : number)) * (g[each * i] * scale);
 }
 
-// Rung 2, tiled. The naive sum runs on a single thread; here every thread sums a share, a block adds its threads' sums
-// by shuffles, and the blocks' sums are added in their order, so that nothing depends on scheduling. All loads and
-// stores are of 16 bytes, V numbers. exp, log1p and a division take some 50 instructions per number, which is what a
-// multiprocessor can do while the memory moves 8 bytes: for float this should come near 85 % of the bandwidth; for
-// double, arithmetic is the bound.
+// Rung 2, tiled. The naive sum runs on a single thread; here every thread sums a share, a block
+// adds its threads' sums by shuffles, and the blocks' sums are added in their order, so that
+// nothing depends on scheduling. All loads and stores are of 16 bytes, V numbers. exp, log1p and
+// a division take some 50 instructions per number, which is what a multiprocessor can do while
+// the memory moves 8 bytes: for float this should come near 85 % of the bandwidth; for double,
+// arithmetic is the bound.
 
 // The V numbers of an array from i on, or V times the one number where there is no array.
 template <typename T, int V>
@@ -85,8 +99,9 @@ __global__ void bce_with_logits_tiled(const T* __restrict__ x,          // (n)
     }
 }
 
-// partial[blockIdx.x] = scale times the sum of loss(x[i], t[i]) over the block's span; V divides n. Of one block this
-// is the result; otherwise channel_sum_tiled adds partial, to it a matrix (blocks, 1).
+// partial[blockIdx.x] = scale times the sum of loss(x[i], t[i]) over the block's span; V divides
+// n. Of one block this is the result; otherwise channel_sum_tiled adds partial, to it a matrix
+// (blocks, 1).
 template <typename T, int V>
 __global__ void bce_with_logits_sum_tiled(const T* __restrict__ x,      // (n)
                                           const T* __restrict__ target, // (n), or null

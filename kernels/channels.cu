@@ -1,7 +1,18 @@
-// A bias per channel, y[r][c] = x[r][c] + b[c], and its gradient, the sum of each column; rows r = (h, w, n).
+// A bias per channel, y[r][c] = x[r][c] + b[c], and its gradient, the sum of each column; rows r
+// = (h, w, n).
 //
-// Both see the images as one matrix (rows, C). Adding reads and writes each number once, 8 bytes per float; summing
-// only reads, 4 bytes per float.
+// Both see the images as one matrix (rows, C). Adding reads and writes each number once, 8 bytes
+// per float; summing only reads, 4 bytes per float.
+//
+// On a CPU:
+//
+//     for (r = 0; r < rows; r++)
+//         for (c = 0; c < C; c++) {
+//             y[r][c] = x[r][c] + b[c];
+//             sum[c] += g[r][c];
+//         }
+//
+// Check a rung: python -m minigan.launch channel_sum --rung tiled, or add_bias.
 #include "memory.cuh"
 
 // y[r][c] = x[r][c] + bias[c], one thread per number i = r C + c.
@@ -14,8 +25,8 @@ __global__ void add_bias_naive(const T* __restrict__ x,         // (rows, C)
     if (i < unsigned(rows) * channels) y[i] = x[i] + bias[i % channels];
 }
 
-// sum[c] = sum over r of g[r][c], one thread per channel. It adds up in double: one after the other, a million floats of
-// one sign would lose three of their seven digits.
+// sum[c] = sum over r of g[r][c], one thread per channel. It adds up in double: one after the
+// other, a million floats of one sign would lose three of their seven digits.
 template <typename T>
 __global__ void channel_sum_naive(const T* __restrict__ g,      // (rows, C)
                                   T* __restrict__ sum,          // (C)
@@ -27,12 +38,13 @@ __global__ void channel_sum_naive(const T* __restrict__ g,      // (rows, C)
     sum[c] = T(total);
 }
 
-// Rung 2, tiled. A thread keeps to its pack of channels and goes down the rows: the bias is read once per thread, not
-// once per number, the division i % C is gone, and loads and stores are of 16 bytes. The sum's naive kernel has only C
-// threads, which leaves most of the GPU idle; here bands of rows give every multiprocessor work, and a second pass adds
-// the bands' sums in their order, so that the result never depends on scheduling, and its rounding error grows far more
-// slowly than with the number of rows. That should take the sum from a few per cent of the bandwidth, and the addition
-// from some 60, to 85 per cent.
+// Rung 2, tiled. A thread keeps to its pack of channels and goes down the rows: the bias is read
+// once per thread, not once per number, the division i % C is gone, and loads and stores are of
+// 16 bytes. The sum's naive kernel has only C threads, which leaves most of the GPU idle; here
+// bands of rows give every multiprocessor work, and a second pass adds the bands' sums in their
+// order, so that the result never depends on scheduling, and its rounding error grows far more
+// slowly than with the number of rows. That should take the sum from a few per cent of the
+// bandwidth, and the addition from some 60, to 85 per cent.
 
 // As add_bias_naive; V divides C.
 template <typename T, int V>
@@ -53,8 +65,9 @@ __global__ void add_bias_tiled(const T* __restrict__ x,         // (rows, C)
     }
 }
 
-// partial[b][c] = sum of g[r][c] over the rows of band b = blockIdx.x; V divides C. The second pass is this kernel
-// again, with partial for g and a single band: partial (1, C) is then the sum.
+// partial[b][c] = sum of g[r][c] over the rows of band b = blockIdx.x; V divides C. The second
+// pass is this kernel again, with partial for g and a single band: partial (1, C) is then the
+// sum.
 template <typename T, int V>
 __global__ void channel_sum_tiled(const T* __restrict__ g,      // (rows, C)
                                   T* __restrict__ partial,      // (bands, C)

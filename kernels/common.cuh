@@ -1,8 +1,10 @@
-/* What every kernel shares: 16 bytes at a time, sums over a warp, and the few machine instructions that CUDA C++ has no
-   name for: asynchronous copies into shared memory, ldmatrix and mma.
+/* What every kernel shares: 16 bytes at a time, sums over a warp, and the few machine
+   instructions that CUDA C++ has no name for: asynchronous copies into shared memory, ldmatrix
+   and mma.
 
-   The one idea: inline PTX lives here and nowhere else, and each piece has its twin in plain C++ beside it, so that the
-   same kernels run on a CPU, thread by thread, with every access checked (host/device.h). */
+   The one idea: inline PTX lives here and nowhere else, and each piece has its twin in plain C++
+   beside it, so that the same kernels run on a CPU, thread by thread, with every access checked
+   (host/device.h). */
 #pragma once
 
 #ifdef MINIGAN_HOST
@@ -25,7 +27,8 @@ __host__ __device__ constexpr long long ceil_div(long long a, long long b) { ret
     T* name = reinterpret_cast<T*>(name##_bytes)
 #endif
 
-// ---- 16 bytes at a time ---------------------------------------------------------------------------------------------
+// ---- 16 bytes at a time
+// ---------------------------------------------------------------------------------------------
 // Four floats or two doubles move in one instruction; the address must be a multiple of 16 bytes.
 
 template <typename T> constexpr int CHUNK = 16 / sizeof(T);      // elements in 16 bytes
@@ -51,17 +54,18 @@ __device__ __forceinline__ void store(double* p, const double (&v)[2]) {
 template <typename T> __device__ __forceinline__ void load(T (&v)[1], const T* p) { v[0] = *p; }
 template <typename T> __device__ __forceinline__ void store(T* p, const T (&v)[1]) { *p = v[0]; }
 
-// ---- sums over the lanes of a warp, and over a block ----------------------------------------------------------------
+// ---- sums over the lanes of a warp, and over a block
+// ----------------------------------------------------------------
 
-// The sum of v over the 32 lanes, in every lane: five exchanges with the lane whose number differs in one bit.
-// Both partners add the same two numbers, so all lanes hold the same bits.
+// The sum of v over the 32 lanes, in every lane: five exchanges with the lane whose number
+// differs in one bit. Both partners add the same two numbers, so all lanes hold the same bits.
 template <typename T> __device__ __forceinline__ T warp_sum(T v) {
     for (int bit = WARP / 2; bit > 0; bit /= 2) v += __shfl_xor_sync(ALL_LANES, v, bit);
     return v;
 }
 
-// The sum of v over a block of THREADS (a multiple of 32) threads, in every thread. For one call per kernel: no barrier
-// guards of_warp from a second.
+// The sum of v over a block of THREADS (a multiple of 32) threads, in every thread. For one call
+// per kernel: no barrier guards of_warp from a second.
 template <int THREADS, typename T> __device__ T block_sum(T v) {
     __shared__ T of_warp[THREADS / WARP];
     v = warp_sum(v);
@@ -72,11 +76,12 @@ template <int THREADS, typename T> __device__ T block_sum(T v) {
     return total;
 }
 
-// ---- asynchronous copies (sm_80) ------------------------------------------------------------------------------------
-// cp.async moves BYTES (4, 8 or 16) from global to shared memory past the registers, while the thread goes on. Copies
-// since the last commit are a group; wait<N> returns when at most N of this thread's groups are still under way. Other
-// threads may read what came only behind a barrier after that. Where valid is false, zeros are written and `global`,
-// whatever it is, is not read.
+// ---- asynchronous copies (sm_80)
+// ------------------------------------------------------------------------------------ cp.async
+// moves BYTES (4, 8 or 16) from global to shared memory past the registers, while the thread goes
+// on. Copies since the last commit are a group; wait<N> returns when at most N of this thread's
+// groups are still under way. Other threads may read what came only behind a barrier after that.
+// Where valid is false, zeros are written and `global`, whatever it is, is not read.
 
 template <int BYTES> __device__ __forceinline__ void cp_async(void* shared, const void* global, bool valid) {
 #ifdef MINIGAN_HOST
@@ -120,18 +125,21 @@ __device__ inline const char* exchange_all(const char* what, const void* mine, i
 }  // namespace host
 #endif
 
-// ---- tensor cores (sm_80) -------------------------------------------------------------------------------------------
+// ---- tensor cores (sm_80)
+// -------------------------------------------------------------------------------------------
 
-// The bits of the nearest TF32 number, whose mantissa has 10 bits; ties go away from zero, NaN stays NaN. Half a unit
-// of the tenth bit is 2^-11 of x's power of two: it is added, and the rest cut off. Two instructions; cvt.rna.tf32,
-// which does the same, becomes three and a move. The cut costs nothing: the compiler knows that mma ignores those bits.
+// The bits of the nearest TF32 number, whose mantissa has 10 bits; ties go away from zero, NaN
+// stays NaN. Half a unit of the tenth bit is 2^-11 of x's power of two: it is added, and the rest
+// cut off. Two instructions; cvt.rna.tf32, which does the same, becomes three and a move. The cut
+// costs nothing: the compiler knows that mma ignores those bits.
 __device__ __forceinline__ uint32_t to_tf32(float x) {
     const float power = __uint_as_float(__float_as_uint(x) & 0xff800000u);      // with x's sign; 0, infinity stay
     return __float_as_uint(fmaf(power, 1.0f / 2048, x)) & 0xffffe000u;
 }
 
-// Four matrices of 8 rows x 16 bytes (8x4 floats). Lane 8i + j gives the address of row j of matrix i; r[i] receives
-// row lane / 4, float lane % 4 of matrix i: the very places where mma wants its operands.
+// Four matrices of 8 rows x 16 bytes (8x4 floats). Lane 8i + j gives the address of row j of
+// matrix i; r[i] receives row lane / 4, float lane % 4 of matrix i: the very places where mma
+// wants its operands.
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
 #ifdef MINIGAN_HOST
     if (size_t(row) % 16 || host::in_global(row))
@@ -148,7 +156,8 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
 #endif
 }
 
-// d += a b on a whole warp: a is 16x8, b 8x8, d 16x8; a and b are TF32 bits (to_tf32). With g = lane / 4, t = lane % 4:
+// d += a b on a whole warp: a is 16x8, b 8x8, d 16x8; a and b are TF32 bits (to_tf32). With g =
+// lane / 4, t = lane % 4:
 //   a[0] = a(g, t)   a[1] = a(g + 8, t)   a[2] = a(g, t + 4)   a[3] = a(g + 8, t + 4)
 //   b[0] = b(t, g)   b[1] = b(t + 4, g)
 //   d[0] = d(g, 2t)  d[1] = d(g, 2t + 1)  d[2] = d(g + 8, 2t)  d[3] = d(g + 8, 2t + 1)

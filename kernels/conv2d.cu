@@ -1,14 +1,28 @@
 /* Convolution:
-   y[p, q, n, k] = sum over r, s, c of x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c] w[k, r, s, c].
 
-   x (H, W, N, C), w (K, R, S, C), y (P, Q, N, K), as they lie in memory; x is zero outside. Rungs: naive, shared,
-   tiled, tensor. As a matrix product (an implicit GEMM) it has P Q N rows (pixels), K columns, and R S C steps. */
+     y[p, q, n, k] = sum over r, s, c of
+                     x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c] w[k, r, s, c].
+
+   x (H, W, N, C), w (K, R, S, C), y (P, Q, N, K), as they lie in memory; x is zero outside.
+   Rungs: naive, shared, tiled, tensor. As a matrix product (an implicit GEMM) it has P Q N rows
+   (pixels), K columns, and R S C steps.
+
+   On a CPU it is five loops:
+
+     for (p, q, n, k) in y's shape:
+         for (r, s) in the kernel's:
+             h = p * stride_h + r - pad_h, v = q * stride_w + s - pad_w;
+             if (0 <= h && h < H && 0 <= v && v < W)
+                 for (c = 0; c < C; c++) y[p][q][n][k] += x[h][v][n][c] * w[k][r][s][c];
+
+   Check a rung, with its time, registers, bank conflicts and sectors:
+   python -m minigan.launch conv2d --rung shared */
 #include "common.cuh"
 #include "gemm.cuh"
 
-/* naive: one thread computes one number of y, the formula and nothing else. Neighbouring threads have neighbouring k,
-   so they share their x (one broadcast) but read w with a stride of R S C: every multiplication waits for two loads,
-   and the loads, not the multipliers, are what is busy. */
+/* naive: one thread computes one number of y, the formula and nothing else. Neighbouring threads
+   have neighbouring k, so they share their x (one broadcast) but read w with a stride of R S C:
+   every multiplication waits for two loads, and the loads, not the multipliers, are what is busy. */
 template <typename T>
 __global__ void conv2d_naive(const T* __restrict__ x,   // (H, W, N, C)
                              const T* __restrict__ w,   // (K, R, S, C)
@@ -28,11 +42,12 @@ __global__ void conv2d_naive(const T* __restrict__ x,   // (H, W, N, C)
     y[i] = sum;
 }
 
-/* shared: a block of 16 x 16 threads computes 16 pixels of 16 maps. They all need the same 16 windows and the same 16
-   filters, so the block reads these together, 16 steps (r, s, c) at a time, into shared memory; neighbouring threads
-   read neighbouring channels, which is coalesced. Each number that is read serves 16 threads: 15 of 16 loads from global
-   memory are gone. What is busy now is shared memory, with two loads for each multiplication, and the addresses, which
-   are computed anew for every number. That should gain a factor of two to five over naive. */
+/* shared: a block of 16 x 16 threads computes 16 pixels of 16 maps. They all need the same 16
+   windows and the same 16 filters, so the block reads these together, 16 steps (r, s, c) at a
+   time, into shared memory; neighbouring threads read neighbouring channels, which is coalesced.
+   Each number that is read serves 16 threads: 15 of 16 loads from global memory are gone. What is
+   busy now is shared memory, with two loads for each multiplication, and the addresses, which are
+   computed anew for every number. That should gain a factor of two to five over naive. */
 template <typename T>
 __global__ void __launch_bounds__(256)
 conv2d_shared(const T* __restrict__ x,                  // (H, W, N, C)
@@ -42,7 +57,8 @@ conv2d_shared(const T* __restrict__ x,                  // (H, W, N, C)
     constexpr unsigned TILE = 16;
     __shared__ T windows[TILE][TILE];                   // 16 pixels x 16 steps
     __shared__ T filters[TILE][TILE + 1];               // 16 maps x 16 steps; with 16 columns a half warp that reads one
-                                                        // column, a number of each map, would meet in two banks
+                                                        // column, a number of each map, would
+                                                        // meet in two banks
     const unsigned pixels = d.P * d.Q * d.N;
     const unsigned steps = d.R * d.S * d.C;
     const unsigned m = blockIdx.x * TILE + threadIdx.y; // the pixel whose window this thread helps to read
@@ -69,8 +85,8 @@ conv2d_shared(const T* __restrict__ x,                  // (H, W, N, C)
     if (m < pixels && k < d.K) y[m * d.K + k] = sum;    // neighbouring threads write neighbouring maps
 }
 
-// Row m = (p Q + q) N + n, column k; step (r - r0, s - s0, c) of the taps that reach the image from this tile: at 4x4
-// pixels a quarter of the multiplications would be with padding.
+// Row m = (p Q + q) N + n, column k; step (r - r0, s - s0, c) of the taps that reach the image
+// from this tile: at 4x4 pixels a quarter of the multiplications would be with padding.
 struct Conv2dMaps : Conv {
     static constexpr bool A_DEEP = true, B_DEEP = true;
     int r0 = 0, s0 = 0, middles = 0, inners = C;
@@ -105,10 +121,11 @@ struct Conv2dMaps : Conv {
     __device__ int output(int m) const { return m * K; }
 };
 
-/* tiled: a block computes ROWS x COLUMNS of the product from slices of x and w in shared memory, a thread 8 x 4 or
-   4 x 4 of them in registers. A number read from memory now serves 64 or 128 multiplications, one read from shared
-   memory 4 to 8, and addresses are computed once per 16 bytes: the multipliers are what is busy, not the loads. That
-   should gain a factor of ten to twenty where the product is large. */
+/* tiled: a block computes ROWS x COLUMNS of the product from slices of x and w in shared memory,
+   a thread 8 x 4 or 4 x 4 of them in registers. A number read from memory now serves 64 or 128
+   multiplications, one read from shared memory 4 to 8, and addresses are computed once per 16
+   bytes: the multipliers are what is busy, not the loads. That should gain a factor of ten to
+   twenty where the product is large. */
 template <typename T, int ROWS, int COLUMNS, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(FmaTile<T, ROWS, COLUMNS>)
 conv2d_tiled(const T* __restrict__ x,                   // (H, W, N, C)
@@ -118,10 +135,11 @@ conv2d_tiled(const T* __restrict__ x,                   // (H, W, N, C)
     gemm<FmaTile<T, ROWS, COLUMNS>, A_VEC, B_VEC>(x, w, y, Conv2dMaps(d));
 }
 
-/* tensor: the same tiles on tensor cores, whose one instruction is 1,024 multiplications of TF32 numbers (10-bit
-   mantissa) added up in float32; slices arrive by cp.async, three stages deep, while earlier ones are multiplied. On
-   an H200 mma.sync can do some 330 TFLOP/s where float32 has 67: a gain of four to five. What is busy now is shared
-   memory, of which a warp's 64 x 64 results read 128 numbers per 4,096 multiplications. */
+/* tensor: the same tiles on tensor cores, whose one instruction is 1,024 multiplications of TF32
+   numbers (10-bit mantissa) added up in float32; slices arrive by cp.async, three stages deep,
+   while earlier ones are multiplied. On an H200 mma.sync can do some 330 TFLOP/s where float32
+   has 67: a gain of four to five. What is busy now is shared memory, of which a warp's 64 x 64
+   results read 128 numbers per 4,096 multiplications. */
 template <int ROWS, int COLUMNS, int WARPS_DOWN, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(MmaTile<ROWS, COLUMNS, WARPS_DOWN>)
 conv2d_tensor(const float* __restrict__ x,              // (H, W, N, C)
@@ -131,10 +149,11 @@ conv2d_tensor(const float* __restrict__ x,              // (H, W, N, C)
     gemm<MmaTile<ROWS, COLUMNS, WARPS_DOWN>, A_VEC, B_VEC>(x, w, y, Conv2dMaps(d));
 }
 
-/* Few maps, say the three colours of a generator's last layer: a tile's columns would be empty but for these, and x be
-   read R S times for them. So the taps come apart, where the stride is 1: the product of every pixel with the weights of
-   all taps is a convolution of 1 x 1 with R S K maps, which reads x once, and this adds up what belongs together. It
-   should cost a product of R S K columns and 4 R S K bytes per pixel, to write and to read. */
+/* Few maps, say the three colours of a generator's last layer: a tile's columns would be empty
+   but for these, and x be read R S times for them. So the taps come apart, where the stride is 1:
+   the product of every pixel with the weights of all taps is a convolution of 1 x 1 with R S K
+   maps, which reads x once, and this adds up what belongs together. It should cost a product of R
+   S K columns and 4 R S K bytes per pixel, to write and to read. */
 template <typename T>
 __global__ void __launch_bounds__(256)
 conv2d_taps_tiled(const T* __restrict__ taps,           // (H, W, N, R, S, K)

@@ -1,14 +1,28 @@
 /* The gradient of a convolution with respect to its weight:
-   dw[k, r, s, c] = sum over p, q, n of g[p, q, n, k] x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c].
 
-   x (H, W, N, C), g (P, Q, N, K), dw (K, R, S, C), as they lie in memory. Rungs: naive, tiled, tensor.
-   As a matrix product it is small and deep: K rows, R S C columns, and P Q N steps. There are too few tiles to fill a
-   GPU, so the steps are shared out as well: gridDim.y parts, which sum_parts (gemm.cuh) adds in a fixed order. */
+     dw[k, r, s, c] = sum over p, q, n of
+                      g[p, q, n, k] x[p stride_h + r - pad_h, q stride_w + s - pad_w, n, c].
+
+   x (H, W, N, C), g (P, Q, N, K), dw (K, R, S, C), as they lie in memory. Rungs: naive, tiled,
+   tensor. As a matrix product it is small and deep: K rows, R S C columns, and P Q N steps. There
+   are too few tiles to fill a GPU, so the steps are shared out as well: gridDim.y parts, which
+   sum_parts (gemm.cuh) adds in a fixed order.
+
+   On a CPU:
+
+     for (p, q, n, k) in g's shape:
+         for (r, s) in the kernel's:
+             h = p * stride_h + r - pad_h, v = q * stride_w + s - pad_w;
+             if (0 <= h && h < H && 0 <= v && v < W)
+                 for (c = 0; c < C; c++) dw[k][r][s][c] += g[p][q][n][k] * x[h][v][n][c];
+
+   Check a rung: python -m minigan.launch conv2d_weight_grad --rung tiled */
 #include "common.cuh"
 #include "gemm.cuh"
 
-/* naive: one thread computes one number of dw, the formula and nothing else. A layer has few weights and each is a sum
-   over all pixels of all images: a few thousand threads in long loops, most of the GPU idle. */
+/* naive: one thread computes one number of dw, the formula and nothing else. A layer has few
+   weights and each is a sum over all pixels of all images: a few thousand threads in long loops,
+   most of the GPU idle. */
 template <typename T>
 __global__ void conv2d_weight_grad_naive(const T* __restrict__ x,   // (H, W, N, C)
                                          const T* __restrict__ g,   // (P, Q, N, K)
@@ -28,7 +42,8 @@ __global__ void conv2d_weight_grad_naive(const T* __restrict__ x,   // (H, W, N,
     dw[i] = sum;
 }
 
-// Row k, column (r, s, c); step (p - p0, q - q0, n) of the pixels whose windows put a tap of this tile on the image.
+// Row k, column (r, s, c); step (p - p0, q - q0, n) of the pixels whose windows put a tap of this
+// tile on the image.
 struct WeightGradMaps : Conv {
     static constexpr bool A_DEEP = false, B_DEEP = false;
     int p0 = 0, q0 = 0, middles = 0, inners = N;
@@ -65,9 +80,10 @@ struct WeightGradMaps : Conv {
     __device__ int output(int k) const { return k * columns(); }
 };
 
-/* tiled: ROWS x COLUMNS weights per block, 8 x 4 or 4 x 4 per thread, from slices of g and x in shared memory, and as
-   many parts of the steps as fill the machine. Naive's idle multiprocessors and its two loads per multiplication both
-   go, which should gain twenty times and more; the cost is the parts' way to memory and back, a few per cent. */
+/* tiled: ROWS x COLUMNS weights per block, 8 x 4 or 4 x 4 per thread, from slices of g and x in
+   shared memory, and as many parts of the steps as fill the machine. Naive's idle multiprocessors
+   and its two loads per multiplication both go, which should gain twenty times and more; the cost
+   is the parts' way to memory and back, a few per cent. */
 template <typename T, int ROWS, int COLUMNS, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(FmaTile<T, ROWS, COLUMNS>)
 conv2d_weight_grad_tiled(const T* __restrict__ x,       // (H, W, N, C)
@@ -77,9 +93,10 @@ conv2d_weight_grad_tiled(const T* __restrict__ x,       // (H, W, N, C)
     gemm<FmaTile<T, ROWS, COLUMNS>, A_VEC, B_VEC>(g, x, dw, WeightGradMaps(d));
 }
 
-/* tensor: the same parts on tensor cores, TF32 in and float32 sums, the slices three stages deep by cp.async: five
-   times the multipliers of float32. Memory runs across the steps here, so fragments come from shared memory as float4
-   of four rows each, in as many turns as ldmatrix takes. */
+/* tensor: the same parts on tensor cores, TF32 in and float32 sums, the slices three stages deep
+   by cp.async: five times the multipliers of float32. Memory runs across the steps here, so
+   fragments come from shared memory as float4 of four rows each, in as many turns as ldmatrix
+   takes. */
 template <int ROWS, int COLUMNS, int WARPS_DOWN, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(MmaTile<ROWS, COLUMNS, WARPS_DOWN>)
 conv2d_weight_grad_tensor(const float* __restrict__ x,  // (H, W, N, C)

@@ -1,17 +1,29 @@
 /* Transposed convolution, the adjoint of convolution in its image:
-   y[h, v, n, c] = sum of x[p, q, n, k] w[k, r, s, c] over all k and all p, q, r, s with
-                   p stride_h + r - pad_h = h, q stride_w + s - pad_w = v.
 
-   x (P, Q, N, K), w (K, R, S, C), y (H, W, N, C), as they lie in memory. Rungs: naive, tiled, tensor.
-   Only every stride-th tap meets a pixel, and which ones depends on (h + pad_h) mod stride_h alone, the pixel's phase:
-   so this is stride_h stride_w ordinary convolutions with R / stride_h by S / stride_w taps, and no inserted zero is
-   ever multiplied. A phase without taps (a stride beyond the kernel) is a sum of nothing: zeros. */
+     y[h, v, n, c] = sum of x[p, q, n, k] w[k, r, s, c] over all k and all p, q, r, s with
+                     p stride_h + r - pad_h = h and q stride_w + s - pad_w = v.
+
+   x (P, Q, N, K), w (K, R, S, C), y (H, W, N, C), as they lie in memory. Rungs: naive, tiled,
+   tensor. Only every stride-th tap meets a pixel, and which ones depends on (h + pad_h) mod
+   stride_h alone, the pixel's phase: so this is stride_h stride_w ordinary convolutions with R /
+   stride_h by S / stride_w taps, and no inserted zero is ever multiplied. A phase without taps (a
+   stride beyond the kernel) is a sum of nothing: zeros.
+
+   On a CPU:
+
+     for (p, q, n, k) in x's shape:
+         for (r, s) in the kernel's:
+             h = p * stride_h + r - pad_h, v = q * stride_w + s - pad_w;
+             if (0 <= h && h < H && 0 <= v && v < W)
+                 for (c = 0; c < C; c++) y[h][v][n][c] += x[p][q][n][k] * w[k][r][s][c];
+
+   Check a rung: python -m minigan.launch conv_transpose2d --rung tiled */
 #include "common.cuh"
 #include "gemm.cuh"
 
-/* naive: one thread computes one number of y; a tap whose pixel falls between two of x is skipped. Neighbouring threads
-   have neighbouring c and share their x, but a warp at an edge or with few channels holds several phases, and every
-   multiplication waits for two loads. */
+/* naive: one thread computes one number of y; a tap whose pixel falls between two of x is
+   skipped. Neighbouring threads have neighbouring c and share their x, but a warp at an edge or
+   with few channels holds several phases, and every multiplication waits for two loads. */
 template <typename T>
 __global__ void conv_transpose2d_naive(const T* __restrict__ x,     // (P, Q, N, K)
                                        const T* __restrict__ w,     // (K, R, S, C)
@@ -31,8 +43,9 @@ __global__ void conv_transpose2d_naive(const T* __restrict__ x,     // (P, Q, N,
     y[i] = sum;
 }
 
-// One axis of one phase a: pixels first, first + stride, ... (`pixels` of them), taps a, a + stride, ... (`taps`).
-// Pixel first + stride u and tap a + stride i meet pixel corner + u - i of x.
+// One axis of one phase a: pixels first, first + stride, ... (`pixels` of them), taps a, a +
+// stride, ... (`taps`). Pixel first + stride u and tap a + stride i meet pixel corner + u - i of
+// x.
 struct Phase {
     int first, pixels, corner, tap, taps;
 
@@ -41,8 +54,8 @@ struct Phase {
           corner((first + pad) / stride), tap(a), taps(kernel > a ? (kernel - a - 1) / stride + 1 : 0) {}
 };
 
-// Row m = (u V + v) N + n of the phase blockIdx.z, column c; step (i - i0, j - j0, k) of the phase's taps that reach x
-// from this tile.
+// Row m = (u V + v) N + n of the phase blockIdx.z, column c; step (i - i0, j - j0, k) of the
+// phase's taps that reach x from this tile.
 struct ConvTranspose2dMaps : Conv {
     static constexpr bool A_DEEP = true, B_DEEP = false;
     Phase down, across;
@@ -85,9 +98,10 @@ struct ConvTranspose2dMaps : Conv {
     }
 };
 
-/* tiled: one product per phase, ROWS x COLUMNS of it per block from slices in shared memory, 8 x 4 or 4 x 4 per thread.
-   All threads of a block have the same taps, so none is skipped, and a number read from memory serves 64 or 128
-   multiplications: the multipliers are what is busy, for a gain of ten to twenty where the product is large. */
+/* tiled: one product per phase, ROWS x COLUMNS of it per block from slices in shared memory, 8 x
+   4 or 4 x 4 per thread. All threads of a block have the same taps, so none is skipped, and a
+   number read from memory serves 64 or 128 multiplications: the multipliers are what is busy, for
+   a gain of ten to twenty where the product is large. */
 template <typename T, int ROWS, int COLUMNS, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(FmaTile<T, ROWS, COLUMNS>)
 conv_transpose2d_tiled(const T* __restrict__ x,         // (P, Q, N, K)
@@ -97,9 +111,9 @@ conv_transpose2d_tiled(const T* __restrict__ x,         // (P, Q, N, K)
     gemm<FmaTile<T, ROWS, COLUMNS>, A_VEC, B_VEC>(x, w, y, ConvTranspose2dMaps(d));
 }
 
-/* tensor: the same products on tensor cores, TF32 in and float32 sums, the slices three stages deep by cp.async. Five
-   times the multipliers of float32; the limit moves to shared memory, and for few channels to the second-level cache,
-   which every phase reads x from anew. */
+/* tensor: the same products on tensor cores, TF32 in and float32 sums, the slices three stages
+   deep by cp.async. Five times the multipliers of float32; the limit moves to shared memory, and
+   for few channels to the second-level cache, which every phase reads x from anew. */
 template <int ROWS, int COLUMNS, int WARPS_DOWN, int A_VEC, int B_VEC>
 __global__ void TILE_BOUNDS(MmaTile<ROWS, COLUMNS, WARPS_DOWN>)
 conv_transpose2d_tensor(const float* __restrict__ x,    // (P, Q, N, K)
@@ -109,8 +123,9 @@ conv_transpose2d_tensor(const float* __restrict__ x,    // (P, Q, N, K)
     gemm<MmaTile<ROWS, COLUMNS, WARPS_DOWN>, A_VEC, B_VEC>(x, w, y, ConvTranspose2dMaps(d));
 }
 
-/* Few channels: as in conv2d.cu the taps come apart, at any stride, for here every pixel of x meets every tap. The
-   product is a transposed convolution of 1 x 1 with R S C channels, for which w lies in memory as it should. */
+/* Few channels: as in conv2d.cu the taps come apart, at any stride, for here every pixel of x
+   meets every tap. The product is a transposed convolution of 1 x 1 with R S C channels, for
+   which w lies in memory as it should. */
 template <typename T>
 __global__ void __launch_bounds__(256)
 conv_transpose2d_taps_tiled(const T* __restrict__ taps, // (P, Q, N, R, S, C)

@@ -1,10 +1,11 @@
 /* The tile loop of all three convolutions: one matrix product, whose factors are never built.
 
-   result[m][n] = sum over k of A[m][k] B[k][n]. Where a number of A or B lies in memory is the operation's affair, its
-   Maps: the place of (row, step) is a row's place plus a step's place, so an address costs an addition and two
-   comparisons, not divisions. A block owns a tile of ROWS x COLUMNS results and walks along k in slices of 128 bytes;
-   while it multiplies one slice, the next ones are on their way into shared memory. What lies outside is zero, so no
-   shape is a special case. A Maps struct holds, besides what it computes with,
+   result[m][n] = sum over k of A[m][k] B[k][n]. Where a number of A or B lies in memory is the
+   operation's affair, its Maps: the place of (row, step) is a row's place plus a step's place, so
+   an address costs an addition and two comparisons, not divisions. A block owns a tile of ROWS x
+   COLUMNS results and walks along k in slices of 128 bytes; while it multiplies one slice, the
+   next ones are on their way into shared memory. What lies outside is zero, so no shape is a
+   special case. A Maps struct holds, besides what it computes with,
 
      A_DEEP, B_DEEP              whether memory runs along k, or else along the rows of A, the columns of B
      int rows(), columns()       of the product;  long long size(): numbers in the whole result
@@ -16,8 +17,9 @@
 #pragma once
 #include "common.cuh"
 
-// Sizes of a convolution: images x (H, W, N, C), maps y (P, Q, N, K), weights w (K, R, S, C), in this order of memory;
-// y[p, q] = sum over r, s of x[p stride_h + r - pad_h, q stride_w + s - pad_w] w[r, s].
+// Sizes of a convolution: images x (H, W, N, C), maps y (P, Q, N, K), weights w (K, R, S, C), in
+// this order of memory; y[p, q] = sum over r, s of x[p stride_h + r - pad_h, q stride_w + s -
+// pad_w] w[r, s].
 struct Conv {
     int N, C, H, W, K, P, Q, R, S, stride_h, stride_w, pad_h, pad_w;
 };
@@ -26,7 +28,8 @@ struct alignas(16) Place { int offset, h, w, unused; };     // an offset into an
 struct Step { Place a, b; };
 constexpr int NOWHERE = -(1 << 30);                         // a coordinate that no addition brings back into the image
 
-// The number (outer * middles + middle) * inners + inner by its digits: sums of such numbers need no division.
+// The number (outer * middles + middle) * inners + inner by its digits: sums of such numbers need
+// no division.
 struct Digits {
     int outer, middle, inner;
 
@@ -40,12 +43,15 @@ struct Digits {
     }
 };
 
-// ---- shared memory --------------------------------------------------------------------------------------------------
-// LENGTH rows of A (or columns of B) by DEPTH steps, in lines of 16-byte chunks. DEEP: a line is a row, 128 bytes, all
-// 32 banks; else a line is a step. Shared memory serves eight chunks at a time if they lie in different eighths of the
-// banks. Copies go along lines, which is never a conflict. Reads go across: MmaTile wants the same chunk of eight rows,
-// four apart (DEEP), or chunks j and j + 4 of four steps; FmaTile the same chunk of eight such rows, or neighbours.
-// Stored straight, the eight would lie in one or two eighths; the XOR with row / CHUNK, or with the step, parts them.
+// ---- shared memory
+// --------------------------------------------------------------------------------------------------
+// LENGTH rows of A (or columns of B) by DEPTH steps, in lines of 16-byte chunks. DEEP: a line is
+// a row, 128 bytes, all 32 banks; else a line is a step. Shared memory serves eight chunks at a
+// time if they lie in different eighths of the banks. Copies go along lines, which is never a
+// conflict. Reads go across: MmaTile wants the same chunk of eight rows, four apart (DEEP), or
+// chunks j and j + 4 of four steps; FmaTile the same chunk of eight such rows, or neighbours.
+// Stored straight, the eight would lie in one or two eighths; the XOR with row / CHUNK, or with
+// the step, parts them.
 template <typename T, bool DEEP, int LENGTH>
 struct SharedTile {
     static constexpr int DEPTH = 128 / sizeof(T), SIZE = LENGTH * DEPTH;
@@ -54,13 +60,15 @@ struct SharedTile {
         if constexpr (DEEP) return row * DEPTH + (k / CHUNK<T> ^ row / CHUNK<T> % 8) * CHUNK<T> + k % CHUNK<T>;
         else return k * LENGTH + (row / CHUNK<T> ^ k % 4) * CHUNK<T> + row % CHUNK<T>;
     }
-    // How much further lies a row greater by a multiple of 32, or by less than 4 among four: the XOR is the same.
+    // How much further lies a row greater by a multiple of 32, or by less than 4 among four: the
+    // XOR is the same.
     static __device__ __forceinline__ unsigned beyond(unsigned rows) { return rows * (DEEP ? DEPTH : 1); }
 };
 
-// Copies slices into tiles. Neighbouring threads copy neighbours in memory, VEC numbers each, so that a warp reads
-// whole lines; a thread keeps its place along the line and takes every DOWN-th line. The places of its rows stay in
-// registers, or, where they are many (KEEP is false), in the table that all threads made of them.
+// Copies slices into tiles. Neighbouring threads copy neighbours in memory, VEC numbers each, so
+// that a warp reads whole lines; a thread keeps its place along the line and takes every DOWN-th
+// line. The places of its rows stay in registers, or, where they are many (KEEP is false), in the
+// table that all threads made of them.
 template <typename T, bool DEEP, int LENGTH, int VEC, int THREADS, bool ASYNC>
 struct Copier {
     typedef SharedTile<T, DEEP, LENGTH> Tile;
@@ -102,11 +110,13 @@ struct Copier {
     }
 };
 
-// ---- the product of one slice: registers ----------------------------------------------------------------------------
+// ---- the product of one slice: registers
+// ----------------------------------------------------------------------------
 
-// Fused multiply-adds, any type. 16 x 16 threads; a thread owns CHUNK neighbouring rows in every 16 CHUNK, and as many
-// columns. 8 x 4 results need 12 numbers from shared memory per step: three for eight multiplications instead of
-// sixteen. (8 x 8 would need two, but two blocks of it have no room for their registers.)
+// Fused multiply-adds, any type. 16 x 16 threads; a thread owns CHUNK neighbouring rows in every
+// 16 CHUNK, and as many columns. 8 x 4 results need 12 numbers from shared memory per step: three
+// for eight multiplications instead of sixteen. (8 x 8 would need two, but two blocks of it have
+// no room for their registers.)
 template <typename T, int ROWS_, int COLUMNS_>
 struct FmaTile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = 256, BLOCKS = 2, STAGES = 2;
@@ -150,7 +160,8 @@ struct FmaTile {
         }
     }
 
-    // For each row that the thread owns, line = line_of(row), then write(line, column, v) for every CHUNK neighbours.
+    // For each row that the thread owns, line = line_of(row), then write(line, column, v) for
+    // every CHUNK neighbours.
     template <class LineOf, class Write>
     __device__ __forceinline__ void results(LineOf line_of, Write write) const {
 #pragma unroll
@@ -164,10 +175,11 @@ struct FmaTile {
     }
 };
 
-// Tensor cores, float. Four warps (eight, for more than 128 x 128 results) share the tile, WARPS_DOWN x WARPS_ACROSS,
-// and a warp cuts its part into panels of 32 rows or columns. mma wants rows g = 0..7 of a tile in lanes 4g..4g + 3;
-// which of our rows these are is free. Here row g of tile q = 0..3 is row 16 (g % 2) + 4 (g / 2) + q of the panel: then
-// a lane finds the four tiles' numbers in one chunk where memory runs along the rows, and in the end it holds four
+// Tensor cores, float. Four warps (eight, for more than 128 x 128 results) share the tile,
+// WARPS_DOWN x WARPS_ACROSS, and a warp cuts its part into panels of 32 rows or columns. mma
+// wants rows g = 0..7 of a tile in lanes 4g..4g + 3; which of our rows these are is free. Here
+// row g of tile q = 0..3 is row 16 (g % 2) + 4 (g / 2) + q of the panel: then a lane finds the
+// four tiles' numbers in one chunk where memory runs along the rows, and in the end it holds four
 // neighbours of a row of the result, for 16-byte stores.
 template <int ROWS_, int COLUMNS_, int WARPS_DOWN>
 struct MmaTile {
@@ -187,7 +199,8 @@ struct MmaTile {
 
     typedef uint32_t Panel[4][2];
 
-    // f[q][half]: of the panel at row its tile q's row lane / 4, step k + lane % 4 + 4 half, rounded
+    // f[q][half]: of the panel at row its tile q's row lane / 4, step k + lane % 4 + 4 half,
+    // rounded
     template <class Tile>
     static __device__ __forceinline__ void panel(Panel& f, const float* tile, unsigned row, unsigned k, bool deep) {
         tile += Tile::beyond(row);
@@ -258,21 +271,23 @@ struct MmaTile {
 // A kernel's launch bounds: so many threads, and registers for so many blocks on a multiprocessor.
 #define TILE_BOUNDS(...) __launch_bounds__(__VA_ARGS__::THREADS, __VA_ARGS__::BLOCKS)
 
-// ---- the loop -------------------------------------------------------------------------------------------------------
+// ---- the loop
+// -------------------------------------------------------------------------------------------------------
 
-// The places of a slice's steps in shared memory. Neighbouring threads ask for the first steps of neighbouring chunks
-// (a DEEP factor) or for neighbouring steps: either lie in different banks.
+// The places of a slice's steps in shared memory. Neighbouring threads ask for the first steps of
+// neighbouring chunks (a DEEP factor) or for neighbouring steps: either lie in different banks.
 template <typename T>
 struct StepTable {
     static constexpr int STRIDE = 8 + 8 / CHUNK<T>, SIZE = STRIDE * CHUNK<T>;
     static __device__ __forceinline__ unsigned at(unsigned k) { return k / CHUNK<T> + k % CHUNK<T> * STRIDE; }
 };
 
-// Dynamic shared memory: STAGES (ROWS + COLUMNS) 128 bytes for the stages, 4 StepTable::SIZE 16 for the steps of two
-// slices, and (ROWS + COLUMNS) 16 for the rows' places where they must last.
-// blockIdx.x: the tile, columns first, so that blocks that run together share rows of A in the second-level cache.
-// blockIdx.y of gridDim.y: the share of the steps; each makes a result of its own, and sum_parts adds them in order.
-// a, b: the arrays that the places index; result: gridDim.y times maps.size() numbers.
+// Dynamic shared memory: STAGES (ROWS + COLUMNS) 128 bytes for the stages, 4 StepTable::SIZE 16
+// for the steps of two slices, and (ROWS + COLUMNS) 16 for the rows' places where they must last.
+// blockIdx.x: the tile, columns first, so that blocks that run together share rows of A in the
+// second-level cache. blockIdx.y of gridDim.y: the share of the steps; each makes a result of its
+// own, and sum_parts adds them in order. a, b: the arrays that the places index; result:
+// gridDim.y times maps.size() numbers.
 template <class Tile, int A_VEC, int B_VEC, class Maps, typename T>
 __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps maps) {
     typedef SharedTile<T, Maps::A_DEEP, Tile::ROWS> A;
@@ -318,8 +333,9 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     copy_a.take(places);
     copy_b.take(places + Tile::ROWS);
 
-    // A slice is copied STAGES - 1 rounds before it is multiplied, its steps are found one round before that. The one
-    // barrier of a round parts the readers of a stage from its next writers, and a slice's arrival from its readers.
+    // A slice is copied STAGES - 1 rounds before it is multiplied, its steps are found one round
+    // before that. The one barrier of a round parts the readers of a stage from its next writers,
+    // and a slice's arrival from its readers.
     Tile tile;
     for (int slice = first - (Tile::STAGES - 1); slice < end; ++slice) {
         if constexpr (Tile::ASYNC) cp_async_wait<Tile::STAGES - 2>();
@@ -353,9 +369,10 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     });
 }
 
-// result[i] = sum over z of parts[z][i]. Row y of the threads adds parts y, y + blockDim.y, ..., then row 0 adds what
-// the rows have: always in this order, so always the same bits. Neighbouring threads read neighbours; the speed is
-// memory's. Many parts of a small result want 8 rows of 32 threads, else too few threads wait for load after load.
+// result[i] = sum over z of parts[z][i]. Row y of the threads adds parts y, y + blockDim.y, ...,
+// then row 0 adds what the rows have: always in this order, so always the same bits. Neighbouring
+// threads read neighbours; the speed is memory's. Many parts of a small result want 8 rows of 32
+// threads, else too few threads wait for load after load.
 template <typename T>
 __global__ void __launch_bounds__(256)
 sum_parts_tiled(const T* __restrict__ parts,            // (splits, count)

@@ -1,9 +1,11 @@
-// What the memory-bound kernels share: packs of 16 bytes, tiles of a (rows, C) matrix, and sums over its rows.
+// What the memory-bound kernels share: packs of 16 bytes, tiles of a (rows, C) matrix, and sums
+// over its rows.
 //
-// These kernels do a few operations per number read, so their speed is the memory's, and the one idea is to keep it
-// busy: each number is read once, neighbouring threads read neighbouring addresses, 16 bytes at a time, and every
-// thread has several loads under way. Images lie in memory as (H, W, N, C), so that all sums over a channel are sums
-// down a column of one matrix with H W N rows, and instance norm's are the same with H W rows and N C columns.
+// These kernels do a few operations per number read, so their speed is the memory's, and the one
+// idea is to keep it busy: each number is read once, neighbouring threads read neighbouring
+// addresses, 16 bytes at a time, and every thread has several loads under way. Images lie in
+// memory as (H, W, N, C), so that all sums over a channel are sums down a column of one matrix
+// with H W N rows, and instance norm's are the same with H W rows and N C columns.
 #ifndef MINIGAN_MEMORY_CUH
 #define MINIGAN_MEMORY_CUH
 
@@ -12,10 +14,11 @@
 constexpr int THREADS = 256;    // in a block of every tiled kernel here
 constexpr int WARPS = THREADS / WARP;
 
-// A pack is V neighbours in memory: with V = CHUNK<T> they travel in one load or store of 16 bytes, and V = 1 serves
-// where the addresses or the number of channels do not allow that.
+// A pack is V neighbours in memory: with V = CHUNK<T> they travel in one load or store of 16
+// bytes, and V = 1 serves where the addresses or the number of channels do not allow that.
 
-// The packs of an array of n numbers that a block takes: four per thread, so that some loads are under way at once.
+// The packs of an array of n numbers that a block takes: four per thread, so that some loads are
+// under way at once.
 struct Span {
     int first, packs;
 
@@ -26,8 +29,8 @@ struct Span {
     }
 };
 
-// x where x > 0, else slope x. ReLU of minus infinity is 0, not 0 times infinity; NaN stays NaN; a slope of 1 is no
-// activation, to the bit.
+// x where x > 0, else slope x. ReLU of minus infinity is 0, not 0 times infinity; NaN stays NaN;
+// a slope of 1 is no activation, to the bit.
 template <typename T>
 __device__ __forceinline__ T leaky(T x, T slope) {
     return x > 0 ? x : slope == 0 && x < 0 ? T(0) : slope * x;
@@ -39,15 +42,16 @@ __device__ __forceinline__ T leaky_grad(T g, T y, T slope) {
     return y > 0 ? g : slope * g;
 }
 
-// A block works on `band` rows by blockDim.x packs of V channels: thread (x, y) takes pack x of the tile and the rows
-// y, y + blockDim.y, ... of the band. blockIdx.x is the band, blockIdx.y the tile's place among the channels.
-// blockDim.x is a power of two of at most 32 and blockDim.x * blockDim.y == THREADS, so a warp reads whole lines of
-// memory whether there are 3 channels or 3,000.
+// A block works on `band` rows by blockDim.x packs of V channels: thread (x, y) takes pack x of
+// the tile and the rows y, y + blockDim.y, ... of the band. blockIdx.x is the band, blockIdx.y
+// the tile's place among the channels. blockDim.x is a power of two of at most 32 and blockDim.x
+// * blockDim.y == THREADS, so a warp reads whole lines of memory whether there are 3 channels or
+// 3,000.
 struct Tile {
     int c, row, end, step;      // this thread's first channel; its rows are row, row + step, ... < end
 
-    // Where a pass follows another, `last_first` takes the bands from the last to the first: the end of the matrix is
-    // what the pass before has left in the L2 cache.
+    // Where a pass follows another, `last_first` takes the bands from the last to the first: the
+    // end of the matrix is what the pass before has left in the L2 cache.
     template <int V>
     static __device__ __forceinline__ Tile of(int rows, int channels, int band, bool last_first = false) {
         const int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
@@ -73,8 +77,9 @@ struct Sums {
 
 // The number of values in a set, their mean, and m2 = the sum of (value - mean)^2.
 //
-// E[x^2] - E[x]^2 would lose every digit of the variance where the mean is large. Chan, Golub and LeVeque (1979) unite
-// two sets by the difference of their means, so that nothing is ever subtracted but numbers of like size.
+// E[x^2] - E[x]^2 would lose every digit of the variance where the mean is large. Chan, Golub and
+// LeVeque (1979) unite two sets by the difference of their means, so that nothing is ever
+// subtracted but numbers of like size.
 template <typename T>
 struct Moments {
     T count, mean, m2;
@@ -95,9 +100,10 @@ struct Moments {
     }
 };
 
-// Merges a tile's rows: every thread brings V partial results, one per channel of its pack, and thread t < V blockDim.x
-// takes away that of the tile's channel t. First the lanes of a warp that share a channel, by shuffles, then the warps,
-// through shared memory, always in the same order. For one call per kernel: no barrier guards `parts` from a second.
+// Merges a tile's rows: every thread brings V partial results, one per channel of its pack, and
+// thread t < V blockDim.x takes away that of the tile's channel t. First the lanes of a warp that
+// share a channel, by shuffles, then the warps, through shared memory, always in the same order.
+// For one call per kernel: no barrier guards `parts` from a second.
 template <int V, typename Partial>
 __device__ Partial merge_rows(Partial (&mine)[V]) {
     __shared__ Partial parts[WARPS][WARP * V];

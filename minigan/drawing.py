@@ -10,6 +10,7 @@ does.
 import numbers
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,20 +28,36 @@ SYMBOLS = {
     "matmul": "@",
     "sum": "Σ",
 }
-SIZE, LETTER, ROW, GAP = (
-    9,
-    5.42,
-    15,
-    14,
-)  # points: the font, the width of its letters, lines in a box, between boxes
+# In points: the size of the font, the width of its letters, the height of a line in a box, and the
+# room between boxes.
+SIZE = 9
+LETTER = 5.42
+ROW = 15
+GAP = 14
 INK, LINE, LABEL, GRADIENT = "#1f2937", "#94a3b8", "#64748b", "#b45309"
 LOSS, VALUE, LEAF, CONSTANT = "#fde8c8", "#f8fafc", "#d7e6fb", "#eceff3"
 
 
+class Box(NamedTuple):
+    """Where a tensor's box lies: in points, y downwards."""
+
+    left: float
+    middle: float  # of its height
+    width: float
+    height: float
+
+
+class Picture(NamedTuple):
+    """Where everything lies."""
+
+    boxes: dict  # key of a tensor -> Box
+    lines: list  # of points that a line from a tensor to an operation goes through
+    width: float
+    height: float
+
+
 class trace:
-    """``with trace() as t:`` collects the operations in the block, and ``t.draw("a.png", loss)``
-    makes the picture.
-    """
+    """``with trace() as t:`` collects operations; ``t.draw("a.png", loss)`` draws them."""
 
     def __init__(self):
         self.records = []  # an engine.Operation for each, oldest first
@@ -53,37 +70,47 @@ class trace:
         engine.trace.reset(self.before)
 
     def draw(self, path, loss, names=None):
-        """Draw what loss was computed from, with the values of this moment -> path. No ``.grad``
-        is touched.
+        """Draw what loss was computed from, with the values of this moment -> path.
 
-        path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad.
-        names: {name: tensor}. Arrays are shown as shape and mean ± standard deviation; leaves
-        that require grad are blue, constants grey. Raises ValueError for a loss from elsewhere or
-        more than 60 tensors, ImportError without matplotlib.
+        path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad. names:
+        {name: tensor}. Arrays are shown as shape and mean ± standard deviation; leaves that require
+        grad are blue, constants grey. No ``.grad`` is touched. Raises ValueError for a loss from
+        elsewhere or more than 60 tensors, ImportError without matplotlib.
         """
         tensors, operations, columns = _ancestors(self.records, loss)
         if len(tensors) > MOST:
             raise ValueError(
                 f"the graph has {len(tensors)} tensors, expected at most {MOST} for a picture"
             )
-        wanted = {key: t for key, t in tensors.items() if loss.requires_grad and t.requires_grad}
-        grads = dict(zip(wanted, engine.grad(loss, [*wanted.values()]))) if wanted else {}
+        gradients = _gradients(loss, tensors)
         names = {_key(t): name for name, t in (names or {}).items()}
-        cards = {key: _card(names.get(key, ""), t, grads.get(key)) for key, t in tensors.items()}
-        fills = {
-            key: LOSS
-            if t is loss
-            else VALUE
-            if key in operations
-            else LEAF
-            if t.requires_grad
-            else CONSTANT
-            for key, t in tensors.items()
-        }
-        figure = _paint(cards, fills, operations, *_layout(cards, operations, columns))
+        cards = {}
+        fills = {}
+        for key, t in tensors.items():
+            cards[key] = _card(names.get(key, ""), t, gradients.get(key))
+            fills[key] = _fill(t, loss, key in operations)
+        picture = _layout(cards, operations, columns)
+        figure = _paint(cards, fills, operations, picture)
         with whole_file(path) as file:
             figure.savefig(file, format=Path(path).suffix[1:] or "png")
         return path
+
+
+def _gradients(loss, tensors):
+    """{key: gradient} of the tensors that require one; {} if the loss does not."""
+    if not loss.requires_grad:
+        return {}
+    wanted = {key: t for key, t in tensors.items() if t.requires_grad}
+    return dict(zip(wanted, engine.grad(loss, [*wanted.values()])))
+
+
+def _fill(t, loss, is_result):
+    """The colour of a tensor's box."""
+    if t is loss:
+        return LOSS
+    if is_result:
+        return VALUE
+    return LEAF if t.requires_grad else CONSTANT
 
 
 def _key(t):
@@ -131,86 +158,118 @@ def _symbol(operation):
 
 
 def _card(name, t, grad):
-    """The rows of a box: [(left, right), ...], the heading first, if there is one, as ("",
-    heading).
-    """
-    heading, rows = f"{name} {t.shape}".strip() if t.ndim else name, []
-    for what, a in [("value", t.numpy())] + ([] if grad is None else [("grad", grad.numpy())]):
-        number = (
-            f"{a.item():.4g}"
-            if a.size == 1
-            else f"{a.mean():.3g} ± {a.std():.3g}"
-            if a.size
-            else "empty"
-        )
-        rows.append((what, number.replace("-", "−")))
-    return [("", heading), *rows] if heading else rows
+    """The rows of a box: [(left, right), ...]; the heading, if there is one, is ("", heading)."""
+    heading = f"{name} {t.shape}".strip() if t.ndim else name
+    rows = [("", heading)] if heading else []
+    rows.append(("value", _summary(t.numpy())))
+    if grad is not None:
+        rows.append(("grad", _summary(grad.numpy())))
+    return rows
+
+
+def _summary(a):
+    """An array as one number, or as mean ± standard deviation."""
+    if not a.size:
+        return "empty"
+    text = f"{a.item():.4g}" if a.size == 1 else f"{a.mean():.3g} ± {a.std():.3g}"
+    return text.replace("-", "−")
+
+
+class Way(NamedTuple):
+    """The way of a line from an input to an operation's result."""
+
+    places: tuple  # the input's key, a place in each column that it crosses, the result's key
+    shift: float  # in height, which parts the lines of an input that is used several times
+
+
+def _ways(operations, columns):
+    """The Ways of all lines. A place in a crossed column is (result, input, column)."""
+    ways = []
+    for key, (_, inputs) in operations.items():
+        for x, times in Counter(inputs).items():
+            crossed = range(columns[x] - 1, columns[key], -1)
+            via = [(key, x, column) for column in crossed]
+            for i in range(times):
+                shift = 6 * i - 3 * times + 3
+                ways.append(Way((x, *via, key), shift))
+    return ways
 
 
 def _layout(cards, operations, columns):
-    """{key: (left, middle, width, height) of its box}, [points that a line goes through], (width,
-    height) of it all.
-    """
-    # A line's way: its places, an input first, and a shift that parts the lines of an input that
-    # is used twice.
-    ways = [
-        (
-            (x, *((key, x, column) for column in range(columns[x] - 1, columns[key], -1)), key),
-            6 * i - 3 * times + 3,
-        )
-        for key, (_, inputs) in operations.items()
-        for x, times in Counter(inputs).items()
-        for i in range(times)
-    ]
-    column = {
-        place: columns[place] if place in cards else place[2] for way, _ in ways for place in way
-    }
-    joined = {pair for way, _ in ways for pair in zip(way, way[1:])}
-    tallest = ROW * max(map(len, cards.values()))
-    y = _heights(
-        np.array([*column.values()]),
-        np.array([GAP + (tallest if place in cards else 8) for place in column]),
-        np.array([[(a, b) in joined or (b, a) in joined for a in column] for b in column], float),
-    )
-    y = dict(zip(column, y - y.min() + GAP + tallest / 2))
-    width = 20 + LETTER * max(
-        len(words) + 5 * bool(what) for card in cards.values() for what, words in card
-    )
+    """Where everything lies -> Picture."""
+    ways = _ways(operations, columns)
+    column_of = {}
+    for way in ways:
+        for place in way.places:
+            column_of[place] = columns[place] if place in cards else place[2]
+    tallest = ROW * max(len(card) for card in cards.values())
+    y = _heights_of(ways, column_of, cards, tallest)
+    width = _box_width(cards)
     pill = GAP + max(_pill(symbol) for symbol, _ in operations.values())
-    left = {
-        place: GAP + (max(column.values()) - column[place]) * (pill + width + 34)
-        for place in column
-    }
-    lines = []
-    for (x, *via, key), shift in ways:
-        stops = [
-            (left[x] + width, x),
-            *((left[place] + side, place) for place in via for side in (-pill, width)),
-            (left[key] - pill - 6, key),
-            (left[key] - GAP - _pill(operations[key][0]), key),
-        ]
-        lines.append([(across, y[place] + shift) for across, place in stops])
-    boxes = {key: (left[key], y[key], width, ROW * len(card)) for key, card in cards.items()}
-    return boxes, lines, (max(left.values()) + width + GAP, max(y.values()) + GAP + tallest / 2)
+    last = max(column_of.values())
+    left = {}
+    for place, column in column_of.items():
+        left[place] = GAP + (last - column) * (pill + width + 34)
+    lines = [_line(way, left, y, width, pill, operations) for way in ways]
+    boxes = {key: Box(left[key], y[key], width, ROW * len(card)) for key, card in cards.items()}
+    whole_width = max(left.values()) + width + GAP
+    whole_height = max(y.values()) + GAP + tallest / 2
+    return Picture(boxes, lines, whole_width, whole_height)
+
+
+def _heights_of(ways, column_of, cards, tallest):
+    """{place: the height of its middle}, the highest box at the top."""
+    joined = set()
+    for way in ways:
+        for pair in zip(way.places, way.places[1:]):
+            joined.add(pair)
+            joined.add(pair[::-1])
+    room = [GAP + (tallest if place in cards else 8) for place in column_of]
+    links = [[(a, b) in joined for a in column_of] for b in column_of]
+    y = _heights(np.array([*column_of.values()]), np.array(room), np.array(links, float))
+    top = GAP + tallest / 2
+    return dict(zip(column_of, y - y.min() + top))
+
+
+def _box_width(cards):
+    """The width of all boxes: that of the longest row."""
+    letters = []
+    for card in cards.values():
+        for what, words in card:
+            letters.append(len(words) + 5 * bool(what))
+    return 20 + LETTER * max(letters)
+
+
+def _line(way, left, y, width, pill, operations):
+    """The points that a line goes through: out of its input's box, across, to the operation."""
+    x, *via, key = way.places
+    stops = [(left[x] + width, x)]
+    for place in via:
+        stops.append((left[place] - pill, place))
+        stops.append((left[place] + width, place))
+    symbol, _ = operations[key]
+    stops.append((left[key] - pill - 6, key))
+    stops.append((left[key] - GAP - _pill(symbol), key))
+    return [(across, y[place] + way.shift) for across, place in stops]
 
 
 def _heights(column, room, links):
-    """The middles of the places, (n,), each near the mean of its neighbours, which have a 1 in
-    links (n, n).
+    """The middles of the places, (n,), each near the mean of its neighbours.
+
+    column: of each place; room: its height; links (n, n): 1 where two are neighbours.
     """
-    links, y = links / links.sum(1, keepdims=True), np.arange(len(room), dtype=float)
+    links = links / links.sum(1, keepdims=True)
+    y = np.arange(len(room), dtype=float)
     for sweep in range(8):  # to and fro
         for here in np.unique(column)[:: (-1) ** sweep]:
             members = np.flatnonzero(column == here)
             members = members[(links[members] @ y).argsort(kind="stable")]
             stacked = room[members].cumsum() - room[members] / 2
-            slack = (
-                links[members] @ y - stacked
-            )  # where it falls, places would overlap: take the nearest that does not
-            y[members] = (
-                stacked
-                + (np.maximum.accumulate(slack) + np.minimum.accumulate(slack[::-1])[::-1]) / 2
-            )
+            wanted = links[members] @ y - stacked
+            # Where this falls, places would overlap: take the nearest that does not.
+            from_below = np.maximum.accumulate(wanted)
+            from_above = np.minimum.accumulate(wanted[::-1])[::-1]
+            y[members] = stacked + (from_below + from_above) / 2
     return y
 
 
@@ -219,79 +278,81 @@ def _pill(symbol):
     return max(22, len(symbol) * LETTER + 12)
 
 
-def _paint(cards, fills, operations, boxes, lines, size):
+# ---- painting ------------------------------------------------------------------------------------
+
+
+def _paint(cards, fills, operations, picture):
+    """A Matplotlib figure of the Picture, in which one unit is one point, as in font sizes."""
     try:
-        from matplotlib import (
-            figure,
-            patches,
-            path,
-        )  # a second to import, so not before they are needed
+        from matplotlib import figure  # a second to import, so not before it is needed
     except ImportError as error:
         raise ImportError(
             "drawing a graph needs matplotlib: pip install 'minigan[examples]'"
         ) from error
-    picture = figure.Figure(
-        figsize=(size[0] / 72, size[1] / 72), dpi=160
-    )  # one unit is one point, as in font sizes
-    axes = picture.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
+    size = picture.width / 72, picture.height / 72
+    drawn = figure.Figure(figsize=size, dpi=160)
+    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, picture.width), ylim=(picture.height, 0))
     axes.axis("off")
-
-    def box(x, y, width, height, style, **colours):
-        axes.add_patch(
-            patches.FancyBboxPatch(
-                (x, y - height / 2), width, height, style, linewidth=0.9, **colours
-            )
-        )
-
-    def text(x, y, words, **style):
-        axes.text(
-            x,
-            y,
-            words,
-            **dict(family="DejaVu Sans Mono", size=SIZE, va="center_baseline", color=INK) | style,
-        )
-
-    for points in lines:
-        bends = [
-            p
-            for (x0, y0), (x1, y1) in zip(points, points[1:])
-            for p in (((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), (x1, y1))
-        ]
-        curve = path.Path(points[:1] + bends, [path.Path.MOVETO] + [path.Path.CURVE4] * len(bends))
-        axes.add_patch(
-            patches.FancyArrowPatch(
-                path=curve, arrowstyle="-|>", mutation_scale=8, color=LINE, zorder=0
-            )
-        )
-    for key, (x, y, width, height) in boxes.items():
-        box(
-            x, y, width, height, "round,pad=0,rounding_size=4", facecolor=fills[key], edgecolor=LINE
-        )
-        for i, (left, right) in enumerate(cards[key]):
-            line = y - height / 2 + ROW * (i + 0.5)
-            if left:
-                text(x + 7, line, left, size=SIZE - 2, color=LABEL)
-                text(
-                    x + width - 7,
-                    line,
-                    right,
-                    ha="right",
-                    color=GRADIENT if left == "grad" else INK,
-                )
-            else:
-                text(x + width / 2, line, right, ha="center", weight="bold")
-                axes.plot([x, x + width], [line + ROW / 2] * 2, color=LINE, linewidth=0.6)
+    for points in picture.lines:
+        _paint_line(axes, points)
+    for key, box in picture.boxes.items():
+        _paint_shape(axes, box, "round,pad=0,rounding_size=4", fills[key], LINE)
+        _paint_card(axes, box, cards[key])
         if key in operations:
-            symbol, pill = operations[key][0], _pill(operations[key][0])
-            axes.plot([x - GAP, x], [y, y], color=LINE, linewidth=1)
-            box(
-                x - GAP - pill,
-                y,
-                pill,
-                22,
-                "circle,pad=0" if pill == 22 else "round,pad=0,rounding_size=11",
-                facecolor="white",
-                edgecolor=INK,
-            )
-            text(x - GAP - pill / 2, y, symbol, ha="center")
-    return picture
+            symbol, _ = operations[key]
+            _paint_operation(axes, box, symbol)
+    return drawn
+
+
+def _paint_line(axes, points):
+    """A curve through the points, with an arrow at its end."""
+    from matplotlib import patches
+    from matplotlib.path import Path as Curve
+
+    bends = []
+    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+        middle = (x0 + x1) / 2
+        bends += [(middle, y0), (middle, y1), (x1, y1)]
+    codes = [Curve.MOVETO] + [Curve.CURVE4] * len(bends)
+    curve = Curve(points[:1] + bends, codes)
+    style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": LINE, "zorder": 0}
+    axes.add_patch(patches.FancyArrowPatch(path=curve, **style))
+
+
+def _paint_shape(axes, box, style, face, edge):
+    from matplotlib import patches
+
+    corner = box.left, box.middle - box.height / 2
+    shape = patches.FancyBboxPatch(corner, box.width, box.height, style, linewidth=0.9)
+    shape.set_facecolor(face)
+    shape.set_edgecolor(edge)
+    axes.add_patch(shape)
+
+
+def _write(axes, x, y, words, **style):
+    usual = {"family": "DejaVu Sans Mono", "size": SIZE, "va": "center_baseline", "color": INK}
+    axes.text(x, y, words, **{**usual, **style})
+
+
+def _paint_card(axes, box, card):
+    """The rows of a box."""
+    right = box.left + box.width
+    for i, (what, words) in enumerate(card):
+        y = box.middle - box.height / 2 + ROW * (i + 0.5)
+        if what:
+            colour = GRADIENT if what == "grad" else INK
+            _write(axes, box.left + 7, y, what, size=SIZE - 2, color=LABEL)
+            _write(axes, right - 7, y, words, ha="right", color=colour)
+        else:
+            _write(axes, box.left + box.width / 2, y, words, ha="center", weight="bold")
+            axes.plot([box.left, right], [y + ROW / 2] * 2, color=LINE, linewidth=0.6)
+
+
+def _paint_operation(axes, box, symbol):
+    """The circle in front of a box, joined to it by a line."""
+    width = _pill(symbol)
+    end = box.left - GAP
+    axes.plot([end, box.left], [box.middle, box.middle], color=LINE, linewidth=1)
+    style = "circle,pad=0" if width == 22 else "round,pad=0,rounding_size=11"
+    _paint_shape(axes, Box(end - width, box.middle, width, 22), style, "white", INK)
+    _write(axes, end - width / 2, box.middle, symbol, ha="center")

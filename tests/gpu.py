@@ -127,7 +127,8 @@ def report(rows):
     )
 
 
-def main(argv=None, work=parts, environment=None):
+def parse(argv):
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -140,32 +141,39 @@ def main(argv=None, work=parts, environment=None):
     parser.add_argument(
         "--limit", type=float, default=570, metavar="SECONDS", help="for all parts together"
     )
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def gpu_environment():
+    """The environment of all commands."""
+    ours = {
+        "MINIGAN_DEVICE": "cuda",
+        "CI": "true",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    return {**os.environ, **ours}
+
+
+def main(argv=None, work=parts, environment=None):
+    """Run all parts -> whether any has failed."""
+    args = parse(argv)
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    environment = (
-        {
-            **os.environ,
-            "MINIGAN_DEVICE": "cuda",
-            "CI": "true",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": str(ROOT),
-        }
-        if environment is None
-        else environment
-    )
-    start, rows, log = time.monotonic(), [], out / "log.txt"
+    if environment is None:
+        environment = gpu_environment()
+    start = time.monotonic()
+    rows = []
+    log = out / "log.txt"
     log.touch()
     for name, limit, commands in work(out):
         if args.only not in name:
             continue
         before = log.stat().st_size
         left = args.limit - (time.monotonic() - start)
-        problem, seconds = (
-            run_part(commands, min(limit, left), log, environment)
-            if left > 5
-            else ("no time left", 0.0)
-        )
+        problem, seconds = "no time left", 0.0
+        if left > 5:
+            problem, seconds = run_part(commands, min(limit, left), log, environment)
         said = log.read_bytes()[before:].decode(errors="replace")
         rows.append((name, problem, seconds, first_complaint(said) if problem else ""))
         print(report(rows[-1:]), flush=True)

@@ -1,8 +1,9 @@
-// CUDA's words for g++: with this header in front, a .cu file is C++ that runs thread by thread on a CPU.
+// CUDA's words for g++: with this header in front, a .cu file is C++ that runs thread by thread
+// on a CPU.
 //
-// A __shared__ variable is thread_local: the library's thread-local block then holds the shared memory of its kernels
-// and nothing else, which is how the checks know it. threadIdx and its siblings are constants to a kernel; the scheduler
-// sets them before it resumes a thread.
+// A __shared__ variable is thread_local: the library's thread-local block then holds the shared
+// memory of its kernels and nothing else, which is how the checks know it. threadIdx and its
+// siblings are constants to a kernel; the scheduler sets them before it resumes a thread.
 
 #pragma once
 #include <math.h>
@@ -56,7 +57,8 @@ template <typename T> __device__ T shuffle(unsigned mask, T value, int source) {
 }
 }  // namespace host
 
-// ---- barriers and warp intrinsics -----------------------------------------------------------------------------------
+// ---- barriers and warp intrinsics
+// -----------------------------------------------------------------------------------
 
 __device__ inline void __syncthreads() { host::barrier(); }
 __device__ inline void __syncwarp(unsigned mask = ~0u) { host::sync_warp(mask); }
@@ -82,7 +84,8 @@ __device__ inline unsigned __ballot_sync(unsigned mask, bool predicate) {
 __device__ inline int __any_sync(unsigned mask, bool predicate) { return __ballot_sync(mask, predicate) != 0; }
 __device__ inline int __all_sync(unsigned mask, bool predicate) { return __ballot_sync(mask, !predicate) == 0; }
 
-// ---- arithmetic: <math.h> has the rest ------------------------------------------------------------------------------
+// ---- arithmetic: <math.h> has the rest
+// ------------------------------------------------------------------------------
 
 template <typename A, typename B> __device__ constexpr auto max(A a, B b) -> decltype(a + b) { return a < b ? b : a; }
 template <typename A, typename B> __device__ constexpr auto min(A a, B b) -> decltype(a + b) { return b < a ? b : a; }
@@ -90,7 +93,8 @@ template <typename A, typename B> __device__ constexpr auto min(A a, B b) -> dec
 __device__ inline unsigned __float_as_uint(float x) { return __builtin_bit_cast(unsigned, x); }
 __device__ inline float __uint_as_float(unsigned x) { return __builtin_bit_cast(float, x); }
 
-// ---- the way in -------------------------------------------------------------------------------------------------------
+// ---- the way in
+// -------------------------------------------------------------------------------------------------------
 
 namespace host {
 /// run<kernel> unpacks an array of pointers to the arguments, as cuLaunchKernel takes them.

@@ -1,9 +1,11 @@
-// The checks: every access that g++ was asked to announce (-fsanitize=thread) comes here before it happens.
+// The checks: every access that g++ was asked to announce (-fsanitize=thread) comes here before
+// it happens.
 //
-// Two accesses by different threads are a race, where one of them writes, unless a barrier, or a __syncwarp of both,
-// stands between them; those of different blocks always are. Each word of 4 bytes of shared memory and of the launch's
-// arrays has a cell that remembers the last write and the reads that are not ordered among each other. Of these, one from
-// another block, or two from different warps, are enough: to whoever writes next, one of them is a stranger.
+// Two accesses by different threads are a race, where one of them writes, unless a barrier, or a
+// __syncwarp of both, stands between them; those of different blocks always are. Each word of 4
+// bytes of shared memory and of the launch's arrays has a cell that remembers the last write and
+// the reads that are not ordered among each other. Of these, one from another block, or two from
+// different warps, are enough: to whoever writes next, one of them is a stranger.
 
 #include <stdio.h>
 #include <algorithm>
@@ -217,7 +219,8 @@ void end_launch(Report& result) {
   result.request_count = requests.size();
 }
 
-// ---- what g++ calls ---------------------------------------------------------------------------------------------------
+// ---- what g++ calls
+// ---------------------------------------------------------------------------------------------------
 
 namespace {
 __attribute__((always_inline)) inline void hook(const void* pointer, size_t bytes, size_t alignment, bool write) {
@@ -243,7 +246,8 @@ void __tsan_write_range(void* address, size_t bytes) { hook(address, bytes, 1, t
 void __tsan_init() {}
 }
 
-// -fsanitize=bounds and undefined. What it passes begins with the place in the source: a file's name, line and column.
+// -fsanitize=bounds and undefined. What it passes begins with the place in the source: a file's
+// name, line and column.
 struct Source { const char* file; unsigned line, column; };
 #define UNDEFINED(name)                                                                                            \
   extern "C" void __ubsan_handle_##name##_abort(const Source* source) {                                            \

@@ -1,7 +1,8 @@
-// The scheduler: a block's threads are fibers, run one at a time in an order drawn from the seed. A fiber runs until it
-// gives way: at __syncthreads, in a warp intrinsic that waits for other lanes, or at its end. When none can run, either
-// all stand at the same barrier, which then opens, or the block has diverged, which is an error. An error writes the
-// report and leaves every fiber where it is: the next launch starts them afresh.
+// The scheduler: a block's threads are fibers, run one at a time in an order drawn from the seed.
+// A fiber runs until it gives way: at __syncthreads, in a warp intrinsic that waits for other
+// lanes, or at its end. When none can run, either all stand at the same barrier, which then
+// opens, or the block has diverged, which is an error. An error writes the report and leaves
+// every fiber where it is: the next launch starts them afresh.
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ uint3 unravel(unsigned i, const uint3& extent) {  // x fastest
   return {i % extent.x, i / extent.x % extent.y, i / extent.x / extent.y};
 }
 
-// ---- fibers ---------------------------------------------------------------------------------------------------------
+// ---- fibers
+// ---------------------------------------------------------------------------------------------------------
 
 void change(Context& from, Context& to);
 
@@ -98,7 +100,8 @@ void prepare(Thread& thread) {
 }
 #endif
 
-// ---- warps ----------------------------------------------------------------------------------------------------------
+// ---- warps
+// ----------------------------------------------------------------------------------------------------------
 
 /// Is `a` at the same intrinsic as `b`?
 bool together(const Thread& a, const Thread& b) {
@@ -136,7 +139,8 @@ void gather(unsigned mask, const void* mine, int bytes, unsigned pc) {
   give_way(Thread::IN_WARP, pc);
 }
 
-// ---- a block --------------------------------------------------------------------------------------------------------
+// ---- a block
+// --------------------------------------------------------------------------------------------------------
 
 /// Nobody can run: say who waits, and for whom.
 void diverged() {
@@ -188,7 +192,8 @@ void run_block(unsigned block) {
 
 }  // namespace
 
-// ---- what kernels call ----------------------------------------------------------------------------------------------
+// ---- what kernels call
+// ----------------------------------------------------------------------------------------------
 
 void barrier() {
   const unsigned pc = CALLER;
@@ -244,7 +249,8 @@ void fail(const char* format, ...) {
   STOP("refused", CALLER, "must not do this: %s", text);
 }
 
-// ---- reports and launches ---------------------------------------------------------------------------------------------
+// ---- reports and launches
+// ---------------------------------------------------------------------------------------------
 
 unsigned block_at(unsigned tick) {
   return order[std::upper_bound(started.begin(), started.end(), tick) - started.begin() - 1];

@@ -1,8 +1,9 @@
-// A thread of a block, the clock of a launch, and what Python is told of it: what the scheduler (runtime.cpp) and the
-// checks (memory.cpp) share.
+// A thread of a block, the clock of a launch, and what Python is told of it: what the scheduler
+// (runtime.cpp) and the checks (memory.cpp) share.
 //
-// The clock ticks at every launch, block, barrier and __syncwarp. An access is stamped with the tick of its thread's last
-// synchronisation; comparing stamps tells whether anything stands between two accesses.
+// The clock ticks at every launch, block, barrier and __syncwarp. An access is stamped with the
+// tick of its thread's last synchronisation; comparing stamps tells whether anything stands
+// between two accesses.
 
 #pragma once
 #include <vector>

@@ -1,6 +1,4 @@
-"""Layers, with PyTorch's names, shapes and initial weights; what they have in common is in
-module.py.
-"""
+"""Layers, with PyTorch's names, shapes and initial weights. What all have is in module.py."""
 
 import math
 import numbers
@@ -15,8 +13,10 @@ from .module import Buffer, Count, Module, Parameter
 
 
 class Sequential(Module):
-    """Layers one after the other, named "0", "1", ... A batch norm takes over a (Leaky)ReLU that
-    follows it.
+    """Layers one after the other, named "0", "1", ...
+
+    A norm followed by a (Leaky)ReLU runs as one fused operation: one pass over memory instead of
+    two. The ReLU layer itself is then not called.
     """
 
     def __init__(self, *layers):
@@ -38,8 +38,9 @@ class Sequential(Module):
         layers = [layer for _, layer in self.named_children()]
         while layers:
             layer = layers.pop(0)
-            if type(layer) in FUSED and layers and type(layers[0]) in (ReLU, LeakyReLU):
-                x = layer(x, layers.pop(0).negative_slope)  # one pass over memory instead of two
+            activation = type(layers[0]) if layers else None
+            if type(layer) in FUSED and activation in (ReLU, LeakyReLU):
+                x = layer(x, layers.pop(0).negative_slope)
             else:
                 x = layer(x)
         return x
@@ -48,28 +49,47 @@ class Sequential(Module):
 # ---- layers with weights -------------------------------------------------------------------------
 
 
-def _number(what, value, low, high=math.inf, kind=numbers.Real):
-    """The value, if it is a number of this kind from low to high; else ValueError."""
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+def _number(what, value, low, high=math.inf):
+    """The value, if it is a number from low to high; otherwise ValueError."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
         bounds = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
-        raise ValueError(
-            f"{what} is {value!r}, expected a {'' if kind is numbers.Real else 'whole '}number {bounds}"
-        )
+        raise ValueError(f"{what} is {value!r}, expected a number {bounds}")
     return value
 
 
+def _whole_number(what, value, low):
+    """The value, if it is a whole number of at least low; otherwise ValueError."""
+    if not _is_whole(value) or value < low:
+        raise ValueError(f"{what} is {value!r}, expected a whole number of at least {low}")
+    return value
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _weights(shape, out_features, bias):
-    """The weight, and the bias or None, of a layer whose outputs each see a shape[1:] of inputs."""
-    if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1 for n in shape):
+    """The weight of a layer, and its bias or None.
+
+    Each output depends on shape[1:] inputs: their number is the fan-in.
+    """
+    if not all(_is_whole(n) and n >= 1 for n in shape):
         raise ValueError(
             f"a layer has weights of shape {shape}, expected whole numbers, at least one of each"
         )
-    fan_in, (out, *rest) = math.prod(shape[1:]), shape
-    # a convolution's lies in memory as the kernels want it, channels innermost; so do its
-    # gradient and Adam's moments
-    weight = zeros(shape) if len(shape) == 2 else zeros(out, *rest[1:], rest[0]).permute(0, 3, 1, 2)
+    fan_in = math.prod(shape[1:])
+    if len(shape) == 2:
+        weight = zeros(shape)
+    else:
+        # (K, C, R, S) is stored as (K, R, S, C), because kernels read neighbouring channels
+        # together. The gradient and Adam's moments follow.
+        k, c, r, s = shape
+        weight = zeros(k, r, s, c).permute(0, 3, 1, 2)
     weight = Parameter(init.fan_in_(weight, fan_in))
-    return weight, Parameter(init.fan_in_(zeros(out_features), fan_in)) if bias else None
+    if not bias:
+        return weight, None
+    return weight, Parameter(init.fan_in_(zeros(out_features), fan_in))
 
 
 class Linear(Module):
@@ -104,7 +124,8 @@ class Conv2d(Module):
         weight, bias = _weights(shape, out_channels, bias)
         self.weight = weight
         self.register_parameter("bias", bias)
-        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
+        self.stride = pair("stride", stride, 1)
+        self.padding = pair("padding", padding, 0)
 
     def forward(self, x):
         return F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
@@ -131,7 +152,8 @@ class ConvTranspose2d(Module):
         weight, bias = _weights(shape, out_channels, bias)
         self.weight = weight
         self.register_parameter("bias", bias)
-        self.stride, self.padding = pair("stride", stride, 1), pair("padding", padding, 0)
+        self.stride = pair("stride", stride, 1)
+        self.padding = pair("padding", padding, 0)
         self.output_padding = pair("output_padding", output_padding, 0)
 
     def forward(self, x):
@@ -150,7 +172,7 @@ class _Norm(Module):
     normalises = True
 
     def __init__(self, num_features, eps, affine):
-        self.num_features = _number("num_features", num_features, 1, kind=numbers.Integral)
+        self.num_features = _whole_number("num_features", num_features, 1)
         self.eps = _number("eps", eps, 0)
         self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
@@ -164,28 +186,25 @@ class _Norm(Module):
 
 
 class BatchNorm2d(_Norm):
-    """F.batch_norm of (N, C, H, W); with momentum None the running statistics are the means of
-    all batches so far.
+    """F.batch_norm of (N, C, H, W).
+
+    With momentum None the running statistics are the means over all batches so far.
     """
 
     def __init__(self, num_features, *, eps=1e-5, momentum=0.1, affine=True):
         super().__init__(num_features, eps, affine)
         self.momentum = None if momentum is None else _number("momentum", momentum, 0, 1)
-        self.running_mean, self.running_var = (
-            Buffer(zeros(num_features).array),
-            Buffer(ones(num_features).array),
-        )
+        self.running_mean = Buffer(zeros(num_features).array)
+        self.running_var = Buffer(ones(num_features).array)
         self.num_batches_tracked = Count()
 
     def forward(self, x, negative_slope=None):
         self.check(x)
         if self.training:
             self.num_batches_tracked.array[...] += 1
-        momentum = (
-            1 / max(1, int(self.num_batches_tracked.array))
-            if self.momentum is None
-            else self.momentum
-        )
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1 / max(1, int(self.num_batches_tracked.array))
         return F.batch_norm(
             x,
             self.running_mean,
@@ -218,11 +237,12 @@ class InstanceNorm2d(_Norm):
         )
 
 
+# The norms that Sequential fuses: exactly these, because a subclass may override forward().
 FUSED = (
     BatchNorm1d,
     BatchNorm2d,
     InstanceNorm2d,
-)  # themselves, for a class derived from one may do something else
+)
 
 
 class LayerNorm(Module):
@@ -231,10 +251,8 @@ class LayerNorm(Module):
     normalises = True
 
     def __init__(self, normalized_shape, *, eps=1e-5):
-        self.weight, self.bias = (
-            Parameter(ones(normalized_shape)),
-            Parameter(zeros(normalized_shape)),
-        )
+        self.weight = Parameter(ones(normalized_shape))
+        self.bias = Parameter(zeros(normalized_shape))
         self.eps = _number("eps", eps, 0)
 
     def forward(self, x):
@@ -242,20 +260,24 @@ class LayerNorm(Module):
 
 
 class Maxout(Module):
-    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013): (N, in_features) -> (N,
-    out_features).
+    """The maximum over ``pieces`` linear maps (Goodfellow et al. 2013).
+
+    (N, in_features) -> (N, out_features).
     """
 
     def __init__(self, in_features, out_features, pieces):
-        self.linear, self.pieces = Linear(in_features, out_features * pieces), pieces
+        self.linear = Linear(in_features, out_features * pieces)
+        self.pieces = pieces
 
     def forward(self, x):
-        return F.maxout(self.linear(x), self.pieces)
+        x = self.linear(x)  # (N, out_features * pieces)
+        return F.maxout(x, self.pieces)  # (N, out_features)
 
 
 class Embedding(Module):
-    """Row ``i`` of a (num_embeddings, embedding_dim) table, drawn from N(0, 1), for every integer
-    i.
+    """A table (num_embeddings, embedding_dim): integers (...) -> its rows (..., embedding_dim).
+
+    The weights begin as N(0, 1).
     """
 
     def __init__(self, num_embeddings, embedding_dim):
@@ -301,7 +323,8 @@ class Flatten(Module):
     """F.flatten: as it is, (N, ...) -> (N, features)."""
 
     def __init__(self, start_dim=1, end_dim=-1):
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = start_dim
+        self.end_dim = end_dim
 
     def forward(self, x):
         return F.flatten(x, self.start_dim, self.end_dim)
@@ -311,10 +334,13 @@ class Unflatten(Module):
     """The axis ``dim`` as several: Unflatten(1, (c, h, w)) maps (N, c h w) to (N, c, h, w)."""
 
     def __init__(self, dim, unflattened_size):
-        self.dim, self.shape = dim, tuple(unflattened_size)
+        self.dim = dim
+        self.shape = tuple(unflattened_size)
 
     def forward(self, x):
-        return x.reshape(x.shape[: self.dim] + self.shape + x.shape[self.dim % x.ndim + 1 :])
+        before = x.shape[: self.dim]
+        after = x.shape[self.dim % x.ndim + 1 :]
+        return x.reshape(before + self.shape + after)
 
 
 class Dropout(Module):
@@ -328,15 +354,17 @@ class Dropout(Module):
 
 
 class ReflectionPad2d(Module):
-    """Mirror the image over its edges by ``padding`` pixels: an int, or (left, right, top,
-    bottom).
+    """Mirror the image over its edges by ``padding`` pixels.
+
+    padding: an int, or (left, right, top, bottom).
     """
 
     def __init__(self, padding):
         self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
         if len(self.padding) != 4:
             raise ValueError(
-                f"ReflectionPad2d: padding is {padding}, expected an int or (left, right, top, bottom)"
+                f"ReflectionPad2d: padding is {padding}, expected an int or (left, right, top, "
+                "bottom)"
             )
 
     def forward(self, x):

@@ -1,5 +1,4 @@
-"""What every layer and network is: a Module holds Parameters, Buffers and Modules as plain
-attributes.
+"""Every layer and network is a Module: its Parameters, Buffers and Modules are plain attributes.
 
 The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted
 names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights both ways.
@@ -7,7 +6,7 @@ names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights bot
 It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is
 not found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or
 give each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a
-Module takes another of its kind, a Parameter or None, and refuses all else.
+Module takes another of its kind, a Parameter or None, and refuses anything else.
 """
 
 import numpy as np
@@ -39,9 +38,7 @@ class Buffer(Tensor):
 
 
 class Count(Buffer):
-    """A whole number of the state that stays with the CPU, where nobody waits for a GPU to read
-    it.
-    """
+    """An integer counter that stays on the CPU, so that reading it never waits for the GPU."""
 
     __slots__ = ()
 
@@ -51,12 +48,11 @@ class Count(Buffer):
 
 
 class Module:
-    """The base of every network: define ``forward``, assign layers to attributes, call the
-    module.
-    """
+    """The base of every network: assign layers to attributes, define ``forward``, call it."""
 
     training = True
-    normalises = False  # True for layers whose weight scales what has been normalised: it starts at 1, see init.py
+    # True for layers whose weight scales what has been normalised. It starts at 1, see init.py.
+    normalises = False
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
@@ -77,7 +73,7 @@ class Module:
             vars(self).setdefault("_kinds", {})[name] = kind
 
     def _kind(self, name):
-        """Parameter, Buffer or Module, if the attribute holds one or held one before it was None."""
+        """Parameter, Buffer or Module, if the attribute holds one, or did before it was None."""
         held = vars(self).get(name)
         if held is None:
             return vars(self).get("_kinds", {}).get(name)
@@ -103,8 +99,9 @@ class Module:
             yield from child.modules()
 
     def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
-        """(dotted name, tensor) of a kind, in the order of definition; one with two names appears
-        under both.
+        """(dotted name, tensor) of a kind, in the order of definition.
+
+        A tensor with two names appears under both.
         """
         for name, value in vars(self).items():
             if isinstance(value, kind):
@@ -124,26 +121,22 @@ class Module:
         return [p for _, p in self.named_parameters()]
 
     def state_dict(self):
-        """{dotted name: Tensor}, a copy of all parameters and buffers under PyTorch's names, in
-        PyTorch's layout.
-        """
+        """{dotted name: Tensor}: copies of all parameters and buffers, in PyTorch's layout."""
         return {name: tensor(t) for name, t in self.named_tensors()}
 
     @no_grad()
     def load_state_dict(self, state):
-        """Overwrite parameters and buffers; values are NumPy arrays, minigan or torch tensors.
-        Returns self.
+        """Overwrite parameters and buffers. Returns self.
 
-        Raises ValueError that names what is missing, unexpected or of another shape; then nothing
-        is changed. ``num_batches_tracked`` may be missing or extra.
+        state: {dotted name: a NumPy array, a Tensor, or a torch tensor}. Raises ValueError that
+        names what is missing, unexpected or of another shape; then nothing is changed.
+        ``num_batches_tracked`` may be missing or extra.
         """
         if not hasattr(state, "keys"):
             raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
         own = dict(self.named_tensors())
-        missing, extra = (
-            [name for name in a if name not in b and not name.endswith("num_batches_tracked")]
-            for a, b in ((own, state), (state, own))
-        )
+        missing = _without(own, state)
+        extra = _without(state, own)
         if missing or extra:
             raise ValueError(
                 f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
@@ -164,8 +157,9 @@ class Module:
         return self
 
     def train(self, mode=True):
-        """Switch this module and all inside to training (or with False to evaluation). Returns
-        self.
+        """Switch this module and all inside to training, or with False to evaluation.
+
+        Returns self.
         """
         for module in self.modules():
             module.training = mode
@@ -173,6 +167,7 @@ class Module:
 
     def eval(self):
         """Switch to evaluation: batch norm uses its running statistics, dropout does nothing.
+
         Returns self.
         """
         return self.train(False)
@@ -181,9 +176,7 @@ class Module:
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
             if t.dtype.kind == "f":
-                t.data = t.array.astype(
-                    dtype
-                )  # a change in place: no graph of the old values holds
+                t.data = t.array.astype(dtype)  # counts as a change in place: old graphs end here
                 t.grad = None
         return self
 
@@ -203,13 +196,21 @@ class Module:
             p.grad = None
 
     def __repr__(self):
-        own = ", ".join(
-            f"{name}={value.shape if isinstance(value, Parameter) else value}"
-            for name, value in vars(self).items()
-            if isinstance(value, (Parameter, int, float, tuple))
-        )
-        children = [
-            f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
-        ]
-        return f"{type(self).__name__}({own}{''.join(children)}" + ("\n)" if children else ")")
+        settings = []
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                settings.append(f"{name}={value.shape}")
+            elif isinstance(value, (int, float, tuple)):
+                settings.append(f"{name}={value}")
+        text = f"{type(self).__name__}({', '.join(settings)}"
+        children = self.named_children()
+        for name, child in children:
+            indented = repr(child).replace("\n", "\n  ")
+            text += f"\n  ({name}): {indented}"
+        return text + ("\n)" if children else ")")
+
+
+def _without(names, others):
+    """The names that are not among others, except for counters of batches."""
+    counter = "num_batches_tracked"
+    return [name for name in names if name not in others and not name.endswith(counter)]

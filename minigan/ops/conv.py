@@ -27,11 +27,10 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
     check_undilated("conv2d", dilation, groups)
-    _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
-    kernel = weight.shape[2:]
-    if min(_output_size(x, kernel, stride, padding)) < 1:
+    image, kernel = _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
+    if min(_output_size(image, kernel, stride, padding)) < 1:
         raise ValueError(
-            f"conv2d: a kernel of {kernel} does not fit into an image of {x.shape[2:]} padded by "
+            f"conv2d: a kernel of {kernel} does not fit into an image of {image} padded by "
             f"{padding}"
         )
     y = _conv2d(x, weight, stride, padding)
@@ -51,19 +50,18 @@ def conv_transpose2d(
     padding = pair("padding", padding, 0)
     output_padding = pair("output_padding", output_padding, 0)
     check_undilated("conv_transpose2d", dilation, groups)
-    _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
+    image, kernel = _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
     if any(extra >= s for extra, s in zip(output_padding, stride)):
         raise ValueError(
             f"conv_transpose2d: output_padding {output_padding} must be smaller than stride "
             f"{stride}"
         )
-    kernel = weight.shape[2:]
     size = []
-    for n, s, p, k, extra in zip(x.shape[2:], stride, padding, kernel, output_padding):
+    for n, s, p, k, extra in zip(image, stride, padding, kernel, output_padding):
         size.append((n - 1) * s - 2 * p + k + extra)
     if min(size) < 1:
         raise ValueError(
-            f"conv_transpose2d: an input of {x.shape[2:]} with kernel {kernel} and padding "
+            f"conv_transpose2d: an input of {image} with kernel {kernel} and padding "
             f"{padding} leaves an image of {tuple(size)}"
         )
     y = _conv_transpose2d(x, weight, stride, padding, output_padding)
@@ -77,7 +75,7 @@ def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
     padding = pair("padding", padding, 0)
     for what, t in (("x", x), ("g", g)):
         _check_operand("conv2d_weight_grad", what, t, 4, x)
-    p, q = _output_size(x, kernel_size, stride, padding)
+    p, q = _output_size(x.shape[2:], kernel_size, stride, padding)
     if (len(g), *g.shape[2:]) != (len(x), p, q):
         raise ValueError(
             f"conv2d_weight_grad: g has shape {g.shape}, expected ({len(x)}, K, {p}, {q})"
@@ -89,7 +87,7 @@ def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
 
 
 def _conv2d(x, w, stride, padding):
-    kernel = w.shape[2:]
+    kernel = w.array.shape[2:]
     unread = _unread_margin(x, kernel, stride, padding)
     return record(
         devices.kernels.conv2d(x.array, w.array, stride, padding),
@@ -102,7 +100,7 @@ def _conv2d(x, w, stride, padding):
 
 
 def _conv_transpose2d(x, w, stride, padding, output_padding):
-    kernel = w.shape[2:]
+    kernel = w.array.shape[2:]
     return record(
         devices.kernels.conv_transpose2d(x.array, w.array, stride, padding, output_padding),
         (x, lambda g: _conv2d(g, w, stride, padding)),
@@ -127,10 +125,10 @@ def _weight_grad(x, g, kernel, stride, padding):
     )
 
 
-def _output_size(x, kernel, stride, padding):
+def _output_size(image, kernel, stride, padding):
     """(P, Q): how many windows fit below each other and side by side; at most 0 if none fits."""
     size = []
-    for n, p, k, s in zip(x.shape[2:], padding, kernel, stride):
+    for n, p, k, s in zip(image, padding, kernel, stride):
         size.append((n + 2 * p - k) // s + 1)
     return size
 
@@ -141,7 +139,7 @@ def _unread_margin(x, kernel, stride, padding):
     The adjoint needs them as output_padding: otherwise its image would be too small.
     """
     margin = []
-    for n, p, k, s in zip(x.shape[2:], padding, kernel, stride):
+    for n, p, k, s in zip(x.array.shape[2:], padding, kernel, stride):
         margin.append((n + 2 * p - k) % s)
     return tuple(margin)
 
@@ -151,14 +149,15 @@ def _unread_margin(x, kernel, stride, padding):
 
 def add_bias(x, bias):
     """x (N, C, ...) + bias (C,) on every pixel."""
-    fits = raw(x).ndim >= 2 and raw(bias).shape == x.shape[1:2]
-    if not fits or bias.dtype != x.dtype:
+    a = raw(x)
+    b = raw(bias)
+    if a.ndim < 2 or b.shape != a.shape[1:2] or b.dtype != a.dtype:
         raise ValueError(
             f"add_bias: x {x.shape} {x.dtype}, bias {bias.shape} {bias.dtype}, expected "
             "(N, C, ...), (C,)"
         )
     return record(
-        devices.kernels.add_bias(x.array, bias.array),
+        devices.kernels.add_bias(a, b),
         (x, lambda g: g),
         (bias, lambda g: channel_sum(g)),
         op="add_bias",
@@ -167,7 +166,7 @@ def add_bias(x, bias):
 
 def channel_sum(x):
     """The sum over all axes but the second: x (N, C, ...) -> (C,). The gradient of a bias."""
-    x_shape = x.shape
+    x_shape = x.array.shape
     return record(
         devices.kernels.channel_sum(x.array),
         (x, lambda g: expand(per_channel(g, len(x_shape)), x_shape)),
@@ -186,15 +185,12 @@ def per_channel(v, ndim):
 def pair(what, value, least):
     """An int or a pair of ints as a pair; ValueError unless each is at least ``least``."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(_is_whole(v) and v >= least for v in values):
+    are_whole = all(isinstance(v, numbers.Integral) and type(v) is not bool for v in values)
+    if len(values) != 2 or not are_whole or min(values) < least:
         raise ValueError(
             f"{what} is {value!r}, expected an int or a pair of ints of at least {least}"
         )
     return values
-
-
-def _is_whole(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_undilated(name, dilation, groups):
@@ -206,32 +202,34 @@ def check_undilated(name, dilation, groups):
 
 
 def _check_operands(name, x, weight, bias, weight_axes):
-    """Raise ValueError or TypeError unless the three fit each other.
+    """Raise ValueError or TypeError unless the three fit each other -> (H, W), (R, S).
 
     weight_axes: the axis of the weight for the channels of x, and that for the output's.
     """
-    _check_operand(name, "x", x, 4, x)
-    _check_operand(name, "weight", weight, 4, x)
-    channels = weight.shape[weight_axes[0]]
-    if x.shape[1] != channels:
+    x_shape = _check_operand(name, "x", x, 4, x)
+    w_shape = _check_operand(name, "weight", weight, 4, x)
+    channels = w_shape[weight_axes[0]]
+    if x_shape[1] != channels:
         raise ValueError(
-            f"{name}: x has {x.shape[1]} channels, weight of shape {weight.shape} expects "
-            f"{channels}"
+            f"{name}: x has {x_shape[1]} channels, weight of shape {w_shape} expects {channels}"
         )
     if bias is not None:
-        _check_operand(name, "bias", bias, 1, x)
-        expected = (weight.shape[weight_axes[1]],)
-        if bias.shape != expected:
-            raise ValueError(f"{name}: bias has shape {bias.shape}, expected {expected}")
+        bias_shape = _check_operand(name, "bias", bias, 1, x)
+        expected = (w_shape[weight_axes[1]],)
+        if bias_shape != expected:
+            raise ValueError(f"{name}: bias has shape {bias_shape}, expected {expected}")
+    return x_shape[2:], w_shape[2:]
 
 
 def _check_operand(name, what, t, ndim, x):
-    """Raise an error unless t has ndim axes, none of them empty, and the dtype of x."""
-    if raw(t).ndim != ndim or 0 in t.shape:
+    """Raise an error unless t has ndim axes, none of them empty, and x's dtype -> its shape."""
+    a = raw(t)
+    if a.ndim != ndim or 0 in a.shape:
         raise ValueError(
-            f"{name}: {what} has shape {t.shape}, expected {ndim} axes, none of them empty"
+            f"{name}: {what} has shape {a.shape}, expected {ndim} axes, none of them empty"
         )
-    if t.dtype != x.dtype or t.dtype.kind != "f":
+    if a.dtype != x.array.dtype or a.dtype.kind != "f":
         raise TypeError(
-            f"{name}: {what} is {t.dtype} and x is {x.dtype}, expected one floating-point dtype"
+            f"{name}: {what} is {a.dtype} and x is {x.dtype}, expected one floating-point dtype"
         )
+    return a.shape

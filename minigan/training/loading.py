@@ -24,8 +24,9 @@ LARGEST_NETWORKS = 1 << 20  # bytes of a file of networks
 def load_networks(path, sha256=None):
     """Run the file of --networks, which must define Generator and Discriminator.
 
-    -> the module, and the SHA-256 of the file. path: from the command line, never from a file. sha256: what the file's must be, as a checkpoint
-    has it; None accepts any. Raises ValueError or OSError.
+    path: from the command line, never from a file. sha256: what that of the file must be, as a
+    checkpoint has it; None accepts any. -> the module, and the SHA-256 of the file. Raises
+    ValueError or OSError.
     """
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()

@@ -47,7 +47,8 @@ def test_every_image_stands_in_its_place_in_the_grid(
     assert list(grid.shape) == shape
     assert grid.dtype == np.uint8
     for i in range(n):
-        row, column = divmod(i, across)
+        row = i // across
+        column = i % across
         top = padding + row * cell_height
         left = padding + column * cell_width
         part = grid[top : top + height * scale, left : left + width * scale]

@@ -93,7 +93,7 @@ def test_a_tensor_used_twice_is_one_box_with_two_lines():
     x = mg.tensor(3.0, requires_grad=True)
     with drawing.trace() as t:
         y = x * x
-    boxes, lines, _ = layout(t, y)
+    boxes, lines, *_ = layout(t, y)
     assert len(boxes) == 2 and len(lines) == 2
     assert lines[0] != lines[1]
 
@@ -150,7 +150,7 @@ def arrays():
 )
 def test_boxes_lie_inside_the_picture_and_apart_and_inputs_stand_to_the_left(make, tmp_path):
     t, loss = make()
-    boxes, lines, (width, height) = layout(t, loss)
+    boxes, lines, width, height = layout(t, loss)
     for x, y, w, h in boxes.values():
         assert 0 < x and x + w < width and 0 < y - h / 2 and y + h / 2 < height
     for (x0, y0, w0, h0), (x1, y1, w1, h1) in itertools.combinations(boxes.values(), 2):

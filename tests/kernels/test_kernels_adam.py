@@ -11,7 +11,6 @@ from strategies import DTYPES, cases, dtypes, fixed_case, in_layout, layouts
 
 from minigan.backends import reference
 from minigan.backends.cuda import adam_step, launch
-from minigan.backends.cuda import rungs as ladder
 
 
 def pytorch_step(p, g, m, v, step, lr, betas, eps, weight_decay):
@@ -99,16 +98,16 @@ def test_the_last_chunk_of_the_longest_array():
     ours = arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
     plain = [[a.copy() for a in same] for same in ours]
     settings = 3, 0.01, (0.9, 0.999), 1e-8, 0.0
-    run = ladder.run
+    launch_as_usual = launch.launch
 
-    def run_far_out(operation, rung, template, grid, block, args, **options):
-        row = args[0]["rows"][0]
+    def launch_far_out(plan, arguments, touches):
+        row = arguments[0]["rows"][0]
         for pointer in "pgmv":
             row[pointer] -= np.uintp(4 * first)
         row["n"], row["first_block"] = launch.MOST, -(first // adam_step.ADAM_CHUNK)
-        run(operation, rung, template, grid, block, args, **options)
+        launch_as_usual(plan, arguments, touches)
 
-    with on_device("tiled", 5) as kernels, mock.patch.object(adam_step, "run", run_far_out):
+    with on_device("tiled", 5) as kernels, mock.patch.object(launch, "launch", launch_far_out):
         kernels.adam(*ours, *settings)
     reference.adam(*plain, *settings)
     for a, b in zip(sum(ours, []), sum(plain, []), strict=True):

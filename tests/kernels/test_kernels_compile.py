@@ -75,7 +75,8 @@ def test_spills_are_seen(tmp_path, monkeypatch):
     time, are found out.
     """
     (tmp_path / "heavy.cu").write_text(
-        "template <typename T> __global__ void __launch_bounds__(1024) heavy_naive(const T* x, T* y, int n) {\n"
+        "template <typename T> __global__ void __launch_bounds__(1024)\n"
+        "heavy_naive(const T* x, T* y, int n) {\n"
         "    T kept[200];\n"
         "#pragma unroll\n"
         "    for (int i = 0; i < 200; ++i) kept[i] = x[i * n + threadIdx.x];\n"

@@ -17,31 +17,59 @@ from minigan.backends import reference
 from minigan.backends.cuda import launch, sources
 
 
-def meetings(image, tap, stride, padding, pixels):
-    """How many pairs of an output pixel and a tap have their input pixel in the image, along one
-    axis.
+def meetings(image, taps, stride, padding, pixels):
+    """How many pairs of an output pixel and a tap have their input pixel in the image.
+
+    Along one axis: all arguments are numbers.
     """
-    return sum(0 <= p * stride + r - padding < image for p in range(pixels) for r in range(tap))
+    count = 0
+    for pixel in range(pixels):
+        for tap in range(taps):
+            place = pixel * stride + tap - padding
+            count += 0 <= place < image
+    return count
 
 
 def multiplied(name, arguments):
     """(the result, how many slices were multiplied, as the requests of the inner loop)."""
     with launch.collect_launches(counting=True) as launches:
         y = convolutions.run(name, arguments, "tiled", 0, host=True)
-    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
-    loop = {("gemm.cuh", n) for n, line in enumerate(source, 1) if "tile.template multiply" in line}
-    return y, sum(line.requests for line in launches[0].report.lines if loop & set(line.places))
+    slices = 0
+    for line in launches[0].report.lines:
+        if inner_loop() & set(line.places):
+            slices += line.requests
+    return y, slices
+
+
+def inner_loop():
+    """Where gemm.cuh multiplies a slice: a set of (file, line)."""
+    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8")
+    places = set()
+    for number, line in enumerate(source.splitlines(), 1):
+        if "tile.template multiply" in line:
+            places.add(("gemm.cuh", number))
+    return places
 
 
 def arguments(name, image, taps, stride, padding):
     """Arguments with which a tile is one pixel or tap, and a slice another."""
-    case, pixels = fixed_case(1), convolutions.map_size(image, taps, stride, padding)
+    case = fixed_case(1)
+    pixels = convolutions.map_size(image, taps, stride, padding)
     if name == "conv2d":
-        return [case.normal(64, 16, *image), case.normal(5, 16, *taps), stride, padding]
+        x = case.normal(64, 16, *image)
+        weight = case.normal(5, 16, *taps)
+        return [x, weight, stride, padding]
     if name == "conv2d_weight_grad":
-        return [case.normal(16, 64, *image), case.normal(16, 3, *pixels), taps, stride, padding]
-    rest = tuple((n + 2 * p - r) % s for n, p, r, s in zip(image, padding, taps, stride))
-    return [case.normal(64, 16, *pixels), case.normal(16, 5, *taps), stride, padding, rest]
+        x = case.normal(16, 64, *image)
+        g = case.normal(16, 3, *pixels)
+        return [x, g, taps, stride, padding]
+    x = case.normal(64, 16, *pixels)
+    weight = case.normal(16, 5, *taps)
+    rest = []  # pixels of the image that no window reaches
+    for n, r, step, pad in zip(image, taps, stride, padding):
+        padded = n + 2 * pad
+        rest.append((padded - r) % step)
+    return [x, weight, stride, padding, tuple(rest)]
 
 
 # image, taps, stride, padding
@@ -56,13 +84,17 @@ SHAPES = [
 
 @pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "conv2d_weight_grad"])
 def test_no_slice_is_of_padding_alone(name):
-    _, one = multiplied(name, arguments(name, (1, 1), (1, 1), (1, 1), (0, 0)))
+    small = arguments(name, (1, 1), (1, 1), (1, 1), (0, 0))
+    _, slices_of_one_meeting = multiplied(name, small)
     for sizes in SHAPES:
         given = arguments(name, *sizes)
         y, slices = multiplied(name, given)
-        assert np.all(
-            np.abs(y - getattr(reference, name)(*given))
-            <= error_bound(name, given, np.float64, "tiled")
-        )
-        needed = [meetings(*axis) for axis in zip(*sizes, convolutions.map_size(*sizes))]
-        assert slices == one * np.prod(needed) > 0
+        loops = getattr(reference, name)
+        expected = loops(*given)
+        bound = error_bound(name, given, np.float64, "tiled")
+        assert np.all(np.abs(y - expected) <= bound)
+        pixels = convolutions.map_size(*sizes)
+        height, width = zip(*sizes, pixels)
+        needed = meetings(*height) * meetings(*width)
+        assert needed > 0
+        assert slices == slices_of_one_meeting * needed

@@ -107,10 +107,14 @@ def test_two_losses_of_one_graph_are_minimised_one_after_the_other():
 
 def test_several_losses_are_minimised_together():
     p = parameter(2.0)
-    optimizer = optim.SGD([p], lr=0.1)
-    optimizer.minimize((3 * p).sum(), (p * p).sum())
-    assert p.grad.item() == 7.0  # 3 + 2 p
-    assert p.item() == pytest.approx(2 - 0.1 * 7)
+    q = parameter(1.0)
+    optimizer = optim.SGD([p, q], lr=0.5)
+    first = (p * p).sum()
+    second = (3 * p + q).sum()
+    optimizer.minimize(first, second)
+    assert p.grad.item() == 7.0  # 2 p + 3
+    assert p.item() == 2 - 0.5 * 7
+    assert q.item() == 1 - 0.5 * 1
 
 
 def test_a_loss_of_several_numbers_is_refused():

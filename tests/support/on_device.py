@@ -24,20 +24,18 @@ seeds = st.integers(0, 2**32 - 1)
 
 @contextlib.contextmanager
 def on_device(rung, seed, host=False):
-    """The kernels' namespace with this rung forced and, on the host device, this schedule of
-    threads and blocks.
+    """The kernels' namespace with this rung forced and, on the host device, this schedule.
 
     host: take the host device even where there is a GPU, for what only it can say.
     """
-    name = "cuda" if os.environ.get("MINIGAN_DEVICE") == "cuda" and not host else "host"
-    with mock.patch.dict(os.environ, MINIGAN_HOST_SEED=str(seed)), mg.device(name), mg.rung(rung):
-        yield devices.kernels if name == "host" else OnGpu()
+    is_gpu = os.environ.get("MINIGAN_DEVICE") == "cuda" and not host
+    schedule = mock.patch.dict(os.environ, MINIGAN_HOST_SEED=str(seed))
+    with schedule, mg.device("cuda" if is_gpu else "host"), mg.rung(rung):
+        yield OnGpu() if is_gpu else devices.kernels
 
 
 class OnGpu:
-    """The kernels' namespace, for NumPy arrays: what a kernel changes in place is changed in
-    them.
-    """
+    """The kernels' namespace, for NumPy arrays, which a kernel may change in place."""
 
     def __getattr__(self, name):
         def call(*arguments):
@@ -46,20 +44,19 @@ class OnGpu:
             for a, twin in pairs(arguments, twins):
                 if a.flags.writeable:
                     a[...] = devices.to_numpy(twin)
-            return (
-                tuple(map(devices.to_numpy, y))
-                if isinstance(y, tuple)
-                else y
-                if y is None
-                else devices.to_numpy(y)
-            )
+            if y is None:
+                return None
+            if isinstance(y, tuple):
+                return tuple(map(devices.to_numpy, y))
+            return devices.to_numpy(y)
 
         return call
 
 
 def as_it_lies(a, xp):
-    """A copy of an array with its strides, and at an address that is as good: what it is a view
-    of is copied whole.
+    """A copy of an array with its strides, at an address with the same alignment.
+
+    The array that it is a view of is copied whole.
     """
     if not a.size:
         return xp.empty(a.shape, a.dtype)
@@ -67,18 +64,25 @@ def as_it_lies(a, xp):
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
     low, high = np.lib.array_utils.byte_bounds(whole)
-    room = xp.empty(high - low + 512, np.uint8)  # memory on a GPU begins at a multiple of 512
-    numbers = np.frombuffer((ctypes.c_uint8 * (high - low)).from_address(low), np.uint8)
-    room[low % 512 : low % 512 + high - low] = xp.asarray(numbers)
-    return xp.ndarray(a.shape, a.dtype, room.data + (low % 512 + a.ctypes.data - low), a.strides)
+    size = high - low
+    memory = (ctypes.c_uint8 * size).from_address(low)
+    room = xp.empty(size + 512, np.uint8)
+    begin = low % 512  # memory on a GPU begins at a multiple of 512
+    room[begin : begin + size] = xp.asarray(np.frombuffer(memory, np.uint8))
+    offset = begin + a.ctypes.data - low
+    return xp.ndarray(a.shape, a.dtype, room.data + offset, a.strides)
 
 
 def mapped_in_lists(f, arguments):
     """The arguments with f applied to the arrays among them, also in lists."""
-    return [
-        mapped_in_lists(f, a) if isinstance(a, list) else f(a) if isinstance(a, np.ndarray) else a
-        for a in arguments
-    ]
+    found = []
+    for a in arguments:
+        if isinstance(a, list):
+            a = mapped_in_lists(f, a)
+        elif isinstance(a, np.ndarray):
+            a = f(a)
+        found.append(a)
+    return found
 
 
 def pairs(arguments, twins):
@@ -98,15 +102,19 @@ def results(kernels, name, arguments):
 
 def mapped(f, arguments):
     """The arguments with f applied to the arrays among them."""
-    return [np.asarray(f(a)) if isinstance(a, (np.ndarray, np.generic)) else a for a in arguments]
+    found = []
+    for a in arguments:
+        if isinstance(a, (np.ndarray, np.generic)):
+            a = np.asarray(f(a))
+        found.append(a)
+    return found
 
 
 def compare_with_reference(name, arguments, dtype, layout, rung, seed, terms=1, oracle=reference):
-    """Run one kernel; AssertionError where it differs from the loops by more than the rounding of
-    a sum of `terms`.
+    """Run one kernel; AssertionError where it differs from the loops by more than rounding.
 
     The loops run in float64 on the very numbers that the kernel is given, so what is left is the
-    kernel's own rounding: for terms of unit size at most a few eps sqrt(terms).
+    kernel's own rounding: for a sum of `terms` of unit size at most a few eps sqrt(terms).
     """
     arguments = mapped(lambda a: in_layout(np.asarray(a, dtype), layout), arguments)
     exact = mapped(np.float64, arguments)
@@ -121,24 +129,31 @@ def compare_with_reference(name, arguments, dtype, layout, rung, seed, terms=1, 
 
 
 def compare_off_the_grid(name, arguments, rung="tiled"):
-    """Compare with one array at a time at an address that 16 does not divide: wide loads would be
-    misaligned there.
+    """Compare with one array at a time at an address that 16 does not divide.
+
+    Wide loads would be misaligned there.
     """
     arguments = mapped(np.float32, arguments)
     for i, a in enumerate(arguments):
         if isinstance(a, np.ndarray):
-            shifted = np.concatenate([a.ravel()[:1], a.ravel()])[1:].reshape(a.shape)
-            some = [*arguments[:i], shifted, *arguments[i + 1 :]]
+            numbers = a.ravel()
+            shifted = np.concatenate([numbers[:1], numbers])[1:]
+            some = list(arguments)
+            some[i] = shifted.reshape(a.shape)
             compare_with_reference(name, some, np.float32, "contiguous", rung, i)
 
 
 def image(case, numbers=4000):
-    """Normal numbers (N, C) or (N, C, H, W): few or many channels, with or without a factor of 4,
-    few or many rows.
+    """Normal numbers (N, C) or (N, C, H, W).
+
+    Channels are few or many, with or without a factor of 4; rows are few or many.
     """
     c = case.of(3, 4, 1, 8, 5, 12, 36, 130, 260)
     rows = max(1, numbers // c)
     if case.choose(0, 1):
-        return case.normal(case.choose(1, min(rows, 70)), c)
-    n, h = case.choose(1, min(3, rows)), case.choose(1, min(rows, 20))
-    return case.normal(n, c, h, case.choose(1, max(1, rows // (n * h))))
+        n = case.choose(1, min(rows, 70))
+        return case.normal(n, c)
+    n = case.choose(1, min(3, rows))
+    h = case.choose(1, min(rows, 20))
+    w = case.choose(1, max(1, rows // (n * h)))
+    return case.normal(n, c, h, w)

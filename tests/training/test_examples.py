@@ -359,10 +359,14 @@ def test_config_repeats_the_run(trained, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "snippet", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-)
-def test_the_snippets_of_the_readme_run(snippet, tmp_path):
+def snippets(*names):
+    """The Python programs in some .md files."""
+    text = "".join((ROOT / name).read_text() for name in names)
+    return re.findall(r"```python\n(.*?)```", text, re.S)
+
+
+@pytest.mark.parametrize("snippet", snippets("README.md", "examples/README.md"))
+def test_the_snippets_of_the_readmes_run(snippet, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", snippet],
         cwd=tmp_path,

@@ -3,7 +3,7 @@
 An array goes in, an array comes out, without autograd.
 
 One file for each family of kernels has its memory order and its plans: convolution, channels,
-batch_norm, elementwise, adam_step. rungs.py chooses the kernel, tiles.py the tile of a matrix
+normalisation, elementwise, adam_step. rungs.py chooses the kernel, tiles.py the tile of a matrix
 product, grids.py the grid of memory-bound kernels. launch.py launches a plan through a driver.
 """
 

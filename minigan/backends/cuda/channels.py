@@ -18,6 +18,6 @@ def add_bias(x, bias):
     """(N, C, ...), (C,) -> x + bias, each channel its own."""
     xp = launch.driver.xp
     rows = as_rows(x)
-    y = xp.empty(rows.shape, rows.dtype)
+    y = launch.empty(rows.shape, rows.dtype)
     rowwise("add_bias", [rows, xp.ascontiguousarray(bias), Out(y)], rows)
     return as_image(y, x)

@@ -4,6 +4,7 @@ Each is one matrix product that reads the images in place (implicit GEMM), cut i
 tiles.py chooses. layout.py has the order of memory that the kernels know.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from .arguments import Out
 from .grids import THREADS
 from .launch import Plan
 from .layout import PIXELS, TAPS, in_order
-from .rungs import C_TYPES, FILES, PACK, cached, check_dtype, choose, kernel_name
+from .rungs import C_TYPES, FILES, PACK, cached, choose, kernel_name, unknown_dtype
 from .tiles import Product, choose_tile, count_tiles, split_k
 
 SHARED_TILE = 16  # pixels, and output channels, of a block of the shared rung
@@ -42,6 +43,7 @@ class Sizes(NamedTuple):
     pad_w: int
 
 
+DTYPES = {ctype: dtype for dtype, ctype in C_TYPES.items()}
 CONV = np.dtype([(name, np.int32) for name in Sizes._fields])
 
 
@@ -55,10 +57,14 @@ def conv2d(x, weight, stride, padding):
     """
     n, c, h, w = x.shape
     k, _, r, s = weight.shape
-    p = (h + 2 * padding[0] - r) // stride[0] + 1
-    q = (w + 2 * padding[1] - s) // stride[1] + 1
+    stride_h, stride_w = stride
+    pad_h, pad_w = padding
+    p = (h + 2 * pad_h - r) // stride_h + 1
+    q = (w + 2 * pad_w - s) // stride_w + 1
     sizes = Sizes(n, c, h, w, k, p, q, r, s, *stride, *padding)
-    y = convolve("conv2d", in_order(x, PIXELS), in_order(weight, TAPS), sizes)
+    x = in_order(x, PIXELS)
+    weight = in_order(weight, TAPS)
+    y = convolve("conv2d", x, weight, sizes)
     return y.transpose(PIXELS)
 
 
@@ -66,10 +72,15 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so its input gradient."""
     n, k, p, q = x.shape
     _, c, r, s = weight.shape
-    h = (p - 1) * stride[0] - 2 * padding[0] + r + output_padding[0]
-    w = (q - 1) * stride[1] - 2 * padding[1] + s + output_padding[1]
+    stride_h, stride_w = stride
+    pad_h, pad_w = padding
+    more_h, more_w = output_padding
+    h = (p - 1) * stride_h - 2 * pad_h + r + more_h
+    w = (q - 1) * stride_w - 2 * pad_w + s + more_w
     sizes = Sizes(n, c, h, w, k, p, q, r, s, *stride, *padding)
-    y = convolve("conv_transpose2d", in_order(x, PIXELS), in_order(weight, TAPS), sizes)
+    x = in_order(x, PIXELS)
+    weight = in_order(weight, TAPS)
+    y = convolve("conv_transpose2d", x, weight, sizes)
     return y.transpose(PIXELS)
 
 
@@ -77,18 +88,41 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): conv2d's gradient with respect to its weight."""
     n, c, h, w = x.shape
     _, k, p, q = g.shape
-    r, s = kernel_size
+    sizes = Sizes(n, c, h, w, k, p, q, *kernel_size, *stride, *padding)
     x = in_order(x, PIXELS)
     g = in_order(g, PIXELS)
-    is_inside = padding[0] < r and padding[1] < s
-    if k <= NARROW < c and stride == (1, 1) and r * s < p * q and is_inside:
-        # With few output channels a tile would be mostly empty: swap x and g, and flip the kernel.
-        sizes = Sizes(n, k, p, q, c, h, w, r, s, 1, 1, r - 1 - padding[0], s - 1 - padding[1])
-        flipped = convolve("conv2d_weight_grad", g, x, sizes)  # (C, R, S, K)
+    if _is_better_swapped(sizes):
+        flipped = convolve("conv2d_weight_grad", g, x, _swapped(sizes))  # (C, R, S, K)
         return flipped[:, ::-1, ::-1].transpose(3, 0, 1, 2)
-    sizes = Sizes(n, c, h, w, k, p, q, r, s, *stride, *padding)
     dw = convolve("conv2d_weight_grad", x, g, sizes)  # (K, R, S, C)
     return dw.transpose(0, 3, 1, 2)
+
+
+def _is_better_swapped(sizes):
+    """Whether a weight gradient is cheaper with the roles of x and g swapped.
+
+    With few output channels a tile of the product would be mostly empty.
+    """
+    if not sizes.k <= NARROW < sizes.c:
+        return False
+    has_stride = sizes.stride_h != 1 or sizes.stride_w != 1
+    has_fewer_taps = sizes.r * sizes.s < sizes.p * sizes.q
+    is_padding_inside = sizes.pad_h < sizes.r and sizes.pad_w < sizes.s
+    return not has_stride and has_fewer_taps and is_padding_inside
+
+
+def _swapped(sizes):
+    """The Sizes of a weight gradient with x and g swapped, whose result is the flipped kernel."""
+    return sizes._replace(
+        c=sizes.k,
+        h=sizes.p,
+        w=sizes.q,
+        k=sizes.c,
+        p=sizes.h,
+        q=sizes.w,
+        pad_h=sizes.r - 1 - sizes.pad_h,
+        pad_w=sizes.s - 1 - sizes.pad_w,
+    )
 
 
 # ---- plans ---------------------------------------------------------------------------------------
@@ -112,7 +146,8 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
     bytes. Raises ValueError for sizes that int32 or the kernels cannot hold.
     """
     _check_sizes(operation, sizes)
-    check_dtype(operation, dtype)
+    if dtype not in C_TYPES:
+        raise unknown_dtype(operation, dtype)
     ctype = C_TYPES[dtype]
     product, shape = _product(operation, sizes)
     conv = np.array(sizes, CONV)
@@ -122,13 +157,20 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
             second_pass = _plan_sum_of_taps(operation, dtype, shape)
             return ConvolutionPlan(None, second_pass, shape, conv, taps)
     if rung == "shared" and product.columns <= SHARED_TILE * 65535:  # no grid is higher
-        grid = (ceil(product.rows, SHARED_TILE), ceil(product.columns, SHARED_TILE))
-        kernel = kernel_name(operation, "shared", (ctype,))
-        plan = Plan(kernel, grid, (SHARED_TILE, SHARED_TILE), dtype)
+        plan = Plan(
+            kernel_name(operation, "shared", (ctype,)),
+            grid=(ceil(product.rows, SHARED_TILE), ceil(product.columns, SHARED_TILE)),
+            block=(SHARED_TILE, SHARED_TILE),
+            dtype=dtype,
+        )
         return ConvolutionPlan(plan, None, shape, conv)
     if rung in ("naive", "shared") or product.phases > 65535:  # no grid has so many phases
-        kernel = kernel_name(operation, "naive", (ctype,))
-        plan = Plan(kernel, (ceil(_count(shape), THREADS),), (THREADS,), dtype)
+        plan = Plan(
+            kernel_name(operation, "naive", (ctype,)),
+            grid=(ceil(math.prod(shape), THREADS),),
+            block=(THREADS,),
+            dtype=dtype,
+        )
         return ConvolutionPlan(plan, None, shape, conv)
     widths = _load_widths(operation, ctype, sizes, aligned)
     plan = plan_product(operation, rung, ctype, product, widths, target)
@@ -186,14 +228,18 @@ def plan_product(operation, rung, ctype, product, widths, target):
     tile = choose_tile(rung, product, slices, widths, target)
     tiles = count_tiles(product, tile)
     parts = split_k(tiles, slices, tile, target)
-    kernel = kernel_name(operation, rung, tile_template(rung, ctype, tile, widths))
-    grid = (tiles // product.phases, parts, product.phases)
     threads = THREADS
     if rung == "tensor" and tile.rows * tile.columns <= 128 * 128:
         threads = 128
-    shared = _shared_bytes(rung, ctype, tile, widths)
-    dtype = np.dtype(np.float32 if ctype == "float" else np.float64)
-    return Plan(kernel, grid, (threads,), dtype, shared=shared, parts=parts)
+    template = tile_template(rung, ctype, tile, widths)
+    return Plan(
+        kernel_name(operation, rung, template),
+        grid=(tiles // product.phases, parts, product.phases),
+        block=(threads,),
+        dtype=DTYPES[ctype],
+        shared=_shared_bytes(rung, ctype, tile, widths),
+        parts=parts,
+    )
 
 
 def tile_template(rung, ctype, tile, widths):
@@ -220,17 +266,14 @@ def _plan_sum_of_parts(operation, dtype, shape, parts):
     if parts == 1:
         return None
     block = (THREADS, 1) if parts < 16 else (32, 8)
-    count = _count(shape)
-    kernel = f"{FILES[operation]}:sum_parts_tiled<{C_TYPES[dtype]}>"
-    return Plan(kernel, (ceil(count, block[0]),), block, dtype, sizes=(count, parts))
-
-
-def _count(shape):
-    """How many numbers an array of this shape has."""
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    count = math.prod(shape)
+    return Plan(
+        f"{FILES[operation]}:sum_parts_tiled<{C_TYPES[dtype]}>",
+        grid=(ceil(count, block[0]),),
+        block=block,
+        dtype=dtype,
+        sizes=(count, parts),
+    )
 
 
 # ---- launches ------------------------------------------------------------------------------------
@@ -238,18 +281,20 @@ def _count(shape):
 
 def convolve(operation, a, b, sizes):
     """Launch a convolution of a and b, which are in the kernels' order -> a new array, likewise."""
-    factors = [a, b] if operation != "conv2d_weight_grad" else [b, a]
+    factors = [a, b]
+    if operation == "conv2d_weight_grad":
+        factors = [b, a]
     first, second = launch.driver.addresses(factors)
     aligned = (first % 16 == 0, second % 16 == 0)
     rung = choose(operation, a.dtype)
     plan = plan_convolution(operation, rung, a.dtype, sizes, aligned, launch.target)
-    y = launch.driver.xp.empty(plan.shape, a.dtype)
+    y = launch.empty(plan.shape, a.dtype)
     if plan.taps is not None:
         _convolve_by_taps(operation, a, b, plan, y)
     elif plan.second_pass is None:
         launch.launch(plan.product, [a, b, Out(y), plan.conv])
     else:
-        parts = launch.driver.xp.empty((plan.product.parts, *plan.shape), a.dtype)
+        parts = launch.empty((plan.product.parts, *plan.shape), a.dtype)
         launch.launch(plan.product, [a, b, Out(parts), plan.conv])
         launch.launch(plan.second_pass, [parts, Out(y)])
     return y
@@ -280,8 +325,12 @@ def _taps_apart(operation, sizes):
 
 def _plan_sum_of_taps(operation, dtype, shape):
     """The launch that adds up the taps."""
-    kernel = kernel_name(f"{operation}_taps", "tiled", (C_TYPES[dtype],))
-    return Plan(kernel, (ceil(_count(shape), THREADS),), (THREADS,), dtype)
+    return Plan(
+        kernel_name(f"{operation}_taps", "tiled", (C_TYPES[dtype],)),
+        grid=(ceil(math.prod(shape), THREADS),),
+        block=(THREADS,),
+        dtype=dtype,
+    )
 
 
 def _convolve_by_taps(operation, a, weight, plan, y):

@@ -1,19 +1,22 @@
 """LeakyReLU and binary cross-entropy on kernels/leaky_relu.cu and bce_with_logits.cu."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from . import launch
 from .arguments import Out
 from .grids import elementwise, total
-from .layout import flat
+from .layout import Flat, flat
 
 
 def leaky_relu(x, negative_slope):
     """x where x > 0, otherwise negative_slope x. Any shape, negative_slope >= 0."""
     layout = flat(x)
     (x,) = layout.arrays
-    y = launch.driver.xp.empty(x.shape, x.dtype)
-    elementwise("leaky_relu", [x, Out(y), x.dtype.type(negative_slope)], x.size)
+    slope = x.dtype.type(negative_slope)
+    y = launch.empty(x.shape, x.dtype)
+    elementwise("leaky_relu", [x, Out(y), slope], x.size)
     return layout.restore(y)
 
 
@@ -23,8 +26,9 @@ def leaky_relu_grad(g, y, negative_slope):
     """
     layout = flat(y, g)
     y, g = layout.arrays
-    dx = launch.driver.xp.empty(y.shape, y.dtype)
-    elementwise("leaky_relu_grad", [g, y, Out(dx), y.dtype.type(negative_slope)], y.size)
+    slope = y.dtype.type(negative_slope)
+    dx = launch.empty(y.shape, y.dtype)
+    elementwise("leaky_relu_grad", [g, y, Out(dx), slope], y.size)
     return layout.restore(dx)
 
 
@@ -33,15 +37,16 @@ def bce_with_logits(x, target, reduction):
 
     target: an array like x, or a number.
     """
-    layout, (x,), target = _logits(target, x)
-    xp = launch.driver.xp
+    inputs = _logits(target, x)
+    (x,) = inputs.arrays
     if reduction == "none":
-        losses = xp.empty(x.shape, x.dtype)
-        elementwise("bce_with_logits", [x, *target, Out(losses)], x.size)
-        return layout.restore(losses)
+        losses = launch.empty(x.shape, x.dtype)
+        elementwise("bce_with_logits", [x, *inputs.target, Out(losses)], x.size)
+        return inputs.layout.restore(losses)
     if not x.size:
-        return xp.zeros((), x.dtype)
-    return total("bce_with_logits_sum", [x, *target], _scale(x, reduction), x.size)
+        return launch.driver.xp.zeros((), x.dtype)
+    scale = _scale(x, reduction)
+    return total("bce_with_logits_sum", [x, *inputs.target], scale, x.size)
 
 
 def bce_with_logits_grad(x, target, g, reduction):
@@ -51,29 +56,38 @@ def bce_with_logits_grad(x, target, g, reduction):
     """
     has_own_g = reduction == "none"  # each element has a gradient of its own
     if has_own_g:
-        layout, (x, g), target = _logits(target, x, g)
+        inputs = _logits(target, x, g)
+        x, g = inputs.arrays
     else:
-        layout, (x,), target = _logits(target, x)
-    dx = launch.driver.xp.empty(x.shape, x.dtype)
-    arguments = [x, *target, g, np.int32(has_own_g), Out(dx), _scale(x, reduction)]
+        inputs = _logits(target, x)
+        (x,) = inputs.arrays
+    scale = _scale(x, reduction)
+    dx = launch.empty(x.shape, x.dtype)
+    arguments = [x, *inputs.target, g, np.int32(has_own_g), Out(dx), scale]
     elementwise("bce_with_logits_grad", arguments, x.size)
-    return layout.restore(dx)
+    return inputs.layout.restore(dx)
 
 
-def _logits(target, x, *others):
-    """(the layout, x and the others in it, the kernel's two arguments for the target).
+class Inputs(NamedTuple):
+    """What the kernels of the binary cross-entropy read."""
 
-    The two arguments are an array and a number, of which the kernel reads the array if there is
-    one.
-    """
-    if isinstance(target, launch.driver.xp.ndarray):
-        layout = flat(x, target, *others)
-        x, target, *others = layout.arrays
-        return layout, [x, *others], [target, x.dtype.type(0)]
-    layout = flat(x, *others)
-    return layout, layout.arrays, [None, x.dtype.type(target)]
+    layout: Flat  # of all arrays
+    arrays: list  # the logits, and the gradient where each element has its own
+    target: tuple  # an array and a number; the kernel reads the array if there is one
+
+
+def _logits(target, *arrays):
+    """Arrays of one shape, and a target that is an array like them or a number -> Inputs."""
+    number = arrays[0].dtype.type
+    if not isinstance(target, launch.driver.xp.ndarray):
+        layout = flat(*arrays)
+        return Inputs(layout, layout.arrays, (None, number(target)))
+    layout = flat(*arrays, target)
+    *arrays, target = layout.arrays
+    return Inputs(layout, arrays, (target, number(0)))
 
 
 def _scale(x, reduction):
     """The factor of every loss: 1 / n for "mean"."""
-    return x.dtype.type(1 / x.size if reduction == "mean" else 1)
+    scale = 1 / x.size if reduction == "mean" else 1
+    return x.dtype.type(scale)

@@ -1,6 +1,7 @@
 """The driver of a GPU: CuPy's arrays, and kernels compiled by NVRTC.
 
-launch.py says what a driver is. Importing this file imports CuPy; devices.py does so when the device is chosen.
+launch.py says what a driver is. Importing this file imports CuPy; devices.py does so when the
+device is chosen.
 """
 
 import functools

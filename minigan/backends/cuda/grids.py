@@ -22,40 +22,50 @@ MOST_BLOCKS = 8448  # of the other kernels that read a matrix
 @cached
 def plan_elementwise(operation, chosen, n):
     """A launch over n numbers: a thread per number, or SPAN packs per block."""
-    template = (chosen.ctype,)
-    blocks = ceil(n, THREADS)
-    if chosen.rung != "naive":
+    if chosen.rung == "naive":
+        kernel = chosen.kernel(operation)
+        blocks = ceil(n, THREADS)
+    else:
         pack = chosen.pack(n)
-        template = (chosen.ctype, pack)
+        kernel = chosen.kernel(operation, pack)
         blocks = ceil(n // pack, SPAN)
-    kernel = kernel_name(operation, chosen.rung, template)
-    return Plan(kernel, (blocks,), (THREADS,), chosen.dtype, sizes=(n,))
+    return Plan(kernel, grid=(blocks,), block=(THREADS,), dtype=chosen.dtype, sizes=(n,))
 
 
 def elementwise(operation, arguments, n):
     """Launch a kernel that sees its arrays as n numbers."""
     chosen = choice(operation, arguments)
     if n:
-        launch.launch(plan_elementwise(operation, chosen, n), arguments)
+        plan = plan_elementwise(operation, chosen, n)
+        launch.launch(plan, arguments)
 
 
 @cached
 def plan_total(operation, chosen, n):
     """A sum over n numbers, of which every block leaves a part."""
-    if chosen.rung == "naive":  # one thread adds up everything
-        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
-        return Plan(kernel, (1,), (1,), chosen.dtype, sizes=(n,))
-    pack = chosen.pack(n)
-    blocks = ceil(n // pack, SPAN)
-    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
-    return Plan(kernel, (blocks,), (THREADS,), chosen.dtype, sizes=(n,), parts=blocks)
+    if chosen.rung == "naive":
+        kernel = chosen.kernel(operation)
+        blocks = threads = 1  # one thread adds up everything
+    else:
+        pack = chosen.pack(n)
+        kernel = chosen.kernel(operation, pack)
+        blocks = ceil(n // pack, SPAN)
+        threads = THREADS
+    return Plan(
+        kernel,
+        grid=(blocks,),
+        block=(threads,),
+        dtype=chosen.dtype,
+        sizes=(n,),
+        parts=blocks,
+    )
 
 
 def total(operation, arguments, scale, n):
     """The sum of n > 0 numbers that an elementwise kernel would give, times scale -> ()."""
     chosen = choice(operation, arguments)
     plan = plan_total(operation, chosen, n)
-    sums = launch.driver.xp.empty((plan.parts, 1), scale.dtype)
+    sums = launch.empty((plan.parts, 1), scale.dtype)
     launch.launch(plan, [*arguments, Out(sums), scale])
     return add_parts(sums).reshape(())
 
@@ -66,34 +76,56 @@ def total(operation, arguments, scale, n):
 @cached
 def plan_rowwise(operation, chosen, rows, channels):
     """A launch that reads a (rows, C) matrix and writes another."""
-    sizes = (rows, channels)
-    if chosen.rung == "naive":  # one thread per number
-        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
-        return Plan(kernel, (ceil(rows * channels, THREADS),), (THREADS,), chosen.dtype, sizes)
+    if chosen.rung == "naive":
+        blocks = ceil(rows * channels, THREADS)  # one thread per number
+        return Plan(
+            chosen.kernel(operation),
+            grid=(blocks,),
+            block=(THREADS,),
+            dtype=chosen.dtype,
+            sizes=(rows, channels),
+        )
     pack = chosen.pack(channels)
-    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
     grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_BLOCKS)
-    return Plan(kernel, grid, block, chosen.dtype, (*sizes, tile_rows))
+    return Plan(
+        chosen.kernel(operation, pack),
+        grid,
+        block,
+        dtype=chosen.dtype,
+        sizes=(rows, channels, tile_rows),
+    )
 
 
 def rowwise(operation, arguments, rows):
     """Launch a kernel that reads the (rows, C) matrix `rows` and writes another."""
     chosen = choice(operation, arguments)
     if rows.size:
-        launch.launch(plan_rowwise(operation, chosen, *rows.shape), arguments)
+        plan = plan_rowwise(operation, chosen, *rows.shape)
+        launch.launch(plan, arguments)
 
 
 @cached
 def plan_reduction(operation, chosen, rows, channels):
     """Sums down the columns of a (rows, C) matrix: every tile of rows leaves sums of its own."""
-    sizes = (rows, channels)
-    if chosen.rung == "naive":  # one thread per column
-        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
-        return Plan(kernel, (ceil(channels, THREADS),), (THREADS,), chosen.dtype, sizes)
+    if chosen.rung == "naive":
+        blocks = ceil(channels, THREADS)  # one thread per column
+        return Plan(
+            chosen.kernel(operation),
+            grid=(blocks,),
+            block=(THREADS,),
+            dtype=chosen.dtype,
+            sizes=(rows, channels),
+        )
     pack = chosen.pack(channels)
-    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
     grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_REDUCTION_BLOCKS)
-    return Plan(kernel, grid, block, chosen.dtype, (*sizes, tile_rows), parts=grid[0])
+    return Plan(
+        chosen.kernel(operation, pack),
+        grid,
+        block,
+        dtype=chosen.dtype,
+        sizes=(rows, channels, tile_rows),
+        parts=grid[0],
+    )
 
 
 def reduction(operation, arguments, rows, width, *numbers):
@@ -104,7 +136,7 @@ def reduction(operation, arguments, rows, width, *numbers):
     chosen = choice(operation, arguments)
     channels = rows.shape[1]
     plan = plan_reduction(operation, chosen, *rows.shape)
-    sums = launch.driver.xp.empty((plan.parts, width * channels), rows.dtype)
+    sums = launch.empty((plan.parts, width * channels), rows.dtype)
     launch.launch(plan, [*arguments, Out(sums), *numbers])
     return add_parts(sums).reshape(width, channels)
 
@@ -120,7 +152,8 @@ def row_tiles(rows, channels, pack, most):
     step = 4 * THREADS // across  # rows that a block reads at once, four per thread
     tile_rows = step * ceil(rows, step * max(1, most // tile_columns))
     grid = (ceil(rows, tile_rows), tile_columns)
-    return grid, (across, THREADS // across), tile_rows
+    block = (across, THREADS // across)
+    return grid, block, tile_rows
 
 
 # ---- second passes -------------------------------------------------------------------------------
@@ -130,16 +163,22 @@ def second_pass_grid(columns):
     """(grid, block) of a second pass, in which one block takes all rows of its columns."""
     widest = 8 if columns <= 8 * 65535 else 32  # a grid is at most 65535 high
     across = min(widest, _power_of_two(columns))
-    return (1, ceil(columns, across)), (across, THREADS // across)
+    grid = (1, ceil(columns, across))
+    block = (across, THREADS // across)
+    return grid, block
 
 
 @cached
 def plan_second_pass(dtype, parts, columns):
     """channel_sum of (parts, columns), in the order of the parts."""
-    ctype = C_TYPES[dtype]
-    kernel = kernel_name("channel_sum", "tiled", (ctype, 1))
     grid, block = second_pass_grid(columns)
-    return Plan(kernel, grid, block, dtype, sizes=(parts, columns, parts))
+    return Plan(
+        kernel_name("channel_sum", "tiled", (C_TYPES[dtype], 1)),
+        grid,
+        block,
+        dtype,
+        sizes=(parts, columns, parts),
+    )
 
 
 def add_parts(parts):
@@ -147,8 +186,9 @@ def add_parts(parts):
     count, columns = parts.shape
     if count == 1:
         return parts[0]
-    sums = launch.driver.xp.empty(columns, parts.dtype)
-    launch.launch(plan_second_pass(parts.dtype, count, columns), [parts, Out(sums)])
+    plan = plan_second_pass(parts.dtype, count, columns)
+    sums = launch.empty(columns, parts.dtype)
+    launch.launch(plan, [parts, Out(sums)])
     return sums
 
 

@@ -119,6 +119,11 @@ def launch(plan, arguments, touches=()):
     wanted.launches.append(done)
 
 
+def empty(shape, dtype):
+    """A new array in the device's memory, with any numbers in it."""
+    return driver.xp.empty(shape, dtype)
+
+
 def _checked_values(plan, arguments):
     """What the kernel is given: the arrays in the Outs, null pointers for None, sizes last.
 
@@ -133,7 +138,7 @@ def _checked_values(plan, arguments):
         elif isinstance(value, ndarray) and value.dtype.names is None:
             if value.size > MOST or not value.flags.c_contiguous or value.dtype is not plan.dtype:
                 check_array(_operation(plan), value, plan.dtype, arguments)
-        elif not is_passed_by_value(value):
+        elif not isinstance(value, np.generic) and not is_passed_by_value(value):
             raise TypeError(_not_an_argument(plan, value))
         values.append(value)
     for size in plan.sizes:

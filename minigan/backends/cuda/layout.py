@@ -21,14 +21,17 @@ def in_order(x, axes):
 
 def as_rows(x):
     """(N, C, ...) as a matrix with a column per channel, of N H W rows in the order (H, W, N)."""
-    return in_order(x, (*range(2, x.ndim), 0, 1)).reshape(-1, x.shape[1])
+    pixel_axes = range(2, x.ndim)
+    stored = in_order(x, (*pixel_axes, 0, 1))
+    return stored.reshape(-1, x.shape[1])
 
 
 def as_image(rows, x):
     """The inverse of as_rows: a matrix as a view in the shape of x."""
-    n_axes = x.ndim
-    stored = rows.reshape(x.shape[2:] + x.shape[:2])  # (H, W, N, C)
-    return stored.transpose(n_axes - 2, n_axes - 1, *range(n_axes - 2))
+    n, c, *pixels = x.shape
+    stored = rows.reshape(*pixels, n, c)  # (H, W, N, C)
+    axes = range(len(pixels))
+    return stored.transpose(len(pixels), len(pixels) + 1, *axes)
 
 
 class Flat(NamedTuple):

@@ -13,7 +13,7 @@ from .grids import (
 )
 from .launch import Plan
 from .layout import as_image, as_rows, is_copy
-from .rungs import cached, choice, choose, kernel_name
+from .rungs import cached, choice, choose
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
@@ -36,7 +36,7 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     A negative_slope of None is no activation, 0 is ReLU.
     """
     rows = as_rows(x)
-    y = launch.driver.xp.empty(rows.shape, rows.dtype)
+    y = launch.empty(rows.shape, rows.dtype)
     vectors = [_contiguous(vector) for vector in (centre, scale, shift)]
     rowwise("batch_norm_forward", [rows, *vectors, Out(y), _slope(x, negative_slope)], rows)
     return as_image(y, x)
@@ -55,7 +55,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     slope = _slope(x, negative_slope)
     read = [g_rows, rows, y_rows, _contiguous(mean), _contiguous(inv_std)]
     sums = reduction("batch_norm_grad_sums", read, rows, 2, slope)
-    dx = launch.driver.xp.empty(rows.shape, rows.dtype)
+    dx = launch.empty(rows.shape, rows.dtype)
     arguments = [*read, _contiguous(weight), sums, Out(dx), slope]
     if choose("batch_norm_grad", x.dtype) == "tiled":  # this rung multiplies where naive divides
         arguments.append(x.dtype.type(1 / len(rows)))
@@ -80,19 +80,36 @@ def _slope(x, negative_slope):
 def plan_statistics(chosen, rows, channels):
     """(first pass, second pass or None) of the moments of a (rows, C) matrix."""
     operation = "batch_norm_statistics"
-    dtype = chosen.dtype
-    if chosen.rung == "naive":  # one thread per column
-        kernel = kernel_name(operation, chosen.rung, (chosen.ctype,))
-        blocks = ceil(channels, THREADS)
-        return Plan(kernel, (blocks,), (THREADS,), dtype, (rows, channels)), None
+    if chosen.rung == "naive":
+        blocks = ceil(channels, THREADS)  # one thread per column
+        only = Plan(
+            chosen.kernel(operation),
+            grid=(blocks,),
+            block=(THREADS,),
+            dtype=chosen.dtype,
+            sizes=(rows, channels),
+        )
+        return only, None
     pack = chosen.pack(channels)
-    kernel = kernel_name(operation, chosen.rung, (chosen.ctype, pack))
     grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_REDUCTION_BLOCKS)
     parts = grid[0]
-    first = Plan(kernel, grid, block, dtype, (rows, channels, tile_rows), parts=parts)
-    kernel = kernel_name("batch_norm_statistics_merge", chosen.rung, (chosen.ctype,))
+    first = Plan(
+        chosen.kernel(operation, pack),
+        grid,
+        block,
+        dtype=chosen.dtype,
+        sizes=(rows, channels, tile_rows),
+        parts=parts,
+    )
     grid, block = second_pass_grid(channels)
-    return first, Plan(kernel, grid, block, dtype, (rows, channels, tile_rows, parts))
+    second = Plan(
+        chosen.kernel("batch_norm_statistics_merge"),
+        grid,
+        block,
+        dtype=chosen.dtype,
+        sizes=(rows, channels, tile_rows, parts),
+    )
+    return first, second
 
 
 def _statistics(rows, vectors, momentum, eps):
@@ -107,14 +124,13 @@ def _statistics(rows, vectors, momentum, eps):
             f"batch_norm_statistics got {count} numbers in each of {channels} channels, expected "
             "at least one"
         )
-    xp = launch.driver.xp
     first, second = plan_statistics(chosen, count, channels)
-    y = xp.empty((5, channels), rows.dtype)
+    y = launch.empty((5, channels), rows.dtype)
     rest = [*vectors, Out(y), momentum, eps]
     if second is None:
         launch.launch(first, [rows, *rest])
         return y
-    moments = xp.empty((first.parts, 2, channels), rows.dtype)
+    moments = launch.empty((first.parts, 2, channels), rows.dtype)
     launch.launch(first, [rows, Out(moments)])
     launch.launch(second, [rows, moments, *rest])
     return y

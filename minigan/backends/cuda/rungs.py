@@ -121,6 +121,10 @@ class Choice(NamedTuple):
     dtype: np.dtype  # float32 or float64
     is_aligned: bool  # all arrays begin at a multiple of 16 bytes
 
+    def kernel(self, operation, *template):
+        """The kernel of this rung for this dtype; template: what follows the dtype."""
+        return kernel_name(operation, self.rung, (self.ctype, *template))
+
     @property
     def ctype(self):
         """C++'s name of the dtype."""
@@ -144,15 +148,15 @@ def choice(operation, arguments):
         if isinstance(array, ndarray) and array.dtype.names is None:
             arrays.append(array)
     dtype = arrays[0].dtype
-    check_dtype(operation, dtype)
+    if dtype not in C_TYPES:
+        raise unknown_dtype(operation, dtype)
     is_aligned = not any(address % 16 for address in launch.driver.addresses(arrays))
     return Choice(choose(operation, dtype), dtype, is_aligned)
 
 
-def check_dtype(operation, dtype):
-    """Raise TypeError for a dtype that the kernels do not know."""
-    if dtype not in C_TYPES:
-        raise TypeError(f"{operation} got {dtype}, expected float32 or float64")
+def unknown_dtype(operation, dtype):
+    """The error for a dtype that the kernels do not know."""
+    return TypeError(f"{operation} got {dtype}, expected float32 or float64")
 
 
 # ---- its plan ------------------------------------------------------------------------------------

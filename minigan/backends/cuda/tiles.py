@@ -32,14 +32,17 @@ class Rule(NamedTuple):
 
 
 def at_least(n):
+    """n and all larger sizes."""
     return range(n, UNLIMITED + 1)
 
 
 def at_most(n):
+    """The sizes from 1 to n."""
     return range(1, n + 1)
 
 
 def between(low, high):
+    """The sizes from low to high, both included."""
     return range(low, high + 1)
 
 
