@@ -7,8 +7,10 @@ from minigan.models import cyclegan, dcgan, gan, wgan
 
 
 def test_an_unknown_argument_is_refused():
-    with pytest.raises(ValueError, match="Generator does not know widht, expected some of latent"):
-        models.build(dcgan.Generator, {"latent_dim": 4, "widht": 4})
+    arguments = {"latent_dim": 4, "widht": 4}
+    message = "Generator does not know widht, expected some of latent"
+    with pytest.raises(ValueError, match=message):
+        models.build(dcgan.Generator, arguments)
 
 
 def test_an_unknown_argument_is_refused_out_of_a_checkpoint_too():
@@ -17,9 +19,10 @@ def test_an_unknown_argument_is_refused_out_of_a_checkpoint_too():
 
 
 def test_each_network_gets_its_share():
-    architecture = {"latent_dim": 4, "image_size": 16, "channels": 1, "width": 2}
+    of_both = {"image_size": 16, "channels": 1, "width": 2}
+    architecture = {"latent_dim": 4, **of_both}
     share = models.share_of(dcgan.Discriminator, architecture)
-    assert share == {"image_size": 16, "channels": 1, "width": 2}
+    assert share == of_both
     network = models.build(dcgan.Discriminator, share)
     assert network.shape == (1, 16, 16)
 

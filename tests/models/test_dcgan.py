@@ -23,27 +23,41 @@ def torch():
 
 
 def test_r1_is_half_the_mean_squared_slope_at_the_real_images():
-    x = np.random.default_rng(0).standard_normal((5, 1, 2, 3))
-    w = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((5, 1, 2, 3))
+    w = np.arange(6.0).reshape(2, 3)
+    weight = mg.tensor(w, requires_grad=True)
 
     def discriminator(images):  # its slope at x is 2 x w
-        return (images * images * w).flatten(1).sum(1)
+        scores = images * images * weight
+        return scores.flatten(1).sum(1)
 
     penalty = dcgan.r1_penalty(discriminator, mg.tensor(x), weight=0.3)
-    slopes = 2 * x * w.numpy()
+    slopes = 2 * x * w
     squares = (slopes**2).sum((1, 2, 3))
-    np.testing.assert_allclose(penalty.item(), 0.3 / 2 * np.mean(squares), rtol=1e-12)
+    expected = 0.3 / 2 * squares.mean()
+    assert penalty.item() == pytest.approx(expected, rel=1e-12)
     penalty.backward()
-    expected = 0.3 * np.mean(4 * x**2, 0)[0] * w.numpy()
-    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-12)
+    (mean_square,) = (4 * x**2).mean(0)
+    expected = 0.3 * mean_square * w
+    found = weight.grad.numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 1), (2, 3, 2, 1), (3,)])
 def test_latents_that_do_not_fit_are_refused(shape):
-    G = dcgan.Generator(latent_dim=3, image_size=16, channels=1, width=2)
-    assert G(mg.randn(2, 3, 1, 1)).shape == (2, 1, 16, 16)
-    with pytest.raises(ValueError, match=r"^Generator: latents have shape .*, expected \(N, 3"):
-        G(mg.randn(*shape))
+    G = dcgan.Generator(
+        latent_dim=3,
+        image_size=16,
+        channels=1,
+        width=2,
+    )
+    images = G(mg.randn(2, 3, 1, 1))
+    assert images.shape == (2, 1, 16, 16)
+    z = mg.randn(*shape)
+    message = r"^Generator: latents have shape .*, expected \(N, 3"
+    with pytest.raises(ValueError, match=message):
+        G(z)
 
 
 def names(weights, norms):
@@ -80,17 +94,31 @@ class Game:
     """Both players of Algorithm 1 of Goodfellow et al. 2014, in minigan."""
 
     def __init__(self, width):
-        self.G = dcgan.Generator(5, 64, 3, width).double()
-        self.D = dcgan.Discriminator(64, 3, width).double()
+        self.G = dcgan.Generator(
+            latent_dim=5,
+            image_size=64,
+            channels=3,
+            width=width,
+        )
+        self.D = dcgan.Discriminator(
+            image_size=64,
+            channels=3,
+            width=width,
+        )
+        self.G.double()
+        self.D.double()
         self.G_optimizer = Adam(self.G.parameters(), **ADAM)
         self.D_optimizer = Adam(self.D.parameters(), **ADAM)
 
     def step(self, real, z):
+        real = mg.tensor(real)
         fake = self.G(mg.tensor(z))
-        real_logits = self.D(mg.tensor(real))
-        d_loss = dcgan.discriminator_loss(real_logits, self.D(fake.detach()))
+        real_logits = self.D(real)
+        fake_logits = self.D(fake.detach())
+        d_loss = dcgan.discriminator_loss(real_logits, fake_logits)
         self.D_optimizer.minimize(d_loss)
-        g_loss = dcgan.generator_loss(self.D(fake))
+        fake_logits = self.D(fake)
+        g_loss = dcgan.generator_loss(fake_logits)
         self.G_optimizer.minimize(g_loss)
         return d_loss.item(), g_loss.item()
 
@@ -103,23 +131,36 @@ class TorchGame:
 
         self.torch = torch
         self.bce = twins.bce
-        self.G = twins.dcgan_generator(5, 3, width, upsamplings=3)
-        self.D = twins.dcgan_discriminator(3, width, downsamplings=3)
+        self.G = twins.dcgan_generator(
+            latent_dim=5,
+            channels=3,
+            width=width,
+            upsamplings=3,
+        )
+        self.D = twins.dcgan_discriminator(
+            channels=3,
+            width=width,
+            downsamplings=3,
+        )
         self.G_optimizer = torch.optim.Adam(self.G.parameters(), **ADAM)
         self.D_optimizer = torch.optim.Adam(self.D.parameters(), **ADAM)
 
     def step(self, real, z):
+        real = self.torch.from_numpy(real)
         fake = self.G(self.torch.from_numpy(z))
-        real_logits = self.D(self.torch.from_numpy(real))
-        d_loss = self.bce(real_logits, 1.0) + self.bce(self.D(fake.detach()), 0.0)
-        self.D_optimizer.zero_grad()
-        d_loss.backward()
-        self.D_optimizer.step()
-        g_loss = self.bce(self.D(fake), 1.0)
-        self.G_optimizer.zero_grad()
-        g_loss.backward()
-        self.G_optimizer.step()
+        real_logits = self.D(real)
+        fake_logits = self.D(fake.detach())
+        d_loss = self.bce(real_logits, 1.0) + self.bce(fake_logits, 0.0)
+        self.descend(self.D_optimizer, d_loss)
+        fake_logits = self.D(fake)
+        g_loss = self.bce(fake_logits, 1.0)
+        self.descend(self.G_optimizer, g_loss)
         return d_loss.item(), g_loss.item()
+
+    def descend(self, optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 def copy_state(torch, ours, theirs):
@@ -132,7 +173,12 @@ def copy_state(torch, ours, theirs):
 def check_same_state(ours, theirs):
     state = ours.state_dict()
     for name, value in theirs.state_dict().items():
-        np.testing.assert_allclose(state[name].numpy(), value.numpy(), rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(
+            state[name].numpy(),
+            value.numpy(),
+            rtol=1e-9,
+            atol=1e-10,
+        )
 
 
 @pytest.mark.parametrize("width, batch", [(4, 6), (16, 3)])  # the wider one takes the Winograd path
@@ -147,6 +193,8 @@ def test_a_dcgan_trajectory_of_20_steps(torch, width, batch):
     for _ in range(20):
         real = rng.uniform(-1, 1, (batch, 3, 64, 64))
         z = rng.standard_normal((batch, 5))
-        np.testing.assert_allclose(ours.step(real, z), theirs.step(real, z), rtol=1e-10)
+        losses = ours.step(real, z)
+        expected = theirs.step(real, z)
+        np.testing.assert_allclose(losses, expected, rtol=1e-10)
     check_same_state(ours.G, theirs.G)
     check_same_state(ours.D, theirs.D)

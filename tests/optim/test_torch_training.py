@@ -51,36 +51,59 @@ def test_optimiser_is_exact_over_100_steps(name):
             if i == 1 and 10 <= step < 20:
                 p.grad = None
                 q.grad = None
-            else:
-                p.grad = Tensor(p.numpy() * 0.5 + noise)
-                q.grad = q.detach() * 0.5 + torch.from_numpy(noise)
+                continue
+            p.grad = Tensor(p.numpy() * 0.5 + noise)
+            q.grad = q.detach() * 0.5 + torch.from_numpy(noise)
         optimizer.step()
         their_optimizer.step()
         for p, q in zip(ours, theirs):
-            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(
+                p.numpy(),
+                q.detach().numpy(),
+                rtol=1e-12,
+                atol=1e-12,
+            )
 
 
 def cyclegan_factor(step):
     return 1 - max(0, step - 5) / 8
 
 
-SCHEDULES = {
-    "ExponentialLR": ("ExponentialLR", [0.9], "ExponentialLR", [0.9]),
-    "StepLR": ("StepLR", [3, 0.5], "StepLR", [3, 0.5]),
-    "LambdaLR": ("LambdaLR", [lambda n: 1 / (1 + n)], "LambdaLR", [lambda n: 1 / (1 + n)]),
-    "CycleGAN's": ("ConstantThenLinearLR", [5, 8], "LambdaLR", [cyclegan_factor]),
+def harmonic_factor(step):
+    return 1 / (1 + step)
+
+
+SCHEDULES = {  # name -> arguments, the same for both libraries
+    "ExponentialLR": [0.9],
+    "StepLR": [3, 0.5],
+    "LambdaLR": [harmonic_factor],
 }
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedule(name):
-    our_name, our_arguments, their_name, their_arguments = SCHEDULES[name]
+    arguments = SCHEDULES[name]
+    ours = getattr(optim, name)
+    theirs = getattr(torch.optim.lr_scheduler, name)
+    check_same_rates(
+        lambda optimizer: ours(optimizer, *arguments),
+        lambda optimizer: theirs(optimizer, *arguments),
+    )
+
+
+def test_cyclegans_schedule():
+    check_same_rates(
+        lambda optimizer: optim.ConstantThenLinearLR(optimizer, 5, 8),
+        lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, cyclegan_factor),
+    )
+
+
+def check_same_rates(make_ours, make_theirs):
     ours, theirs = parameters()
     optimizer = optim.SGD(ours, lr=0.2)
     their_optimizer = torch.optim.SGD(theirs, lr=0.2)
-    schedule = getattr(optim, our_name)(optimizer, *our_arguments)
-    make_theirs = getattr(torch.optim.lr_scheduler, their_name)
-    their_schedule = make_theirs(their_optimizer, *their_arguments)
+    schedule = make_ours(optimizer)
+    their_schedule = make_theirs(their_optimizer)
     for _ in range(13):
         (expected,) = their_schedule.get_last_lr()
         assert optimizer.lr == pytest.approx(expected, rel=1e-12, abs=1e-15)

@@ -1,4 +1,4 @@
-"""For tests of what somebody else may have made: small runs, crafted checkpoints, and who reads
+"""What somebody else may have made: small runs and crafted checkpoints, and the scripts that read
 them.
 """
 
@@ -20,40 +20,20 @@ SCRIPTS = {
     "dcgan": ("train_dcgan", "--width", 2),
     "wgan": (
         "train_wgan",
-        "--penalty",
-        "clip",
-        "--generator",
-        "mlp",
-        "--critic",
-        "mlp",
-        "--hidden",
-        3,
-        "--image-size",
-        4,
-        "--n-critic",
-        1,
+        *"--penalty clip --generator mlp --critic mlp".split(),
+        *"--hidden 3 --image-size 4 --n-critic 1".split(),
     ),
     "cyclegan": (
         "train_cyclegan",
-        "--image-size",
-        16,
-        "--load-size",
-        16,
-        "--width",
-        2,
-        "--blocks",
-        1,
-        "--patch-width",
-        2,
-        "--patch-layers",
-        1,
+        *"--image-size 16 --load-size 16 --width 2 --blocks 1".split(),
+        *"--patch-width 2 --patch-layers 1".split(),
     ),
 }
 every_script = pytest.mark.parametrize("model", SCRIPTS)
 
 
 def call(script, *options):
-    """Run an example in this process -> its exit status, a sentence where it ended with one."""
+    """Run an example in this process -> its exit status, or the sentence that it ended with."""
     try:
         importlib.import_module(script).main(list(map(str, options)))
     except SystemExit as stop:
@@ -61,8 +41,15 @@ def call(script, *options):
     return 0
 
 
+def train_all(folder):
+    """Train each model for two steps, in folder/MODEL."""
+    for model, (script, *options) in SCRIPTS.items():
+        assert call(script, *options, *SMALL, "--out", folder / model) == 0
+    return folder
+
+
 def look(folder):
-    """{path: (kind, bytes, time of the last change)} of a folder and all in it."""
+    """{path: (kind, bytes, time of the last change)} of a folder and everything in it."""
     seen = {}
     for path in [folder, *sorted(folder.rglob("*"))]:
         status = path.lstat()
@@ -74,16 +61,11 @@ def look(folder):
 def write(path, state):
     """Write a state that `save` might refuse: the leaves may be any JSON."""
     tree, arrays = as_json(state, ())
-    archive(
-        path,
-        [
-            (
-                "tree.json",
-                json.dumps({"format": "minigan checkpoint", "version": 1, "state": tree}),
-            ),
-            *((name + ".npy", npy(array)) for name, array in arrays.items()),
-        ],
-    )
+    header = {"format": "minigan checkpoint", "version": 1, "state": tree}
+    entries = [("tree.json", json.dumps(header))]
+    for name, array in arrays.items():
+        entries.append((name + ".npy", npy(array)))
+    archive(path, entries)
 
 
 def as_json(value, path):
@@ -111,10 +93,12 @@ def npy(array):
     return stream.getvalue()
 
 
-def archive(path, entries, compression=zipfile.ZIP_STORED):
+def archive(path, entries, compression=zipfile.ZIP_STORED, comment=b""):
+    """Write a zip file of entries (name, data) to a path, or to a stream."""
     with zipfile.ZipFile(path, "w", compression) as file:
         for name, data in entries:
             file.writestr(name, data)
+        file.comment = comment
 
 
 def replaced(state, path, value):
@@ -132,7 +116,7 @@ def replaced(state, path, value):
 
 
 def spoiled(array):
-    """{what: array} of arrays that stand in no training for this one."""
+    """{what: array} of arrays that no training has in the place of this one."""
     flat = array.astype(float)
     spoil = {
         "another shape": np.zeros((*array.shape, 1), array.dtype),
@@ -181,9 +165,7 @@ def copied(folder, tmp_path, **about):
 
 
 def refused(capsys, script, *options):
-    """The one line with which a script refuses a checkpoint, or None where it does what it
-    should.
-    """
+    """The one line with which a script refuses a checkpoint."""
     capsys.readouterr()
     status = call(script, *options)
     said = status + "\n" if isinstance(status, str) else capsys.readouterr().err

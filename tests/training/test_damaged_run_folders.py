@@ -185,7 +185,8 @@ def test_a_log_that_is_none_is_begun_anew_or_refused(tmp_path, capfd, damage):
         before = content(tmp_path / "samples")
         kind = {as_folder: "folder", as_fifo: "named pipe", as_device: "device"}[damage]
         assert exit_of(session(tmp_path, "--resume", "--steps", 4)) == (
-            f"cannot keep a run in --out {tmp_path}: {tmp_path / 'log.csv'} is a {kind}, expected a regular file"
+            f"cannot keep a run in --out {tmp_path}: {tmp_path / 'log.csv'} is a {kind}, expected "
+            "a regular file"
         )
         assert content(tmp_path / "samples") == before
     else:
@@ -238,7 +239,8 @@ def test_neither_home_nor_the_folder_for_temporary_files_is_needed(tmp_path):
     """Matplotlib keeps a cache in one of them, and complains in lines of its own."""
     script = (
         "import sys; import test_run; "
-        "these = test_run.session(sys.argv[1], '--log-every', 1); [these.log(loss=1) for _ in these]"
+        "these = test_run.session(sys.argv[1], '--log-every', 1); "
+        "[these.log(loss=1) for _ in these]"
     )
     (tmp_path / "file").write_bytes(b"")
     nowhere = str(tmp_path / "file" / "nowhere")
