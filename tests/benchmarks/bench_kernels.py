@@ -6,8 +6,8 @@ take), and PyTorch's time in turn on the same numbers. Anywhere: what ptxas and 
 know without a GPU: registers, shared memory, occupancy, spills, bank conflicts and memory
 sectors, and the time that follows from them on an H200.
 
-    python tests/benchmarks/bench_kernels.py                            # on the GPU, or else what is known without
-    python tests/benchmarks/bench_kernels.py --write kernels/README.md  # keeps the tables between their markers
+    python tests/benchmarks/bench_kernels.py   # on the GPU; without one, what is known without
+    python tests/benchmarks/bench_kernels.py --write kernels/README.md   # between their markers
 """
 
 import argparse
@@ -407,14 +407,14 @@ def main(argv=None):
     if devices.name == "cuda" and not args.static:
         gpu, torch, rows = here(), import_torch(), []
         peer = (
-            f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its defaults for "
-            "convolutions, channels_last; error: as a share of what rounding explains"
+            f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its "
+            "defaults for convolutions, channels_last; error: as a share of what rounding explains"
             if torch
             else "no PyTorch"
         )
         caption = (
-            f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} (float32) "
-            f"and {gpu.tf32} TFLOP/s (TF32); {peer}"
+            f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} "
+            f"(float32) and {gpu.tf32} TFLOP/s (TF32); {peer}"
         )
         for row in measured(cases, gpu, args.rounds, torch):
             print(*row, sep=" | ", flush=True)  # should it not come to the table
@@ -437,7 +437,8 @@ def main(argv=None):
         wrong = [row for row in rows if row[-1] and not float(row[-1]) <= 1]
         if wrong:
             raise SystemExit(
-                f"{len(wrong)} results differ from PyTorch's by more than rounding, the first: {wrong[0]}"
+                f"{len(wrong)} results differ from PyTorch's by more than rounding, the first: "
+                f"{wrong[0]}"
             )
         return
     devices.set_device("host", "the kernels' static figures need no GPU")

@@ -28,8 +28,10 @@ NUMBERS = np.ndarray, np.number, float, complex, list, tuple
 # functions look for a tensor that join what is in lists: np.transpose([t, t]) is
 # np.transpose(np.asarray([t, t])), which asks for numbers.
 CALLS = """
-    f(t) f(t,1) f(t,0,1) f(t,[0,1]) f(t,I) f(t,float) f(t,2,2,1) f(t,t) f(t,t,t) f(1,t) f(I,t) f([0],t)
-    f('ij,jk',t,I) f('ii',t) f(I,I,t) f(I,1,t) f(1,2,I,t) f(I,I,I,t) f(I,out=t) f(I,0,1,out=t) f(a=t) f(x=t)
+    f(t) f(t,1) f(t,0,1) f(t,[0,1]) f(t,I) f(t,float) f(t,2,2,1) f(t,t) f(t,t,t) f(1,t) f(I,t)
+    f([0],t)
+    f('ij,jk',t,I) f('ii',t) f(I,I,t) f(I,1,t) f(1,2,I,t) f(I,I,I,t) f(I,out=t) f(I,0,1,out=t)
+    f(a=t) f(x=t)
 """.split()
 CALLS = [compile(call, call, "eval") for call in CALLS]
 

@@ -47,7 +47,7 @@ def gzip_bomb(path, head=b"", count=LARGE // MIB):
 
 
 def zip_bomb(path, members, method=8):
-    """A .zip of {name: (compressed bytes, size that it claims, and a checksum if it is reached)}."""
+    """A .zip of {name: (compressed bytes, size that it claims, a checksum if it is reached)}."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content, directory = b"", b""
     for name, (packed, size, *checksum) in members.items():

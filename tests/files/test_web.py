@@ -174,7 +174,8 @@ def test_a_name_that_leads_to_a_private_address_is_refused(serve, tmp_path, monk
     said = refusal(server.url.replace("127.0.0.1", "localhost"), tmp_path)
     assert (
         said
-        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public address>"
+        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public "
+        "address>"
     )
     assert "".join(server.requests) == ""  # it was called, and told nothing
 

@@ -1,4 +1,4 @@
-"""Batch norm's CUDA kernels: odd shapes, large means, poison, and the same bits in all schedules."""
+"""Batch norm's kernels: odd shapes, large means, poison, the same bits in all schedules."""
 
 import numpy as np
 import pytest

@@ -131,7 +131,8 @@ def test_both_sides_of_a_race_are_named():
         run("missing_second_syncthreads", "false", 0)
     there = r"gallery.cu:(\d+).*thread \(\d+, 0, 0\) of block \(0, 0, 0\)"
     lines = re.search(
-        f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at gallery.cu:(\\d+)",
+        f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at "
+        "gallery.cu:(\\d+)",
         str(caught.value),
     ).groups()
     assert {int(line) for line in lines} == marked_lines("missing_second_syncthreads")

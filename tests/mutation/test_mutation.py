@@ -190,9 +190,8 @@ def assert_all_noticed(vjps, chosen):
         for code, mutation, component in chosen
         if not is_noticed(code, mutation, component, vjps[code].rows)
     ]
-    print(
-        f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed; {len(mutants(vjps))} in all"
-    )
+    noticed = f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed"
+    print(f"{noticed}; {len(mutants(vjps))} in all")
     assert survivors == []
 
 

@@ -262,7 +262,8 @@ MY_NETWORKS = """
 from minigan import nn
 def Generator(latent_dim, image_size, channels):
     n = channels * image_size ** 2
-    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(), nn.Unflatten(1, (channels, image_size, image_size)))
+    shape = channels, image_size, image_size
+    return nn.Sequential(nn.Linear(latent_dim, n), nn.Tanh(), nn.Unflatten(1, shape))
 def Discriminator(image_size, channels):
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, 1), nn.Flatten())
 """

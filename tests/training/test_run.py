@@ -44,7 +44,8 @@ class Mean:
     training = True
 
     def __init__(self):
-        self.w, self.velocity = mg.randn(1, 64).numpy(), np.zeros((1, int(os.environ.get("TOY_SIZE", 64))), np.float32)
+        self.w = mg.randn(1, 64).numpy()
+        self.velocity = np.zeros((1, int(os.environ.get("TOY_SIZE", 64))), np.float32)
 
     def state_dict(self):
         return {"w": self.w.copy(), "velocity": self.velocity.copy()}
@@ -54,15 +55,22 @@ class Mean:
 
 
 def main(argv=None):
-    parser = arguments.parser("toy", __doc__, steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
+    settings = dict(steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
+    parser = arguments.parser("toy", __doc__, **settings)
     parser.add_argument("--lr", type=arguments.positive, default=0.03, help="learning rate")
     args = arguments.parse(parser, argv)
     images = mg.data.load(args.data).images
     mean, batches = Mean(), mg.data.Batches(images, args.batch_size, seed=args.seed)
-    session = training.begin(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
-                      sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8), sampling={"batch_statistics": "none"})
+    session = training.begin(
+        args,
+        state={"mean": mean, "batches": batches},
+        architecture={"pixels": 64},
+        sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8),
+        sampling={"batch_statistics": "none"},
+    )
     for step in session:
-        x = next(batches).numpy().reshape(args.batch_size, 64) + 0.01 * mg.randn(args.batch_size, 64).numpy()
+        x = next(batches).numpy().reshape(args.batch_size, 64)
+        x = x + 0.01 * mg.randn(args.batch_size, 64).numpy()
         error = mean.w - x
         mean.velocity[:, :64] = 0.9 * mean.velocity[:, :64] + error.mean(axis=0)
         mean.w -= args.lr * mean.velocity[:, :64]

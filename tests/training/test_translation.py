@@ -179,7 +179,8 @@ def test_networks_of_ones_own_train_and_translate(tmp_path, photos):
     (tmp_path / "mine.py").write_text(
         "from minigan import nn\n"
         "def Generator(in_channels, out_channels):\n"
-        "    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels))\n"
+        "    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1)\n"
+        "    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))\n"
         "def Discriminator(in_channels):\n"
         "    return nn.Conv2d(in_channels, 1, 3)\n"
     )
