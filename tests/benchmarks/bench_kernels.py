@@ -177,7 +177,9 @@ def occupancy(row, resources):
 
 def known_without_a_gpu(cases, gpu):
     """Two tables: of every kernel at every size, and of every instantiation that they take."""
-    rows, taken, resources = [], {}, {}
+    rows = []
+    taken = {}
+    resources = {}
     for case, rung in with_rungs(cases):
         with ladder.rung(rung):
             found = launches(case)
@@ -254,12 +256,13 @@ def memory_requests(rungs=ladder.ALL):
     bytes per request.
     """
     rng = np.random.default_rng(0)
-    x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
-    g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
-    params, mean = (
-        [[rng.random(4096, np.float32)] for _ in range(4)],
-        rng.random((2, 64), np.float32),
-    )
+    x = image(rng, 32, 64, 4, 4)
+    weight = image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
+    g = image(rng, 32, 128, 2, 2)
+    row = rng.random(64, np.float32)
+    one = np.ones((), np.float32)
+    params = [[rng.random(4096, np.float32)] for _ in range(4)]
+    mean = rng.random((2, 64), np.float32)
     small = {
         "conv2d": (x, weight, (2, 2), (1, 1)),
         "conv_transpose2d": (g, weight, (2, 2), (1, 1), (0, 0)),
@@ -320,7 +323,8 @@ def _ones(xp):
 
 def copy_bandwidth(xp):
     """TB/s of a copy inside the GPU's memory."""
-    a, b = xp.ones(1 << 28, np.float32), xp.empty(1 << 28, np.float32)
+    a = xp.ones(1 << 28, np.float32)
+    b = xp.empty(1 << 28, np.float32)
     return 2 * a.nbytes / milliseconds(lambda: xp.copyto(b, a), xp, 20) / 1e9
 
 
@@ -339,7 +343,8 @@ def measured(cases, gpu, rounds, torch):
     the same numbers.
     """
     for case, rung in with_rungs(cases):
-        row, ideal = [case.operation, rung, case.size, *work(case)], roofline(case, gpu, rung)
+        row = [case.operation, rung, case.size, *work(case)]
+        ideal = roofline(case, gpu, rung)
         with ladder.rung(rung):
             seconds = endless(case) if rung == "naive" else 0
         if seconds > 0.5:
@@ -374,7 +379,8 @@ def measured(cases, gpu, rounds, torch):
 def in_turn(case, rung, torch, rounds):
     """Milliseconds of minigan, and of PyTorch or None."""
     xp = devices.xp
-    arguments, kernel = mapped(moved, case.arguments), getattr(cuda, case.operation)
+    arguments = mapped(moved, case.arguments)
+    kernel = getattr(cuda, case.operation)
     with ladder.rung(rung):
         ours = milliseconds(lambda: kernel(*arguments), xp, rounds)
     if torch is None:
@@ -405,7 +411,9 @@ def main(argv=None):
     sizes = ["kernel", "rung", "size", "GFLOP", "MB", "FLOP/byte"]
     today = datetime.date.today()
     if devices.name == "cuda" and not args.static:
-        gpu, torch, rows = here(), import_torch(), []
+        gpu = here()
+        torch = import_torch()
+        rows = []
         peer = (
             f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its "
             "defaults for convolutions, channels_last; error: as a share of what rounding explains"
@@ -485,7 +493,8 @@ def asked(name, attributes):
     each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(
         launch.target.generation, (128, 1)
     )
-    count, clock = attributes["MultiProcessorCount"], attributes["ClockRate"] / 1e6
+    count = attributes["MultiProcessorCount"]
+    clock = attributes["ClockRate"] / 1e6
     peak = round(2 * count * clock * each / 1000, 1)
     return Gpu(name, count, clock, peak, times * peak, 0)
 

@@ -118,9 +118,11 @@ def test_the_mistake_is_reported_in_every_schedule(name):
     for seed in range(12):
         with pytest.raises(machine.KernelError) as caught:
             run(name, "false", seed)
-        error, lines = caught.value, marked_lines(name)
+        error = caught.value
+        lines = marked_lines(name)
         assert error.kind in CASES[name][0].split("|")
-        assert f"{name}<false>" in str(error) and f"MINIGAN_HOST_SEED={seed} " in str(error)
+        assert f"{name}<false>" in str(error)
+        assert f"MINIGAN_HOST_SEED={seed} " in str(error)
         if lines:
             assert error.places[-1][0] == "gallery.cu" and error.places[-1][1] in lines, str(error)
 
