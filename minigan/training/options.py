@@ -1,22 +1,22 @@
-"""The options of a training script as a table: their names, what they may be, and two defaults.
+"""The options of a training script as a table, and their defaults for two kinds of data.
 
     PAPER = dict(steps=20000, width=64, r1=0.0, ...)           # the paper's settings
     DIGITS = PAPER | dict(steps=3000, width=16, r1=0.5, ...)   # for the bundled digits, in minutes
     OPTIONS = [("--r1", not_negative, "weight of the R1 penalty"), ...]
     args = parse("dcgan", __doc__, OPTIONS, PAPER, DIGITS, argv)
 
-The table has what is special to a script. Options that several scripts have stand in COMMON; a
-script has those that are among its settings.
+The table lists what is special to a script. Options of several scripts stand in COMMON: a script
+has those of them that occur in its settings.
 
-Where one option chooses between several papers, the settings are a dict of such dicts, one for each
-of its values, and `by` is its name: ``parse("wgan", ..., by="penalty")``.
+One option may choose between several papers. Then PAPER and DIGITS are dicts of such dicts, one for
+each value of that option, and `by` is its name: ``parse("wgan", ..., by="penalty")``.
 """
 
 import argparse
 
 from . import command_line
-from .program import at_least, fraction, positive
 from .sampling import PRIORS
+from .scripts import at_least, fraction, positive
 
 FLAG = "flag"  # in the table: an option without a value
 SWITCH = "switch"  # --flip or --no-flip
@@ -37,8 +37,8 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
     """Read the command line of a training script -> the arguments, as command_line.parse.
 
     options: rows (option, kind, help). kind: a function that converts a text, as at_least(1); a
-    collection of choices; FLAG, SWITCH, or None for a text. paper, digits: {name: default}. The
-    digits' count if no other data is named.
+    collection of choices; FLAG, SWITCH, or None for a text. paper, digits: {name: default}, where
+    the digits' defaults count unless other data are named.
     """
     first = next(iter(paper)) if by else None  # the value of `by` that is its default
     names = paper[first] if by else paper
@@ -52,7 +52,7 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
     _show_defaults(parser, paper, digits, by)
 
     def settings(known):
-        """The defaults that belong to the data and to the value of `by`."""
+        """The defaults for the data, and for the value of `by`."""
         chosen = digits if _is_of_digits(known) else paper
         return chosen[known[by]] if by else chosen
 
@@ -60,7 +60,7 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
 
 
 def _how(kind):
-    """What argparse is told of a kind of option."""
+    """The arguments of add_argument for a kind of option."""
     if kind == FLAG:
         return {"action": "store_true"}
     if kind == SWITCH:
@@ -71,7 +71,7 @@ def _how(kind):
 
 
 def _is_of_digits(known):
-    """Is the training to be on the bundled digits? Translation has two sets, A and B."""
+    """Whether the data are the bundled digits. Translation may name two sets instead, A and B."""
     if known.get("data_a") or known.get("data_b"):
         return False
     return known["data"] in (None, "digits")
