@@ -78,26 +78,39 @@ def _is_of_digits(known):
 
 
 def _show_defaults(parser, paper, digits, by):
-    """Write both defaults into the help of each option."""
+    """Write the default of each option into its help: the paper's, then the digits'."""
     for action in parser._actions:
         text = action.help.replace(" (default: %(default)s)", "")
-        here = _defaults_of(action.dest, paper, by)
-        there = _defaults_of(action.dest, digits, by)
-        if here is None:
-            here = there = action.default
-        if there is None:
-            there = here
-        if here in (None, argparse.SUPPRESS, False) and there == here:
-            continue
-        found = here if here == there else f"{here}, on the digits {there}"
-        action.help = f"{text} (default: {found})".replace("%", "%%")
+        if action.dest == "data":
+            found = "digits"
+        else:
+            here = _defaults_of(action.dest, paper, by, action.default)
+            there = _defaults_of(action.dest, digits, by, action.default)
+            found = _in_words(here, there)
+        if found:
+            text = f"{text} (default: {found})"
+        action.help = text.replace("%", "%%")
 
 
-def _defaults_of(name, settings, by):
-    """The default in some settings; where several papers differ, a text with all of them."""
+def _in_words(paper, digits):
+    """The two defaults of an option as --help shows them, or None if there is nothing to show."""
+    if paper in (None, argparse.SUPPRESS):
+        return None if paper == digits else f"on the digits {digits}"
+    if paper != digits:
+        return f"{paper}, on the digits {digits}"
+    return None if paper is False else str(paper)
+
+
+def _defaults_of(name, settings, by, plain):
+    """The default in some settings; if several papers differ, a text with all of them.
+
+    plain: the default of an option that the settings do not name.
+    """
+    if name == by:
+        return plain
     if not by:
-        return settings.get(name)
-    values = {key: chosen.get(name) for key, chosen in settings.items()}
+        return settings.get(name, plain)
+    values = {key: chosen.get(name, plain) for key, chosen in settings.items()}
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
     return ", ".join(f"{key}: {value}" for key, value in values.items())

@@ -79,7 +79,7 @@ def test_a_mistake_in_the_arguments_is_one_sentence(tmp_path, run_example, optio
 @pytest.mark.parametrize(
     "script, options, message",
     [
-        ("train_gan.py", ("--pack", 3), "--batch-size 64 is no multiple of --pack 3"),
+        ("train_gan.py", ("--pack", 3), "--batch-size 64 is not a multiple of --pack 3"),
         ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
         ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
         ("train_wgan.py", ("--norm", "batch"), "--norm batch ties a batch's samples"),
