@@ -44,8 +44,17 @@ def _window(x, top, left, R, S):
 @_in_float64
 def matmul(x, y):
     """z[..., i, j] = sum over k of x[..., i, k] y[..., k, j]; leading axes broadcast."""
-    terms = x[..., :, :, None] * y[..., None, :, :]  # (..., i, k, j)
-    return terms.sum(-2)
+    rows = x.shape[-2]
+    columns = y.shape[-1]
+    leading = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    shape = (*leading, rows, columns)
+    z = np.zeros(shape)
+    for i in range(rows):
+        for j in range(columns):
+            row = x[..., i, :]  # (..., k)
+            column = y[..., :, j]  # (..., k)
+            z[..., i, j] = np.sum(row * column, axis=-1)
+    return z
 
 
 @_in_float64

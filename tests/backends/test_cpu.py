@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, in_layout, layouts
 
 from minigan.backends import cpu
-from minigan.backends.cpu import memory, products, threads, winograd
+from minigan.backends.cpu import blocks, memory, products, threads, winograd
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -266,7 +266,7 @@ def per_channel(v, x):
 
 @pytest.fixture(params=[1 << 17, 64], ids=["one piece", "many pieces"])
 def pieces(request, monkeypatch):
-    monkeypatch.setattr(threads, "PIECE", request.param)
+    monkeypatch.setattr(blocks, "SIZE", request.param)
 
 
 def in_pieces(test):
@@ -275,7 +275,7 @@ def in_pieces(test):
     def run(**drawn):
         for size in (1 << 17, 64):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(threads, "PIECE", size)
+                patch.setattr(blocks, "SIZE", size)
                 test(**drawn)
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__

@@ -15,7 +15,7 @@ from strategies import Case, cases, dtypes, in_layout, layouts
 import minigan as mg
 from minigan import functional as F
 from minigan.backends import cpu
-from minigan.backends.cpu import threads
+from minigan.backends.cpu import blocks
 
 # of the mean to the standard deviation
 RATIOS = st.sampled_from((0.0, 1.0, 2.5, 10.0, 50.0, 1e3, 1e6))
@@ -73,7 +73,7 @@ def test_batch_norm_and_its_gradients_are_those_of_float64(case, dtype, layout, 
     weight, bias = (case.normal(shape[1]).astype(dtype) for _ in range(2))
     exact = Exact(x, g, weight, bias, offset)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threads, "PIECE", size)
+        patch.setattr(blocks, "SIZE", size)
         tensors = [mg.tensor(a, requires_grad=True) for a in (x, weight, bias)]
         tensors[0].data = x  # as it lies in memory
         running = mg.zeros(shape[1], dtype=dtype), mg.ones(shape[1], dtype=dtype)

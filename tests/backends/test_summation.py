@@ -18,7 +18,7 @@ import minigan as mg
 from minigan import functional as F
 from minigan import ops
 from minigan.backends import cpu, summation
-from minigan.backends.cpu import products
+from minigan.backends.cpu import blocks, products
 from minigan.ops.conv import channel_sum
 
 MILLION = (4, 3, 295, 295)
@@ -251,7 +251,7 @@ def test_pieces_cover_a_matrix_and_their_sums_are_its_columns(columns, dtype):
     rows = 400_000 // columns + 1
     x = np.random.default_rng(0).uniform(1, 2, (rows, columns)).astype(dtype)
     for size in (3000, 1 << 17):
-        parts = summation.pieces(x.shape, size)
+        parts = blocks.blocks_of(x.shape, size)
         assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
         assert parts[-1].stop == rows
         sums = sum(part.sums(part.lines(x)) for part in parts)
@@ -267,7 +267,7 @@ def test_pieces_cover_a_matrix_and_their_sums_are_its_columns(columns, dtype):
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 def test_a_matrix_of_nothing_has_no_pieces(shape):
-    assert summation.pieces(shape, 64) == []
+    assert blocks.blocks_of(shape, 64) == []
     assert not cpu.channel_sum(np.empty((0, 3, 4, 4), np.float32)).any()
 
 

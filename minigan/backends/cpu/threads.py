@@ -17,10 +17,6 @@ from threadpoolctl import ThreadpoolController
 
 from ...files import messages
 
-# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call
-# must be long enough (tens of microseconds) that two threads seldom meet at Python's lock.
-PIECE = 1 << 17
-
 _local = threading.local()  # .busy: inside a task
 _lock = threading.Lock()
 _jobs = queue.SimpleQueue()
