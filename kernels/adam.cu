@@ -73,7 +73,10 @@ struct AdamTable {
 template <int V, typename T>
 __device__ __forceinline__ void adam_pack(const AdamRow<T>& row, int i, const AdamStep<T>& step) {
     T p[V], g[V], m[V], v[V];
-    load(p, row.p + i), load(g, row.g + i), load(m, row.m + i), load(v, row.v + i);
+    load(p, row.p + i);
+    load(g, row.g + i);
+    load(m, row.m + i);
+    load(v, row.v + i);
     for (int k = 0; k < V; k++) step.apply(p[k], g[k], m[k], v[k]);
     store(row.p + i, p), store(row.m + i, m), store(row.v + i, v);
 }
@@ -85,10 +88,14 @@ __global__ void adam_tiled(AdamTable<T> table) {
     int low = 0, high = table.count;        // this block's row lies in [low, high)
     while (high - low > 1) {
         const int middle = (low + high) / 2;
-        (table.rows[middle].first_block <= int(blockIdx.x) ? low : high) = middle;
+        if (table.rows[middle].first_block <= int(blockIdx.x))
+            low = middle;
+        else
+            high = middle;
     }
     const AdamRow<T>& row = table.rows[low];
-    const int first = (blockIdx.x - row.first_block) * ADAM_CHUNK, end = first + min(ADAM_CHUNK, row.n - first);
+    const int first = (blockIdx.x - row.first_block) * ADAM_CHUNK;
+    const int end = first + min(ADAM_CHUNK, row.n - first);
     const int whole = end - (end - first) % V;
     for (int i = first + threadIdx.x * V; i < whole; i += THREADS * V) adam_pack<V>(row, i, table.step);
     if (whole + int(threadIdx.x) < end) adam_pack<1>(row, whole + threadIdx.x, table.step);

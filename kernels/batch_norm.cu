@@ -217,7 +217,9 @@ __global__ void batch_norm_forward_tiled(const T* __restrict__ x,               
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
     T mean[V], a[V], b[V];
-    load(mean, centre + tile.c), load(a, scale + tile.c), load(b, shift + tile.c);
+    load(mean, centre + tile.c);
+    load(a, scale + tile.c);
+    load(b, shift + tile.c);
 #pragma unroll 4
     for (int row = tile.row; row < tile.end; row += tile.step) {
         T pack[V];
@@ -247,7 +249,9 @@ __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             
         for (int row = tile.row; row < tile.end; row += tile.step) {
             const int i = row * channels + tile.c;
             T outer[V], output[V], value[V];
-            load(outer, g + i), load(output, y + i), load(value, x + i);
+            load(outer, g + i);
+        load(output, y + i);
+        load(value, x + i);
             for (int v = 0; v < V; v++) {
                 const T dz = leaky_grad(outer[v], output[v], slope);
                 sums[v].at[0] += dz;
@@ -277,19 +281,24 @@ __global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
     T centre[V], rest[V], std[V], less[V], per_d[V], factor[V];      // dx = factor (dz - less - (x - centre) per_d)
-    load(centre, mean + tile.c), load(rest, mean + channels + tile.c);
-    load(std, inv_std + tile.c), load(factor, (weight ? weight : inv_std) + tile.c);
-    load(less, sums + tile.c), load(per_d, sums + channels + tile.c);
+    load(centre, mean + tile.c);
+    load(rest, mean + channels + tile.c);
+    load(std, inv_std + tile.c);
+    load(factor, (weight ? weight : inv_std) + tile.c);     // weight inv_std, of which one is here
+    load(less, sums + tile.c);
+    load(per_d, sums + channels + tile.c);
     for (int v = 0; v < V; v++) {
         per_d[v] *= inverse_rows * std[v];
         less[v] = less[v] * inverse_rows - rest[v] * per_d[v];
-        factor[v] *= weight ? std[v] : T(1);
+        if (weight) factor[v] *= std[v];
     }
 #pragma unroll 2
     for (int row = tile.row; row < tile.end; row += tile.step) {
         const int i = row * channels + tile.c;
         T outer[V], output[V], value[V];
-        load(outer, g + i), load(output, y + i), load(value, x + i);
+        load(outer, g + i);
+        load(output, y + i);
+        load(value, x + i);
         for (int v = 0; v < V; v++) {
             const T dz = leaky_grad(outer[v], output[v], slope);
             value[v] = factor[v] * (dz - less[v] - (value[v] - centre[v]) * per_d[v]);

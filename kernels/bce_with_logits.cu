@@ -93,7 +93,8 @@ __global__ void bce_with_logits_tiled(const T* __restrict__ x,          // (n)
     for (int k = threadIdx.x; k < span.packs; k += THREADS) {
         const int i = (span.first + k) * V;
         T logit[V], t[V];
-        load(logit, x + i), load_or(t, target, number, i);
+        load(logit, x + i);
+        load_or(t, target, number, i);
         for (int v = 0; v < V; v++) logit[v] = cross_entropy(logit[v], t[v]);
         store(loss + i, logit);
     }
@@ -114,7 +115,8 @@ __global__ void bce_with_logits_sum_tiled(const T* __restrict__ x,      // (n)
     for (int k = threadIdx.x; k < span.packs; k += THREADS) {
         const int i = (span.first + k) * V;
         T logit[V], t[V];
-        load(logit, x + i), load_or(t, target, number, i);
+        load(logit, x + i);
+        load_or(t, target, number, i);
         for (int v = 0; v < V; v++) sum += cross_entropy(logit[v], t[v]);
     }
     sum = block_sum<THREADS>(sum);
@@ -136,7 +138,9 @@ __global__ void bce_with_logits_grad_tiled(const T* __restrict__ x,         // (
     for (int k = threadIdx.x; k < span.packs; k += THREADS) {
         const int i = (span.first + k) * V;
         T logit[V], t[V], factor[V];
-        load(logit, x + i), load_or(t, target, number, i), load_or(factor, each ? g : nullptr, outer, i);
+        load(logit, x + i);
+        load_or(t, target, number, i);
+        load_or(factor, each ? g : nullptr, outer, i);
         for (int v = 0; v < V; v++) logit[v] = (sigmoid(logit[v]) - t[v]) * (factor[v] * scale);
         store(dx + i, logit);
     }

@@ -64,7 +64,8 @@ __global__ void leaky_relu_grad_tiled(const T* __restrict__ g,  // (n)
     for (int k = threadIdx.x; k < span.packs; k += THREADS) {
         const int i = (span.first + k) * V;
         T pack[V], output[V];
-        load(pack, g + i), load(output, y + i);
+        load(pack, g + i);
+        load(output, y + i);
         for (int v = 0; v < V; v++) pack[v] = leaky_grad(pack[v], output[v], slope);
         store(dx + i, pack);
     }

@@ -55,7 +55,8 @@ def padded(x, padding):
 
 
 def plain_conv2d(x, w, stride, padding):
-    x, w = padded(x, padding), np.asarray(w, np.float64)
+    x = padded(x, padding)
+    w = np.asarray(w, np.float64)
     size = tuple((n - r) // s + 1 for n, r, s in zip(x.shape[2:], w.shape[2:], stride))
     return sum(
         np.einsum("nchw,kc->nkhw", x[(...,) + where], w[:, :, r, s])
@@ -64,7 +65,8 @@ def plain_conv2d(x, w, stride, padding):
 
 
 def plain_conv_transpose2d(g, w, stride, padding, output_padding):
-    g, w = np.asarray(g, np.float64), np.asarray(w, np.float64)
+    g = np.asarray(g, np.float64)
+    w = np.asarray(w, np.float64)
     size = [
         (p - 1) * s + r + o for p, r, s, o in zip(g.shape[2:], w.shape[2:], stride, output_padding)
     ]
@@ -75,7 +77,8 @@ def plain_conv_transpose2d(g, w, stride, padding, output_padding):
 
 
 def plain_weight_grad(x, g, kernel_size, stride, padding):
-    x, g = padded(x, padding), np.asarray(g, np.float64)
+    x = padded(x, padding)
+    g = np.asarray(g, np.float64)
     dw = np.zeros((g.shape[1], x.shape[1], *kernel_size))
     for (r, s), where in taps(x.shape, g.shape[2:], kernel_size, stride):
         dw[:, :, r, s] = np.einsum("nchw,nkhw->kc", x[(...,) + where], g)
@@ -103,7 +106,9 @@ def convolutions(draw):
     )  # an image has at least one pixel
     size = tuple(n + m * s for n, m, s in zip(size, grow, stride))
     output = tuple(p + m for p, m in zip(output, grow))
-    n, c, k = draw(small), draw(channels), draw(channels)
+    n = draw(small)
+    c = draw(channels)
+    k = draw(channels)
     return (n, c, *size), (n, k, *output), (k, c, *kernel), stride, padding, left_over
 
 
@@ -112,11 +117,9 @@ def dcgan_layers(draw):
     """4x4, stride 2, padding 1, with channels enough for Winograd, which some of the sizes also
     allow.
     """
-    n, c, k = (
-        draw(st.integers(1, 4)),
-        draw(st.sampled_from((16, 17, 32))),
-        draw(st.sampled_from((16, 20, 33))),
-    )
+    n = draw(st.integers(1, 4))
+    c = draw(st.sampled_from((16, 17, 32)))
+    k = draw(st.sampled_from((16, 20, 33)))
     p, q = (draw(st.sampled_from((2, 4, 6, 8, 1, 3))) for _ in range(2))
     left_over = tuple(draw(st.sampled_from((0, 0, 0, 1))) for _ in range(2))
     size = 2 * p + left_over[0], 2 * q + left_over[1]
@@ -126,21 +129,25 @@ def dcgan_layers(draw):
 def check_convolutions(problem, dtype, layout_x, layout_w, seed):
     x_shape, g_shape, w_shape, stride, padding, left_over = problem
     rng = np.random.default_rng(seed)
-    x, g = random_array(rng, x_shape, dtype, layout_x), random_array(rng, g_shape, dtype, layout_x)
+    x = random_array(rng, x_shape, dtype, layout_x)
+    g = random_array(rng, g_shape, dtype, layout_x)
     w = random_array(rng, w_shape, dtype, layout_w)
     kernel = w_shape[2:]
     taps_ = kernel[0] * kernel[1]
 
     y = cpu.conv2d(x, w, stride, padding)
-    assert y.dtype == dtype and y.shape == g_shape
+    assert y.dtype == dtype
+    assert y.shape == g_shape
     assert_close(y, plain_conv2d(x, w, stride, padding), w_shape[1] * taps_, 4)
     dx = cpu.conv_transpose2d(g, w, stride, padding, left_over)
-    assert dx.dtype == dtype and dx.shape == x_shape
+    assert dx.dtype == dtype
+    assert dx.shape == x_shape
     assert_close(
         dx, plain_conv_transpose2d(g, w, stride, padding, left_over), w_shape[0] * taps_, 4
     )
     dw = cpu.conv2d_weight_grad(x, g, kernel, stride, padding)
-    assert dw.dtype == dtype and dw.shape == w_shape
+    assert dw.dtype == dtype
+    assert dw.shape == w_shape
     assert_close(dw, plain_weight_grad(x, g, kernel, stride, padding), g.size // g_shape[1], 4)
 
 
@@ -200,10 +207,8 @@ def test_large_layers_in_many_bands_are_their_definitions(n, c, k, size, kernel,
 def test_results_lie_in_memory_as_the_next_layer_reads_them_and_weight_gradients_as_weights():
     rng = np.random.default_rng(0)
     for c, k, kernel in ((24, 32, 4), (3, 32, 4), (24, 32, 3)):
-        x, w = (
-            random_array(rng, (2, c, 8, 8), np.float32),
-            random_array(rng, (k, c, kernel, kernel), np.float32),
-        )
+        x = random_array(rng, (2, c, 8, 8), np.float32)
+        w = random_array(rng, (k, c, kernel, kernel), np.float32)
         y = cpu.conv2d(x, w, (2, 2), (1, 1))
         assert y.transpose(2, 3, 0, 1).flags.c_contiguous
         assert cpu.conv2d_weight_grad(x, y, (kernel,) * 2, (2, 2), (1, 1)).flags.c_contiguous
@@ -211,10 +216,8 @@ def test_results_lie_in_memory_as_the_next_layer_reads_them_and_weight_gradients
 
 def test_same_bits_every_time():
     rng = np.random.default_rng(0)
-    x, w = (
-        random_array(rng, (4, 3, 64, 64), np.float32),
-        random_array(rng, (32, 3, 4, 4), np.float32),
-    )
+    x = random_array(rng, (4, 3, 64, 64), np.float32)
+    w = random_array(rng, (32, 3, 4, 4), np.float32)
     g = cpu.conv2d(x, w, (2, 2), (1, 1))
     v = random_array(rng, (48, 32, 4, 4), np.float32)
     for function in (
@@ -238,7 +241,8 @@ def test_same_bits_every_time():
 )
 def test_matmul_is_the_product(n, i, o, dtype, layout_x, layout_y, seed):
     rng = np.random.default_rng(seed)
-    x, y = random_array(rng, (n, i), dtype, layout_x), random_array(rng, (i, o), dtype, layout_y)
+    x = random_array(rng, (n, i), dtype, layout_x)
+    y = random_array(rng, (i, o), dtype, layout_y)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(products, "_THREADS_FROM", 1 << 19)
         product = np.einsum("ni,io->no", x.astype(np.float64), y.astype(np.float64))
@@ -250,7 +254,8 @@ def test_matmul_is_the_product(n, i, o, dtype, layout_x, layout_y, seed):
 
 def channel_shapes():
     """(N, C) or (N, C, H, W) with at least two values per channel."""
-    n, small = st.integers(2, 40), st.integers(1, 6)
+    n = st.integers(2, 40)
+    small = st.integers(1, 6)
     return st.one_of(
         st.tuples(n, small), st.tuples(st.integers(2, 5), st.integers(1, 20), small, small)
     )
@@ -352,7 +357,8 @@ def test_batch_norm_gradient_is_the_derivative(shape, layout, seed, slope, weigh
         v = v * per_channel(weight + h * wu, x) + per_channel(bias + h * bu, x)
         return (g * (v if slope is None else np.where(y > 0, v, slope * v))).sum()
 
-    mean, inv_std = x.mean(axes_of(x)), 1 / np.sqrt(x.var(axes_of(x)) + 1e-5)
+    mean = x.mean(axes_of(x))
+    inv_std = 1 / np.sqrt(x.var(axes_of(x)) + 1e-5)
     y = y if slope is None else np.where(y > 0, y, slope * y - 1e-300)
     layout = "HWNC" if layout == "broadcast" else layout
     dx, dweight, dbias = cpu.batch_norm_grad(
@@ -487,7 +493,8 @@ def test_adam_is_kingma_and_ba_in_any_memory(layout, weight_decay, pieces):
         for i, g in enumerate(grads):
             q, mean, square = expected[i]
             g = g + weight_decay * q
-            mean, square = 0.5 * mean + 0.5 * g, 0.99 * square + 0.01 * g * g
+            mean = 0.5 * mean + 0.5 * g
+            square = 0.99 * square + 0.01 * g * g
             denominator = np.sqrt(square / (1 - 0.99**step)) + 1e-8
             expected[i] = q - 0.01 * mean / (1 - 0.5**step) / denominator, mean, square
     for actual, wanted in zip(zip(p, m, v), expected):
@@ -498,7 +505,9 @@ def test_adam_is_kingma_and_ba_in_any_memory(layout, weight_decay, pieces):
 def test_adam_is_pytorchs():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    p, m, v = rng.standard_normal(1000), np.zeros(1000), np.zeros(1000)
+    p = rng.standard_normal(1000)
+    m = np.zeros(1000)
+    v = np.zeros(1000)
     theirs = torch.tensor(p, requires_grad=True)
     optimizer = torch.optim.Adam([theirs], lr=1e-3, betas=(0.5, 0.999), weight_decay=0.01)
     for step in range(1, 101):
@@ -513,7 +522,8 @@ def test_adam_is_pytorchs():
 
 
 def test_parallel_runs_every_item_once_and_gives_blas_its_threads_back():
-    before, seen = threads.thread_count(), []
+    before = threads.thread_count()
+    seen = []
     threads.parallel(lambda i: threads.parallel(seen.append, [i, i + 100]), range(20))  # nested too
     assert sorted(seen) == [*range(20), *range(100, 120)]
     assert threads.thread_count() == before
@@ -547,7 +557,8 @@ def test_arrays_start_on_a_cache_line():
 
 def test_memory_serves_again_as_soon_as_no_array_lies_in_it():
     a = memory.empty((300, 1001), np.float32)
-    address, view = a.ctypes.data, a.T[1:, ::2]
+    address = a.ctypes.data
+    view = a.T[1:, ::2]
     del a
     other = memory.empty((1001, 300), np.float32)
     assert not np.shares_memory(other, view)
@@ -556,18 +567,16 @@ def test_memory_serves_again_as_soon_as_no_array_lies_in_it():
     for i in range(2 * memory._SIZES):  # so many sizes are not kept
         memory.empty((100_000 + i,), np.uint8)
     assert len(memory.buffers.of_size) == memory._SIZES
-    assert other.base is not None and not np.shares_memory(
-        other, memory.empty((1001, 300), np.float32)
-    )
+    assert other.base is not None
+    assert not np.shares_memory(other, memory.empty((1001, 300), np.float32))
 
 
 def test_programs_own_threads_may_all_compute_at_once():
     rng = np.random.default_rng(0)
-    x, w = (
-        random_array(rng, (2, 16, 16, 16), np.float32),
-        random_array(rng, (16, 16, 4, 4), np.float32),
-    )
-    expected, results = cpu.conv2d(x, w, (2, 2), (1, 1)), []
+    x = random_array(rng, (2, 16, 16, 16), np.float32)
+    w = random_array(rng, (16, 16, 4, 4), np.float32)
+    expected = cpu.conv2d(x, w, (2, 2), (1, 1))
+    results = []
 
     def work():
         results.extend(
@@ -587,15 +596,12 @@ def test_convolutions_leave_no_thread_of_blas_spinning():
     runs next.
     """
     rng = np.random.default_rng(0)
-    z, w = (
-        random_array(rng, (32, 100, 1, 1), np.float32),
-        random_array(rng, (100, 512, 4, 4), np.float32),
-    )
-    x, v = (
-        random_array(rng, (32, 512, 4, 4), np.float32),
-        random_array(rng, (512, 64, 4, 4), np.float32),
-    )
-    a, b = random_array(rng, (64, 784), np.float32), random_array(rng, (784, 512), np.float32)
+    z = random_array(rng, (32, 100, 1, 1), np.float32)
+    w = random_array(rng, (100, 512, 4, 4), np.float32)
+    x = random_array(rng, (32, 512, 4, 4), np.float32)
+    v = random_array(rng, (512, 64, 4, 4), np.float32)
+    a = random_array(rng, (64, 784), np.float32)
+    b = random_array(rng, (784, 512), np.float32)
     time.sleep(0.3)  # whatever ran before
     for name, kernel in {
         "one pixel": lambda: cpu.conv_transpose2d(z, w, (1, 1), (0, 0), (0, 0)),

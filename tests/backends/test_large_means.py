@@ -50,11 +50,14 @@ class Exact:
 
     def __init__(self, x, g, weight, bias, offset):
         d = x.astype(np.float64) - offset
-        axes, n = axes_of(x), x[:, 0].size
+        axes = axes_of(x)
+        n = x[:, 0].size
         mean = d.mean(axes, keepdims=True)
         var = np.square(d - mean).mean(axes, keepdims=True)
         std = np.sqrt(var + EPS)
-        z, g, weight = (d - mean) / std, g.astype(np.float64), per_channel(weight, x)
+        z = (d - mean) / std
+        g = g.astype(np.float64)
+        weight = per_channel(weight, x)
         self.y = z * weight + per_channel(bias, x)
         self.mean_beyond_offset, self.var = mean.ravel(), (var * n / (n - 1)).ravel()
         self.dweight, self.dbias = (g * z).sum(axes), g.sum(axes)
@@ -69,7 +72,8 @@ class Exact:
 def test_batch_norm_and_its_gradients_are_those_of_float64(case, dtype, layout, offset, size):
     shape = shape_of(case)
     layout = "HWNC" if layout == "broadcast" else layout  # equal rows have no variance
-    x, g = far_from_zero(case, shape, offset, dtype, layout), case.normal(*shape).astype(dtype)
+    x = far_from_zero(case, shape, offset, dtype, layout)
+    g = case.normal(*shape).astype(dtype)
     weight, bias = (case.normal(shape[1]).astype(dtype) for _ in range(2))
     exact = Exact(x, g, weight, bias, offset)
     with pytest.MonkeyPatch.context() as patch:
@@ -108,7 +112,8 @@ def test_variance_and_instance_and_layer_norm_are_those_of_float64(case, dtype, 
     shape = case.choose(2, 3), case.choose(2, 4), case.choose(2, 6), case.choose(4, 6)
     layout = "HWNC" if layout == "broadcast" else layout
     x = far_from_zero(case, shape, offset, dtype, layout)
-    d, close = x.astype(np.float64) - offset, tolerance(dtype)
+    d = x.astype(np.float64) - offset
+    close = tolerance(dtype)
     np.testing.assert_allclose(mg.Tensor(x).var().numpy(), d.var(ddof=1), rtol=close)
     np.testing.assert_allclose(mg.Tensor(x).var((0, 2)).numpy(), d.var((0, 2), ddof=1), rtol=close)
     by_channel = F.instance_norm(mg.Tensor(x), eps=EPS)
@@ -166,7 +171,8 @@ def test_a_piece_whose_every_eighth_line_is_an_outlier_keeps_its_variance():
     x.reshape(-1, 1024, 2)[::8] += 1000
     x = x.astype(np.float32)
     mean, inv_std, *_ = cpu.batch_norm_statistics(x, *[None] * 4, 0.1, 0.0)
-    exact, var = x.astype(np.float64), inv_std.astype(np.float64) ** -2
+    exact = x.astype(np.float64)
+    var = inv_std.astype(np.float64) ** -2
     np.testing.assert_allclose(mean.sum(0, np.float64), exact.mean(0), rtol=1e-6)
     np.testing.assert_allclose(var, exact.var(0), rtol=2e-6)
 
@@ -183,7 +189,8 @@ def test_a_constant_channel_is_its_bias(dtype, value):
 def test_the_channels_of_the_cases_are_drawn_apart():
     """The oracle's own check: without an offset it is the formula as it stands."""
     case = Case(lambda low, high: high, 0)
-    x, g = case.normal(6, 3, 4, 4), case.normal(6, 3, 4, 4)
+    x = case.normal(6, 3, 4, 4)
+    g = case.normal(6, 3, 4, 4)
     exact = Exact(x, g, np.ones(3), np.zeros(3), 0.0)
     np.testing.assert_allclose(exact.y.mean((0, 2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose(np.square(exact.y).mean((0, 2, 3)), 1, atol=1e-4)

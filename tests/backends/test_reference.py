@@ -77,7 +77,8 @@ def normalised(case):
 
 def normalised_grad(case):
     x = image(case)
-    c, slope = x.shape[1], case.of(None, 0.0, 0.2, 1.5)
+    c = x.shape[1]
+    slope = case.of(None, 0.0, 0.2, 1.5)
     y = case.away(x.shape, 0)
     mean = case.normal(2, c)  # two parts, whose sum it is
     return case.normal(*x.shape), x, y, mean, case.positive(c), case.of(None, case.normal(c)), slope
@@ -180,7 +181,8 @@ def compare_with_reference(name, case, dtype=np.float64, layout="contiguous"):
         np.testing.assert_array_equal(y, before, "a result lies in memory that the next call uses")
     exact_results = comparable(name, results(reference, name, exact))
     for y, expected in zip(comparable(name, actual), exact_results, strict=True):
-        assert y.dtype == dtype and y.shape == expected.shape
+        assert y.dtype == dtype
+        assert y.shape == expected.shape
         np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
     for a, before in zip(arguments, exact):
         np.testing.assert_array_equal(a, before, "the kernel wrote to its input")
@@ -203,7 +205,8 @@ def test_adam_agrees_with_the_plain_loops_in_place(case, dtype, layout):
     ]
     params, grads, means = state
     squares = [case.positive(*s).astype(dtype) for s in shapes]
-    betas, decay = case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)), case.of(0.0, 0.1)
+    betas = case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9))
+    decay = case.of(0.0, 0.1)
     arguments = (case.choose(1, 5), 0.01, betas, 1e-8, decay)
     ours, plain = (
         [[a.copy() for a in arrays] for arrays in (params, grads, means, squares)] for _ in range(2)
@@ -280,7 +283,8 @@ def test_reference_keeps_what_rounding_leaves_of_a_mean():
     np.testing.assert_allclose(shift - 1.0, -mean[1].astype(np.float64) * scale, atol=1e-7)
     np.testing.assert_array_equal(scale, inv_std)
     wide = reference.batch_norm_statistics(x.astype(np.float64), None, None, *rest)
-    assert not wide[0][1].any() and not wide[3].any()
+    assert not wide[0][1].any()
+    assert not wide[3].any()
 
 
 def dcgan_step():
@@ -289,7 +293,8 @@ def dcgan_step():
     g = dcgan.Generator(latent_dim=3, image_size=16, channels=1, width=2).double()
     d = dcgan.Discriminator(image_size=16, channels=1, width=2).double()
     optimizers = [mg.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (d, g)]
-    z, real = mg.randn(4, 3, dtype=np.float64), mg.rand(4, 1, 16, 16, dtype=np.float64)
+    z = mg.randn(4, 3, dtype=np.float64)
+    real = mg.rand(4, 1, 16, 16, dtype=np.float64)
     fake = g(z)
     d_loss = dcgan.discriminator_loss(d(real), d(fake.detach()))
     d_loss.backward()

@@ -55,8 +55,10 @@ def assert_exact(actual, expected, dtype=np.float32, terms=10**6):
     """Agreement to a few times eps log2(terms): the error of a sum in pairs, where one after the
     other has eps terms.
     """
-    actual, expected = np.asarray(actual), np.asarray(expected, np.float64)
-    assert actual.dtype == dtype and actual.shape == expected.shape
+    actual = np.asarray(actual)
+    expected = np.asarray(expected, np.float64)
+    assert actual.dtype == dtype
+    assert actual.shape == expected.shape
     tolerance = 0.5 * np.finfo(dtype).eps * math.log2(max(128, terms))
     largest = np.max(np.abs(expected), initial=0)
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * largest)
@@ -109,7 +111,8 @@ def test_a_sum_is_that_of_fsum_in_every_order_of_memory(case, keepdims):
 def test_integers_and_truth_values_are_counted_in_int64(dtype):
     a = np.ones((300, 1000), dtype).T * dtype(1)
     total = ops.sum(mg.tensor(a))
-    assert total.dtype == np.int64 and total.item() == 300_000
+    assert total.dtype == np.int64
+    assert total.item() == 300_000
 
 
 def test_a_sum_of_nothing_is_nothing():
@@ -142,7 +145,8 @@ def weight_grad(x):
 
 
 def statistics(x):
-    mean, var = mg.zeros(x.shape[1], dtype=x.dtype), mg.ones(x.shape[1], dtype=x.dtype)
+    mean = mg.zeros(x.shape[1], dtype=x.dtype)
+    var = mg.ones(x.shape[1], dtype=x.dtype)
     F.batch_norm(x, mean, var, training=True, momentum=1.0)
     return np.stack([mean.numpy(), var.numpy()])
 
@@ -278,7 +282,8 @@ def test_a_matrix_of_nothing_has_no_pieces(shape):
 @pytest.mark.parametrize("n, m", [(1, 1), (1, 2), (5, 1), (1, 7)])
 def test_a_product_with_a_vector_adds_up_as_exactly_as_one_of_matrices(n, m, kind):
     terms = 1_000_001 // n
-    x, y = numbers(kind, (n, terms)), np.ones((terms, m), np.float32)
+    x = numbers(kind, (n, terms))
+    y = np.ones((terms, m), np.float32)
     expected = np.broadcast_to(x.sum(1, np.float64)[:, None], (n, m))
     for left in (x, np.asfortranarray(x)):
         for right in (y, np.asfortranarray(y), np.ones((2, terms, m), np.float32)[0]):
@@ -310,7 +315,8 @@ def test_the_kernels_sums_are_exact(rung, columns):
     """60,000 numbers 0.1: added up one after the other in float32 they lose three digits."""
     shape = (60_000 // columns, columns)
     x = np.full(shape, 0.1, np.float32)
-    ones, zeros = np.ones(columns, np.float32), np.zeros((2, columns), np.float32)
+    ones = np.ones(columns, np.float32)
+    zeros = np.zeros((2, columns), np.float32)
     with on_device(rung, 1) as kernels:
         _, dweight, dbias = kernels.batch_norm_grad(x, x, x, zeros, ones, None, None)
         sums = [kernels.channel_sum(x), dweight, dbias]

@@ -71,7 +71,8 @@ def textbook_weight_grad(x, g, stride, padding):
 
 def passes(c, k, size, stride, padding, batch_size):
     """pass -> its three implementations, on arrays as each library has them in a network."""
-    rng, output = np.random.default_rng(0), (size + 2 * padding - KERNEL) // stride + 1
+    rng = np.random.default_rng(0)
+    output = (size + 2 * padding - KERNEL) // stride + 1
     x, w, g = (
         rng.standard_normal(shape, np.float32)
         for shape in (
@@ -84,7 +85,8 @@ def passes(c, k, size, stride, padding, batch_size):
     # minigan's images lie in memory as (H, W, N, C), but for those that come from a data set
     hx, hg = (np.ascontiguousarray(a.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1) for a in (x, g))
     hx = x if c == 3 else hx
-    s, p = (stride, stride), (padding, padding)
+    s = (stride, stride)
+    p = (padding, padding)
     return {
         "forward": (
             lambda: cpu.conv2d(hx, w, s, p),
@@ -133,7 +135,8 @@ def main():
         "--write", metavar="FILE", help="put the table between the markers of a markdown file"
     )
     args = parser.parse_args()
-    rows, totals = [], np.zeros(3)
+    rows = []
+    totals = np.zeros(3)
     with torch.no_grad():
         for name, *shape in LAYERS:
             for direction, functions in passes(*shape, args.batch_size).items():

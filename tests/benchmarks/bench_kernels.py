@@ -6,8 +6,8 @@ take), and PyTorch's time in turn on the same numbers. Anywhere: what ptxas and 
 know without a GPU: registers, shared memory, occupancy, spills, bank conflicts and memory
 sectors, and the time that follows from them on an H200.
 
-    python tests/benchmarks/bench_kernels.py                            # on the GPU, or else what is known without
-    python tests/benchmarks/bench_kernels.py --write kernels/README.md  # keeps the tables between their markers
+    python tests/benchmarks/bench_kernels.py   # on the GPU; without one, what is known without
+    python tests/benchmarks/bench_kernels.py --write kernels/README.md   # between their markers
 """
 
 import argparse
@@ -177,7 +177,9 @@ def occupancy(row, resources):
 
 def known_without_a_gpu(cases, gpu):
     """Two tables: of every kernel at every size, and of every instantiation that they take."""
-    rows, taken, resources = [], {}, {}
+    rows = []
+    taken = {}
+    resources = {}
     for case, rung in with_rungs(cases):
         with ladder.rung(rung):
             found = launches(case)
@@ -254,12 +256,13 @@ def memory_requests(rungs=ladder.ALL):
     bytes per request.
     """
     rng = np.random.default_rng(0)
-    x, weight = image(rng, 32, 64, 4, 4), image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
-    g, row, one = image(rng, 32, 128, 2, 2), rng.random(64, np.float32), np.ones((), np.float32)
-    params, mean = (
-        [[rng.random(4096, np.float32)] for _ in range(4)],
-        rng.random((2, 64), np.float32),
-    )
+    x = image(rng, 32, 64, 4, 4)
+    weight = image(rng, 4, 4, 128, 64).transpose(2, 3, 0, 1)
+    g = image(rng, 32, 128, 2, 2)
+    row = rng.random(64, np.float32)
+    one = np.ones((), np.float32)
+    params = [[rng.random(4096, np.float32)] for _ in range(4)]
+    mean = rng.random((2, 64), np.float32)
     small = {
         "conv2d": (x, weight, (2, 2), (1, 1)),
         "conv_transpose2d": (g, weight, (2, 2), (1, 1), (0, 0)),
@@ -320,7 +323,8 @@ def _ones(xp):
 
 def copy_bandwidth(xp):
     """TB/s of a copy inside the GPU's memory."""
-    a, b = xp.ones(1 << 28, np.float32), xp.empty(1 << 28, np.float32)
+    a = xp.ones(1 << 28, np.float32)
+    b = xp.empty(1 << 28, np.float32)
     return 2 * a.nbytes / milliseconds(lambda: xp.copyto(b, a), xp, 20) / 1e9
 
 
@@ -339,7 +343,8 @@ def measured(cases, gpu, rounds, torch):
     the same numbers.
     """
     for case, rung in with_rungs(cases):
-        row, ideal = [case.operation, rung, case.size, *work(case)], roofline(case, gpu, rung)
+        row = [case.operation, rung, case.size, *work(case)]
+        ideal = roofline(case, gpu, rung)
         with ladder.rung(rung):
             seconds = endless(case) if rung == "naive" else 0
         if seconds > 0.5:
@@ -374,7 +379,8 @@ def measured(cases, gpu, rounds, torch):
 def in_turn(case, rung, torch, rounds):
     """Milliseconds of minigan, and of PyTorch or None."""
     xp = devices.xp
-    arguments, kernel = mapped(moved, case.arguments), getattr(cuda, case.operation)
+    arguments = mapped(moved, case.arguments)
+    kernel = getattr(cuda, case.operation)
     with ladder.rung(rung):
         ours = milliseconds(lambda: kernel(*arguments), xp, rounds)
     if torch is None:
@@ -405,16 +411,18 @@ def main(argv=None):
     sizes = ["kernel", "rung", "size", "GFLOP", "MB", "FLOP/byte"]
     today = datetime.date.today()
     if devices.name == "cuda" and not args.static:
-        gpu, torch, rows = here(), import_torch(), []
+        gpu = here()
+        torch = import_torch()
+        rows = []
         peer = (
-            f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its defaults for "
-            "convolutions, channels_last; error: as a share of what rounding explains"
+            f"PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}, its "
+            "defaults for convolutions, channels_last; error: as a share of what rounding explains"
             if torch
             else "no PyTorch"
         )
         caption = (
-            f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} (float32) "
-            f"and {gpu.tf32} TFLOP/s (TF32); {peer}"
+            f"{today}, {devices.describe()}; copy {gpu.bandwidth:.2f} TB/s; peaks {gpu.fp32} "
+            f"(float32) and {gpu.tf32} TFLOP/s (TF32); {peer}"
         )
         for row in measured(cases, gpu, args.rounds, torch):
             print(*row, sep=" | ", flush=True)  # should it not come to the table
@@ -437,7 +445,8 @@ def main(argv=None):
         wrong = [row for row in rows if row[-1] and not float(row[-1]) <= 1]
         if wrong:
             raise SystemExit(
-                f"{len(wrong)} results differ from PyTorch's by more than rounding, the first: {wrong[0]}"
+                f"{len(wrong)} results differ from PyTorch's by more than rounding, the first: "
+                f"{wrong[0]}"
             )
         return
     devices.set_device("host", "the kernels' static figures need no GPU")
@@ -484,7 +493,8 @@ def asked(name, attributes):
     each, times = {70: (64, 1), 75: (64, 1), 80: (64, 8), 90: (128, 7)}.get(
         launch.target.generation, (128, 1)
     )
-    count, clock = attributes["MultiProcessorCount"], attributes["ClockRate"] / 1e6
+    count = attributes["MultiProcessorCount"]
+    clock = attributes["ClockRate"] / 1e6
     peak = round(2 * count * clock * each / 1000, 1)
     return Gpu(name, count, clock, peak, times * peak, 0)
 

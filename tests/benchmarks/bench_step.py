@@ -19,7 +19,10 @@ import time
 import numpy as np
 from common import report, settle, versions
 
-LATENT, PIXELS, HIDDEN, SLOPE = 100, 784, (256, 512), 0.2
+LATENT = 100
+PIXELS = 784
+HIDDEN = (256, 512)
+SLOPE = 0.2
 torch_device = "cpu"  # or "cuda", set by main()
 
 
@@ -29,7 +32,8 @@ def minigan_step(model, batch_size):
     from minigan.models import dcgan
 
     if model == "dcgan":
-        generator, discriminator = dcgan.Generator(latent_dim=LATENT), dcgan.Discriminator()
+        generator = dcgan.Generator(latent_dim=LATENT)
+        discriminator = dcgan.Discriminator()
     else:
         generator = mg.nn.Sequential(*mlp(mg.nn, (LATENT, *HIDDEN, PIXELS)), mg.nn.Tanh())
         discriminator = mg.nn.Sequential(*mlp(mg.nn, (PIXELS, *HIDDEN[::-1], 1)))
@@ -74,7 +78,8 @@ def pytorch_step(model, batch_size):
     def step():
         fake = generator(torch.randn(latent_shape))
         d_optimizer.zero_grad()
-        real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
+        real_logits = discriminator(real)
+        fake_logits = discriminator(fake.detach())
         d_loss = bce(real_logits, torch.ones_like(real_logits)) + bce(
             fake_logits, torch.zeros_like(fake_logits)
         )
@@ -109,10 +114,12 @@ def pytorch_dcgan(nn, width=64):
     ]
     d = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE, True)]
     for i in (8, 4, 2):
-        a, b = i * width, i * width // 2
+        a = i * width
+        b = i * width // 2
         g += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
     for i in (1, 2, 4):
-        a, b = i * width, i * width * 2
+        a = i * width
+        b = i * width * 2
         d += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE, True)]
     g += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
     d += [nn.Conv2d(8 * width, 1, 4, 1, 0, bias=False)]
@@ -193,7 +200,8 @@ def main():
     from minigan import devices
 
     global torch_device
-    rows, on_gpu = [], devices.name == "cuda"
+    rows = []
+    on_gpu = devices.name == "cuda"
     torch_device = "cuda" if on_gpu else "cpu"
     for model, name, default, rounds in (
         ("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),

@@ -30,10 +30,10 @@ def versions():
     forced = os.environ.get("OPENBLAS_CORETYPE")
     processor = name.group(1) if name else platform.processor()
     kernels = f" (OPENBLAS_CORETYPE={forced})" if forced else ""
-    return (
-        f"{datetime.date.today()}, {processor}, {threads.thread_count()} threads, NumPy {np.__version__}{kernels}, "
-        f"PyTorch {torch.__version__} ({torch.get_num_threads()} threads), Python {platform.python_version()}"
-    )
+    numpy = f"{threads.thread_count()} threads, NumPy {np.__version__}{kernels}"
+    pytorch = f"PyTorch {torch.__version__} ({torch.get_num_threads()} threads)"
+    python = f"Python {platform.python_version()}"
+    return f"{datetime.date.today()}, {processor}, {numpy}, {pytorch}, {python}"
 
 
 def report(name, header, rows, caption, path=None):

@@ -46,12 +46,12 @@ def convolutions():
     rng = np.random.default_rng(0)
     for name, ((n, c, h, w), k, r, stride, pad) in LAYERS.items():
         p, q = ((size + 2 * pad - r) // stride + 1 for size in (h, w))
-        x, g, weight = (
-            image(rng, n, c, h, w),
-            image(rng, n, k, p, q),
-            image(rng, r, r, k, c).transpose(2, 3, 0, 1),
-        )
-        s, z, flops = (stride, stride), (pad, pad), 2 * n * p * q * k * c * r * r
+        x = image(rng, n, c, h, w)
+        g = image(rng, n, k, p, q)
+        weight = image(rng, r, r, k, c).transpose(2, 3, 0, 1)
+        s = (stride, stride)
+        z = (pad, pad)
+        flops = 2 * n * p * q * k * c * r * r
         rest = tuple((size + 2 * pad - r) % stride for size in (h, w))
         size = 4 * (x.size + g.size + weight.size)
         yield Case(
@@ -84,9 +84,12 @@ def memory_bound():
     """The kernels whose time is that of reading and writing; flops are not what counts, so they
     are given as 0.
     """
-    rng, slope = np.random.default_rng(0), 0.2
+    rng = np.random.default_rng(0)
+    slope = 0.2
     for name, (n, c, h, w) in MAPS.items():
-        x, g, row = image(rng, n, c, h, w), image(rng, n, c, h, w), rng.random(c, np.float32) + 1
+        x = image(rng, n, c, h, w)
+        g = image(rng, n, c, h, w)
+        row = rng.random(c, np.float32) + 1
         size, mean = (
             x.nbytes,
             np.stack([row, 1e-8 * row]),
@@ -248,10 +251,8 @@ def largest_error(case, rung, torch):
     A product of numbers rounded to TF32 errs by 2^-11, a sum of so many terms by the root of
     their number times that.
     """
-    ours, theirs = (
-        mapped(moved, case.arguments),
-        mapped(lambda a: as_torch(torch, moved(a)), case.arguments),
-    )
+    ours = mapped(moved, case.arguments)
+    theirs = mapped(lambda a: as_torch(torch, moved(a)), case.arguments)
     allowed, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     with rungs.rung(rung):
         y = getattr(cuda, case.operation)(*ours)

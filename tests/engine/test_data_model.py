@@ -47,35 +47,39 @@ def test_a_comparison_is_made_entry_by_entry_and_has_no_gradient(compare, other,
         (compare(x, other), compare(a, plain)),
         (compare(other, x), compare(plain, a)),
     ):
-        assert isinstance(got, mg.Tensor) and got.dtype == bool and not got.requires_grad
+        assert isinstance(got, mg.Tensor)
+        assert got.dtype == bool
+        assert not got.requires_grad
         assert got.numpy().tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 1)])
 def test_a_float32_meets_a_number_in_float32(shape):
     x = mg.tensor(np.full(shape, 0.1, F32), requires_grad=True)
-    assert (
-        (x == 0.1).all()
-        and (x == np.float64(0.1)).all()
-        and (x >= 0.1).all()
-        and not (x > 0.1).any()
-    )
+    assert (x == 0.1).all()
+    assert (x == np.float64(0.1)).all()
+    assert (x >= 0.1).all()
+    assert not (x > 0.1).any()
 
 
 def test_integers_meet_numbers_that_they_cannot_hold():
     x = mg.tensor(np.array([0, 255], np.uint8))
-    assert (x == -1).numpy().tolist() == [False, False] and (x < 300).numpy().tolist() == [
+    assert (x == -1).numpy().tolist() == [False, False]
+    assert (x < 300).numpy().tolist() == [
         True,
         True,
     ]
-    assert (x > -1).all() and (x != 256).all() and (x == 255).numpy().tolist() == [False, True]
+    assert (x > -1).all()
+    assert (x != 256).all()
+    assert (x == 255).numpy().tolist() == [False, True]
     assert (x > 0.5).numpy().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("other", [None, "a", object(), {}, ["a"], nn.Linear(1, 1)])
 def test_what_holds_no_numbers_is_not_equal_and_has_no_order(other):
     x = row()
-    assert (x == other) is False and (x != other) is True
+    assert (x == other) is False
+    assert (x != other) is True
     with pytest.raises(TypeError, match="not supported between instances"):
         x < other  # noqa: B015
 
@@ -89,8 +93,11 @@ def test_complex_numbers_and_shapes_that_do_not_broadcast_are_refused(compare):
 
 
 def test_a_tensor_is_hashed_by_identity():
-    x, y = row(), row()
-    assert len({x, y, x}) == 2 and {x: 1, y: 2}[y] == 2 and hash(x) != hash(y)
+    x = row()
+    y = row()
+    assert len({x, y, x}) == 2
+    assert {x: 1, y: 2}[y] == 2
+    assert hash(x) != hash(y)
     assert x in [x] and mg.grad((p := row(True)).sum(), [p, p])[0].shape == (3,)
     p = nn.Parameter(x)
     assert {p: "p"}[p] == "p"
@@ -107,26 +114,26 @@ def test_equal_parameters_are_still_different_ones():
     with mg.no_grad():
         for p in net.parameters():
             p.copy_(1.0)
-    assert (
-        len(net.parameters()) == 4 and copy.deepcopy(net).parameters()[0] is not net.parameters()[0]
-    )
+    assert len(net.parameters()) == 4
+    assert copy.deepcopy(net).parameters()[0] is not net.parameters()[0]
 
 
 # ---- truth values --------------------------------------------------------------------------------
 
 
 def test_and_or_xor_not_of_truth_values_and_integers():
-    a, b = np.array([True, True, False]), np.array([True, False, False])
-    n, m = np.array([6, 3, 1]), np.array([3, 5, 0], np.int32)
+    a = np.array([True, True, False])
+    b = np.array([True, False, False])
+    n = np.array([6, 3, 1])
+    m = np.array([3, 5, 0], np.int32)
     for first, second in ((a, b), (n, m), (n, 3), (a, True), (a, b.tolist()), (a, mg.tensor(b))):
         plain = second.numpy() if isinstance(second, mg.Tensor) else second
         for operation in (operator.and_, operator.or_, operator.xor):
             got = operation(mg.tensor(first), second)
             assert got.numpy().tolist() == operation(first, plain).tolist()
             assert operation(second, mg.tensor(first)).numpy().tolist() == got.numpy().tolist()
-    assert (~mg.tensor(a)).numpy().tolist() == (~a).tolist() and (
-        ~mg.tensor(n)
-    ).numpy().tolist() == (~n).tolist()
+    assert (~mg.tensor(a)).numpy().tolist() == (~a).tolist()
+    assert (~mg.tensor(n)).numpy().tolist() == (~n).tolist()
     for refused in (lambda: row() & 1, lambda: row() | row(), lambda: row() ^ True, lambda: ~row()):
         with pytest.raises(
             TypeError, match="takes tensors of truth values or integers, got float32"
@@ -137,13 +144,15 @@ def test_and_or_xor_not_of_truth_values_and_integers():
 def test_any_and_all():
     a = np.array([[0.0, 2.0], [0.0, np.nan]])
     x = mg.tensor(a, requires_grad=True)
-    assert x.any().item() is True and x.all().item() is False
+    assert x.any().item() is True
+    assert x.all().item() is False
     for dim in (0, 1, -1):
         assert x.any(dim).numpy().tolist() == (a != 0).any(dim).tolist()
         assert (
             x.all(dim, keepdim=True).numpy().tolist() == (a != 0).all(dim, keepdims=True).tolist()
         )
-    assert not mg.zeros(0).any() and mg.zeros(0).all()
+    assert not mg.zeros(0).any()
+    assert mg.zeros(0).all()
 
 
 @pytest.mark.parametrize("shape", [(0,), (2,), (1, 2)])
@@ -157,7 +166,11 @@ def test_the_truth_of_several_entries_is_refused(shape):
 
 def test_in_asks_for_a_value():
     x = row(True)
-    assert 2.0 in x and 2 in x and np.float64(3) in x and mg.tensor(1.0) in x and 5 not in x
+    assert 2.0 in x
+    assert 2 in x
+    assert np.float64(3) in x
+    assert mg.tensor(1.0) in x
+    assert 5 not in x
     assert mg.ones(2, 2)[0] in mg.tensor([[1.0, 0.0]])
     for refused in ("a", None, [1.0]):
         with pytest.raises(
@@ -169,10 +182,12 @@ def test_in_asks_for_a_value():
 
 def test_python_s_own_functions_go_over_the_first_axis():
     x = row(True)
-    assert [t.item() for t in reversed(x)] == [3, 2, 1] and [
-        t.item() for t in sorted(x, reverse=True)
-    ] == [3, 2, 1]
-    assert max(x).item() == 3 and min(x).item() == 1 and any(x) and all(x)
+    assert [t.item() for t in reversed(x)] == [3, 2, 1]
+    assert [t.item() for t in sorted(x, reverse=True)] == [3, 2, 1]
+    assert max(x).item() == 3
+    assert min(x).item() == 1
+    assert any(x)
+    assert all(x)
     first, *rest = x
     (sum(x) * first + rest[1]).backward()  # (x0 + x1 + x2) x0 + x2
     assert x.grad.numpy().tolist() == [1 + 6, 1, 1 + 1]
@@ -181,12 +196,10 @@ def test_python_s_own_functions_go_over_the_first_axis():
 
 def test_a_whole_number_without_axes_is_an_index_and_nothing_else_is():
     i = mg.tensor(np.array(2))
-    assert (
-        [10, 20, 30][i] == 30
-        and list(range(i)) == [0, 1]
-        and operator.index(i) == 2
-        and mg.zeros(i).shape == (2,)
-    )
+    assert [10, 20, 30][i] == 30
+    assert list(range(i)) == [0, 1]
+    assert operator.index(i) == 2
+    assert mg.zeros(i).shape == (2,)
     for t in (mg.tensor(2.0), mg.tensor(np.array([2])), mg.tensor(np.array(True))):
         with pytest.raises(TypeError, match="only an integer tensor without axes can be an index"):
             [10, 20, 30][t]
@@ -201,7 +214,8 @@ def test_numbers_of_python():
         -3,
         -2,
     )
-    assert +x is x and (-x).item() == 2.6 == abs(x).item()
+    assert +x is x
+    assert (-x).item() == 2.6 == abs(x).item()
     for refused in (
         lambda: round(x),
         lambda: x // 2,
@@ -219,11 +233,9 @@ def test_numbers_of_python():
 
 
 def test_a_format_is_for_one_number():
-    assert (
-        f"{row()[1]:.2f}" == "2.00"
-        and f"{row()}" == repr(row()) == str(row())
-        and "%s" % row() == repr(row())
-    )
+    assert f"{row()[1]:.2f}" == "2.00"
+    assert f"{row()}" == repr(row()) == str(row())
+    assert "%s" % row() == repr(row())
     with pytest.raises(
         TypeError, match=r"format '.2f' is for one number, not for a tensor of shape \(3,\)"
     ):
@@ -265,16 +277,20 @@ def test_a_list_of_tensors_keeps_its_gradients_or_is_refused():
 
 def test_arrays_of_another_library_meet_a_tensor_or_are_refused():
     torch = pytest.importorskip("torch", reason="PyTorch is the other library")
-    x, t = row(True), torch.tensor([1.0, 5.0, 3.0])
+    x = row(True)
+    t = torch.tensor([1.0, 5.0, 3.0])
     for got, expected in (
         (x * t, [1, 10, 9]),
         (t * x, [1, 10, 9]),
         (t - x, [0, 3, 0]),
         (x + t, [2, 7, 6]),
     ):
-        assert isinstance(got, mg.Tensor) and got.requires_grad and got.numpy().tolist() == expected
+        assert isinstance(got, mg.Tensor)
+        assert got.requires_grad
+        assert got.numpy().tolist() == expected
     for got, expected in ((x == t, [True, False, True]), (t > x, [False, True, False])):
-        assert isinstance(got, mg.Tensor) and got.numpy().tolist() == expected
+        assert isinstance(got, mg.Tensor)
+        assert got.numpy().tolist() == expected
     for operation in (operator.add, operator.mul, operator.matmul):
         with pytest.raises(
             TypeError, match=r"torch.Tensor that requires grad meets a Tensor.*detach\(\)"
@@ -305,15 +321,17 @@ def test_a_copy_of_a_leaf_is_a_leaf_of_its_own(make, how):
     if x.requires_grad:
         (x * x).sum().backward()
     y = how(x)
-    assert (
-        type(y) is type(x) and y is not x and y.requires_grad == x.requires_grad and y.grad is None
-    )
+    assert type(y) is type(x)
+    assert y is not x
+    assert y.requires_grad == x.requires_grad
+    assert y.grad is None
     np.testing.assert_array_equal(y.numpy(), x.numpy())
     assert np.shares_memory(y.numpy(), x.numpy()) == (how is copy.copy)
     if x.requires_grad:
         before = x.grad.numpy().copy()
         (3 * y).sum().backward()
-        assert y.grad.numpy().tolist() == [3, 3, 3] and np.array_equal(x.grad.numpy(), before)
+        assert y.grad.numpy().tolist() == [3, 3, 3]
+        assert np.array_equal(x.grad.numpy(), before)
 
 
 def test_the_changes_of_a_shallow_copy_are_counted():

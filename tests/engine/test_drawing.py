@@ -94,7 +94,8 @@ def test_a_tensor_used_twice_is_one_box_with_two_lines():
     with drawing.trace() as t:
         y = x * x
     boxes, lines, *_ = layout(t, y)
-    assert len(boxes) == 2 and len(lines) == 2
+    assert len(boxes) == 2
+    assert len(lines) == 2
     assert lines[0] != lines[1]
 
 
@@ -121,7 +122,8 @@ def network():
 
 
 def test_a_power_is_drawn_with_its_exponent():
-    x, p = mg.tensor(1.5, requires_grad=True), mg.tensor(2.0, requires_grad=True)
+    x = mg.tensor(1.5, requires_grad=True)
+    p = mg.tensor(2.0, requires_grad=True)
     with drawing.trace() as t:
         loss = x**3 + x**-0.5 + x**p
     symbols = [symbol for symbol, _ in drawing._ancestors(t.records, loss)[1].values()]
@@ -152,7 +154,10 @@ def test_boxes_lie_inside_the_picture_and_apart_and_inputs_stand_to_the_left(mak
     t, loss = make()
     boxes, lines, width, height = layout(t, loss)
     for x, y, w, h in boxes.values():
-        assert 0 < x and x + w < width and 0 < y - h / 2 and y + h / 2 < height
+        assert 0 < x
+        assert x + w < width
+        assert 0 < y - h / 2
+        assert y + h / 2 < height
     for (x0, y0, w0, h0), (x1, y1, w1, h1) in itertools.combinations(boxes.values(), 2):
         assert x0 + w0 <= x1 or x1 + w1 <= x0 or abs(y0 - y1) >= (h0 + h1) / 2
     _, operations, _ = drawing._ancestors(t.records, loss)

@@ -22,17 +22,21 @@ def leaf(*shape, seed=0):
 
 
 def test_grad_returns_gradients_and_touches_no_grad():
-    x, w = leaf(3), leaf(3, seed=1)
+    x = leaf(3)
+    w = leaf(3, seed=1)
     gx, gw = mg.grad((x * x * w).sum(), [x, w])
     np.testing.assert_allclose(gx.numpy(), 2 * x.numpy() * w.numpy())
     np.testing.assert_allclose(gw.numpy(), x.numpy() ** 2)
-    assert x.grad is None and w.grad is None
+    assert x.grad is None
+    assert w.grad is None
 
 
 def test_a_gradient_penalty_leaves_the_parameters_clean():
-    critic, x = nn.Linear(4, 1).double(), leaf(5, 4)
+    critic = nn.Linear(4, 1).double()
+    x = leaf(5, 4)
     (g,) = mg.grad(critic(x).sum(), x, create_graph=True)
-    assert all(p.grad is None for p in critic.parameters()) and x.grad is None
+    assert all(p.grad is None for p in critic.parameters())
+    assert x.grad is None
     ((g * g).sum() - 1).backward()
     np.testing.assert_allclose(
         critic.weight.grad.numpy(), 10 * critic.weight.numpy()
@@ -42,7 +46,8 @@ def test_a_gradient_penalty_leaves_the_parameters_clean():
 def test_backward_accumulates_into_new_memory():
     x = leaf(3)
     (x * x).sum().backward()
-    first, values = x.grad, x.grad.numpy().copy()
+    first = x.grad
+    values = x.grad.numpy().copy()
     (x * x).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), 2 * values)
     np.testing.assert_array_equal(first.numpy(), values)  # what somebody kept did not move
@@ -52,7 +57,8 @@ def test_backward_reaches_leaves_only():
     x = leaf(3)
     h = x * 2
     (h * h).sum().backward()
-    assert x.grad is not None and h.grad is None
+    assert x.grad is not None
+    assert h.grad is None
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -69,7 +75,9 @@ def test_backward_reaches_leaves_only():
     ids=["sum", "reshape", "cat", "transpose", "index", "later"],
 )
 def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, create_graph):
-    x, w, g = leaf(2, 3), leaf(2, 3, seed=1), mg.randn(2, 3, dtype=np.float64)
+    x = leaf(2, 3)
+    w = leaf(2, 3, seed=1)
+    g = mg.randn(2, 3, dtype=np.float64)
     expected = mg.grad(combine(x, w), [x, w], g)
     combine(x, w).backward(g, create_graph=create_graph)
     arrays = x.grad.array, w.grad.array, g.array
@@ -80,7 +88,8 @@ def test_gradients_never_share_memory_with_each_other_or_with_the_seed(combine, 
 
 
 def test_a_seed_that_is_a_plain_array_is_not_shared_either():
-    x, g = leaf(2, 3), devices.xp.ones((2, 3))
+    x = leaf(2, 3)
+    g = devices.xp.ones((2, 3))
     (x + 0).backward(g)
     assert not devices.xp.shares_memory(x.grad.array, g)
 
@@ -95,7 +104,8 @@ def test_broadcast_views_never_become_gradients(scale):
 
 
 def test_the_gradient_of_an_independent_input_is_none():
-    x, other = leaf(2), leaf(2)
+    x = leaf(2)
+    other = leaf(2)
     assert mg.grad((x * x).sum(), [x, other])[1] is None
     assert mg.grad(x.sum(), [other]) == (None,)
     assert mg.grad((x * other.detach()).sum(), other) == (None,)
@@ -103,7 +113,8 @@ def test_the_gradient_of_an_independent_input_is_none():
 
 def test_outputs_add_up_each_with_its_own_seed():
     x = leaf(3)
-    a, b = x * x, x * 3
+    a = x * x
+    b = x * 3
     (g,) = mg.grad([a, b.sum()], x, [mg.tensor(np.array([1.0, 2.0, 0.0])), None])
     np.testing.assert_allclose(g.numpy(), 2 * x.numpy() * [1, 2, 0] + 3)
 
@@ -128,12 +139,14 @@ def test_an_output_may_be_its_own_input():
     x = leaf()
     h = x * 3
     gx, gh = mg.grad(h, [x, h])
-    assert gx.item() == 3 and gh.item() == 1
+    assert gx.item() == 3
+    assert gh.item() == 1
 
 
 def test_derivatives_to_the_fifth_order():
     x = leaf()
-    y, expected = x**4, [4 * x.item() ** 3, 12 * x.item() ** 2, 24 * x.item(), 24, 0]
+    y = x**4
+    expected = [4 * x.item() ** 3, 12 * x.item() ** 2, 24 * x.item(), 24, 0]
     for value in expected:
         (y,) = mg.grad(y, x, create_graph=True)
         assert y.item() == pytest.approx(value)
@@ -146,7 +159,8 @@ def test_without_create_graph_the_result_is_plain_numbers():
 
 
 def test_mixed_second_derivatives_agree():
-    x, w = leaf(3), leaf(3, seed=1)
+    x = leaf(3)
+    w = leaf(3, seed=1)
     y = (x**2 * w**3).sum()
     gx, gw = mg.grad(y, [x, w], create_graph=True)
     np.testing.assert_allclose(mg.grad(gx.sum(), w)[0].numpy(), mg.grad(gw.sum(), x)[0].numpy())
@@ -183,7 +197,8 @@ def test_no_grad_without_parentheses_is_refused():
 
 
 def test_no_grad_holds_in_its_own_thread_only():
-    x, seen = leaf(3), []
+    x = leaf(3)
+    seen = []
     with mg.no_grad():
         thread = threading.Thread(target=lambda: seen.append((x * 2).requires_grad))
         thread.start()
@@ -193,9 +208,12 @@ def test_no_grad_holds_in_its_own_thread_only():
 
 
 def test_requires_grad_spreads_and_detach_stops_it():
-    x, data = leaf(3), mg.ones(3, dtype=np.float64)
-    assert (x + data).requires_grad and not (data + data).requires_grad
-    assert not x.detach().requires_grad and devices.xp.shares_memory(x.detach().array, x.array)
+    x = leaf(3)
+    data = mg.ones(3, dtype=np.float64)
+    assert (x + data).requires_grad
+    assert not (data + data).requires_grad
+    assert not x.detach().requires_grad
+    assert devices.xp.shares_memory(x.detach().array, x.array)
 
 
 def test_the_output_of_an_operation_cannot_be_frozen():
@@ -264,7 +282,8 @@ def test_a_change_between_forward_and_backward_is_refused(change):
 def test_an_optimiser_step_between_forward_and_backward_is_refused():
     net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     optimiser = optim.Adam(net.parameters())
-    first, second = net(mg.randn(2, 3)).sum(), net(mg.randn(2, 3)).sum()
+    first = net(mg.randn(2, 3)).sum()
+    second = net(mg.randn(2, 3)).sum()
     first.backward()
     optimiser.step()
     with pytest.raises(RuntimeError, match=r"gradient of linear needs a tensor of shape \(1, 4\)"):
@@ -281,7 +300,8 @@ def test_a_changed_output_is_refused_where_the_vjp_reads_it():
 
 
 def test_a_changed_output_is_refused_by_the_second_derivative_too():
-    x, v = leaf(4), leaf(4, seed=1)
+    x = leaf(4)
+    v = leaf(4, seed=1)
     y = x.exp()
     (g,) = mg.grad(y, x, v, create_graph=True)  # v y, on the memory of y
     with mg.no_grad():
@@ -385,7 +405,8 @@ def test_one_vjp_may_serve_several_inputs_and_may_skip_some():
     def product(x, w, bias=None):
         return record(x.array * w.array, ((x, w, bias), lambda g: (g * w, g * x, None)))
 
-    x, w = leaf(3), leaf(3, seed=1)
+    x = leaf(3)
+    w = leaf(3, seed=1)
     assert mg.gradcheck(product, [x, w])
     assert mg.grad(product(x, w, leaf(3)).sum(), [w, x])[0].numpy().tolist() == x.numpy().tolist()
 
@@ -406,14 +427,18 @@ def counted(x, w, calls):
 
 @pytest.mark.parametrize("frozen, expected", [("x", ["w"]), ("w", ["x"]), ("", ["x", "w"])])
 def test_frozen_inputs_cost_nothing(frozen, expected):
-    x, w, calls = leaf(3), leaf(3), []
+    x = leaf(3)
+    w = leaf(3)
+    calls = []
     x.requires_grad, w.requires_grad = frozen != "x", frozen != "w"
     counted(x, w, calls).sum().backward()
     assert calls == expected
 
 
 def test_grad_computes_only_what_is_asked():
-    x, w, calls = leaf(3), leaf(3), []
+    x = leaf(3)
+    w = leaf(3)
+    calls = []
     side = counted(x, w, calls)
     y = counted(side, w, calls).sum() + counted(w, w, calls).sum()
     mg.grad(y, side)
@@ -421,10 +446,8 @@ def test_grad_computes_only_what_is_asked():
 
 
 def test_a_frozen_discriminator_passes_gradients_on_and_keeps_none():
-    generator, discriminator = (
-        nn.Linear(2, 3),
-        nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)),
-    )
+    generator = nn.Linear(2, 3)
+    discriminator = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     fake = generator(mg.randn(5, 2))
     discriminator.requires_grad_(False)
     discriminator(fake).sum().backward()
@@ -438,8 +461,10 @@ def test_a_frozen_discriminator_passes_gradients_on_and_keeps_none():
 
 
 def test_a_leaf_frozen_after_the_forward_pass_gets_no_gradient():
-    x, w = leaf(3), leaf(3)
+    x = leaf(3)
+    w = leaf(3)
     y = (x * w).sum()
     w.requires_grad = False
     y.backward()
-    assert w.grad is None and x.grad is not None
+    assert w.grad is None
+    assert x.grad is not None

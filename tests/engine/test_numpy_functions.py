@@ -28,8 +28,10 @@ NUMBERS = np.ndarray, np.number, float, complex, list, tuple
 # functions look for a tensor that join what is in lists: np.transpose([t, t]) is
 # np.transpose(np.asarray([t, t])), which asks for numbers.
 CALLS = """
-    f(t) f(t,1) f(t,0,1) f(t,[0,1]) f(t,I) f(t,float) f(t,2,2,1) f(t,t) f(t,t,t) f(1,t) f(I,t) f([0],t)
-    f('ij,jk',t,I) f('ii',t) f(I,I,t) f(I,1,t) f(1,2,I,t) f(I,I,I,t) f(I,out=t) f(I,0,1,out=t) f(a=t) f(x=t)
+    f(t) f(t,1) f(t,0,1) f(t,[0,1]) f(t,I) f(t,float) f(t,2,2,1) f(t,t) f(t,t,t) f(1,t) f(I,t)
+    f([0],t)
+    f('ij,jk',t,I) f('ii',t) f(I,I,t) f(I,1,t) f(1,2,I,t) f(I,I,I,t) f(I,out=t) f(I,0,1,out=t)
+    f(a=t) f(x=t)
 """.split()
 CALLS = [compile(call, call, "eval") for call in CALLS]
 
@@ -62,7 +64,8 @@ def fractions(result):
 
 
 def test_the_lists_are_numpy_s():
-    assert len(FUNCTIONS) > 250 and len(UFUNCS) > 80
+    assert len(FUNCTIONS) > 250
+    assert len(UFUNCS) > 80
     assert {np.concatenate, np.stack, np.clip, np.reshape, np.linalg.norm, np.fft.fft} <= set(
         FUNCTIONS
     )
@@ -98,7 +101,8 @@ def test_no_function_drops_a_gradient_or_writes_into_a_tensor(function):
         )
         assert np.array_equal(t.numpy(), matrix(False).numpy())
     for _, t in outcomes(function, False):
-        assert np.array_equal(t.numpy(), matrix(False).numpy()) and t._version[0] == 0
+        assert np.array_equal(t.numpy(), matrix(False).numpy())
+        assert t._version[0] == 0
 
 
 JOINING = [
@@ -144,7 +148,8 @@ def test_a_function_that_computes_is_refused_in_one_sentence(function):
 @pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_a_ufunc_refuses_every_tensor(ufunc, requires_grad):
-    t, a = matrix(requires_grad), np.eye(2)
+    t = matrix(requires_grad)
+    a = np.eye(2)
     calls = [
         lambda: ufunc(*[t] * ufunc.nin),
         lambda: ufunc(*[a] * ufunc.nin, out=(t,) * ufunc.nout),
@@ -162,7 +167,8 @@ def test_a_ufunc_refuses_every_tensor(ufunc, requires_grad):
     for call in calls:
         with pytest.raises(TypeError, match="Tensor"):
             call()
-    assert np.array_equal(t.numpy(), matrix(False).numpy()) and np.array_equal(a, np.eye(2))
+    assert np.array_equal(t.numpy(), matrix(False).numpy())
+    assert np.array_equal(a, np.eye(2))
 
 
 # ---- what works ----------------------------------------------------------------------------------
@@ -202,22 +208,22 @@ def test_numpy_treats_a_tensor_as_its_array_where_no_gradient_is_asked_for(call)
 
 
 def test_functions_that_only_look_take_tensors_that_require_grad(tmp_path):
-    t, a = matrix(True), matrix(False).numpy()
+    t = matrix(True)
+    a = matrix(False).numpy()
     assert (np.shape(t), np.ndim(t), np.size(t), np.result_type(t)) == ((2, 2), 2, 4, np.float64)
-    assert (
-        np.allclose(t, a)
-        and np.array_equal(a, t)
-        and np.isclose(t, t).all()
-        and not np.array_equiv(t, a + 1)
-    )
-    assert np.shares_memory(t, t.array) and np.array2string(t) == np.array2string(a)
+    assert np.allclose(t, a)
+    assert np.array_equal(a, t)
+    assert np.isclose(t, t).all()
+    assert not np.array_equiv(t, a + 1)
+    assert np.shares_memory(t, t.array)
+    assert np.array2string(t) == np.array2string(a)
     np.save(tmp_path / "t.npy", t)
     np.savez(tmp_path / "t.npz", t=t)
     np.savetxt(tmp_path / "t.txt", t)
-    assert np.array_equal(np.load(tmp_path / "t.npy"), a) and np.array_equal(
-        np.load(tmp_path / "t.npz")["t"], a
-    )
-    assert np.array_equal(np.loadtxt(tmp_path / "t.txt"), a) and np.zeros_like(t).tolist() == [
+    assert np.array_equal(np.load(tmp_path / "t.npy"), a)
+    assert np.array_equal(np.load(tmp_path / "t.npz")["t"], a)
+    assert np.array_equal(np.loadtxt(tmp_path / "t.txt"), a)
+    assert np.zeros_like(t).tolist() == [
         [0, 0],
         [0, 0],
     ]
@@ -251,7 +257,8 @@ def test_nothing_of_numpy_s_writes_into_a_tensor(write):
         (TypeError, ValueError), match="into a Tensor|read-only|'Tensor'"
     ) as refusal:
         write(t, np.eye(2))
-    assert "\n" not in str(refusal.value) and np.array_equal(t.numpy(), matrix(False).numpy())
+    assert "\n" not in str(refusal.value)
+    assert np.array_equal(t.numpy(), matrix(False).numpy())
 
 
 def test_a_view_that_numpy_gives_is_read_only():
@@ -266,12 +273,14 @@ def test_a_view_that_numpy_gives_is_read_only():
 
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_an_array_is_never_changed_into_or_by_a_tensor(requires_grad):
-    t, a = matrix(requires_grad), np.eye(2)
+    t = matrix(requires_grad)
+    a = np.eye(2)
     kept = a
     for change in ("a += t", "a -= t", "a *= t", "a /= t", "a **= t", "a @= t"):
         with pytest.raises(TypeError, match="Tensor"):
             exec(change, {}, {"a": a, "t": t})
-    assert a is kept and np.array_equal(a, np.eye(2))
+    assert a is kept
+    assert np.array_equal(a, np.eye(2))
     a[...] = t
     assert np.array_equal(a, t.numpy())
     a[0] = t[1]
@@ -280,7 +289,8 @@ def test_an_array_is_never_changed_into_or_by_a_tensor(requires_grad):
 
 
 def test_an_array_is_compared_with_a_tensor_entry_by_entry():
-    a, t = np.array([1.0, 2.0, 3.0]), mg.tensor(np.array([2.0, 2.0, 2.0]), requires_grad=True)
+    a = np.array([1.0, 2.0, 3.0])
+    t = mg.tensor(np.array([2.0, 2.0, 2.0]), requires_grad=True)
     for got, expected in (
         (a == t, a == 2),
         (a != t, a != 2),
@@ -291,7 +301,9 @@ def test_an_array_is_compared_with_a_tensor_entry_by_entry():
         (np.float64(2) == t, [True] * 3),
         (t == a, a == 2),
     ):
-        assert isinstance(got, mg.Tensor) and got.dtype == bool and not got.requires_grad
+        assert isinstance(got, mg.Tensor)
+        assert got.dtype == bool
+        assert not got.requires_grad
         assert got.numpy().tolist() == list(expected)
 
 
@@ -307,7 +319,8 @@ def test_a_tensor_is_an_index_of_an_array_like_the_array_that_it_holds():
     ):
         expected = a[index]
         got = a[mg.tensor(index)]
-        assert np.shape(got) == np.shape(expected) and np.array_equal(got, expected)
+        assert np.shape(got) == np.shape(expected)
+        assert np.array_equal(got, expected)
     b = a.copy()
     b[mg.tensor(a > 5)] = 0
     assert b.sum() == a[a <= 5].sum()
@@ -325,7 +338,10 @@ def test_asarray_gives_the_memory_or_a_copy_as_it_is_asked(dtype, copy):
             t.__array__(dtype, copy=copy)
         return
     a = t.__array__(dtype, copy=copy)
-    assert a.dtype == (dtype or np.float64) and np.array_equal(a, t.numpy().astype(a.dtype))
+    assert a.dtype == (dtype or np.float64)
+    assert np.array_equal(a, t.numpy().astype(a.dtype))
     assert np.shares_memory(a, t.array) == (same and not copy)
-    assert np.array_equal(np.asarray(t, dtype), a) and np.array_equal(np.array(t, dtype), a)
-    assert not np.shares_memory(np.array(t), t.array) and np.shares_memory(np.asarray(t), t.array)
+    assert np.array_equal(np.asarray(t, dtype), a)
+    assert np.array_equal(np.array(t, dtype), a)
+    assert not np.shares_memory(np.array(t), t.array)
+    assert np.shares_memory(np.asarray(t), t.array)

@@ -12,7 +12,10 @@ import minigan as mg
 from minigan import devices, ops, rng
 from minigan.methods import TensorMethods
 
-F32, F64, I64, BOOL = np.float32, np.float64, np.int64, np.bool_
+F32 = np.float32
+F64 = np.float64
+I64 = np.int64
+BOOL = np.bool_
 
 
 def array(*shape, dtype=F32, seed=0):
@@ -43,7 +46,8 @@ def array(*shape, dtype=F32, seed=0):
 )
 def test_arrays_keep_their_dtype_and_numbers_become_float32(source, dtype):
     t = mg.tensor(source)
-    assert t.dtype == dtype and t.shape == np.shape(source)
+    assert t.dtype == dtype
+    assert t.shape == np.shape(source)
     np.testing.assert_array_equal(t.numpy(), np.asarray(source))
 
 
@@ -58,7 +62,8 @@ def test_scalars_never_change_a_dtype(operation, scalar, dtype):
         (operation(mg.tensor(x), scalar), operation(x.astype(F64), float(scalar))),
         (operation(scalar, mg.tensor(x)), operation(float(scalar), x.astype(F64))),
     ):
-        assert isinstance(got, mg.Tensor) and got.dtype == dtype
+        assert isinstance(got, mg.Tensor)
+        assert got.dtype == dtype
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
 
 
@@ -71,7 +76,8 @@ def test_bounds_never_change_a_dtype_but_integers_are_clamped_to_fractions_as_fl
         assert y.dtype == x.grad.dtype == dtype
     fractional = isinstance(low, (float, np.floating))
     got = mg.tensor(np.arange(4)).clamp(low, 2)
-    assert got.dtype == (F32 if fractional else I64) and got.numpy().tolist() == [low or 0, 1, 2, 2]
+    assert got.dtype == (F32 if fractional else I64)
+    assert got.numpy().tolist() == [low or 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,8 @@ def test_bounds_never_change_a_dtype_but_integers_are_clamped_to_fractions_as_fl
     ],
 )
 def test_two_tensors_meet_in_the_wider_dtype_and_floats_win(a, b, expected):
-    x, y = np.array([3, 1, 0]).astype(a), np.array([2, 1, 5]).astype(b)
+    x = np.array([3, 1, 0]).astype(a)
+    y = np.array([2, 1, 5]).astype(b)
     got = mg.tensor(x) + mg.tensor(y)
     assert got.dtype == expected
     np.testing.assert_array_equal(got.numpy(), x.astype(expected) + y.astype(expected))
@@ -103,9 +110,8 @@ def test_a_number_that_an_integer_tensor_cannot_hold_is_refused_and_not_wrapped(
     for operation in (operator.add, operator.mul, operator.iadd):
         with pytest.raises(OverflowError, match=f"{number} is out of bounds for a tensor of uint8"):
             operation(x, number)
-    assert (x + 253).numpy().tolist() == [254, 255] and (
-        mg.tensor(np.arange(2)) - 300
-    ).numpy().tolist() == [-300, -299]
+    assert (x + 253).numpy().tolist() == [254, 255]
+    assert (mg.tensor(np.arange(2)) - 300).numpy().tolist() == [-300, -299]
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
@@ -136,28 +142,30 @@ def test_a_tensor_without_axes_keeps_its_dtype_and_is_an_array_and_so_is_its_gra
     y = operation(x)
     (g,) = mg.grad(y, x, create_graph=True)
     for t in (y, g):
-        assert t.dtype == dtype and t.shape == () and isinstance(t.array, devices.xp.ndarray)
+        assert t.dtype == dtype
+        assert t.shape == ()
+        assert isinstance(t.array, devices.xp.ndarray)
 
 
 def test_integers_divide_into_float32():
-    assert (mg.tensor(np.arange(3)) / 2).dtype == F32 and (
-        mg.tensor(np.arange(3)) + 0.5
-    ).dtype == F32
+    assert (mg.tensor(np.arange(3)) / 2).dtype == F32
+    assert (mg.tensor(np.arange(3)) + 0.5).dtype == F32
     assert mg.tensor(np.arange(3)).mean().item() == 1.0
 
 
 def test_gradients_come_back_in_their_input_s_dtype():
-    x, y = (
-        mg.tensor(array(3), requires_grad=True),
-        mg.tensor(array(3, dtype=F64), requires_grad=True),
-    )
+    x = mg.tensor(array(3), requires_grad=True)
+    y = mg.tensor(array(3, dtype=F64), requires_grad=True)
     (x * y).sum().backward()
-    assert x.grad.dtype == F32 and y.grad.dtype == F64
+    assert x.grad.dtype == F32
+    assert y.grad.dtype == F64
 
 
 def test_float_and_double_convert():
     x = mg.tensor(array(3), requires_grad=True)
-    assert x.double().dtype == F64 and x.double().float().dtype == F32 and x.float() is x
+    assert x.double().dtype == F64
+    assert x.double().float().dtype == F32
+    assert x.float() is x
     x.double().sum().backward()
     assert x.grad.dtype == F32
 
@@ -183,11 +191,14 @@ in_this_memory = pytest.mark.skipif(
 def test_numpy_reads_tensors_that_require_grad():
     x = array(2, 3)
     t = mg.tensor(x, requires_grad=True)
-    assert np.shares_memory(t.numpy(), t.array) and type(t.numpy()) is np.ndarray
+    assert np.shares_memory(t.numpy(), t.array)
+    assert type(t.numpy()) is np.ndarray
     np.testing.assert_array_equal(np.asarray(t), x)
-    assert np.asarray(t, F64).dtype == F64 and not np.shares_memory(np.array(t), t.array)
+    assert np.asarray(t, F64).dtype == F64
+    assert not np.shares_memory(np.array(t), t.array)
     np.testing.assert_allclose((t * 2).numpy(), 2 * x)
-    assert np.allclose(t, x) and np.array_equal(t, x)
+    assert np.allclose(t, x)
+    assert np.array_equal(t, x)
     np.testing.assert_allclose(t, x)
 
 
@@ -200,18 +211,22 @@ def test_a_ufunc_refuses_rather_than_lose_the_gradient():
     "operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
 )
 def test_an_array_on_the_left_gives_a_tensor_with_a_gradient(operation):
-    a, t = array(2, 3, seed=1), mg.tensor(array(3), requires_grad=True)
+    a = array(2, 3, seed=1)
+    t = mg.tensor(array(3), requires_grad=True)
     for got, expected in (
         (operation(a, t), operation(a, t.numpy())),
         (operation(t, a), operation(t.numpy(), a)),
         (operation(a.tolist(), t), operation(a, t.numpy())),
     ):
-        assert isinstance(got, mg.Tensor) and got.requires_grad and got.dtype == F32
+        assert isinstance(got, mg.Tensor)
+        assert got.requires_grad
+        assert got.dtype == F32
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5)
 
 
 def test_an_array_on_the_left_of_a_matrix_product():
-    a, t = array(4, 2), mg.tensor(array(2, 3), requires_grad=True)
+    a = array(4, 2)
+    t = mg.tensor(array(2, 3), requires_grad=True)
     assert isinstance(a @ t, mg.Tensor)
     np.testing.assert_allclose((a @ t).numpy(), a @ t.numpy(), rtol=1e-6)
     np.testing.assert_allclose((t @ array(3)).numpy(), t.numpy() @ array(3), rtol=1e-6)
@@ -227,7 +242,8 @@ def test_dlpack_goes_both_ways_with_numpy():
 class OnAGpu:
     """An array of a library that minigan does not know, in a GPU's memory."""
 
-    dtype, shape = np.dtype(F32), (3,)
+    dtype = np.dtype(F32)
+    shape = (3,)
 
     def __dlpack__(self, **how):
         raise AssertionError("read without asking where it lies")
@@ -247,13 +263,15 @@ def test_dlpack_goes_both_ways_with_torch():
     torch = pytest.importorskip("torch", reason="PyTorch is the other side")
     t = mg.tensor(array(2, 3))
     there = torch.from_dlpack(t)
-    assert there.shape == (2, 3) and there.dtype == torch.float32
+    assert there.shape == (2, 3)
+    assert there.dtype == torch.float32
     there[0, 0] = 5
     assert t.numpy()[0, 0] == 5
     back = mg.tensor(there * 2)
     np.testing.assert_array_equal(back.numpy(), 2 * t.numpy())
     parameter = torch.nn.Parameter(torch.arange(3.0, dtype=torch.float64))
-    assert mg.tensor(parameter).dtype == F64 and mg.tensor(parameter).numpy().tolist() == [0, 1, 2]
+    assert mg.tensor(parameter).dtype == F64
+    assert mg.tensor(parameter).numpy().tolist() == [0, 1, 2]
 
 
 # ---- looking at it -------------------------------------------------------------------------------
@@ -264,7 +282,8 @@ def test_repr_shows_what_is_not_obvious():
     assert repr(mg.tensor(3.0)) == "tensor(3.)"
     assert repr(x) == "tensor([ 1. , -2.5], shape=(2,), requires_grad=True)"
     assert repr((x * 2).detach()) == "tensor([ 2., -5.], shape=(2,))"
-    assert "from mul" in repr(x * 2) and "dtype=float64" in repr(x.double())
+    assert "from mul" in repr(x * 2)
+    assert "dtype=float64" in repr(x.double())
     assert repr(mg.tensor(np.arange(2))) == "tensor([0, 1], shape=(2,), dtype=int64)"
     assert len(repr(mg.zeros(100, 100))) < 400
 
@@ -272,8 +291,10 @@ def test_repr_shows_what_is_not_obvious():
 def test_a_scalar_is_a_number_where_python_wants_one():
     t = mg.tensor([[2.5]])
     assert (t.item(), float(t), int(t), bool(t), f"{t:.2f}") == (2.5, 2.5, 2, True, "2.50")
-    assert not mg.zeros(1) and f"{t}" == repr(t)
-    assert type(t.item()) is float and type(mg.tensor(np.arange(1)).item()) is int
+    assert not mg.zeros(1)
+    assert f"{t}" == repr(t)
+    assert type(t.item()) is float
+    assert type(mg.tensor(np.arange(1)).item()) is int
 
 
 def test_length_and_iteration_go_over_the_first_axis():
@@ -358,7 +379,8 @@ def test_indexing_is_numpy_s_and_its_gradient_counts_the_visits(index):
 )
 def test_a_number_beside_an_array_takes_its_axis_away_as_in_pytorch(index, shape):
     x = mg.tensor(array(3, 4, 5, dtype=F64), requires_grad=True)
-    y, positions = x[index], mg.tensor(np.arange(60).reshape(3, 4, 5))[index].numpy()
+    y = x[index]
+    positions = mg.tensor(np.arange(60).reshape(3, 4, 5))[index].numpy()
     assert y.shape == positions.shape == shape
     np.testing.assert_array_equal(y.numpy(), x.numpy().ravel()[positions])
     assert (
@@ -374,7 +396,9 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
     x = mg.tensor(array(3), requires_grad=True)
     (x * x).sum().backward()
     y = copy.deepcopy(x)
-    assert y.requires_grad and y.grad is None and not devices.xp.shares_memory(x.array, y.array)
+    assert y.requires_grad
+    assert y.grad is None
+    assert not devices.xp.shares_memory(x.array, y.array)
     np.testing.assert_array_equal(x.numpy(), y.numpy())
     (y * 2).sum().backward()
     assert y.grad.numpy().tolist() == [2, 2, 2]
@@ -388,7 +412,8 @@ def test_deepcopy_copies_values_class_and_flag_but_no_history():
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_cat_and_stack_are_numpy_s(dim):
-    a, b = array(2, 3), array(2, 3, seed=1)
+    a = array(2, 3)
+    b = array(2, 3, seed=1)
     np.testing.assert_array_equal(
         mg.cat([mg.tensor(a), mg.tensor(b)], dim).numpy(), np.concatenate([a, b], dim)
     )
@@ -398,29 +423,25 @@ def test_cat_and_stack_are_numpy_s(dim):
 
 
 def test_zeros_and_ones():
-    assert (
-        mg.zeros(2, 3).numpy().tolist() == np.zeros((2, 3)).tolist()
-        and mg.ones((2, 3)).dtype == F32
-    )
-    assert mg.zeros().shape == () and mg.ones([2]).shape == (2,)
-    assert (
-        mg.ones(2, dtype=F64, requires_grad=True).requires_grad
-        and mg.zeros(2, dtype=I64).dtype == I64
-    )
+    assert mg.zeros(2, 3).numpy().tolist() == np.zeros((2, 3)).tolist()
+    assert mg.ones((2, 3)).dtype == F32
+    assert mg.zeros().shape == ()
+    assert mg.ones([2]).shape == (2,)
+    assert mg.ones(2, dtype=F64, requires_grad=True).requires_grad
+    assert mg.zeros(2, dtype=I64).dtype == I64
 
 
 @pytest.mark.parametrize("draw", [mg.randn, mg.rand])
 def test_one_seed_gives_one_sequence(draw):
     mg.manual_seed(3)
-    first, second = draw(2, 3), draw((2, 3))
+    first = draw(2, 3)
+    second = draw((2, 3))
     mg.manual_seed(3)
     np.testing.assert_array_equal(draw((2, 3)).numpy(), first.numpy())
     np.testing.assert_array_equal(draw(2, 3).numpy(), second.numpy())
-    assert (
-        not np.array_equal(first.numpy(), second.numpy())
-        and first.dtype == F32
-        and draw(2, dtype=F64).dtype == F64
-    )
+    assert not np.array_equal(first.numpy(), second.numpy())
+    assert first.dtype == F32
+    assert draw(2, dtype=F64).dtype == F64
     assert draw(2, requires_grad=True).requires_grad
     mg.manual_seed(4)
     assert not np.array_equal(draw(2, 3).numpy(), first.numpy())
@@ -428,9 +449,13 @@ def test_one_seed_gives_one_sequence(draw):
 
 def test_the_numbers_have_the_moments_they_should():
     mg.manual_seed(0)
-    normal, uniform = mg.randn(100_000).numpy(), mg.rand(100_000).numpy()
-    assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
-    assert uniform.min() >= 0 and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
+    normal = mg.randn(100_000).numpy()
+    uniform = mg.rand(100_000).numpy()
+    assert abs(normal.mean()) < 0.02
+    assert abs(normal.std() - 1) < 0.02
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert abs(uniform.mean() - 0.5) < 0.01
 
 
 def test_the_generator_s_state_goes_through_json():
@@ -446,10 +471,13 @@ def test_the_generator_s_state_goes_through_json():
 
 def test_in_place_changes_return_the_tensor_and_keep_its_dtype():
     t = mg.zeros(2, 3)
-    assert t.copy_(np.arange(3.0)) is t and t.dtype == F32
+    assert t.copy_(np.arange(3.0)) is t
+    assert t.dtype == F32
     assert t.numpy().tolist() == [[0, 1, 2], [0, 1, 2]]
-    assert t.clamp_(min=1).clamp_(max=1.5) is t and t.numpy().tolist() == [[1, 1, 1.5], [1, 1, 1.5]]
-    assert t.requires_grad_() is t and t.requires_grad
+    assert t.clamp_(min=1).clamp_(max=1.5) is t
+    assert t.numpy().tolist() == [[1, 1, 1.5], [1, 1, 1.5]]
+    assert t.requires_grad_() is t
+    assert t.requires_grad
 
 
 def test_every_method_stands_in_the_class_and_says_what_it_does():
@@ -476,18 +504,22 @@ def test_a_flattened_scalar_is_a_vector():
     x = mg.tensor(1.5, requires_grad=True)
     y = x.flatten()
     y.backward(np.float32([2]))
-    assert y.shape == (1,) and x.grad.shape == () and x.grad.item() == 2
+    assert y.shape == (1,)
+    assert x.grad.shape == ()
+    assert x.grad.item() == 2
 
 
 def test_an_index_in_a_tuple_in_a_tuple_counts_every_time():
     x = mg.zeros(2, 3).requires_grad_()
     x[:, (1, 1)].sum().backward()
-    assert x.grad.numpy().tolist() == [[0, 2, 0]] * 2 and x[[]].shape == (0, 3)
+    assert x.grad.numpy().tolist() == [[0, 2, 0]] * 2
+    assert x[[]].shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", [mg.tensor, np.array], ids=["tensor", "array"])
 def test_an_index_may_change_after_its_use(kind):
-    x, index = mg.zeros(3).requires_grad_(), kind(np.array([0, 0]))
+    x = mg.zeros(3).requires_grad_()
+    index = kind(np.array([0, 0]))
     y = x[index]
     index.copy_(np.array([2, 2])) if kind is mg.tensor else index.fill(2)
     y.sum().backward()
@@ -500,7 +532,8 @@ def test_complex_numbers_are_refused():
 
 
 def test_an_array_may_change_after_it_was_an_operand():
-    a, x = np.array([2.0, 3.0]), mg.tensor(np.array([0.3, 0.6]), requires_grad=True)
+    a = np.array([2.0, 3.0])
+    x = mg.tensor(np.array([0.3, 0.6]), requires_grad=True)
     y = (x * a).sum() + mg.functional.binary_cross_entropy_with_logits(
         x, target := np.array([0.0, 1.0])
     )

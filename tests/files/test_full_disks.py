@@ -40,7 +40,8 @@ def refuse(number, path=None):
     return refused
 
 
-REWRITTEN = 2000  # bytes at most that a .npz writes twice: the headers of its entries, once their sizes are known
+# Bytes at most that a .npz writes twice: the headers of its entries, once their sizes are known.
+REWRITTEN = 2000
 
 
 class FullFile(io.FileIO):
@@ -270,7 +271,8 @@ def test_a_training_ends_in_a_sentence_and_its_checkpoint_is_whole(tmp_path, dis
     kept = step_of(tmp_path)
     assert said.startswith(f"step 3: cannot write: {os.strerror(number)} ({tmp_path}")
     assert said.endswith(
-        f"; training stops; the last good checkpoint is {tmp_path / 'checkpoint.npz'}, of step {kept}"
+        f"; training stops; the last good checkpoint is {tmp_path / 'checkpoint.npz'}, of step "
+        f"{kept}"
     )
     assert kept in (2, 3) and "\n" not in said and not list(tmp_path.rglob("*.part"))
 
@@ -310,7 +312,8 @@ def test_a_row_that_did_not_fit_is_no_row_after_resume(tmp_path, disk, monkeypat
 def test_a_run_that_cannot_begin_says_so_in_a_sentence(tmp_path, disk, number):
     disk(0, number)
     assert exit_of(training(tmp_path / "out")) == (
-        f"cannot keep a run in --out {tmp_path / 'out'}: {os.strerror(number)} ({tmp_path / 'out/config.json'})"
+        f"cannot keep a run in --out {tmp_path / 'out'}: {os.strerror(number)} "
+        f"({tmp_path / 'out/config.json'})"
     )
 
 

@@ -81,10 +81,14 @@ def refusal(server_or_url, folder, timeout=5.0):
     with pytest.raises(OSError) as caught:
         files.download("file", [url], SHA256, folder, timeout=timeout)
     message = str(caught.value)
-    assert time.monotonic() - began < 2 and os.listdir(folder) == []
-    assert message.isprintable() and len(message) < 600
-    before, after = f"cannot download file ({url}: ", "): fetch it by hand"
-    assert message.startswith(before) and after in message
+    assert time.monotonic() - began < 2
+    assert os.listdir(folder) == []
+    assert message.isprintable()
+    assert len(message) < 600
+    before = f"cannot download file ({url}: "
+    after = "): fetch it by hand"
+    assert message.startswith(before)
+    assert after in message
     return message[len(before) : message.index(after)]
 
 
@@ -174,7 +178,8 @@ def test_a_name_that_leads_to_a_private_address_is_refused(serve, tmp_path, monk
     said = refusal(server.url.replace("127.0.0.1", "localhost"), tmp_path)
     assert (
         said
-        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public address>"
+        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public "
+        "address>"
     )
     assert "".join(server.requests) == ""  # it was called, and told nothing
 
@@ -186,12 +191,14 @@ def test_a_mirror_that_is_not_on_http_is_refused(tmp_path, url):
 
 def test_redirects_in_a_circle_end(serve, tmp_path):
     server = serve(lambda request: [redirect(server.url)])
-    assert "infinite loop" in refusal(server, tmp_path) and len(server.requests) <= 11
+    assert "infinite loop" in refusal(server, tmp_path)
+    assert len(server.requests) <= 11
 
 
 def test_redirects_that_lead_ever_further_end(serve, tmp_path):
     server = serve(lambda request: [redirect(f"{server.url}/{len(server.requests)}")])
-    assert "infinite loop" in refusal(server, tmp_path) and len(server.requests) <= 11
+    assert "infinite loop" in refusal(server, tmp_path)
+    assert len(server.requests) <= 11
 
 
 @pytest.mark.parametrize(
@@ -230,10 +237,8 @@ def test_a_proxy_of_the_users_may_be_in_the_users_network(serve, tmp_path, monke
     assert files.download("file", [url], SHA256, tmp_path).read_bytes() == CONTENT
     assert proxy.requests == [f"GET {url} HTTP/1.1"]
     (tmp_path / "file").unlink()
-    assert (
-        "no public address" in refusal("http://10.0.0.1/file", tmp_path)
-        and len(proxy.requests) == 1
-    )
+    assert "no public address" in refusal("http://10.0.0.1/file", tmp_path)
+    assert len(proxy.requests) == 1
 
 
 # ---- answers
@@ -373,7 +378,8 @@ def test_a_real_download_on_a_poor_line_has_time_enough(megabytes, kilobytes_per
 
 
 def test_no_download_takes_longer_than_half_a_day():
-    assert web.seconds_allowed(-1) == 3600 and web.seconds_allowed(web.LARGEST) < 12 * 3600
+    assert web.seconds_allowed(-1) == 3600
+    assert web.seconds_allowed(web.LARGEST) < 12 * 3600
 
 
 def test_without_another_thread_a_download_is_refused_in_a_line(serve, tmp_path, monkeypatch):
@@ -403,7 +409,8 @@ def test_the_parts_of_killed_downloads_are_cleared_at_the_next(serve, tmp_path):
     assert os.listdir(tmp_path) == ["file"]
     part(tmp_path, "0")
     files.download("file", [server.url], SHA256, tmp_path)  # there it is, and nothing else
-    assert os.listdir(tmp_path) == ["file"] and len(server.requests) == 1
+    assert os.listdir(tmp_path) == ["file"]
+    assert len(server.requests) == 1
 
 
 def test_what_is_no_part_of_this_file_stays(tmp_path):
@@ -435,9 +442,11 @@ def test_a_part_that_a_living_process_writes_stays(tmp_path):
     assert process.stdout.readline() == "open\n"
     left = part(tmp_path, "0")
     files.clear_parts(tmp_path / "file")
-    assert len(os.listdir(tmp_path)) == 1 and not left.exists()
+    assert len(os.listdir(tmp_path)) == 1
+    assert not left.exists()
     process.communicate("")
-    assert process.returncode == 0 and (tmp_path / "file").read_bytes() == b"new"
+    assert process.returncode == 0
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_a_full_disk_is_not_the_mirrors_fault(serve, tmp_path):
@@ -450,7 +459,8 @@ def test_a_full_disk_is_not_the_mirrors_fault(serve, tmp_path):
             files.download("file", [server.url for server in servers], SHA256, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert caught.value.filename == str(tmp_path / "file") and os.listdir(tmp_path) == []
+    assert caught.value.filename == str(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
     assert [len(server.requests) for server in servers] == [1, 0]
 
 

@@ -19,7 +19,8 @@ def pytorch_step(p, g, m, v, step, lr, betas, eps, weight_decay):
     m += (g - m) * (1 - betas[0])
     v *= betas[1]
     v += (1 - betas[1]) * g * g
-    bias_correction1, bias_correction2 = 1 - betas[0] ** step, 1 - betas[1] ** step
+    bias_correction1 = 1 - betas[0] ** step
+    bias_correction2 = 1 - betas[1] ** step
     p -= lr / bias_correction1 * (m / (np.sqrt(v) / math.sqrt(bias_correction2) + eps))
 
 
@@ -62,7 +63,8 @@ def test_a_step_agrees_with_the_plain_loops_in_place(case, dtype, layout, rung, 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 def test_twenty_steps_are_pytorchs(rung, weight_decay):
-    case, shapes = fixed_case(1), [(3,), (5, 7), (4, 4, 4), (4099,)]
+    case = fixed_case(1)
+    shapes = [(3,), (5, 7), (4, 4, 4), (4099,)]
     p, _, m, v = arrays(case, shapes, np.float64)
     m, v = ([np.zeros_like(a) for a in same] for same in (m, v))
     theirs = [[a.copy() for a in same] for same in (p, m, v)]
@@ -79,7 +81,8 @@ def test_twenty_steps_are_pytorchs(rung, weight_decay):
 
 @pytest.mark.parametrize("count", [96, 97, 200])
 def test_more_parameters_than_a_table_holds(count):
-    case, shapes = fixed_case(2), [(1 + 7 * i % 50,) for i in range(count)]
+    case = fixed_case(2)
+    shapes = [(1 + 7 * i % 50,) for i in range(count)]
     shapes[5] = shapes[-1] = (4097,)  # a whole chunk and one number more
     ours = arrays(case, shapes, np.float32)
     plain = [[a.copy() for a in same] for same in ours]

@@ -36,7 +36,8 @@ def test_the_three_operations_are_each_others_adjoints(case, rung, layout, seed)
         (x, [g, w, stride, padding, rest]),
         (w, [x, g, w.shape[2:], stride, padding]),
     ]
-    values, bounds = [], []
+    values = []
+    bounds = []
     for operation, (other, arguments) in zip(OPERATIONS, calls):
         y = convolutions.run(operation, arguments, name, seed)
         values.append(np.vdot(np.float64(y), np.float64(other)))
@@ -48,12 +49,10 @@ def test_the_three_operations_are_each_others_adjoints(case, rung, layout, seed)
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_gradients_to_second_order(rung):
     case = fixed_case(7)
-    x, w, b, v = (
-        case.normal(2, 2, 5, 4),
-        case.normal(3, 2, 3, 2),
-        case.normal(3),
-        case.normal(2, 2, 3, 2),
-    )
+    x = case.normal(2, 2, 5, 4)
+    w = case.normal(3, 2, 3, 2)
+    b = case.normal(3)
+    v = case.normal(2, 2, 3, 2)
 
     def upsample(x, v):
         return F.conv_transpose2d(x, v, stride=(1, 2), padding=1, output_padding=(0, 1)).tanh()

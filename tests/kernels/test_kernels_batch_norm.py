@@ -1,4 +1,4 @@
-"""Batch norm's CUDA kernels: odd shapes, large means, poison, and the same bits in all schedules."""
+"""Batch norm's kernels: odd shapes, large means, poison, the same bits in all schedules."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,8 @@ def test_running_statistics_take_a_step_in_place(case, dtype, layout, rung, seed
     ours = [
         b[:, 0] if layout == "offset" else a.copy() for a, b in zip(running, wide)
     ]  # with gaps, or without
-    plain, momentum = [a.copy() for a in running], case.of(0.1, 0.0, 1.0, 0.3)
+    plain = [a.copy() for a in running]
+    momentum = case.of(0.1, 0.0, 1.0, 0.3)
     for a, values in zip(ours, running):
         a[...] = values
     with on_device(rung, seed) as kernels:
@@ -80,7 +81,8 @@ def test_forward_is_centre_scale_shift_and_activation(case, dtype, layout, rung,
 @given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
 def test_gradient_is_the_transposed_jacobian(case, dtype, layout, rung, seed):
     x = image(case, 2000)
-    c, y = x.shape[1], case.away(x.shape, 0)
+    c = x.shape[1]
+    y = case.away(x.shape, 0)
     y[y < -1] = 0  # exactly at the kink
     arguments = [
         case.normal(*x.shape),
@@ -122,12 +124,11 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
         case.of(0, 30)
     )
     rows, c = x.shape
-    bands, block = -(-rows // band), (lanes, 256 // lanes)
+    bands = -(-rows // band)
+    block = (lanes, 256 // lanes)
     partial, y = (np.empty(shape, dtype) for shape in ((bands, 2, c), (5, c)))
-    t, n = (
-        {np.float32: "float", np.float64: "double"}[dtype],
-        [np.int32(k) for k in (rows, c, band, bands)],
-    )
+    t = {np.float32: "float", np.float64: "double"}[dtype]
+    n = [np.int32(k) for k in (rows, c, band, bands)]
     machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_tiled<{t}, {v}>",
@@ -168,8 +169,12 @@ def test_statistics_keep_their_digits_under_a_large_mean(case, dtype, layout, ru
 @given(case=cases(), dtype=dtypes, rung=rungs, seed=seeds)
 def test_output_and_gradient_keep_their_digits_under_a_large_mean(case, dtype, rung, seed):
     """Of x + offset, which cost x some digits, float64 makes the same as the kernels."""
-    x, offset, slope = image(case, 2000), case.of(1e3, 50.0), case.of(*SLOPES)
-    c, axes, per_channel = x.shape[1], (0, *range(2, x.ndim)), (-1,) + (1,) * (x.ndim - 2)
+    x = image(case, 2000)
+    offset = case.of(1e3, 50.0)
+    slope = case.of(*SLOPES)
+    c = x.shape[1]
+    axes = (0, *range(2, x.ndim))
+    per_channel = (-1,) + (1,) * (x.ndim - 2)
     x, g, weight, bias = (
         np.asarray(a, dtype)
         for a in (x + offset, case.normal(*x.shape), case.normal(c), case.normal(c))
@@ -181,7 +186,8 @@ def test_output_and_gradient_keep_their_digits_under_a_large_mean(case, dtype, r
         y = kernels.batch_norm_forward(x, mean[0], scale, shift, slope)
         actual = kernels.batch_norm_grad(g, x, y, mean, inv_std, weight, slope)
     exact = x.astype(np.float64) - offset
-    average, variance = exact.mean(axes), exact.var(axes)
+    average = exact.mean(axes)
+    variance = exact.var(axes)
     z = (exact - average.reshape(per_channel)) / np.sqrt(variance + 0.1).reshape(per_channel)
     z = z * weight.reshape(per_channel) + bias.reshape(per_channel)
     tolerance = 16 * np.finfo(dtype).eps * max(8, x[:, 0].size) ** 0.5
@@ -208,7 +214,8 @@ def test_a_large_mean_and_an_outlier_in_the_middle_cost_no_more_than_pytorchs_al
     """
     x = np.random.default_rng(1).standard_normal((6, 8, 9, 30))
     x[:, :, 4, 15] = -1000
-    exact, x = x, x.astype(np.float32)
+    exact = x
+    x = x.astype(np.float32)
     with on_device(rung, 1) as kernels:
         mean, var = moments(kernels, x)
     np.testing.assert_allclose(mean[0].astype(float) + mean[1], exact.mean((0, 2, 3)), atol=1e-3)
@@ -218,10 +225,12 @@ def test_a_large_mean_and_an_outlier_in_the_middle_cost_no_more_than_pytorchs_al
 @pytest.mark.parametrize("shape", [(3, 5, 7, 9), (2, 64, 5, 7), (70, 260), (300, 1)])
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_bits_do_not_depend_on_the_schedule(shape, rung):
-    case, c = fixed_case(7), shape[1]
+    case = fixed_case(7)
+    c = shape[1]
     g, x, y = (np.float32(case.normal(*shape)) for _ in range(3))
     inv_std, weight, bias = (np.float32(a(c)) for a in (case.positive, case.normal, case.normal))
-    mean, bits = np.float32(case.normal(2, c)), set()
+    mean = np.float32(case.normal(2, c))
+    bits = set()
     for seed in range(4):
         with on_device(rung, seed) as kernels:
             arrays = (
@@ -238,7 +247,9 @@ def test_bits_do_not_depend_on_the_schedule(shape, rung):
 def test_one_channels_poison_stays_there(rung, bad):
     x = np.float32(fixed_case(3).normal(20, 8, 3, 3))
     x[13, 5, 1, 2] = bad
-    others, zero, one = np.arange(8) != 5, np.zeros(8, np.float32), np.ones(8, np.float32)
+    others = np.arange(8) != 5
+    zero = np.zeros(8, np.float32)
+    one = np.ones(8, np.float32)
     with on_device(rung, 3) as kernels:
         mean, var = moments(kernels, x)
         dx, dweight, dbias = kernels.batch_norm_grad(
@@ -246,8 +257,10 @@ def test_one_channels_poison_stays_there(rung, bad):
         )
         y = kernels.batch_norm_forward(x, zero, one, zero, 0.0)
     for a in (mean[0], var, dweight, dbias):
-        assert not np.isfinite(a[5]) and np.isfinite(a[others]).all()
-    assert not np.isfinite(dx[:, 5]).any() and np.isfinite(dx[:, others]).all()
+        assert not np.isfinite(a[5])
+        assert np.isfinite(a[others]).all()
+    assert not np.isfinite(dx[:, 5]).any()
+    assert np.isfinite(dx[:, others]).all()
     np.testing.assert_array_equal(
         y[13, 5, 1, 2], np.maximum(bad, 0)
     )  # ReLU of -inf is 0, of NaN NaN
@@ -260,12 +273,10 @@ def test_instance_norm_goes_through_the_same_kernels(rung):
     gradients are its sums.
     """
     case = fixed_case(9)
-    x, g, weight, bias = (
-        case.normal(3, 6, 5, 4),
-        case.normal(3, 6, 5, 4),
-        case.normal(6),
-        case.normal(6),
-    )
+    x = case.normal(3, 6, 5, 4)
+    g = case.normal(3, 6, 5, 4)
+    weight = case.normal(6)
+    bias = case.normal(6)
     with on_device(rung, 4):
         tensors = [mg.tensor(a, requires_grad=True) for a in (x, weight, bias)]
         y = F.instance_norm(tensors[0], weight=tensors[1], bias=tensors[2], eps=0.0)

@@ -53,10 +53,8 @@ LARGEST = [
 def test_every_tile(kernel, image, weight, stride, padding):
     case, (k, *taps) = fixed_case(1), weight
     arguments = [case.normal(*image), case.normal(k, image[1], *taps), stride, padding]
-    dtype, rung = (
-        np.float64 if "double" in kernel else np.float32,
-        kernel.split("<")[0].split("_")[-1],
-    )
+    dtype = np.float64 if "double" in kernel else np.float32
+    rung = kernel.split("<")[0].split("_")[-1]
     assert ran(check("conv2d", arguments, dtype, rung)) == [kernel]
 
 
@@ -131,7 +129,8 @@ def test_a_long_sum_is_cut_into_parts(rung, dtype):
     case = fixed_case(2)
     arguments = [case.normal(3, 36, 4, 4), case.normal(5, 36, 4, 4), (1, 1), (0, 0)]
     first, second = check("conv2d", arguments, dtype, rung)
-    assert first.grid[1] > 1 and second.name.startswith("conv2d.cu:sum_parts_tiled<")
+    assert first.grid[1] > 1
+    assert second.name.startswith("conv2d.cu:sum_parts_tiled<")
 
 
 @pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
@@ -205,7 +204,8 @@ def test_the_tensor_loop_has_no_bank_conflicts():
             (1, 1),
         ]
         conflicts, turns = convolutions.conflicts_in_the_loop("conv2d", arguments)
-        assert conflicts == 0 and turns > 100
+        assert conflicts == 0
+        assert turns > 100
 
 
 @pytest.mark.parametrize("rung", ["naive", "shared", "tiled", "tensor"])
@@ -232,7 +232,8 @@ def test_few_maps_are_many_of_one_tap(rung, dtype):
     ):
         arguments = [case.normal(2, 6, 5, 8), case.normal(k, 6, *taps), (1, 1), padding]
         first, *_, last = ran(check("conv2d", arguments, dtype, rung))
-        assert first.startswith(f"conv2d_{rung}<") and last.startswith("conv2d_taps_tiled<")
+        assert first.startswith(f"conv2d_{rung}<")
+        assert last.startswith("conv2d_taps_tiled<")
     assert "taps" not in " ".join(
         ran(check("conv2d", [*arguments[:2], (1, 2), (6, 1)], dtype, rung))
     )

@@ -53,7 +53,8 @@ LARGEST = [
 def maps(case, images, weight, stride, padding, dtype=np.float32):
     """Arguments with these sizes."""
     size = convolutions.map_size(images[2:], weight[1:], stride, padding)
-    x, g = case.normal(*images), case.normal(images[0], weight[0], *size)
+    x = case.normal(*images)
+    g = case.normal(images[0], weight[0], *size)
     return [x.astype(dtype), g.astype(dtype), weight[1:], stride, padding]
 
 
@@ -61,10 +62,8 @@ def maps(case, images, weight, stride, padding, dtype=np.float32):
     "kernel, images, weight, stride, padding", TILES, ids=[tile[0] for tile in TILES]
 )
 def test_every_tile(kernel, images, weight, stride, padding):
-    dtype, rung = (
-        np.float64 if "double" in kernel else np.float32,
-        kernel.split("<")[0].split("_")[-1],
-    )
+    dtype = np.float64 if "double" in kernel else np.float32
+    rung = kernel.split("<")[0].split("_")[-1]
     arguments = maps(fixed_case(1), images, weight, stride, padding, dtype)
     assert ran(check("conv2d_weight_grad", arguments, dtype, rung))[0] == kernel
 
@@ -89,7 +88,8 @@ def test_every_kernel_has_its_case():
 def test_a_long_sum_is_cut_into_parts(rung, dtype, images):
     arguments = maps(fixed_case(2), images, (3, 2, 1), (1, 1), (0, 0), dtype)
     first, second = check("conv2d_weight_grad", arguments, dtype, rung)
-    assert first.grid[1] > 1 and second.name.startswith("conv2d_weight_grad.cu:sum_parts_tiled<")
+    assert first.grid[1] > 1
+    assert second.name.startswith("conv2d_weight_grad.cu:sum_parts_tiled<")
     assert (second.block == (32, 8)) == (first.grid[1] >= 16) == (len(arguments[0]) > 3)
 
 
@@ -99,7 +99,8 @@ def test_a_tap_that_no_window_puts_on_the_image_is_zero(rung):
     arguments = maps(fixed_case(3), (2, 4, 1, 1), (5, 3, 5), (1, 4), (2, 2))
     check("conv2d_weight_grad", arguments, np.float32, rung)
     dw = convolutions.run("conv2d_weight_grad", arguments, rung, 0)
-    assert not dw[:, :, :, [0, 1, 3, 4]].any() and dw[:, :, :, 2].all()
+    assert not dw[:, :, :, [0, 1, 3, 4]].any()
+    assert dw[:, :, :, 2].all()
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])
@@ -133,7 +134,8 @@ def test_the_tensor_loop_has_no_bank_conflicts():
     for c, k in ((8, 132), (4, 128), (12, 36), (20, 3), (3, 8), (3, 9)):
         arguments = maps(case, (4, c, 4, 5), (k, 3, 3), (2, 1), (1, 1))
         conflicts, turns = convolutions.conflicts_in_the_loop("conv2d_weight_grad", arguments)
-        assert conflicts == 0 and turns > 100
+        assert conflicts == 0
+        assert turns > 100
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled", "tensor"])

@@ -118,9 +118,11 @@ def test_the_mistake_is_reported_in_every_schedule(name):
     for seed in range(12):
         with pytest.raises(machine.KernelError) as caught:
             run(name, "false", seed)
-        error, lines = caught.value, marked_lines(name)
+        error = caught.value
+        lines = marked_lines(name)
         assert error.kind in CASES[name][0].split("|")
-        assert f"{name}<false>" in str(error) and f"MINIGAN_HOST_SEED={seed} " in str(error)
+        assert f"{name}<false>" in str(error)
+        assert f"MINIGAN_HOST_SEED={seed} " in str(error)
         if lines:
             assert error.places[-1][0] == "gallery.cu" and error.places[-1][1] in lines, str(error)
 
@@ -131,7 +133,8 @@ def test_both_sides_of_a_race_are_named():
         run("missing_second_syncthreads", "false", 0)
     there = r"gallery.cu:(\d+).*thread \(\d+, 0, 0\) of block \(0, 0, 0\)"
     lines = re.search(
-        f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at gallery.cu:(\\d+)",
+        f"{there} (?:reads|writes) shared memory that thread .* (?:read|wrote) at "
+        "gallery.cu:(\\d+)",
         str(caught.value),
     ).groups()
     assert {int(line) for line in lines} == marked_lines("missing_second_syncthreads")

@@ -88,7 +88,8 @@ KERNELS = {
 @given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
 def test_kernel_agrees_with_the_plain_loops(name, case, dtype, layout, rung, seed):
     draw, terms = KERNELS[name]
-    arguments, oracle = draw(case), Textbook if name == "bce_with_logits" else reference
+    arguments = draw(case)
+    oracle = Textbook if name == "bce_with_logits" else reference
     compare_with_reference(name, arguments, dtype, layout, rung, seed, terms(*arguments), oracle)
 
 
@@ -122,7 +123,8 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     v = case.of(16 // np.dtype(dtype).itemsize, 1)
     g = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype)
     rows, c = g.shape
-    bands, t = -(-rows // band), {np.float32: "float", np.float64: "double"}[dtype]
+    bands = -(-rows // band)
+    t = {np.float32: "float", np.float64: "double"}[dtype]
     partial = np.empty((bands, c), dtype)
     machine.run_kernel(
         "channels.cu",
@@ -157,7 +159,8 @@ def test_activation_at_the_edges(rung):
     small = 1e-45 if devices.name != "cuda" else 1.2e-38  # CuPy has denormal numbers count as 0
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 3.0, -2.0, small], np.float32)
     with on_device(rung, 5) as kernels:
-        relu, leaky = kernels.leaky_relu(x, 0.0), kernels.leaky_relu(x, 0.5)
+        relu = kernels.leaky_relu(x, 0.0)
+        leaky = kernels.leaky_relu(x, 0.5)
         grad = kernels.leaky_relu_grad(np.float32([1, 1, 1, 1, 1, 1, 1, np.nan]), x, 0.5)
     np.testing.assert_array_equal(relu, np.float32([np.nan, np.inf, 0, 0, 0, 3, 0, small]))
     np.testing.assert_array_equal(leaky, np.float32([np.nan, np.inf, -np.inf, 0, 0, 3, -1, small]))
@@ -167,7 +170,8 @@ def test_activation_at_the_edges(rung):
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_loss_is_exact_where_the_textbook_formula_overflows(rung, dtype):
-    x, t = np.array([2000, -2000, 80, -80], dtype), np.array([0, 1, 1, 0], dtype)
+    x = np.array([2000, -2000, 80, -80], dtype)
+    t = np.array([0, 1, 1, 0], dtype)
     with on_device(rung, 6) as kernels:
         loss = kernels.bce_with_logits(x, t, "none")
         grad = kernels.bce_with_logits_grad(x, t, np.asarray(1, dtype), "sum")
@@ -190,7 +194,8 @@ def test_bits_do_not_depend_on_the_schedule(name, rung):
 
 def test_a_sum_over_several_blocks_is_added_in_order():
     case = fixed_case(12)
-    x, t = np.float32(case.normal(30_000)), np.float32(case.positive(30_000) / 2)
+    x = np.float32(case.normal(30_000))
+    t = np.float32(case.positive(30_000) / 2)
     values = set()
     for seed in range(4):
         with on_device("tiled", seed) as kernels:

@@ -37,10 +37,8 @@ MUTATIONS = {
 }
 # These read only a sign or a mask of what they captured or of their output, and that is piecewise
 # constant.
-MASK_CAPTURED, MASK_OF_OUTPUT = (
-    {"abs", "clamp", "amax", "leaky_relu_grad"},
-    {"amax", "leaky_relu", "channel_affine"},
-)
+MASK_CAPTURED = {"abs", "clamp", "amax", "leaky_relu_grad"}
+MASK_OF_OUTPUT = {"amax", "leaky_relu", "channel_affine"}
 
 
 def gradcheck_row(row, seed):
@@ -103,10 +101,8 @@ def vjps():
         for inputs, vjp in edges:
             inputs = inputs if type(inputs) is tuple else (inputs,)
             if any(x is not None and x.requires_grad for x in inputs):
-                name, captured = (
-                    vjp.__qualname__.split(".", 1)[0],
-                    [c.cell_contents for c in vjp.__closure__ or ()],
-                )
+                name = vjp.__qualname__.split(".", 1)[0]
+                captured = [c.cell_contents for c in vjp.__closure__ or ()]
                 entry = found.setdefault(vjp.__code__, Vjp(name, len(inputs)))
                 entry.reads |= vjp.__code__.co_argcount == 2 and name not in MASK_OF_OUTPUT
                 entry.reads |= (
@@ -190,9 +186,8 @@ def assert_all_noticed(vjps, chosen):
         for code, mutation, component in chosen
         if not is_noticed(code, mutation, component, vjps[code].rows)
     ]
-    print(
-        f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed; {len(mutants(vjps))} in all"
-    )
+    noticed = f"{len(chosen) - len(survivors)} of {len(chosen)} broken VJPs noticed"
+    print(f"{noticed}; {len(mutants(vjps))} in all")
     assert survivors == []
 
 
@@ -309,7 +304,8 @@ def kernel_mutants():
     )
 
     def batch_norm_statistics(x, *rest):
-        n, mean = x[:, 0].size, x.mean((0, *range(2, x.ndim)), keepdims=True)
+        n = x[:, 0].size
+        mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
         return right["batch_norm_statistics"](mean + (x - mean) * (n / (n - 1 or 1)) ** 0.5, *rest)
 
     yield "batch_norm_statistics", "unbiased variance", batch_norm_statistics

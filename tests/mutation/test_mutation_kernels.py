@@ -119,7 +119,8 @@ UNTOUCHED = "|".join(
         r"#ifdef MINIGAN_HOST.*?#endif",  # the GPU's instructions, and what stands for them here
         r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*",  # other directives
         r"template <[^;{]*?>(?= |$)|<[\w:]+ROWS, [^;]*?>",  # parameters, not comparisons
-        r"static_assert\(.*?\);|__launch_bounds__\([^\n]*?\)|static constexpr int BLOCKS = .*?;",  # compiled, never run
+        # compiled, never run
+        r"static_assert\(.*?\);|__launch_bounds__\([^\n]*?\)|static constexpr int BLOCKS = .*?;",
     )
 )
 

@@ -68,8 +68,11 @@ def test_modules_and_children():
 def test_sequential_names_its_layers_by_number():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 1, bias=False)))
     assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.0.weight"]
-    assert len(net) == 3 and isinstance(net[1], nn.ReLU) and net[-1][0] is net[2][0]
-    assert isinstance(net[:2], nn.Sequential) and list(net[1:])[0] is net[1]
+    assert len(net) == 3
+    assert isinstance(net[1], nn.ReLU)
+    assert net[-1][0] is net[2][0]
+    assert isinstance(net[:2], nn.Sequential)
+    assert list(net[1:])[0] is net[1]
 
 
 def test_a_norm_of_ones_own_gets_no_activation_to_apply():
@@ -78,10 +81,8 @@ def test_a_norm_of_ones_own_gets_no_activation_to_apply():
             return 2 * super().forward(x)
 
     x = mg.randn(3, 2, 2, 2)
-    ours, plain = (
-        nn.Sequential(Doubled(2), nn.ReLU())(x),
-        nn.Sequential(nn.BatchNorm2d(2), nn.ReLU())(x),
-    )
+    ours = nn.Sequential(Doubled(2), nn.ReLU())(x)
+    plain = nn.Sequential(nn.BatchNorm2d(2), nn.ReLU())(x)
     np.testing.assert_allclose(ours.numpy(), 2 * plain.numpy(), rtol=1e-6)
 
 
@@ -113,8 +114,10 @@ def test_initial_weights_fill_pytorch_s_interval():
         (nn.Conv2d(4, 8, 5), 100),
         (nn.ConvTranspose2d(8, 4, 5), 100),
     ):
-        weight, bound = layer.weight.numpy(), 1 / fan_in**0.5
-        assert 0.98 * bound < weight.max() <= bound and -bound <= weight.min() < -0.98 * bound
+        weight = layer.weight.numpy()
+        bound = 1 / fan_in**0.5
+        assert 0.98 * bound < weight.max() <= bound
+        assert -bound <= weight.min() < -0.98 * bound
         assert np.abs(layer.bias.numpy()).max() <= bound
 
 
@@ -139,7 +142,8 @@ def test_a_state_is_a_copy():
     ids=["NumPy", "minigan", "float64", "lists"],
 )
 def test_a_state_may_hold_any_arrays(wrap):
-    source, target = Block(), Block()
+    source = Block()
+    target = Block()
     assert target.load_state_dict({k: wrap(v) for k, v in arrays(source).items()}) is target
     assert same(arrays(source), arrays(target))
     assert all(p.dtype == np.float32 for p in target.parameters())
@@ -191,7 +195,8 @@ def test_num_batches_tracked_may_be_missing_or_extra():
     ids=["missing", "unexpected", "shape", "dtype"],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
-    block, state = Block(), arrays(Block())
+    block = Block()
+    state = arrays(Block())
     spoil(state)
     before = arrays(block)
     with pytest.raises(ValueError) as refusal:
@@ -203,7 +208,8 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
 def test_deepcopy_is_independent_and_keeps_ties():
     block = Block()
     twin = copy.deepcopy(block)
-    assert same(arrays(block), arrays(twin)) and twin.again is twin.first
+    assert same(arrays(block), arrays(twin))
+    assert twin.again is twin.first
     with mg.no_grad():
         twin.scale.copy_(7.0)
     assert block.scale.item() == 1
@@ -214,14 +220,20 @@ def test_deepcopy_is_independent_and_keeps_ties():
 
 def test_switches_return_the_module_and_reach_every_layer():
     net = nn.Sequential(Block(), nn.Dropout())
-    assert net.eval() is net and not any(m.training for m in net.modules())
-    assert net.train() is net and all(m.training for m in net.modules())
-    assert net.double() is net and all(t.dtype == np.float64 for t in net.parameters())
+    assert net.eval() is net
+    assert not any(m.training for m in net.modules())
+    assert net.train() is net
+    assert all(m.training for m in net.modules())
+    assert net.double() is net
+    assert all(t.dtype == np.float64 for t in net.parameters())
     assert net.state_dict()["0.norm.running_mean"].dtype == np.float64
     assert net.state_dict()["0.norm.num_batches_tracked"].dtype == np.int64
-    assert net.float() is net and all(t.dtype == np.float32 for t in net.parameters())
-    assert net.requires_grad_(False) is net and not any(p.requires_grad for p in net.parameters())
-    assert net.requires_grad_() is net and all(p.requires_grad for p in net.parameters())
+    assert net.float() is net
+    assert all(t.dtype == np.float32 for t in net.parameters())
+    assert net.requires_grad_(False) is net
+    assert not any(p.requires_grad for p in net.parameters())
+    assert net.requires_grad_() is net
+    assert all(p.requires_grad for p in net.parameters())
 
 
 def test_double_between_forward_and_backward_is_refused():
@@ -237,14 +249,17 @@ def test_zero_grad_forgets():
     net(mg.randn(4, 2)).sum().backward()
     assert net.weight.grad is not None
     net.zero_grad()
-    assert net.weight.grad is None and net.bias.grad is None
+    assert net.weight.grad is None
+    assert net.bias.grad is None
 
 
 def test_dropout_and_batch_norm_know_the_mode():
     mg.manual_seed(0)
     x = mg.randn(8, 3)
-    drop, norm = nn.Dropout(0.5), nn.BatchNorm1d(3)
-    assert (drop(x).numpy() == 0).any() and drop.eval()(x) is x
+    drop = nn.Dropout(0.5)
+    norm = nn.BatchNorm1d(3)
+    assert (drop(x).numpy() == 0).any()
+    assert drop.eval()(x) is x
     norm(x)
     np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * x.numpy().mean(0), atol=1e-6)
     np.testing.assert_allclose(
@@ -265,10 +280,8 @@ def test_batches_are_counted_on_the_cpu_where_no_gpu_is_waited_for():
     twin.load_state_dict(norm.state_dict())
     twin.num_batches_tracked.copy_(norm.num_batches_tracked)
     for each in (norm, twin, copy.deepcopy(twin)):
-        assert (
-            type(each.num_batches_tracked.array) is np.ndarray
-            and each.num_batches_tracked.item() == 2
-        )
+        assert type(each.num_batches_tracked.array) is np.ndarray
+        assert each.num_batches_tracked.item() == 2
         assert (
             each.num_batches_tracked.dtype
             == each.state_dict()["num_batches_tracked"].dtype
@@ -337,7 +350,8 @@ def test_fused_and_unfused_normalisation_give_the_same_numbers(norm, shape, acti
 
 
 def test_fusion_really_happens():
-    net, x = nn.Sequential(nn.BatchNorm1d(3), nn.LeakyReLU(0.2)), mg.randn(4, 3)
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.LeakyReLU(0.2))
+    x = mg.randn(4, 3)
     with drawing.trace() as traced:
         net(x)
     assert len(traced.records) == 1

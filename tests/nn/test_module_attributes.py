@@ -62,13 +62,15 @@ def test_a_parameter_a_buffer_and_a_module_give_their_place_to_their_kind_only(
     own = {"parameter": nn.Parameter, "buffer": Buffer, "module": nn.Module}[kind]
     if isinstance(VALUES[value], own):
         return
-    before, names = getattr(net, name), list(net.state_dict())
+    before = getattr(net, name)
+    names = list(net.state_dict())
     words = f"cannot assign a {value} as {kind} '{name}' of {type(net).__name__}: "
     words += f"expected a {own.__name__} or None"
     with pytest.raises(TypeError) as refusal:
         setattr(net, name, VALUES[value])
     assert str(refusal.value) == words
-    assert getattr(net, name) is before and list(net.state_dict()) == names
+    assert getattr(net, name) is before
+    assert list(net.state_dict()) == names
     setattr(net, name, None)
     with pytest.raises(TypeError, match=f"as {kind} '{name}'"):
         setattr(net, name, VALUES[value])
@@ -79,19 +81,22 @@ def test_a_parameter_a_buffer_and_a_module_give_their_place_to_their_kind_only(
 
 def test_their_own_kind_takes_the_place_and_is_found():
     net = networks()
-    weight, mean, tanh = nn.Parameter(mg.zeros(2, 2)), Buffer(np.zeros(2, F32)), nn.Tanh()
+    weight = nn.Parameter(mg.zeros(2, 2))
+    mean = Buffer(np.zeros(2, F32))
+    tanh = nn.Tanh()
     net["linear"].weight, net["bare"].bias, net["norm"].running_mean = (
         weight,
         nn.Parameter(mg.zeros(2)),
         mean,
     )
     setattr(net["deep"], "1", tanh)
-    assert net["linear"].parameters()[0] is weight and len(net["bare"].parameters()) == 2
-    assert dict(net["norm"].named_tensors())["running_mean"] is mean and net["deep"][1] is tanh
+    assert net["linear"].parameters()[0] is weight
+    assert len(net["bare"].parameters()) == 2
+    assert dict(net["norm"].named_tensors())["running_mean"] is mean
+    assert net["deep"][1] is tanh
     net["linear"].bias = None
-    assert list(net["linear"].state_dict()) == ["weight"] and net["linear"](
-        mg.ones(1, 2)
-    ).shape == (1, 2)
+    assert list(net["linear"].state_dict()) == ["weight"]
+    assert net["linear"](mg.ones(1, 2)).shape == (1, 2)
     net["norm"].running_var = nn.Parameter(
         mg.ones(2)
     )  # as in PyTorch, a Parameter may take any place
@@ -107,11 +112,9 @@ def test_an_operator_in_place_on_an_attribute_keeps_the_parameter():
         layer.weight *= 2
         layer.weight[0] = 1
         layer.bias[:1] += 5
-    assert (
-        layer.weight is weight
-        and weight.numpy()[0].tolist() == [1, 1]
-        and len(layer.parameters()) == 2
-    )
+    assert layer.weight is weight
+    assert weight.numpy()[0].tolist() == [1, 1]
+    assert len(layer.parameters()) == 2
     with pytest.raises(RuntimeError, match=r"inside no_grad\(\)"):
         layer.weight *= 2
     with pytest.raises(TypeError, match="cannot assign a Tensor as parameter 'weight'"):
@@ -123,14 +126,24 @@ def test_other_attributes_are_free_and_a_list_is_not_looked_into():
     net.cache, net.cache = None, mg.zeros(2)
     net.cache = 5
     net.layers = [nn.Linear(2, 2)]  # as in PyTorch, nobody finds the parameters in it
-    assert len(net.parameters()) == 2 and net.cache == 5
+    assert len(net.parameters()) == 2
+    assert net.cache == 5
 
 
 def test_modules_are_compared_and_hashed_by_identity_and_a_layer_is_no_container():
-    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-    assert a == a and a != b and {a: 1, b: 2}[b] == 2 and a in [b, a] and b not in [a]
+    a = nn.Linear(2, 2)
+    b = nn.Linear(2, 2)
+    assert a == a
+    assert a != b
+    assert {a: 1, b: 2}[b] == 2
+    assert a in [b, a]
+    assert b not in [a]
     net = nn.Sequential(a, nn.ReLU())
-    assert a in net and b not in net and len(net) == 2 and list(net)[0] is a and bool(a)
+    assert a in net
+    assert b not in net
+    assert len(net) == 2
+    assert list(net)[0] is a
+    assert bool(a)
     for refused in (
         lambda: len(a),
         lambda: list(a),
@@ -154,6 +167,8 @@ def test_a_copied_module_is_another_with_the_same_values(how):
         twin = how(net)
         assert [n for n, _ in twin.named_tensors()] == [n for n, _ in net.named_tensors()]
         for (_, a), (_, b) in zip(twin.named_tensors(), net.named_tensors()):
-            assert a is not b and type(a) is type(b) and np.array_equal(a.numpy(), b.numpy())
+            assert a is not b
+            assert type(a) is type(b)
+            assert np.array_equal(a.numpy(), b.numpy())
     shared = copy.copy(net := nn.Linear(2, 2))
     assert shared.weight is net.weight

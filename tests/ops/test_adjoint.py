@@ -17,7 +17,8 @@ from minigan.engine import Tensor
 from minigan.ops.conv import channel_sum, conv2d_weight_grad, per_channel
 
 any_case = given(case=cases())
-many, some = settings(max_examples=60), settings(max_examples=25)
+many = settings(max_examples=60)
+some = settings(max_examples=25)
 
 
 def dot(a, b):
@@ -60,7 +61,9 @@ def test_the_three_convolutions_are_each_others_adjoints(case):
 @any_case
 def test_convolution_is_linear_in_each_argument(case):
     x, w, stride, padding = convolution(case)
-    x2, w2, a = case.normal(*x.shape), case.normal(*w.shape), float(case.normal())
+    x2 = case.normal(*x.shape)
+    w2 = case.normal(*w.shape)
+    a = float(case.normal())
 
     def conv(x, w):
         return F.conv2d(T(x), T(w), stride=stride, padding=padding).numpy()
@@ -75,8 +78,11 @@ def test_convolution_commutes_with_shifts(case):
     """Move the image by stride * t pixels and the map moves by t, but for what comes in at the
     edge.
     """
-    kernel, stride, t = case.choose(1, 4), case.choose(1, 3), case.choose(1, 2)
-    w, n = case.normal(2, 2, kernel, kernel), kernel + 4 * stride
+    kernel = case.choose(1, 4)
+    stride = case.choose(1, 3)
+    t = case.choose(1, 2)
+    w = case.normal(2, 2, kernel, kernel)
+    n = kernel + 4 * stride
     x = case.normal(1, 2, n, n)
     y = F.conv2d(T(x), T(w), stride=stride).numpy()
     shifted = F.conv2d(T(np.roll(x, (t * stride, t * stride), (2, 3))), T(w), stride=stride).numpy()
@@ -98,7 +104,8 @@ def test_transposed_convolution_commutes_with_shifts(case):
 
 def test_a_kernel_of_one_pixel_is_a_matrix_product_over_channels():
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((6, 3))
+    x = rng.standard_normal((2, 3, 4, 5))
+    w = rng.standard_normal((6, 3))
     close(F.conv2d(T(x), T(w[:, :, None, None])), np.einsum("nchw,kc->nkhw", x, w))
 
 
@@ -121,7 +128,8 @@ def test_summing_is_the_adjoint_of_broadcasting(case):
     shape = tuple(case.of(n, 1) for n in target)[
         case.choose(0, len(target)) if case.choose(0, 1) else 0 :
     ]
-    x, y = T(case.normal(*shape)), T(case.normal(*target))
+    x = T(case.normal(*shape))
+    y = T(case.normal(*target))
     close(dot(x.expand(target), y), dot(x, ops.sum_to(y, shape)), 1e-11)
 
 
@@ -174,10 +182,8 @@ def test_bilinear_enlarging_keeps_a_straight_line_straight_away_from_the_edges()
 @some
 @any_case
 def test_reflection_is_numpys(case):
-    x, p = (
-        case.normal(1, 2, case.choose(3, 5), case.choose(3, 5)),
-        [case.choose(0, 2) for _ in range(4)],
-    )
+    x = case.normal(1, 2, case.choose(3, 5), case.choose(3, 5))
+    p = [case.choose(0, 2) for _ in range(4)]
     close(
         F.pad(T(x), p, mode="reflect"), np.pad(x, ((0, 0), (0, 0), p[2:], p[:2]), mode="reflect"), 0
     )
@@ -187,7 +193,8 @@ def test_a_cast_returns_the_gradient_in_its_own_dtype():
     x = Tensor(np.linspace(0, 1, 5), requires_grad=True)
     y = x.float()
     (g,) = mg.grad((y * y).sum(), x)
-    assert y.dtype == np.float32 and g.dtype == np.float64
+    assert y.dtype == np.float32
+    assert g.dtype == np.float64
     close(g, 2 * x.numpy(), 1e-6)
 
 
@@ -205,7 +212,9 @@ def channels_of(case):
 def test_batch_norm_has_the_moments_that_its_weights_say(case):
     """mean = bias; variance = weight^2 var / (var + eps), which is a little less than weight^2."""
     x, axes = channels_of(case)
-    weight, bias, eps = case.normal(x.shape[1]), case.normal(x.shape[1]), case.of(1e-5, 0.1)
+    weight = case.normal(x.shape[1])
+    bias = case.normal(x.shape[1])
+    eps = case.of(1e-5, 0.1)
     y = F.batch_norm(T(x), weight=T(weight), bias=T(bias), training=True, eps=eps).numpy()
     close(y.mean(axes), bias, 1e-10)
     close(y.var(axes), weight**2 * x.var(axes) / (x.var(axes) + eps), 1e-10)
@@ -216,10 +225,8 @@ def test_batch_norm_has_the_moments_that_its_weights_say(case):
 def test_batch_norm_forgets_scale_and_offset_of_its_input(case):
     x, _ = channels_of(case)
     per_channel = (-1,) + (1,) * (x.ndim - 2)
-    scale, offset = (
-        case.positive(x.shape[1]).reshape(per_channel),
-        case.normal(x.shape[1]).reshape(per_channel),
-    )
+    scale = case.positive(x.shape[1]).reshape(per_channel)
+    offset = case.normal(x.shape[1]).reshape(per_channel)
     y, z = (F.batch_norm(T(a), training=True, eps=0.0).numpy() for a in (x, x * scale + offset))
     close(y, z, 1e-8)
 
@@ -276,7 +283,8 @@ def test_bce_and_its_gradient_at_the_limits(dtype):
     expected = np.array([0, 1, -1, 0, -0.5, 0.5])
     for create_graph in (False, True):  # the fused kernel and the composition
         (g,) = mg.grad(y.sum(), x, create_graph=create_graph)
-        assert (g.numpy() == expected).all() and g.dtype == dtype
+        assert (g.numpy() == expected).all()
+        assert g.dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -89,7 +89,8 @@ def network_gradcheck(loss, modules, inputs, **how):
         rest = list(tensors[len(inputs) :])
         calls = []
         for module, count in zip(modules, counts):
-            mine, rest = rest[:count], rest[count:]
+            mine = rest[:count]
+            rest = rest[count:]
             calls.append(lambda x, module=module, mine=mine: call_with(module, mine, x))
         return loss(*calls, *tensors[: len(inputs)])
 
@@ -282,4 +283,5 @@ def test_gradcheck_refuses_inputs_that_are_not_float64(x):
 def test_gradcheck_touches_neither_inputs_nor_gradients():
     x = Tensor(X.copy(), requires_grad=True)
     mg.gradcheck(lambda x: x**3, x)
-    assert x.grad is None and (x.numpy() == X).all()
+    assert x.grad is None
+    assert (x.numpy() == X).all()

@@ -135,12 +135,14 @@ def outcome(x, index):
 
 def compare(torch, seed, count):
     """Draw index tuples and compare; returns how many of them both libraries take."""
-    rng, taken = np.random.default_rng(seed), 0
+    rng = np.random.default_rng(seed)
+    taken = 0
     for _ in range(count):
         draw = Draw(rng, torch)
         ours, theirs = draw.whole()
         a = np.arange(1.0, 1 + np.prod(draw.shape)).reshape(draw.shape)
-        x, t = mg.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+        x = mg.tensor(a, requires_grad=True)
+        t = torch.tensor(a, requires_grad=True)
         (y, refusal), (u, their_refusal) = outcome(x, ours), outcome(t, theirs)
         what = f"seed {seed}: x of shape {draw.shape}, index {ours!r}"
         if u is not None and u.numel() == 0 and "out of bounds" in str(refusal):
@@ -182,7 +184,8 @@ def test_twenty_thousand_random_indices_pick_what_pytorch_picks(seed, torch):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_assigned_arrives_where_pytorch_puts_it(seed, torch):
-    rng, written = np.random.default_rng([seed, 1]), 0
+    rng = np.random.default_rng([seed, 1])
+    written = 0
     for _ in range(COUNT):
         draw = Draw(rng, torch)
         ours, theirs = draw.whole()
@@ -204,7 +207,8 @@ def test_what_is_assigned_arrives_where_pytorch_puts_it(seed, torch):
 
 
 def test_an_assignment_is_counted_and_refused_where_it_would_lose_a_gradient():
-    x, w = mg.ones(2, 3), mg.ones(3, requires_grad=True)
+    x = mg.ones(2, 3)
+    w = mg.ones(3, requires_grad=True)
     y = (x * w).sum()
     x[0] = 5
     with pytest.raises(RuntimeError, match="changed in place after its use"):
@@ -214,10 +218,12 @@ def test_an_assignment_is_counted_and_refused_where_it_would_lose_a_gradient():
             change()
     with pytest.raises(RuntimeError, match=r"inside no_grad\(\)"):
         w[0] = 1
-    assert x.numpy().tolist() == [[5, 5, 5], [1, 1, 1]] and w.numpy().tolist() == [1, 1, 1]
+    assert x.numpy().tolist() == [[5, 5, 5], [1, 1, 1]]
+    assert w.numpy().tolist() == [1, 1, 1]
     with mg.no_grad():
         w[0], w[1:] = 7, w[1:] * 2
-    assert w.requires_grad and w.numpy().tolist() == [7, 2, 2]
+    assert w.requires_grad
+    assert w.numpy().tolist() == [7, 2, 2]
 
 
 def test_an_augmented_assignment_to_entries_changes_them_once():
@@ -287,7 +293,8 @@ def test_numbers_and_slices_give_a_view_of_the_memory(index):
     x = mg.tensor(np.arange(60.0).reshape(3, 4, 5))
     y = x[index]
     y.copy_(-1.0)
-    assert (x.numpy() == -1).sum() == y.numel() and (x.numpy()[index] == -1).all()
+    assert (x.numpy() == -1).sum() == y.numel()
+    assert (x.numpy()[index] == -1).all()
 
 
 def test_a_selection_may_be_used_again_by_its_gradient():
@@ -352,7 +359,8 @@ def test_what_is_no_index_is_refused_in_one_sentence(index, words):
         x = mg.zeros(3, 4)
         with pytest.raises(IndexError) as refusal:
             access(x)
-        assert words in str(refusal.value) and "\n" not in str(refusal.value)
+        assert words in str(refusal.value)
+        assert "\n" not in str(refusal.value)
         assert not x.numpy().any()
 
 
@@ -364,7 +372,8 @@ def test_a_slice_with_a_fraction_or_no_step_is_refused():
 
 
 def test_a_slice_keeps_the_bounds_that_it_had():
-    x, end = mg.zeros(4, requires_grad=True), mg.tensor(np.array(2))
+    x = mg.zeros(4, requires_grad=True)
+    end = mg.tensor(np.array(2))
     y = x[:end]
     end.copy_(4)
     assert mg.grad(y.sum(), x)[0].numpy().tolist() == [1, 1, 0, 0]

@@ -8,7 +8,8 @@ import pytest
 import minigan as mg
 from minigan import functional as F
 
-bce, ce = F.binary_cross_entropy_with_logits, F.cross_entropy
+bce = F.binary_cross_entropy_with_logits
+ce = F.cross_entropy
 LOGITS = mg.zeros(3)
 
 LAYOUTS = {
@@ -70,24 +71,26 @@ def test_memory_layout_does_not_change_a_number(function, shapes, layout):
 
 
 def test_empty_batches_work_where_they_mean_something():
-    x, w = mg.zeros(0, 3, requires_grad=True), mg.ones(4, 3, requires_grad=True)
+    x = mg.zeros(0, 3, requires_grad=True)
+    w = mg.ones(4, 3, requires_grad=True)
     y = F.relu(F.linear(x, w, mg.zeros(4, requires_grad=True)))
-    assert y.shape == (0, 4) and y.sum().item() == 0
+    assert y.shape == (0, 4)
+    assert y.sum().item() == 0
     y.sum().backward()
-    assert x.grad.shape == (0, 3) and not w.grad.numpy().any()
+    assert x.grad.shape == (0, 3)
+    assert not w.grad.numpy().any()
     assert mg.cat([mg.zeros(0, 4), mg.ones(2, 4)]).shape == (2, 4)
-    assert bce(mg.zeros(0), 1.0, reduction="sum").item() == 0 and F.mse_loss(
-        x, x, reduction="none"
-    ).shape == (0, 3)
+    assert bce(mg.zeros(0), 1.0, reduction="sum").item() == 0
+    assert F.mse_loss(x, x, reduction="none").shape == (0, 3)
 
 
 def test_targets_may_be_arrays_lists_and_numbers():
     for target in (np.array([0.0, 0.5, 1.0]), [0.0, 0.5, 1.0], mg.tensor([0.0, 0.5, 1.0])):
         assert bce(LOGITS, target).item() == pytest.approx(np.log(2))
-    assert bce(LOGITS, 0.9).dtype == np.float32 and bce(LOGITS, True).item() == pytest.approx(
-        np.log(2)
-    )
-    assert F.mse_loss(LOGITS, 2).item() == 4 and F.l1_loss(LOGITS, [1, 2, 3]).item() == 2
+    assert bce(LOGITS, 0.9).dtype == np.float32
+    assert bce(LOGITS, True).item() == pytest.approx(np.log(2))
+    assert F.mse_loss(LOGITS, 2).item() == 4
+    assert F.l1_loss(LOGITS, [1, 2, 3]).item() == 2
     assert ce(mg.zeros(2, 3), [0, 2]).item() == pytest.approx(np.log(3))
 
 

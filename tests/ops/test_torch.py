@@ -95,7 +95,8 @@ def close(ours, theirs, tolerance=1e-11):
     """Equal shapes and dtypes, and values within tolerance of the largest number."""
     theirs = theirs.detach().numpy() if isinstance(theirs, torch.Tensor) else np.asarray(theirs)
     ours = ours.numpy() if isinstance(ours, Tensor) else np.asarray(ours)
-    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype
     scale = max(1.0, np.abs(theirs).max(initial=0))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
 
@@ -106,7 +107,8 @@ def gradients(y, inputs):
 
     y and inputs are float64, and all ours or all PyTorch's. A missing gradient is zero.
     """
-    rng, new = np.random.default_rng(1), Tensor if isinstance(y, Tensor) else torch.from_numpy
+    rng = np.random.default_rng(1)
+    new = Tensor if isinstance(y, Tensor) else torch.from_numpy
     grad, options = (
         (mg.grad, {}) if new is Tensor else (torch.autograd.grad, {"allow_unused": True})
     )
@@ -116,7 +118,8 @@ def gradients(y, inputs):
 
     v = draw(y).requires_grad_()
     first = grad(y, inputs, v, create_graph=True)
-    inner, inputs = sum((d * draw(d)).sum() for d in first), [*inputs, v]
+    inner = sum((d * draw(d)).sum() for d in first)
+    inputs = [*inputs, v]
     second = grad(inner, inputs, **options) if inner.requires_grad else [None] * len(inputs)
     return [*first, *(np.zeros(tuple(x.shape)) if d is None else d for x, d in zip(inputs, second))]
 
@@ -127,10 +130,8 @@ def gradients(y, inputs):
 def test_operation(operation, case):
     arrays, options = operation.inputs(case)
     ours, theirs = leaves(arrays)
-    y, expected = (
-        operation.function(MINIGAN, options)(*ours),
-        operation.function(TORCH, options)(*theirs),
-    )
+    y = operation.function(MINIGAN, options)(*ours)
+    expected = operation.function(TORCH, options)(*theirs)
     close(y, expected)
     for a, b in zip(gradients(y, ours), gradients(expected, theirs), strict=True):
         close(a, b, 1e-9)
@@ -150,11 +151,10 @@ def test_operation_in_float32(operation, case):
         for k, v in options.items()
     }
     exact = {k: np.float64(single[k]) if single[k] is not v else v for k, v in options.items()}
-    ours, theirs = leaves(arrays, np.float32)[0], leaves(arrays)[1]
-    y, expected = (
-        operation.apply(MINIGAN, *ours, **single),
-        operation.apply(TORCH, *theirs, **exact),
-    )
+    ours = leaves(arrays, np.float32)[0]
+    theirs = leaves(arrays)[1]
+    y = operation.apply(MINIGAN, *ours, **single)
+    expected = operation.apply(TORCH, *theirs, **exact)
     g = np.asarray(np.random.default_rng(0).standard_normal(y.shape), np.float32)
     ds = mg.grad(y, ours, Tensor(g.astype(y.dtype)))
     ds_expected = torch.autograd.grad(expected, theirs, torch.from_numpy(g.astype(np.float64)))
@@ -179,12 +179,11 @@ def test_layer(name):
     for batch in range(3):
         a = Tensor(x * (batch + 1) if differentiable else x, requires_grad=differentiable)
         b = torch.from_numpy(a.numpy().copy()).requires_grad_(differentiable)
-        y, expected = ours(a), theirs(b)
+        y = ours(a)
+        expected = theirs(b)
         close(y, expected)
-        inputs, their_inputs = (
-            ours.parameters() + [a] * differentiable,
-            [*theirs.parameters()] + [b] * differentiable,
-        )
+        inputs = ours.parameters() + [a] * differentiable
+        their_inputs = [*theirs.parameters()] + [b] * differentiable
         for d, e in zip(gradients(y, inputs), gradients(expected, their_inputs), strict=True):
             close(d, e, 1e-9)
     state = ours.state_dict()
@@ -246,7 +245,8 @@ KINKS = {
 def test_convention_at_the_kink(name):
     f, values = KINKS[name]
     (x,), (t,) = leaves([np.array(values)])
-    y, expected = f(MINIGAN, x), f(TORCH, t)
+    y = f(MINIGAN, x)
+    expected = f(TORCH, t)
     close(y, expected)
     g = np.random.default_rng(3).standard_normal(y.shape)
     close(mg.grad(y, x, Tensor(g))[0], torch.autograd.grad(expected, t, torch.tensor(g))[0])
@@ -298,7 +298,8 @@ def test_integers_and_truth_values_become_what_they_do_there(expression):
 def test_powers_of_zero_have_the_gradients_they_have_there(base, power):
     gradients = []
     for tensor in (mg.tensor, torch.tensor):
-        x, p = tensor(base, requires_grad=True), tensor(power, requires_grad=True)
+        x = tensor(base, requires_grad=True)
+        p = tensor(power, requires_grad=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             (x**p).sum().backward()
         gradients.append([x.grad.numpy(), p.grad.numpy()])
@@ -307,7 +308,8 @@ def test_powers_of_zero_have_the_gradients_they_have_there(base, power):
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_resizing_takes_the_same_pixels_for_any_size_and_factor(mode):
-    rng, compared = np.random.default_rng(0), 0
+    rng = np.random.default_rng(0)
+    compared = 0
     for _ in range(300):
         x = rng.standard_normal((1, 1, *rng.integers(1, 30, 2)))
         sizes = (
@@ -337,7 +339,8 @@ def test_a_scalar_may_be_reduced(name, dim):
     for tensor in (mg.tensor, torch.tensor):
         x = tensor(3.0, requires_grad=True)
         y = getattr(x, name)() if dim is None else getattr(x, name)(dim)
-        assert tuple(y.shape) == () and y.item() == 3
+        assert tuple(y.shape) == ()
+        assert y.item() == 3
         y.backward()
         gradients.append(x.grad.item())
     assert gradients[0] == gradients[1]
@@ -351,15 +354,15 @@ DTYPES = "float32", "float64", "int64", "int32", "uint8", "int8", "bool"
 def test_two_dtypes_meet_where_they_meet_there(operate, a, b):
     for shapes in itertools.product([(2,), ()], repeat=2):
         x, y = (np.ones(shape, dtype) for shape, dtype in zip(shapes, (a, b)))
-        ours, theirs = (
-            operate(mg.tensor(x), mg.tensor(y)),
-            operate(torch.tensor(x), torch.tensor(y)),
-        )
+        ours = operate(mg.tensor(x), mg.tensor(y))
+        theirs = operate(torch.tensor(x), torch.tensor(y))
         assert f"torch.{ours.dtype}" == str(theirs.dtype), shapes
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_have_the_dtype_that_they_have_there(dtype):
     x = np.ones(300, dtype)
-    ours, theirs = mg.tensor(x).sum(), torch.tensor(x).sum()
-    assert f"torch.{ours.dtype}" == str(theirs.dtype) and ours.item() == theirs.item() == 300
+    ours = mg.tensor(x).sum()
+    theirs = torch.tensor(x).sum()
+    assert f"torch.{ours.dtype}" == str(theirs.dtype)
+    assert ours.item() == theirs.item() == 300

@@ -24,10 +24,8 @@ def broadcast_pair(values="normal", second=None):
     def inputs(case):
         shape = case.shape(0, 3)
         x, y = ([n if case.choose(0, 3) else 1 for n in shape] for _ in range(2))
-        x, y = (
-            x[case.choose(0, len(x)) if case.choose(0, 3) == 0 else 0 :],
-            y[case.choose(0, min(1, len(y))) :],
-        )
+        x = x[case.choose(0, len(x)) if case.choose(0, 3) == 0 else 0 :]
+        y = y[case.choose(0, min(1, len(y))) :]
         return [getattr(case, values)(*x), getattr(case, second or values)(*y)], {}
 
     return inputs
@@ -137,7 +135,8 @@ def weight_gradient(case):
 
 
 def linear_layer(case):
-    x, out = case.normal(*case.shape(0, 2), case.choose(1, 4)), case.choose(1, 4)
+    x = case.normal(*case.shape(0, 2), case.choose(1, 4))
+    out = case.choose(1, 4)
     return [x, case.normal(out, x.shape[-1]), case.normal(out)][: case.of(2, 3)], {}
 
 
@@ -157,14 +156,18 @@ def batch_norm(negative_slope=None, training=True):
 
     def inputs(case):
         shape = (case.choose(2, 4), case.choose(1, 3), *case.shape(0, 2, most=3))
-        c, axes, eps = shape[1], (0, *range(2, len(shape))), case.of(1e-5, 0.1)
+        c = shape[1]
+        axes = (0, *range(2, len(shape)))
+        eps = case.of(1e-5, 0.1)
         x = case.spread(shape, axes)
-        mean, var = x.mean(axes), x.var(axes)
+        mean = x.mean(axes)
+        var = x.var(axes)
         options = dict(training=training, eps=eps)
         if negative_slope is not None:
             options.update(negative_slope=negative_slope)
         if not training:
-            mean, var = case.normal(c), case.positive(c)
+            mean = case.normal(c)
+            var = case.positive(c)
             options.update(running_mean=mean, running_var=var)
         if negative_slope is None and case.choose(0, 2) == 0:
             return [x], options
@@ -187,8 +190,10 @@ def affine(negative_slope):
 
     def inputs(case):
         x = case.normal(*case.shape(2, 4, least=2, most=3))
-        c, per_channel = x.shape[1], (-1,) + (1,) * (x.ndim - 2)
-        centre, scale = case.normal(c), case.rng.choice([-1, 1], c) * case.positive(c)
+        c = x.shape[1]
+        per_channel = (-1,) + (1,) * (x.ndim - 2)
+        centre = case.normal(c)
+        scale = case.rng.choice([-1, 1], c) * case.positive(c)
         shift = kink_free_bias(x - centre.reshape(per_channel), scale)
         return [x, centre, scale, shift], dict(negative_slope=negative_slope)
 
@@ -196,7 +201,8 @@ def affine(negative_slope):
 
 
 def instance_norm(case):
-    n, c = case.choose(1, 3), case.choose(1, 3)
+    n = case.choose(1, 3)
+    c = case.choose(1, 3)
     x = case.spread((n, c, case.choose(1, 3), case.choose(2, 4)), (2, 3))
     return [x, case.positive(c), case.normal(c)][: case.of(1, 3)], {}
 
@@ -210,7 +216,9 @@ def layer_norm(case):
 
 
 def maxout(case):
-    units, pieces, rest = case.choose(1, 3), case.choose(1, 4), case.shape(0, 2)
+    units = case.choose(1, 3)
+    pieces = case.choose(1, 4)
+    rest = case.shape(0, 2)
     return [case.distinct(case.choose(1, 3), units * pieces, *rest)], dict(pieces=pieces)
 
 

@@ -94,8 +94,12 @@ def constants(F, index):
 
 def operations():
     """name, inputs, function, linear (1 or 0), the highest order that is worth its time."""
-    normal, positive, nonzero = draw.any_shape(), draw.any_shape("positive"), draw.away_from(0)
-    pair, distinct, shaped = draw.broadcast_pair, draw.reduced("distinct"), draw.with_shape
+    normal = draw.any_shape()
+    positive = draw.any_shape("positive")
+    nonzero = draw.away_from(0)
+    pair = draw.broadcast_pair
+    distinct = draw.reduced("distinct")
+    shaped = draw.with_shape
     yield "x + y", pair(), lambda F, x, y: x + y, 1, 3
     yield "x - y", pair(), lambda F, x, y: x - y, 1, 3
     yield "x * y", pair(), lambda F, x, y: x * y, 0, 3

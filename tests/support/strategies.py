@@ -106,9 +106,12 @@ def convolution(case):
     shapes welcome.
     """
     kernel = case.choose(1, 4), case.choose(1, 4)
-    stride, padding = (case.choose(1, 3), case.choose(1, 3)), (case.choose(0, 2), case.choose(0, 2))
+    stride = (case.choose(1, 3), case.choose(1, 3))
+    padding = (case.choose(0, 2), case.choose(0, 2))
     size = [case.choose(max(1, r - 2 * p), r + 4) for r, p in zip(kernel, padding)]
-    n, c, k = case.choose(1, 3), case.choose(1, 3), case.choose(1, 3)
+    n = case.choose(1, 3)
+    c = case.choose(1, 3)
+    k = case.choose(1, 3)
     return case.normal(n, c, *size), case.normal(k, c, *kernel), stride, padding
 
 
@@ -116,24 +119,27 @@ def transposed_convolution(case):
     """Maps x, weights w, stride, padding and output_padding (pairs) of a transposed convolution
     that leaves a pixel.
     """
-    kernel, stride = (case.choose(1, 4), case.choose(1, 4)), (case.choose(1, 3), case.choose(1, 3))
-    padding, extra = (
-        (case.choose(0, 2), case.choose(0, 2)),
-        tuple(case.choose(0, s - 1) for s in stride),
-    )
+    kernel = (case.choose(1, 4), case.choose(1, 4))
+    stride = (case.choose(1, 3), case.choose(1, 3))
+    padding = (case.choose(0, 2), case.choose(0, 2))
+    extra = tuple(case.choose(0, s - 1) for s in stride)
     # the output has (p - 1) s - 2 pad + r + extra >= 1 pixels
     size = [
         case.choose(least := max(1, -(-(1 + 2 * pad - r - e) // s) + 1), least + 3)
         for pad, r, e, s in zip(padding, kernel, extra, stride)
     ]
-    n, c, k = case.choose(1, 3), case.choose(1, 3), case.choose(1, 3)
+    n = case.choose(1, 3)
+    c = case.choose(1, 3)
+    k = case.choose(1, 3)
     return case.normal(n, k, *size), case.normal(k, c, *kernel), stride, padding, extra
 
 
 def dcgan_convolution(case):
     """The 4x4 stride 2 padding 1 layer of even size with enough channels for the Winograd path."""
-    size, k = (4 * case.choose(1, 2), 4 * case.choose(1, 2)), case.choose(16, 18)
-    n, c = case.choose(1, 3), case.choose(16, 17)
+    size = (4 * case.choose(1, 2), 4 * case.choose(1, 2))
+    k = case.choose(16, 18)
+    n = case.choose(1, 3)
+    c = case.choose(16, 17)
     return case.normal(n, c, *size), case.normal(k, c, 4, 4), (2, 2), (1, 1)
 
 

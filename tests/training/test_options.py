@@ -91,11 +91,14 @@ def test_with_resume_the_config_counts_before_the_defaults(tmp_path):
     config = {"model": "toy", "arguments": args.kept, "versions": versions}
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text(json.dumps(config))
-    again = parse("--resume", "--out", "run")
-    assert (again.steps, again.width, again.depth) == (5, 9, 2)
-    assert parse("--resume", "--out", "run", "--steps", 6).steps == 6
+    resume = "--resume", "--out", "run"
+    again = parse(*resume)
+    assert again.steps == 5
+    assert again.width == 9
+    assert again.depth == 2
+    assert parse(*resume, "--steps", 6).steps == 6
     with pytest.raises(SystemExit):
-        parse("--resume", "--out", "run", "--width", 8)
+        parse(*resume, "--width", 8)
 
 
 def test_one_option_may_choose_between_papers():
@@ -107,10 +110,13 @@ def test_one_option_may_choose_between_papers():
         argv = ["--quiet", *argv]
         return training.parse("toy", "", table, papers, small, argv, by="which")
 
-    assert (chosen().which, chosen().lr) == ("first", 0.1)
-    assert chosen("--which", "second").lr == 0.2
-    assert chosen("--which", "second", "--data", "photos").lr == 2.0
-    assert chosen("--which", "second", "--lr", "5").lr == 5.0
+    args = chosen()
+    assert args.which == "first"
+    assert args.lr == 0.1
+    second = "--which", "second"
+    assert chosen(*second).lr == 0.2
+    assert chosen(*second, "--data", "photos").lr == 2.0
+    assert chosen(*second, "--lr", "5").lr == 5.0
 
 
 def test_plain_parsers_of_a_script_work_without_a_table():

@@ -44,7 +44,8 @@ class Mean:
     training = True
 
     def __init__(self):
-        self.w, self.velocity = mg.randn(1, 64).numpy(), np.zeros((1, int(os.environ.get("TOY_SIZE", 64))), np.float32)
+        self.w = mg.randn(1, 64).numpy()
+        self.velocity = np.zeros((1, int(os.environ.get("TOY_SIZE", 64))), np.float32)
 
     def state_dict(self):
         return {"w": self.w.copy(), "velocity": self.velocity.copy()}
@@ -54,15 +55,22 @@ class Mean:
 
 
 def main(argv=None):
-    parser = arguments.parser("toy", __doc__, steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
+    settings = dict(steps=20, batch_size=4, log_every=5, sample_every=8, checkpoint_every=7)
+    parser = arguments.parser("toy", __doc__, **settings)
     parser.add_argument("--lr", type=arguments.positive, default=0.03, help="learning rate")
     args = arguments.parse(parser, argv)
     images = mg.data.load(args.data).images
     mean, batches = Mean(), mg.data.Batches(images, args.batch_size, seed=args.seed)
-    session = training.begin(args, state={"mean": mean, "batches": batches}, architecture={"pixels": 64},
-                      sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8), sampling={"batch_statistics": "none"})
+    session = training.begin(
+        args,
+        state={"mean": mean, "batches": batches},
+        architecture={"pixels": 64},
+        sample=lambda: np.tanh(mean.w).reshape(1, 1, 8, 8),
+        sampling={"batch_statistics": "none"},
+    )
     for step in session:
-        x = next(batches).numpy().reshape(args.batch_size, 64) + 0.01 * mg.randn(args.batch_size, 64).numpy()
+        x = next(batches).numpy().reshape(args.batch_size, 64)
+        x = x + 0.01 * mg.randn(args.batch_size, 64).numpy()
         error = mean.w - x
         mean.velocity[:, :64] = 0.9 * mean.velocity[:, :64] + error.mean(axis=0)
         mean.w -= args.lr * mean.velocity[:, :64]
@@ -147,10 +155,10 @@ def straight(script, tmp_path_factory):
     """A run of 20 steps that nothing disturbed."""
     out = tmp_path_factory.mktemp("runs") / "straight"
     output = finish(start(script, "--out", out))
-    assert output.splitlines()[0].startswith("device cpu: ") and "because" in output.splitlines()[0]
-    assert output.splitlines()[1].startswith("step 5/20  loss ") and output.splitlines()[
-        1
-    ].endswith(" images/s")
+    assert output.splitlines()[0].startswith("device cpu: ")
+    assert "because" in output.splitlines()[0]
+    assert output.splitlines()[1].startswith("step 5/20  loss ")
+    assert output.splitlines()[1].endswith(" images/s")
     assert output.splitlines()[-1] == f"all 20 steps are done; see {out / 'samples.png'}"
     return out
 
@@ -175,17 +183,19 @@ def test_a_run_leaves_what_is_promised(straight):
     with open(straight / "log.csv", newline="") as file:
         header, *logged = csv.reader(file)
     assert header == ["step", "loss", "size", "images_per_second"]
-    assert [row[0] for row in logged] == ["5", "10", "15", "20"] and all(
-        float(row[3]) > 0 for row in logged
-    )
+    assert [row[0] for row in logged] == ["5", "10", "15", "20"]
+    assert all(float(row[3]) > 0 for row in logged)
     assert float(logged[-1][1]) < 0.9 * float(logged[0][1])  # it learnt
 
 
 def test_config_says_how_to_repeat_the_run(straight):
     config = json.loads((straight / "config.json").read_text())
-    assert config["model"] == "toy" and config["device"].startswith("device cpu")
-    assert config["arguments"]["lr"] == 0.03 and config["arguments"]["steps"] == 20
-    assert config["arguments"]["device"] == "cpu" and config["arguments"]["seed"] == 0
+    assert config["model"] == "toy"
+    assert config["device"].startswith("device cpu")
+    assert config["arguments"]["lr"] == 0.03
+    assert config["arguments"]["steps"] == 20
+    assert config["arguments"]["device"] == "cpu"
+    assert config["arguments"]["seed"] == 0
     assert config["versions"] == {
         "python": platform.python_version(),
         "minigan": mg.__version__,
@@ -197,7 +207,8 @@ def test_config_says_how_to_repeat_the_run(straight):
 def test_the_checkpoint_holds_the_training_and_no_time_or_place(straight):
     state = mg.load(straight / "checkpoint.npz")
     about = state.pop("run")
-    assert set(state) == {"mean", "batches"} and state["mean"]["w"].shape == (1, 64)
+    assert set(state) == {"mean", "batches"}
+    assert state["mean"]["w"].shape == (1, 64)
     assert about.pop("rng")["bit_generator"] == "PCG64"
     assert about == {
         "model": "toy",
@@ -217,7 +228,8 @@ def test_stopping_anywhere_and_going_on_gives_the_same_bits(train, straight, tmp
     out = tmp_path / "out"
     assert train("--out", out, "--steps", stop)[0] == 0
     status, output, _ = train("--out", out, "--resume", "--steps", 20)
-    assert status == 0 and f"going on from step {stop} of 20" in output
+    assert status == 0
+    assert f"going on from step {stop} of 20" in output
     assert bits(out) == bits(straight)
     assert json.loads((out / "config.json").read_text())["arguments"]["steps"] == 20
 
@@ -257,7 +269,8 @@ def test_resume_clears_away_what_a_killed_process_wrote_after_its_checkpoint(
     assert sorted(
         path.name for path in tmp_path.rglob("*.p*") if path.parent.name == "samples"
     ) == ["mine.png", *(f"step-{step:06d}.png" for step in (0, 7, 10, 20))]
-    assert not list(tmp_path.rglob("*.part")) and bits(tmp_path) == bits(straight)
+    assert not list(tmp_path.rglob("*.part"))
+    assert bits(tmp_path) == bits(straight)
 
 
 def test_a_new_run_clears_away_what_one_without_a_checkpoint_left(train, straight, tmp_path):
@@ -266,7 +279,8 @@ def test_a_new_run_clears_away_what_one_without_a_checkpoint_left(train, straigh
     (tmp_path / "log.csv").write_text("step,other\n3,4\n")
     (tmp_path / "config.json").write_bytes((straight / "config.json").read_bytes())
     assert train("--out", tmp_path)[0] == 0
-    assert rows(tmp_path) == rows(straight) and bits(tmp_path) == bits(straight)
+    assert rows(tmp_path) == rows(straight)
+    assert bits(tmp_path) == bits(straight)
 
 
 @pytest.mark.parametrize(
@@ -284,11 +298,10 @@ def test_files_that_are_no_run_s_are_left_alone(train, tmp_path, name, content):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     status, _, errors = train("--out", tmp_path)
-    assert (
-        status == 2
-        and f"{tmp_path} holds {name.split('/')[0]}, but no config.json of a run" in errors
-    )
-    assert path.read_bytes() == content and len(list(tmp_path.rglob("*"))) <= 2
+    assert status == 2
+    assert f"{tmp_path} holds {name.split('/')[0]}, but no config.json of a run" in errors
+    assert path.read_bytes() == content
+    assert len(list(tmp_path.rglob("*"))) <= 2
 
 
 def test_a_finished_run_is_left_alone(train, straight):
@@ -313,20 +326,17 @@ def test_resume_draws_what_a_kill_after_the_last_step_left_undrawn(train, copy, 
         os.utime(picture, ns=(0, 0))
     (copy / f".losses.png.{TAG}.part").write_bytes(b"torn")
     status, output, _ = train("--out", copy, "--resume")
-    assert (
-        status == 0
-        and "at step 20 of 20: training.gif and losses.png were still to be drawn" in output
-    )
-    assert picture.read_bytes() == drawn and not list(copy.rglob("*.part"))
+    assert status == 0
+    assert "at step 20 of 20: training.gif and losses.png were still to be drawn" in output
+    assert picture.read_bytes() == drawn
+    assert not list(copy.rglob("*.part"))
     assert "nothing changed" in train("--out", copy, "--resume")[1]
 
 
 def test_resume_without_a_checkpoint_says_so_and_starts_from_step_0(train, straight, tmp_path):
     status, output, _ = train("--out", tmp_path / "new", "--resume")
-    assert (
-        status == 0
-        and f"there is no checkpoint in {tmp_path / 'new'}: starting from step 0" in output
-    )
+    assert status == 0
+    assert f"there is no checkpoint in {tmp_path / 'new'}: starting from step 0" in output
     assert bits(tmp_path / "new") == bits(straight)
 
 
@@ -353,9 +363,8 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_how_to_go_on(
     assert process.returncode == status
     assert errors == NOTED
     step = mg.load(tmp_path / "a run" / "checkpoint.npz")["run"]["step"]
-    assert 2 <= step < 20 and output.splitlines()[-2].startswith(
-        f"stopped after step {step} of 20, "
-    )
+    assert 2 <= step < 20
+    assert output.splitlines()[-2].startswith(f"stopped after step {step} of 20, ")
     command = output.splitlines()[-1]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples"}
     subprocess.run(
@@ -402,7 +411,8 @@ def check_kills(script, straight, out, kills, seed):
         if (out / "checkpoint.npz").exists():
             steps.append(mg.load(out / "checkpoint.npz")["run"]["step"])
     finish(start(script, "--out", out, "--resume", "--log-every", 5))
-    assert steps == sorted(steps) and bits(out) == bits(straight)
+    assert steps == sorted(steps)
+    assert bits(out) == bits(straight)
     logged = rows(out)
     assert [row for row in logged if row[0] in ("step", "5", "10", "15", "20")] == rows(straight)
     assert [int(row[0]) for row in logged[1:]] == sorted({int(row[0]) for row in logged[1:]})
@@ -488,7 +498,8 @@ def test_arguments_that_change_no_bits_may_be_given_anew(train, straight, tmp_pa
         "--device",
         "cpu",
     )
-    assert status == 0 and mg.load(tmp_path / "out/checkpoint.npz")["run"]["step"] == 21
+    assert status == 0
+    assert mg.load(tmp_path / "out/checkpoint.npz")["run"]["step"] == 21
 
 
 @pytest.mark.parametrize(
@@ -586,8 +597,10 @@ def test_a_damaged_run_is_refused_and_left_alone(train, copy, damage, sentence):
 def not_resumed(train, out, sentence):
     before = files(out)
     status, _, errors = train("--out", out, "--resume", "--steps", 30)
-    assert status == 1 and errors.startswith(f"cannot go on from the checkpoint in {out}: ")
-    assert errors.count("\n") == 1 and re.search(sentence, errors)
+    assert status == 1
+    assert errors.startswith(f"cannot go on from the checkpoint in {out}: ")
+    assert errors.count("\n") == 1
+    assert re.search(sentence, errors)
     assert files(out) == before
 
 
@@ -780,7 +793,8 @@ def test_samples_record_no_graph(tmp_path):
     these = session(tmp_path, sample=sample)
     for _ in these:
         these.log(loss=0)
-    assert seen and not any(seen)
+    assert seen
+    assert not any(seen)
 
 
 @pytest.mark.parametrize(
@@ -835,7 +849,8 @@ def test_a_signal_in_the_last_step_ends_the_script_when_all_is_drawn(tmp_path):
             these.log(loss=0)
             if step == 4:
                 signal.raise_signal(signal.SIGINT)
-    assert stop.value.code == 130 and (tmp_path / "losses.png").exists()
+    assert stop.value.code == 130
+    assert (tmp_path / "losses.png").exists()
     assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 4
 
 
@@ -857,11 +872,11 @@ def test_the_last_pictures_may_fail_and_the_training_is_complete(
     for _ in these:
         these.log(loss=0)
     said, complained = capsys.readouterr()
-    assert complained == f"{undrawn} could not be drawn: division by zero\n" and said.startswith(
-        "all 4 steps are done"
-    )
+    assert complained == f"{undrawn} could not be drawn: division by zero\n"
+    assert said.startswith("all 4 steps are done")
     assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 4
-    assert (tmp_path / drawn).exists() and not (tmp_path / undrawn).exists()
+    assert (tmp_path / drawn).exists()
+    assert not (tmp_path / undrawn).exists()
 
 
 def test_a_terminal_gets_a_progress_bar_with_losses_and_speed(script, tmp_path):
@@ -890,12 +905,12 @@ def test_a_terminal_gets_a_progress_bar_with_losses_and_speed(script, tmp_path):
     os.close(ours)
     assert process.wait() == 0
     shown = text.decode()
-    assert (
-        "20/20" in shown and "loss 0." in shown and "images/s" in shown and "step 5/20" not in shown
-    )
-    assert shown.splitlines()[0].startswith("device cpu") and shown.splitlines()[-1].startswith(
-        "all 20 steps are done"
-    )
+    assert "20/20" in shown
+    assert "loss 0." in shown
+    assert "images/s" in shown
+    assert "step 5/20" not in shown
+    assert shown.splitlines()[0].startswith("device cpu")
+    assert shown.splitlines()[-1].startswith("all 20 steps are done")
 
 
 # ---- networks of one's own
@@ -945,7 +960,8 @@ def test_networks_of_ones_own_are_given_again_to_go_on_wherever_they_lie_now(
     before = files(tmp_path)
     assert exit_of_parsing(session, tmp_path / "out", "--resume", "--steps", 9) == 2
     said = capsys.readouterr().err
-    assert "give their file again, --networks FILE.py" in said and said.count("\n") == 1
+    assert "give their file again, --networks FILE.py" in said
+    assert said.count("\n") == 1
     assert files(tmp_path) == before
     for _ in (
         these := session(

@@ -133,7 +133,8 @@ def test_the_checkpoint_holds_all_that_training_changes(trained):
             "batches_B",
         ]
     )
-    assert len(state["pool_A"]["images"]) == 8 and state["generator_schedule"]["count"] == 2
+    assert len(state["pool_A"]["images"]) == 8
+    assert state["generator_schedule"]["count"] == 2
     assert (
         state["batches_A"]["generator"] != state["batches_B"]["generator"]
     )  # each kind in an order of its own
@@ -150,7 +151,8 @@ def test_samples_are_rows_of_originals_translations_and_cycled_images(trained):
     test = domains.digits(16, 16)
     for row, image in ((rows[0], test.test_a[0]), (rows[3], test.test_b[0])):
         np.testing.assert_array_equal(row[::4, ::4], image.transpose(1, 2, 0))
-    assert (rows[1] != rows[0]).any() and (rows[2] != rows[1]).any()
+    assert (rows[1] != rows[0]).any()
+    assert (rows[2] != rows[1]).any()
 
 
 def test_the_learning_rate_is_constant_and_then_falls_to_zero(tmp_path):
@@ -179,7 +181,8 @@ def test_networks_of_ones_own_train_and_translate(tmp_path, photos):
     (tmp_path / "mine.py").write_text(
         "from minigan import nn\n"
         "def Generator(in_channels, out_channels):\n"
-        "    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels))\n"
+        "    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1)\n"
+        "    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))\n"
         "def Discriminator(in_channels):\n"
         "    return nn.Conv2d(in_channels, 1, 3)\n"
     )
@@ -214,7 +217,8 @@ def test_training_on_two_folders_and_on_the_published_layout(tmp_path):
         real_a, real_b = (
             read_image(tmp_path / name / "samples.png")[:, 66 * row + 5, 5] for row in (0, 3)
         )
-        assert real_a.tolist() == [250, 10, 10] and real_b.tolist() == [10, 250, 10]
+        assert real_a.tolist() == [250, 10, 10]
+        assert real_b.tolist() == [10, 250, 10]
 
 
 # ---- the two kinds of images
@@ -258,20 +262,23 @@ def test_halves_of_pairs_share_no_source_and_test_pairs_stay_pairs(tmp_path):
         "--data-dir",
         tmp_path,
     )
-    a, b = pairs.a[:, 0, 0, 0], pairs.b[:, 0, 0, 0] - 100
-    assert sorted([*a, *b]) == list(range(16)) and len(a) == 8 and not {*(a // 2)} & {*(b // 2)}
-    assert pairs.paired and (pairs.test_b - 100 == pairs.test_a).all() and len(pairs.test_a) == 4
+    a = pairs.a[:, 0, 0, 0]
+    b = pairs.b[:, 0, 0, 0] - 100
+    assert sorted([*a, *b]) == list(range(16))
+    assert len(a) == 8
+    assert not {*(a // 2)} & {*(b // 2)}
+    assert pairs.paired
+    assert (pairs.test_b - 100 == pairs.test_a).all()
+    assert len(pairs.test_a) == 4
 
 
 def test_grey_beside_colour_becomes_colour(tmp_path):
     np.savez(tmp_path / "grey.npz", images=noise(8, 8, 8))
     np.savez(tmp_path / "colour.npz", images=noise(9, 8, 8, 3))
     pair = domains_of("--data-a", tmp_path / "grey.npz", "--data-b", tmp_path / "colour.npz")
-    assert (
-        pair.a.shape == (8, 3, 8, 8)
-        and (pair.a[:, 0] == pair.a[:, 2]).all()
-        and pair.b.shape == (9, 3, 8, 8)
-    )
+    assert pair.a.shape == (8, 3, 8, 8)
+    assert (pair.a[:, 0] == pair.a[:, 2]).all()
+    assert pair.b.shape == (9, 3, 8, 8)
     assert not pair.paired
 
 
@@ -280,14 +287,16 @@ def test_embossed_digits_are_lit_from_above_left():
     drawn[0, 0, 2, 2] = 255
     brightness = domains.embossed(drawn)[0].astype(int).sum(0)
     light, height, shadow = (brightness[i, i] - brightness[0, 4] for i in (1, 2, 3))
-    assert light > height > 0 > shadow and (brightness != brightness[0, 4]).sum() == 3
+    assert light > height > 0 > shadow
+    assert (brightness != brightness[0, 4]).sum() == 3
 
 
 def test_no_digit_is_seen_both_drawn_and_embossed():
     images = domains.digits(16, 16)
     as_embossed = domains.embossed(images.a[:, :1])
     assert not {x.tobytes() for x in as_embossed} & {x.tobytes() for x in images.b}
-    assert len(images.a) + len(images.b) == 1437 and len(images.test_a) == len(images.test_b) == 360
+    assert len(images.a) + len(images.b) == 1437
+    assert len(images.test_a) == len(images.test_b) == 360
     np.testing.assert_array_equal(domains.embossed(images.test_a[:, :1]), images.test_b)
 
 
@@ -408,7 +417,8 @@ def test_a_translation_is_that_of_the_image_padded_by_reflection(height, width):
     generator = translation.GENERATORS["resnet"](1, 1, width=2, blocks=1)
     x = to_float(noise(2, 1, height, width))
     y = translation.translate(generator, x)
-    assert y.shape == x.shape and y.dtype == np.float32
+    assert y.shape == x.shape
+    assert y.dtype == np.float32
     more = {8: 0, 1: 7, 2: 6, 9: 3, 33: 3, 14: 2}  # to the next multiple of 4, and to 8 at least
     padded = np.pad(x, [(0, 0), (0, 0), (0, more[height]), (0, more[width])], mode="reflect")
     np.testing.assert_array_equal(y, generator(mg.tensor(padded)).numpy()[:, :, :height, :width])
@@ -483,13 +493,16 @@ def test_unreadable_files_are_all_named_and_skipped_only_if_told_so(
     for name in ("torn.png", "text.jpg"):
         (photos / name).write_bytes(b"no image")
     said = refused(capsys, translate.main, trained, "--input", photos, "--out", tmp_path / "out")
-    assert "torn.png" in said and "text.jpg" in said and "--skip-unreadable" in said
+    assert "torn.png" in said
+    assert "text.jpg" in said
+    assert "--skip-unreadable" in said
     assert not (tmp_path / "out").exists()
     translate.main(
         [str(trained), "--input", str(photos), "--out", str(tmp_path / "out"), "--skip-unreadable"]
     )
     said = capsys.readouterr().out
-    assert said.count("skipped: cannot read the image") == 2 and "3 images translated" in said
+    assert said.count("skipped: cannot read the image") == 2
+    assert "3 images translated" in said
 
 
 def test_translating_says_what_of_a_folder_is_left_out_and_follows_links(
@@ -503,9 +516,8 @@ def test_translating_says_what_of_a_folder_is_left_out_and_follows_links(
     (photos / "notes.txt").write_text("")
     translate.main([str(trained), "--input", str(photos), "--out", str(tmp_path / "out")])
     found = capsys.readouterr()
-    assert (
-        "4 images translated" in found.out and (tmp_path / "out" / "linked" / "more.png").exists()
-    )
+    assert "4 images translated" in found.out
+    assert (tmp_path / "out" / "linked" / "more.png").exists()
     (line,) = found.err.splitlines()
     for part in (
         "4 images are read",
@@ -556,7 +568,8 @@ def test_another_model_s_scripts_refuse_a_cyclegan_in_one_sentence(trained, tmp_
 
 
 def test_dice_of_nothing_everything_and_half():
-    empty, full = np.zeros((4, 4), bool), np.ones((4, 4), bool)
+    empty = np.zeros((4, 4), bool)
+    full = np.ones((4, 4), bool)
     half = empty.copy()
     half[:2] = True
     assert translation_module.dice(empty, empty) == 1 == translation_module.dice(full, full)
@@ -585,7 +598,8 @@ def test_otsus_threshold_has_the_most_variance_between_the_classes():
 
 
 def test_the_best_recolouring_undoes_a_change_of_colours_and_nothing_else():
-    x, palette = noise(3, 1, 6, 6) // 32, noise(8, 3, seed=1)
+    x = noise(3, 1, 6, 6) // 32
+    palette = noise(8, 3, seed=1)
     y = palette[x[:, 0]].transpose(0, 3, 1, 2).astype(float)
     np.testing.assert_allclose(translation_module.recoloured(x, y), y)
     shifted = np.roll(y, 1, axis=3)
@@ -594,7 +608,8 @@ def test_the_best_recolouring_undoes_a_change_of_colours_and_nothing_else():
 
 
 def test_the_report_of_a_perfect_and_of_an_idle_translation():
-    a, b = noise(30, 1, 8, 8), noise(30, 1, 8, 8, seed=1) // 128 * 255
+    a = noise(30, 1, 8, 8)
+    b = noise(30, 1, 8, 8, seed=1) // 128 * 255
     images = domains.Domains(a[:10], b[:10], a[10:], b[10:], paired=True)
     table = {
         bytes(to_float(x)): to_float(y) for x, y in ((images.test_a[:20], images.test_b[:20]),)
@@ -609,11 +624,10 @@ def test_the_report_of_a_perfect_and_of_an_idle_translation():
         for line in lines[1:]
         if line[40:].strip()
     ]
-    errors, scores = dict(rows[:4]), dict(rows[4:])
-    assert (
-        errors["translation"] == [0, errors["the image as it is"][1]]
-        and errors["translation"][1] > 20
-    )
+    errors = dict(rows[:4])
+    scores = dict(rows[4:])
+    assert errors["translation"] == [0, errors["the image as it is"][1]]
+    assert errors["translation"][1] > 20
     assert scores["translation"] == [1]
     share = (b[10:] > 0).mean((1, 2, 3))
     assert scores["all foreground"][0] == pytest.approx(np.mean(2 * share / (1 + share)), abs=1e-3)
@@ -622,7 +636,8 @@ def test_the_report_of_a_perfect_and_of_an_idle_translation():
 def test_scoring_a_run_prints_the_translation_beside_what_needs_no_training(trained, capsys):
     score_translation.main([str(trained)])
     said = capsys.readouterr().out
-    assert "step 2, 360 test pairs" in said and "the best recolouring" in said
+    assert "step 2, 360 test pairs" in said
+    assert "the best recolouring" in said
 
 
 @pytest.mark.parametrize(
@@ -680,4 +695,5 @@ def test_a_checkpoint_that_is_sampled_otherwise_is_refused(
     said = refused(
         capsys, translate.main, tmp_path / "other.npz", "--input", photos, "--out", tmp_path / "out"
     )
-    assert "expected running batch statistics" in said and not (tmp_path / "out").exists()
+    assert "expected running batch statistics" in said
+    assert not (tmp_path / "out").exists()
