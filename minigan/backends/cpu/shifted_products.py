@@ -30,6 +30,9 @@ def conv_transpose2d(x, weight, stride, padding, size):
     matrix = matrix.reshape(taps, k)
     y = empty((c, height, width, batch), x.dtype)
     y.fill(0)
+    all_columns = range(width)
+    columns = [_sources(all_columns, j, sw, pw, 1, q) for j in range(s)]
+    to_columns = [_places(columns[j], j, sw, pw) for j in range(s)]
 
     def block(rows):
         used = _sources(rows, 0, sh, ph, r, p)
@@ -42,15 +45,16 @@ def conv_transpose2d(x, weight, stride, padding, size):
         z = z.reshape(r, s, c, last - first, q, batch)
         for i in range(r):
             down = _sources(rows, i, sh, ph, 1, p)
-            wanted = slice(down[0] - first, down[1] - first)
+            if _is_empty(down):
+                continue
+            to_rows = _places(down, i, sh, ph)
+            from_rows = slice(down[0] - first, down[1] - first)
             for j in range(s):
-                across = _sources(range(width), j, sw, pw, 1, q)
-                if not _is_empty(down) and not _is_empty(across):
-                    to_rows = _places(down, i, sh, ph)
-                    to_columns = _places(across, j, sw, pw)
-                    target = y[:, to_rows, to_columns]
-                    from_columns = slice(*across)
-                    target += z[i, j, :, wanted, from_columns]
+                if _is_empty(columns[j]):
+                    continue
+                from_columns = slice(*columns[j])
+                target = y[:, to_rows, to_columns[j]]
+                target += z[i, j, :, from_rows, from_columns]
 
     pixels = p * q * batch
     elements = 2 * pixels * taps  # twice, because z is read and written

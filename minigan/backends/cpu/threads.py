@@ -31,9 +31,10 @@ _blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 def thread_count():
     """How many threads `parallel` uses: BLAS's setting, at most the cores that are allowed."""
-    cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
     allowed = _blas_threads or [library.get_num_threads() for library in _blas]
     return max(1, min([cores, *allowed]))
 
