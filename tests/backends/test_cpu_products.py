@@ -6,6 +6,7 @@ from cpu_kernels import assert_close, random_array, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import dtypes, layouts
+from sums import numbers
 
 from minigan.backends.cpu import products
 
@@ -38,3 +39,19 @@ def test_matmul_is_the_product(n, terms, m, dtype, layout_x, layout_y, seed):
     assert_close(shared, exact, terms, 4)
     assert_close(product, exact, terms, 4)
     assert_close(layer, exact + bias, terms, 4)
+
+
+@pytest.mark.parametrize("kind", ["0.1", "random"])
+@pytest.mark.parametrize("n, m", [(1, 1), (1, 2), (5, 1), (1, 7)])
+def test_a_product_with_a_vector_adds_up_as_exactly_as_one_of_matrices(n, m, kind):
+    terms = 1_000_001 // n
+    x = numbers(kind, (n, terms))
+    y = np.ones((terms, m), np.float32)
+    stacked = np.ones((2, terms, m), np.float32)
+    sums = x.sum(1, np.float64)
+    expected = np.broadcast_to(sums[:, None], (n, m))
+    for left in (x, np.asfortranarray(x)):
+        for right in (y, np.asfortranarray(y), stacked[0]):
+            for product in (products.matmul, products.shared_matmul):
+                actual = product(left, right)
+                np.testing.assert_allclose(actual, expected, rtol=4e-6)
