@@ -108,37 +108,34 @@ def select(shape, index):
     arrays = []
     axis = 0  # the axis of x that the next part is about
     for part in parts:
-        view += _in_view(part, axis, shape)
-        arrays += _in_arrays(part, axis, shape)
-        axis += _axes_of(part)
-    if all(array is EVERYTHING for array in arrays):
-        return Selection((*view, ...), (), False)
-    _check_broadcast(arrays)
-    return Selection((*view, ...), tuple(arrays), any(map(_is_positions, parts)))
+        in_view, in_arrays, axes = _translated(part, axis, shape)
+        view += in_view
+        arrays += in_arrays
+        axis += axes
+    view.append(...)
+    shapes = [array.shape for array in arrays if array is not EVERYTHING]
+    if not shapes:
+        return Selection(tuple(view), (), False)
+    _check_broadcast(shapes)
+    return Selection(tuple(view), tuple(arrays), any(map(_is_positions, parts)))
 
 
-def _in_view(part, axis, shape):
-    """What a part, which is about this axis of x, contributes to the view of a Selection."""
-    if type(part) is int:
-        return [_in_range(part, axis, shape)]
+def _translated(part, axis, shape):
+    """A part that is about this axis of x, and perhaps about the next ones, in two steps.
+
+    -> what it adds to a Selection's view, what it adds to the arrays, how many axes it is about.
+    """
     if type(part) is slice:
-        return [part]
-    if part is None or type(part) is bool:
-        return [None]
-    return [EVERYTHING] * _axes_of(part)
-
-
-def _in_arrays(part, axis, shape):
-    """What a part, which is about this axis of x, contributes to the arrays of a Selection."""
+        return [part], [EVERYTHING], 1
     if type(part) is int:
-        return []
-    if type(part) is slice or part is None:
-        return [EVERYTHING]
+        return [_in_range(part, axis, shape)], [], 1
+    if part is None:
+        return [None], [EVERYTHING], 0
     if type(part) is bool:
-        return [devices.xp.zeros(int(part), np.intp)]
+        return [None], [devices.xp.zeros(int(part), np.intp)], 0
     if _is_positions(part):
-        return [part]
-    return _positions_of_true(part, axis, shape)
+        return [EVERYTHING], [part], 1
+    return [EVERYTHING] * part.ndim, _positions_of_true(part, axis, shape), part.ndim
 
 
 # ---- the parts -----------------------------------------------------------------------------------
@@ -231,25 +228,29 @@ def _is_positions(part):
 
 
 def _axes_of(part):
-    """How many axes of x a part is about, if it is not ``...``."""
-    if part is None or type(part) is bool:
+    """How many axes of x a part is about."""
+    if type(part) is slice or type(part) is int:
+        return 1
+    if part is None or part is ... or type(part) is bool:
         return 0
-    is_mask = hasattr(part, "dtype") and part.dtype.kind == "b"
-    return part.ndim if is_mask else 1
+    return 1 if _is_positions(part) else part.ndim
 
 
 def _without_ellipsis(parts, shape):
     """The parts with full slices in the place of ``...``, or at the end if there is no ``...``."""
-    places = [i for i, part in enumerate(parts) if part is ...]
-    if len(places) > 1:
-        raise IndexError("an index holds more than one ..., expected at most one")
-    named = sum(_axes_of(part) for part in parts if part is not ...)
+    named = 0  # axes that the parts are about
+    place = len(parts)
+    for i, part in enumerate(parts):
+        named += _axes_of(part)
+        if part is ...:
+            if place < len(parts):
+                raise IndexError("an index holds more than one ..., expected at most one")
+            place = i
     if named > len(shape):
         raise IndexError(
             f"an index names {named} axes, but the tensor of shape {shape} has {len(shape)}"
         )
     missing = [EVERYTHING] * (len(shape) - named)
-    place = places[0] if places else len(parts)
     return parts[:place] + missing + parts[place + 1 :]
 
 
@@ -281,8 +282,8 @@ def _positions_of_true(mask, axis, shape):
     return mask.nonzero()
 
 
-def _check_broadcast(arrays):
-    shapes = [array.shape for array in arrays if array is not EVERYTHING]
+def _check_broadcast(shapes):
+    """Raise IndexError unless arrays of these shapes broadcast to one shape."""
     if len(shapes) == 1:
         return
     try:

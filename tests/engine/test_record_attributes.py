@@ -7,6 +7,7 @@ import minigan as mg
 from minigan import drawing, engine
 from minigan import functional as F
 from minigan.engine import record
+from minigan.ops import Selection
 
 X = np.arange(1.0, 33.0).reshape(1, 2, 4, 4)
 W = np.ones((3, 2, 2, 2))
@@ -44,6 +45,10 @@ CASES = {
         {"negative_slope": 0.2},
     ),
     "batch_norm": (normalised, {"eps": 0.1}),
+    "getitem": (
+        lambda x: x[0, :, 1:],
+        {"index": Selection((0, slice(None), slice(1, None), slice(None), ...), (), False)},
+    ),
     "clamp": (
         lambda x: x.clamp(0, 1),
         {"min": 0, "max": 1},
