@@ -127,8 +127,11 @@ TABLE = {
     "resizing to nothing": (
         lambda: F.interpolate(IMAGE, scale_factor=0.1),
         ValueError,
-        "[0, 0] size",
+        "size 0 x 0",
     ),
+    "resizing to no pixels": (lambda: F.interpolate(IMAGE, (0, 3)), ValueError, "size 0 whole"),
+    "resizing to half a pixel": (lambda: F.interpolate(IMAGE, 2.5), ValueError, "size 2.5 whole"),
+    "padding by half a pixel": (lambda: F.pad(IMAGE, (1, 0.5)), ValueError, "(1, 0.5) ints"),
     "resizing nothing": (
         lambda: F.interpolate(mg.ones(1, 1, 0, 4), 8),
         ValueError,
@@ -160,6 +163,11 @@ TABLE = {
         lambda: F.pixel_shuffle(IMAGE, 2),
         ValueError,
         "(2, 3, 4, 4) C * 2 * 2",
+    ),
+    "shuffling by a fraction": (
+        lambda: F.pixel_shuffle(IMAGE, 2.0),
+        ValueError,
+        "upscale_factor 2.0 whole",
     ),
     "shuffling two axes": (lambda: F.pixel_shuffle(MATRIX, 2), ValueError, "(3, 4) (N, C"),
     "an index outside the table": (
