@@ -1,3 +1,4 @@
-"""The same array functions (conv2d, batch_norm_forward, adam, ...), once as formulas and then
-fast on each device.
+"""The array functions behind the operations (conv2d, batch_norm_forward, adam, ...).
+
+They exist once as formulas (reference.py), and once more for each device, where they are fast.
 """

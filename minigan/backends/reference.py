@@ -1,10 +1,13 @@
 """The kernel-backed operations written down as their formulas: slow and obviously right.
 
-Every other implementation, in NumPy or CUDA, is held against this one, and the namespace is
-complete, so a whole network can run on it (``devices.kernels = reference``). The one idea: an
-oracle must be checked by eye, so each function is the formula in its docstring, the convolutions
-index by index, in float64, and rounds once, to the dtype it was given. Shapes: images x (N, C, H,
-W), maps y (N, K, P, Q), weights (K, C, R, S), one number per channel (C,).
+Every other implementation, in NumPy or CUDA, is compared with this one. An oracle must be checked
+by eye, so each function is the formula in its docstring, with the same letters. It computes in
+float64, and rounds once, to the dtype that it was given.
+
+The namespace is complete: with ``devices.kernels = reference`` a whole network runs on it.
+
+Shapes: images x (N, C, H, W), feature maps y (N, K, P, Q), weights (K, C, R, S). Channel c is at
+index c of a vector (C,). The window of pixel (p, q) is the R x S pixels of x that it sees.
 """
 
 import functools
@@ -29,6 +32,7 @@ def _in_float64(formula):
 
 
 def _pad(x, padding):
+    """Images (N, C, H, W) with zeros on all four sides."""
     rows = (padding[0], padding[0])
     columns = (padding[1], padding[1])
     return np.pad(x, ((0, 0), (0, 0), rows, columns))
@@ -44,8 +48,17 @@ def _window(x, top, left, R, S):
 @_in_float64
 def matmul(x, y):
     """z[..., i, j] = sum over k of x[..., i, k] y[..., k, j]; leading axes broadcast."""
-    terms = x[..., :, :, None] * y[..., None, :, :]  # (..., i, k, j)
-    return terms.sum(-2)
+    rows = x.shape[-2]
+    columns = y.shape[-1]
+    leading = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    shape = (*leading, rows, columns)
+    z = np.zeros(shape)
+    for i in range(rows):
+        for j in range(columns):
+            row = x[..., i, :]  # (..., k)
+            column = y[..., :, j]  # (..., k)
+            z[..., i, j] = np.sum(row * column, axis=-1)
+    return z
 
 
 @_in_float64
@@ -64,7 +77,7 @@ def linear(x, weight, bias=None):
 def conv2d(x, weight, stride, padding):
     """y[n, k, p, q] = sum over c, r, s of x[n, c, p sh + r - ph, q sw + s - pw] w[k, c, r, s].
 
-    x is zero outside.
+    x is zero outside of the image.
     """
     x = _pad(x, padding)
     N, C, H, W = x.shape
@@ -88,7 +101,7 @@ def conv2d(x, weight, stride, padding):
 def conv_transpose2d(x, weight, stride, padding, output_padding):
     """y[n, c, p sh + r - ph, q sw + s - pw] += x[n, k, p, q] w[k, c, r, s] for all k, p, q, r, s.
 
-    x (N, K, P, Q).
+    x has the shape of feature maps (N, K, P, Q), y that of images.
     """
     N, K, P, Q = x.shape
     K, C, R, S = weight.shape
@@ -148,11 +161,14 @@ def add_bias(x, bias):
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
     """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift.
 
-    mean[0] is the mean in x's dtype, mean[1] what that rounding left over, and shift = bias -
-    mean[1] scale. So (x - mean[0]) scale + shift is weight (x - mean) inv_std + bias. var[c] =
-    mean((x[n, c, ...] - mean[c])^2) over all axes but c, of m values. In place, running_mean and
-    running_var become (1 - momentum) times themselves plus momentum times mean, and momentum times
-    var m / (m - 1).
+    var[c] is the mean of (x[n, c, ...] - mean[c])^2 over all axes but c, which have m values.
+
+    The mean is two numbers: mean[0] is the mean in x's dtype, and mean[1] is what that rounding
+    left over. With shift = bias - mean[1] scale, (x - mean[0]) scale + shift is
+    weight (x - mean) inv_std + bias.
+
+    In place, with mu = momentum: running_mean = (1 - mu) running_mean + mu mean, and
+    running_var = (1 - mu) running_var + mu var m / (m - 1).
     """
     C = x.shape[1]
     m = x[:, 0].size
@@ -183,7 +199,7 @@ def _moved(running, value, momentum):
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """y[n, c, ...] = act((x[n, c, ...] - centre[c]) scale[c] + shift[c]).
 
-    act is LeakyReLU, or nothing for a slope of None.
+    act is LeakyReLU, or the identity for a slope of None.
     """
     y = np.zeros(x.shape)
     for c in range(x.shape[1]):
@@ -196,9 +212,12 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, by the whole Jacobian of n.
 
-    Over the m values of a channel, with d = x - mean[0] - mean[1]: dn_j / dx_i = (1 [i = j] - 1 /
-    m) / std - d_j d_i / (m std^3). dx = J^T (w dz), dweight = sum of dz n, dbias = sum of dz,
-    where dz is g behind the activation. g, x, y (N, C, ...).
+    A channel has m values. With d = x - mean[0] - mean[1], its Jacobian J is
+
+        dn_j / dx_i = ([i = j] - 1 / m) / std - d_j d_i / (m std^3).
+
+    With dz the gradient of w n + b, dx = J^T dz w, dweight = sum of dz n, and dbias = sum of dz.
+    g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
     C = len(inv_std)

@@ -1,24 +1,23 @@
-"""Sums of a million numbers, right to the last digit in whatever order of memory they lie.
+"""Sums of a million numbers, right to the last digit, in whatever order of memory they lie.
 
 Added one after the other, n float32 numbers of one sign lose up to n / 2 units of the last place:
-the mean of a million times 0.1 comes out as 0.101. NumPy adds in pairs, which loses only log2(n) of
-them, but only where the numbers of a sum are neighbours in memory, and what is an array's last axis
-need not be its last in memory. So here no sum depends on the order: float32 adds neighbours in
-memory in pairs, or at most a few dozen numbers one after the other, float64 goes on from there, and
-the sum is rounded once. float64 numbers are added in pairs.
+the mean of a million times 0.1 comes out as 0.101. Added in pairs, and then the sums in pairs, they
+lose only log2(n) units. NumPy adds in pairs, but only where the numbers of a sum are neighbours in
+memory, and the last axis of an array need not be its last in memory. Here no sum depends on the
+order of memory:
+
+- float32: neighbours in memory are added in pairs, or at most a few dozen one after the other.
+  float64 goes on from there, and the sum is rounded once.
+- float64: numbers are added in pairs.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from .cpu.threads import split
-
-_LINE = 1 << 11  # numbers in a line: long enough for NumPy, and a piece has at most 64 lines
-_FEW = 1 << 7  # of so few numbers it does not matter in which order they are added
-_SHORT = 2  # an axis of so few numbers is added as NumPy likes
-_RUN = 1 << 5  # neighbours in memory that NumPy adds faster in float32
+_FEW = 1 << 7  # this many terms may be added in any order
+_SHORT = 2  # an axis of this length is left to NumPy
+_RUN = 1 << 5  # this many neighbours in memory are added faster in float32
 
 
 def total(a, axes=None, keepdims=False):
@@ -28,13 +27,18 @@ def total(a, axes=None, keepdims=False):
     """
     if a.dtype.kind in "iub":
         return a.sum(axes, np.int64, keepdims=keepdims)
-    axes = tuple(range(a.ndim)) if axes is None else axes
+    if axes is None:
+        axes = tuple(range(a.ndim))
     terms = math.prod(a.shape[axis] for axis in axes)
-    many = isinstance(a, np.ndarray) and terms > _FEW
+    is_on_cpu = isinstance(a, np.ndarray)  # CuPy adds in pairs, whatever the order of memory
+    many = is_on_cpu and terms > _FEW
     if a.dtype == np.float32:
-        a = _add_neighbours(a, axes) if many else a
-        return a.sum(axes, np.float64, keepdims=keepdims).astype(np.float32)
-    a = _add_in_pairs(a, axes) if many else a
+        if many:
+            a = _add_neighbours(a, axes)
+        exact = a.sum(axes, np.float64, keepdims=keepdims)
+        return exact.astype(np.float32)
+    if many:
+        a = _add_in_pairs(a, axes)
     return a.sum(axes, keepdims=keepdims)
 
 
@@ -64,63 +68,12 @@ def _add_in_pairs(a, axes):
         a = np.moveaxis(a, axis, 0)
         while len(a) > _SHORT:
             half = len(a) // 2
-            pairs = a[:half] + a[half : 2 * half]
-            if len(a) % 2 == 1:
+            first = a[:half]
+            second = a[half : 2 * half]
+            pairs = first + second
+            is_odd = len(a) % 2 == 1
+            if is_odd:
                 pairs[0] += a[-1]
             a = pairs
         a = np.moveaxis(a, 0, axis)
     return a
-
-
-# ---- down the columns of a matrix ----------------------------------------------------------------
-
-
-class Piece(NamedTuple):
-    """Some rows of a (rows, C) matrix, `many` of which are seen as one line of many C numbers.
-
-    NumPy is fast where its innermost loop is long, and a matrix of three columns has short rows. A
-    sum down a column of lines has `many` times fewer terms than one down the rows, so float32 loses
-    few digits.
-    """
-
-    start: int
-    stop: int
-    many: int
-
-    def lines(self, matrix):
-        """These rows of the matrix, as (lines, many C): a view."""
-        return matrix[self.start : self.stop].reshape(-1, self.many * matrix.shape[1])
-
-    def repeat(self, vector):
-        """One number per column, as one per place in a line: (C,) -> (many C,)."""
-        return np.broadcast_to(vector, (self.many, len(vector))).reshape(-1)
-
-    def sums(self, lines, times=None):
-        """The sum of each column, of the numbers or of their products with `times`.
-
-        (lines, many C) -> float64 (C,).
-        """
-        if times is None:
-            ones = np.ones(len(lines), lines.dtype)
-            along = np.matmul(ones, lines)  # two to four times as fast as sum(axis=0)
-        else:
-            along = np.einsum("ij,ij->j", lines, times)
-        return along.reshape(self.many, -1).sum(axis=0, dtype=np.float64)
-
-
-def pieces(shape, size):
-    """A matrix (rows, C) as Pieces of at most about `size` numbers.
-
-    The last one holds the rows that do not fill a line.
-    """
-    rows, columns = shape
-    if rows * columns == 0:
-        return []
-    many = max(1, min(_LINE, size) // columns)
-    lines = rows // many
-    parts = split(lines, math.ceil(lines * many * columns / size)) if lines else []
-    found = [Piece(part.start * many, part.stop * many, many) for part in parts]
-    rest = rows - lines * many
-    if rest:
-        found.append(Piece(rows - rest, rows, rest))
-    return found

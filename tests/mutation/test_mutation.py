@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from operations import MINIGAN, OPERATIONS
+from reference_cases import KERNELS, compare_with_reference, public
 from strategies import fixed_case
 from test_adjoint import test_a_cast_returns_the_gradient_in_its_own_dtype
-from test_reference import KERNELS, compare_with_reference, public
 
 import minigan as mg
 from minigan import engine, ops

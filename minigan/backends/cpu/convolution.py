@@ -1,49 +1,138 @@
-"""Which algorithm computes a convolution in NumPy: Winograd's if it applies, otherwise im2col."""
+"""Which algorithm computes a convolution in NumPy.
 
-from . import im2col, winograd
+| layer                                                | algorithm                                |
+|------------------------------------------------------|------------------------------------------|
+| 4x4, stride 2, padding 1, at least 16 channels       | Winograd's, with 9/16 of the products    |
+| one window in each image, or a map of one pixel      | one matrix product, and nothing to gather|
+| into few channels (an image)                         | multiply first, then add shifted         |
+| any other                                            | im2col: gather the windows, then multiply|
+
+Each function below asks these questions from top to bottom. Which side has few channels decides one
+thing more. With stride 1, a convolution is also a transposed convolution, of its mirrored weight.
+So a stride-1 convolution into few channels becomes a transposed one, and is multiplied first.
+"""
+
+from . import im2col, one_window, shifted_products, winograd
+
+_FEWER = 4  # so many times fewer numbers to gather make the other way cheaper
 
 
 def conv2d(x, weight, stride, padding):
-    """y[n, k, p, q] = sum of x[n, c, sh p + r - ph, sw q + s - pw] w[k, c, r, s] over c, r, s.
+    """y[n, k, p, q] = Σ x[n, c, sh p + r - ph, sw q + s - pw] w[k, c, r, s] over c, r, s.
 
-    (N, C, H, W), (K, C, R, S) -> (N, K, P, Q).
+    (N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise.
     """
     image = x.shape[2:]
     if winograd.applies(weight.shape, stride, padding, image):
         return winograd.conv2d(x, weight)
-    return im2col.conv2d(
-        x,
-        weight,
-        stride,
-        padding,
-    )
+    kernel = weight.shape[2:]
+    size = _map_size(image, kernel, stride, padding)
+    y_shape = len(weight), *size
+    if _is_cheaper_mirrored(x.shape, y_shape, kernel, stride, padding):
+        mirrored = _mirror(weight)
+        other = _mirrored_padding(kernel, padding)
+        return _transpose(x, mirrored, stride, other)
+    if size == (1, 1):
+        return one_window.conv2d(x, weight, padding)
+    return im2col.conv2d(x, weight, stride, padding, size)
 
 
 def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """The adjoint of conv2d, so also its input gradient: (N, K, P, Q), (K, C, R, S) -> images.
+    """The adjoint of conv2d, so also its input gradient.
 
-    The images are (N, C, H, W).
+    (N, K, P, Q), (K, C, R, S) -> (N, C, H, W) with H = (P - 1) sh - 2 ph + R + oph, W likewise.
     """
     if output_padding == (0, 0):
         image = [2 * n for n in x.shape[2:]]
         if winograd.applies(weight.shape, stride, padding, image):
             return winograd.conv_transpose2d(x, weight)
-    return im2col.conv_transpose2d(
-        x,
-        weight,
-        stride,
-        padding,
-        output_padding,
-    )
+    return _transpose(x, weight, stride, padding, output_padding)
+
+
+def _transpose(x, weight, stride, padding, output_padding=(0, 0)):
+    """conv_transpose2d of a layer that is not Winograd's."""
+    maps = x.shape[2:]
+    kernel = weight.shape[2:]
+    size = _image_size(maps, kernel, stride, padding, output_padding)
+    if maps == (1, 1):
+        return one_window.conv_transpose2d(x, weight, padding, size)
+    k, c = weight.shape[:2]
+    if _FEWER * c <= k:
+        return shifted_products.conv_transpose2d(x, weight, stride, padding, size)
+    return im2col.conv_transpose2d(x, weight, stride, padding, size)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
-    """The gradient of conv2d with respect to its weight.
+    """The gradient of conv2d with respect to its weight: Σ over n, p, q of g times x's window.
 
     (N, C, H, W), (N, K, P, Q) -> (K, C, R, S).
     """
-    image = x.shape[2:]
+    y_shape = g.shape[1:]
     weight_shape = (g.shape[1], x.shape[1], *kernel_size)
-    if winograd.applies(weight_shape, stride, padding, image):
+    if winograd.applies(weight_shape, stride, padding, x.shape[2:]):
         return winograd.conv2d_weight_grad(x, g)
+    if _is_cheaper_mirrored(x.shape, y_shape, kernel_size, stride, padding):
+        other = _mirrored_padding(kernel_size, padding)
+        mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)
+        return _mirror(mirrored)
+    if y_shape[1:] == (1, 1):
+        return one_window.conv2d_weight_grad(x, g, kernel_size, padding)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
+
+
+def _map_size(image, kernel, stride, padding):
+    """How many windows fit down and across an image: (P, Q)."""
+    size = []
+    for i in (0, 1):
+        padded = image[i] + 2 * padding[i]
+        free = padded - kernel[i]
+        windows = free // stride[i] + 1
+        size.append(windows)
+    return tuple(size)
+
+
+def _image_size(maps, kernel, stride, padding, output_padding):
+    """The size of a transposed convolution's images: (H, W).
+
+    It is the smallest that has so many windows, plus what the stride leaves uncovered.
+    """
+    size = []
+    for i in (0, 1):
+        steps = maps[i] - 1
+        padded = steps * stride[i] + kernel[i]
+        smallest = padded - 2 * padding[i]
+        size.append(smallest + output_padding[i])
+    return tuple(size)
+
+
+# ---- the mirror image of a stride-1 convolution --------------------------------------------------
+
+
+def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
+    """Whether a convolution is cheaper as the transposed convolution of its mirrored weight.
+
+    Then the many channels are multiplied first, and only few are gathered.
+    """
+    if stride != (1, 1):
+        return False
+    mirrored_padding = _mirrored_padding(kernel, padding)
+    if min(mirrored_padding) < 0:
+        return False
+    _, c, height, width = x_shape
+    k, p, q = y_shape
+    gathered_mirrored = k * height * width
+    gathered = c * p * q
+    return _FEWER * gathered_mirrored <= gathered
+
+
+def _mirrored_padding(kernel, padding):
+    """The padding of the transposed convolution that is this convolution."""
+    rows = kernel[0] - 1 - padding[0]
+    columns = kernel[1] - 1 - padding[1]
+    return rows, columns
+
+
+def _mirror(weight):
+    """The weight of that transposed convolution: taps reversed, channels exchanged."""
+    exchanged = weight.transpose(1, 0, 2, 3)
+    return exchanged[:, :, ::-1, ::-1]

@@ -1,13 +1,13 @@
-"""LeakyReLU, binary cross-entropy and Adam in NumPy: one number at a time, piece by piece."""
+"""LeakyReLU, binary cross-entropy and Adam in NumPy: each number by itself, block by block."""
 
 import math
 
 import numpy as np
 
 from ..summation import total
-from . import threads
+from .blocks import for_each_slice, slices_of
 from .memory import empty, scratch
-from .threads import parallel, split
+from .threads import parallel
 
 _FEW = 1 << 21  # numbers that Adam updates no sooner on two threads than on one
 
@@ -18,10 +18,10 @@ def leaky_relu(x, negative_slope):
     x = order.flat(x)
     y = empty(x.shape, x.dtype)
 
-    def apply(piece):
-        _leaky_relu(x[piece], negative_slope, y[piece])
+    def apply(block):
+        leaky_relu_into(y[block], x[block], negative_slope)
 
-    _by_slices(apply, x)
+    for_each_slice(apply, x)
     return order.restored(y)
 
 
@@ -32,14 +32,18 @@ def leaky_relu_grad(g, y, negative_slope):
     g = order.flat(g)
     dx = empty(y.shape, y.dtype)
 
-    def apply(piece):
-        _leaky_relu_grad(g[piece], y[piece], negative_slope, dx[piece])
+    def apply(block):
+        leaky_relu_grad_into(dx[block], g[block], y[block], negative_slope)
 
-    _by_slices(apply, y)
+    for_each_slice(apply, y)
     return order.restored(dx)
 
 
-def _leaky_relu(x, slope, out):
+def leaky_relu_into(out, x, slope):
+    """Write LeakyReLU of x into `out`, which may be x itself -> out.
+
+    x where x > 0 and otherwise slope x is the larger of the two for a slope of at most 1.
+    """
     if slope == 0:
         return np.maximum(x, 0, out=out)  # not 0 x, which is NaN at infinity
     room = scratch("scaled", x.shape, x.dtype) if out is x else out
@@ -49,7 +53,8 @@ def _leaky_relu(x, slope, out):
     return larger(x, scaled, out=out)
 
 
-def _leaky_relu_grad(g, y, slope, out):
+def leaky_relu_grad_into(out, g, y, slope):
+    """Write g where y > 0 and otherwise slope g into `out` -> out."""
     positive = np.greater(y, 0, out=scratch("positive", y.shape, bool))
     one = y.dtype.type(1)
     slope = y.dtype.type(slope)
@@ -61,20 +66,6 @@ def _leaky_relu_grad(g, y, slope, out):
     factor = np.multiply(positive, one - slope, out=room)
     factor += slope
     return np.multiply(g, factor, out=out)
-
-
-def _by_slices(task, vector):
-    """Call task(slice) for the slices of a vector."""
-    if vector.size <= threads.PIECE:
-        task(slice(0, len(vector)))
-    else:
-        parallel(task, _slices(vector))
-
-
-def _slices(vector):
-    """Slices of at most about PIECE numbers."""
-    parts = math.ceil(vector.size / threads.PIECE)
-    return split(len(vector), parts)
 
 
 class Order:
@@ -149,7 +140,7 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
         changed = (arrays[0], p), (arrays[2], m), (arrays[3], v)
         is_in_place = all(np.may_share_memory(a, vector) for a, vector in changed)
         if is_in_place:
-            todo += [(p[piece], g[piece], m[piece], v[piece]) for piece in _slices(p)]
+            todo += [(p[block], g[block], m[block], v[block]) for block in slices_of(p)]
         else:  # a view with gaps, or state in another order: the vectors are copies
             todo.append(arrays)
     if sum(p.size for p, *_ in todo) < _FEW:

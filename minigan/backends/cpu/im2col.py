@@ -2,13 +2,15 @@
 
     y[p, q, n, k] = Σ_r,s,c  x[sh p + r - ph, sw q + s - pw, n, c]  w[k, c, r, s]
 
-Arrays are NCHW to the caller, but lie in memory as (H, W, N, C): a slice of rows or columns is
-then a few long runs, a window of one image row is a run of channels, and the product's result is
-already the next layer's input. Two ideas keep the gathered matrix small. The transposed
-convolution is taken apart by output phase: the outputs h with (h + ph) mod sh = a meet only the
-taps r = a, a + sh, ..., so each phase is an ordinary stride-1 convolution and no inserted zero is
-ever multiplied. And where one side has few channels (an image), the other side is multiplied
-first and the products are added shifted, so that the many channels are never gathered.
+The gathered matrix has a row (r, s, c) for each output pixel (p, q, n). It would be R S times as
+large as the image, so it is made and multiplied a few output rows at a time: a block.
+
+In memory, images are (H, W, N, C): see memory_order.py. So a slice of rows or columns is a few long
+runs of numbers, and a window of one image row is a run of channels.
+
+The transposed convolution is taken apart by output phase. The outputs h with (h + ph) mod sh = a
+meet only the taps r = a, a + sh, ..., so each phase is an ordinary stride-1 convolution, and no
+inserted zero is ever multiplied.
 """
 
 import math
@@ -17,102 +19,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ..memory_order import PIXELS, TAPS
 from .memory import empty, scratch
-from .products import is_long_sum, long_sum, shared_matmul
+from .products import is_long_sum, long_sum
 from .threads import parallel, split, thread_count
 
 _BLOCK = 1 << 19  # elements of the gathered matrix per block: 2 MB, one core's second-level cache
 _THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel by channel
 
 
-def conv2d(x, weight, stride, padding):
-    """(N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise."""
-    batch, c, height, width = x.shape
-    k, _, r, s = weight.shape
-    p = _windows_along(height, r, stride[0], padding[0])
-    q = _windows_along(width, s, stride[1], padding[1])
-    kernel = r, s
-    if _is_cheaper_mirrored(x.shape, (k, p, q), kernel, stride, padding):
-        mirrored = _mirror(weight)
-        other = _mirrored_padding(kernel, padding)
-        return conv_transpose2d(x, mirrored, stride, other, (0, 0))
-    if p == q == 1:
-        window = _one_window(x, kernel, padding)
-        rows = weight.reshape(k, -1)
-        y = shared_matmul(window, rows.T)
-        return y.reshape(batch, k, 1, 1)
-    y = empty((p, q, batch, k), x.dtype)
-    _correlate(_hwnc(x), weight, stride, padding, y)
-    return _nchw(y)
+def conv2d(x, weight, stride, padding, size):
+    """(N, C, H, W), (K, C, R, S) -> maps (N, K, *size)."""
+    y = empty((*size, len(x), len(weight)), x.dtype)  # (P, Q, N, K)
+    _correlate(x.transpose(PIXELS), weight, stride, padding, y)
+    return y.transpose(PIXELS)
 
 
-def _windows_along(length, kernel, stride, padding):
-    """How many windows fit along an axis."""
-    free = length + 2 * padding - kernel
-    return free // stride + 1
-
-
-def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
-    """With stride 1 and few output channels: is it cheaper to exchange the two sides?
-
-    A stride-1 convolution is the transposed one with its taps reversed and its channels exchanged.
-    Then the many channels are multiplied first, and only few are gathered.
-    """
-    _, c, height, width = x_shape
-    k, p, q = y_shape
-    if stride != (1, 1):
-        return False
-    if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
-        return False
-    gathered_mirrored = k * height * width
-    gathered = c * p * q
-    return 4 * gathered_mirrored <= gathered
-
-
-def _mirrored_padding(kernel, padding):
-    """The padding of the transposed convolution that is this convolution."""
-    rows = kernel[0] - 1 - padding[0]
-    columns = kernel[1] - 1 - padding[1]
-    return rows, columns
-
-
-def _mirror(weight):
-    """The weight of that transposed convolution: taps reversed, channels exchanged."""
-    exchanged = weight.transpose(1, 0, 2, 3)
-    return exchanged[:, :, ::-1, ::-1]
-
-
-def _one_window(x, kernel, padding):
-    """The only window of each image, as a row: (N, C, H, W) -> (N, C R S)."""
-    r, s = kernel
-    top, left = padding
-    window = _crop(_hwnc(x), -top, r, -left, s)  # (R, S, N, C)
-    window = window.transpose(2, 3, 0, 1)
-    return window.reshape(len(x), -1)
-
-
-def conv_transpose2d(x, weight, stride, padding, output_padding):
-    """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d.
-
-    H = (P - 1) sh - 2 ph + R + oph, W likewise.
-    """
-    batch, k, p, q = x.shape
-    _, c, r, s = weight.shape
-    height = (p - 1) * stride[0] - 2 * padding[0] + r
-    height += output_padding[0]
-    width = (q - 1) * stride[1] - 2 * padding[1] + s
-    width += output_padding[1]
-    size = height, width
-    if p == q == 1:
-        pixels = x.reshape(batch, k)
-        return _multiply_one_pixel(pixels, weight, padding, size)
-    if 4 * c <= k:
-        return _multiply_then_shift(_hwnc(x), weight, stride, padding, size)
-    y = empty((height, width, batch, c), x.dtype)
+def conv_transpose2d(x, weight, stride, padding, size):
+    """(N, K, P, Q), (K, C, R, S) -> images (N, C, *size): the adjoint of conv2d."""
+    c = weight.shape[1]
+    y = empty((*size, len(x), c), x.dtype)  # (H, W, N, C)
     for a in range(stride[0]):
         for b in range(stride[1]):
-            _correlate_phase(_hwnc(x), weight, stride, padding, y, a, b)
-    return _nchw(y)
+            _correlate_phase(x.transpose(PIXELS), weight, stride, padding, y, a, b)
+    return y.transpose(PIXELS)
 
 
 def _correlate_phase(x, weight, stride, padding, y, a, b):
@@ -130,31 +60,17 @@ def _correlate_phase(x, weight, stride, padding, y, a, b):
         r, s = taps.shape[2:]
         top = r - 1 - (row + padding[0]) // sh
         left = s - 1 - (column + padding[1]) // sw
-        offset = top, left
-        _correlate(x, taps, (1, 1), offset, phase)
+        _correlate(x, taps, (1, 1), (top, left), phase)
 
 
 def conv2d_weight_grad(x, g, kernel_size, stride, padding):
-    """The sum over pixels of g[p, q] times the window of x at (p, q).
-
-    (N, C, H, W), (N, K, P, Q) -> (K, C, R, S).
-    """
-    batch, k, p, q = g.shape
-    r, s = kernel_size
-    if _is_cheaper_mirrored(x.shape, (k, p, q), kernel_size, stride, padding):
-        other = _mirrored_padding(kernel_size, padding)
-        mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)
-        return _mirror(mirrored)
+    """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the sum over pixels of g times x's window."""
+    k = g.shape[1]
     c = x.shape[1]
-    if p == q == 1:
-        window = _one_window(x, (r, s), padding)
-        columns = g.reshape(batch, k)
-        dw = shared_matmul(columns.T, window)
-        return dw.reshape(k, c, r, s)
-    windows = Windows(_hwnc(x), kernel_size, stride, padding)
-    total = _sum_of_products(windows, _hwnc(g))  # (R S C, K)
-    dw = total.reshape(r, s, c, k)
-    dw = dw.transpose(3, 2, 0, 1)
+    windows = Windows(x.transpose(PIXELS), kernel_size, stride, padding)
+    total = _sum_of_products(windows, g.transpose(PIXELS))  # (R S C, K)
+    dw = total.reshape(*kernel_size, c, k)
+    dw = dw.transpose(3, 2, 0, 1)  # (K, C, R, S)
     return np.ascontiguousarray(dw)
 
 
@@ -167,6 +83,36 @@ class Windows(NamedTuple):
     offset: tuple  # how many rows above and columns beside x the first window begins
 
 
+# ---- two matrix products -------------------------------------------------------------------------
+
+
+def _correlate(x, weight, stride, offset, out):
+    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s].
+
+    x (H, W, N, C) is zero outside; out (P, Q, N, K) is a view.
+    """
+    p, q, batch, k = out.shape
+    _, c, r, s = weight.shape
+    size = r * s * c
+    windows = Windows(x, (r, s), stride, offset)
+    matrix = weight.transpose(TAPS)  # (K, R, S, C)
+    matrix = matrix.reshape(k, size).T
+
+    def block(rows):
+        gathered = _gather(windows, rows, q)  # (rows Q N, R S C)
+        target = out[rows]
+        if target.flags.c_contiguous:
+            pixels = target.reshape(-1, k)
+            np.matmul(gathered, matrix, out=pixels)
+        else:  # one phase of a transposed convolution
+            product = scratch("product", (len(gathered), k), out.dtype)
+            np.matmul(gathered, matrix, out=product)
+            target[...] = product.reshape(target.shape)
+
+    elements = p * q * batch * size
+    parallel(block, row_blocks(p, elements))
+
+
 def _sum_of_products(windows, g):
     """Σ over pixels of window times g: g (P, Q, N, K) -> (R S C, K).
 
@@ -176,7 +122,7 @@ def _sum_of_products(windows, g):
     r, s = windows.kernel
     size = r * s * windows.x.shape[3]
     elements = p * q * batch * size
-    blocks = _blocks(p, elements, max(_BLOCK, k * size))
+    blocks = row_blocks(p, elements, max(_BLOCK, k * size))
     groups = split(len(blocks), thread_count())
     sums = empty((len(groups), size, k), g.dtype)
 
@@ -184,13 +130,13 @@ def _sum_of_products(windows, g):
         group = groups[i]
         for j in range(group.start, group.stop):
             rows = blocks[j]
-            columns = _gather(windows, rows, q)
+            gathered = _gather(windows, rows, q)  # (rows Q N, R S C)
             pixels = g[rows].reshape(-1, k)
             if j == group.start:
-                _multiply(columns.T, pixels, sums[i])
+                _multiply(gathered.T, pixels, sums[i])
             else:
                 product = scratch("product", sums[i].shape, g.dtype)
-                _multiply(columns.T, pixels, product)
+                _multiply(gathered.T, pixels, product)
                 sums[i] += product
 
     parallel(accumulate, range(len(groups)))
@@ -208,46 +154,20 @@ def _multiply(a, b, out):
         np.matmul(a, b, out=out)
 
 
-def _correlate(x, weight, stride, offset, out):
-    """out[p, q, n, k] = Σ x[sh p + r - top, sw q + s - left, n, c] w[k, c, r, s].
+def row_blocks(rows, elements, size=None):
+    """`rows` output rows in blocks of about `size` of all the elements, as many for every thread.
 
-    x (H, W, N, C) is zero outside; out is a view.
+    The size is _BLOCK if it is not given. A small array is one block.
     """
-    p, q, batch, k = out.shape
-    _, c, r, s = weight.shape
-    size = r * s * c
-    windows = Windows(x, (r, s), stride, offset)
-    matrix = weight.transpose(0, 2, 3, 1)  # (K, R, S, C)
-    matrix = matrix.reshape(k, size).T
-
-    def block(rows):
-        columns = _gather(windows, rows, q)
-        target = out[rows]
-        if target.flags.c_contiguous:
-            np.matmul(
-                columns,
-                matrix,
-                out=target.reshape(-1, k),
-            )
-        else:  # one phase of a transposed convolution
-            product = scratch("product", (len(columns), k), out.dtype)
-            np.matmul(columns, matrix, out=product)
-            target[...] = product.reshape(target.shape)
-
-    elements = p * q * batch * size
-    parallel(block, _blocks(p, elements))
-
-
-def _blocks(rows, elements, size=_BLOCK):
-    """`rows` in slices of about `size` of all the elements, as many for every thread.
-
-    A small array is one slice.
-    """
+    size = _BLOCK if size is None else size
     if elements <= _BLOCK // 16:
         return split(rows, 1)
     threads = thread_count()
     rounds = math.ceil(elements / (size * threads))
     return split(rows, threads * rounds)
+
+
+# ---- gathering -----------------------------------------------------------------------------------
 
 
 def _gather(windows, rows, q):
@@ -261,23 +181,23 @@ def _gather(windows, rows, q):
     height = (count - 1) * sh + r
     width = (q - 1) * sw + s
     first = rows.start * sh - top
-    patch = _crop(x, first, height, -left, width)
+    patch = crop(x, first, height, -left, width)
     dh, dw, dn, dc = patch.strides
     shape = count, q, batch, r, s, c
     strides = sh * dh, sw * dw, dn, dh, dw, dc
-    found = as_strided(patch, shape, strides)
+    found = as_strided(patch, shape, strides)  # overlapping windows, not yet copied
     if c < _THIN:  # runs of pixels are longer than runs of channels
         shape = r, s, c, count, q, batch
-        columns = scratch("columns", shape, x.dtype)
-        columns[...] = found.transpose(3, 4, 5, 0, 1, 2)
-        return columns.reshape(r * s * c, -1).T
-    columns = scratch("columns", shape, x.dtype)
-    np.copyto(columns, found)
-    return columns.reshape(-1, r * s * c)
+        gathered = scratch("columns", shape, x.dtype)
+        gathered[...] = found.transpose(3, 4, 5, 0, 1, 2)
+        return gathered.reshape(r * s * c, -1).T
+    gathered = scratch("columns", shape, x.dtype)
+    np.copyto(gathered, found)
+    return gathered.reshape(-1, r * s * c)
 
 
-def _crop(x, top, height, left, width):
-    """x[top : top + height, left : left + width], with zeros where that leaves x.
+def crop(x, top, height, left, width):
+    """x[top : top + height, left : left + width] of x (H, W, N, C), with zeros where it leaves x.
 
     top and left may be negative.
     """
@@ -310,92 +230,3 @@ def _overlap(start, stop, length):
     start = max(start, 0)
     stop = min(stop, length)
     return range(start, stop)
-
-
-def _multiply_then_shift(x, weight, stride, padding, size):
-    """Transposed convolution into few channels: the products first, then their sum.
-
-    z = w x pixel by pixel, then y[c, sh p + r - ph] += z[r, s, c, p].
-    """
-    p, q, batch, k = x.shape
-    _, c, r, s = weight.shape
-    height, width = size
-    sh, sw = stride
-    ph, pw = padding
-    matrix = weight.transpose(2, 3, 1, 0)  # (R, S, C, K)
-    matrix = matrix.reshape(r * s * c, k)
-    y = empty((c, height, width, batch), x.dtype)
-    y.fill(0)
-
-    def block(rows):
-        first, last = _sources(rows, 0, sh, ph, r, p)
-        if first >= last:
-            return
-        pixels = x[first:last].reshape(-1, k)
-        shape = r * s * c, len(pixels)
-        z = scratch("products", shape, x.dtype)
-        np.matmul(matrix, pixels.T, out=z)
-        z = z.reshape(r, s, c, last - first, q, batch)
-        for i in range(r):
-            down = _sources(rows, i, sh, ph, 1, p)
-            wanted = slice(down[0] - first, down[1] - first)
-            for j in range(s):
-                across = _sources(range(width), j, sw, pw, 1, q)
-                if down[0] < down[1] and across[0] < across[1]:
-                    to_rows = _places(down, i, sh, ph)
-                    to_columns = _places(across, j, sw, pw)
-                    target = y[:, to_rows, to_columns]
-                    from_columns = slice(*across)
-                    target += z[i, j, :, wanted, from_columns]
-
-    elements = 2 * p * q * batch * r * s * c  # twice, because z is read and written
-    parallel(block, _blocks(height, elements))
-    return y.transpose(3, 0, 1, 2)
-
-
-def _places(sources, tap, stride, padding):
-    """Where the products of pixels p0..p1 with a tap belong: stride p + tap - padding."""
-    p0, p1 = sources
-    start = p0 * stride + tap - padding
-    length = (p1 - p0 - 1) * stride + 1
-    return slice(start, start + length, stride)
-
-
-def _multiply_one_pixel(x, weight, padding, size):
-    """Transposed convolution of one pixel x (N, K), the first layer of a generator.
-
-    y[r - ph, s - pw] = x w[r, s].
-    """
-    k, c, r, s = weight.shape
-    batch = len(x)
-    y = empty((*size, batch, c), x.dtype)
-    y.fill(0)
-    image = shared_matmul(x, weight.reshape(k, -1))
-    image = image.reshape(batch, c, r, s)
-    image = image.transpose(2, 3, 0, 1)
-    top, left = padding
-    bottom = top + size[0]
-    right = left + size[1]
-    image = image[top:bottom, left:right]
-    y[: image.shape[0], : image.shape[1]] = image
-    return _nchw(y)
-
-
-def _sources(rows, tap, stride, padding, taps, count):
-    """The range of p in [0, count) whose products with some of the taps fall into `rows`.
-
-    A product with tap r falls into row stride p + r - padding; the taps are tap, tap + 1, ...
-    """
-    low = rows.start + padding - tap - taps + 1
-    high = rows.stop - 1 + padding - tap
-    first = math.ceil(low / stride)
-    last = high // stride + 1
-    return max(0, first), min(count, last)
-
-
-def _hwnc(x):
-    return x.transpose(2, 3, 0, 1)
-
-
-def _nchw(y):
-    return y.transpose(2, 3, 0, 1)

@@ -1,4 +1,4 @@
-"""Memory for NumPy arrays that is used again: fresh memory is slower than most operations."""
+"""Memory that NumPy arrays use again, because fresh memory is slower than most operations."""
 
 import math
 import os
@@ -9,7 +9,7 @@ import numpy as np
 
 _KEPT_LIMIT = 64 << 20  # bytes; memory of a larger array is not kept
 _SMALL = 1 << 16  # bytes; for a smaller array alignment is not worth a microsecond
-_SIZES = 32  # of this many sizes, those used last, the memory is kept
+_SIZES = 32  # memory is kept for this many sizes: those used last
 _LINE = 64  # bytes in a cache line, and in an AVX-512 register
 
 
@@ -22,16 +22,16 @@ _UNUSED = _references((np.empty(0), 0))
 
 
 class Buffers:
-    """Buffers that arrays lie in, and that serve again when no array uses them.
+    """Memory of arrays that are gone, for the next arrays of the same size.
 
     The problem: a new 8 MB array costs 1.4 ms in page faults, because the system maps and clears
-    its pages at the first touch, one by one. That is more than reading and writing it. And NumPy's
-    own large arrays start 16 bytes into a cache line, so that every AVX-512 load and store
-    straddles two lines: adding two arrays that lie in the cache then takes twice as long.
+    its pages at the first touch, one by one. Reading and writing the array takes less time. Also,
+    NumPy's own large arrays start 16 bytes into a cache line, so every AVX-512 load and store
+    straddles two lines, and adding two arrays that lie in the cache takes twice as long.
 
-    The solution: every array, and every view of it, refers to a buffer that stays here. A buffer
-    to which nothing else refers is free, and Python counts the references anyway. Arrays start on
-    a cache line. Memory is kept of the sizes that were used last.
+    The solution: every array, and every view of it, refers to a buffer that is kept here. Python
+    counts references anyway, so a buffer to which nothing else refers is free to be used again.
+    Arrays start on a cache line. Buffers are kept for the sizes that were used last.
     """
 
     def __init__(self):
@@ -60,7 +60,7 @@ class Buffers:
         return buffer, start
 
     def forget_lock(self):
-        """In a forked child, a thread of the parent's may have held the lock."""
+        """Make a new lock: in a forked child, the old one may be held by a thread that is gone."""
         self._lock = threading.Lock()
 
 

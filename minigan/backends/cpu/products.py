@@ -1,9 +1,10 @@
 """Matrix products on the CPU, by BLAS: on its own threads, or shared out to ours.
 
-BLAS's threads spin for some 100 ms after a product. The next product need not wait for them to
-wake, as it waits 50 us for ours: that saves a tenth of the step of a network that is nothing but
-products. But whatever runs on our threads meanwhile is slowed, a network of convolutions with one
-linear layer by a fifth. So linear layers use ``matmul``, and convolutions use ``shared_matmul``.
+After a product, BLAS's threads spin for some 100 ms. If the next product comes in that time, it
+need not wait 50 us for threads to wake. This saves a tenth of the step of a network that is nothing
+but products. But spinning threads slow whatever runs on our threads meanwhile: a network of
+convolutions with one linear layer by a fifth. So linear layers use ``matmul``, and convolutions use
+``shared_matmul``.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from .threads import parallel, split, thread_count
 _BLAS_THREADS_FROM = 1 << 18  # multiplications in a product from which OpenBLAS uses its threads
 _BLAS_THREADS_FROM_VECTOR = 9216  # the same in a product with a vector
 _THREADS_FROM = 1 << 21  # multiplications that take longer than waking another thread
-_TERMS = 1 << 8  # of a product with a vector, that float32 adds up
+_TERMS = 1 << 8  # terms that float32 adds up in a product with a vector
 _ROWS = 128  # rows of a product that are worth dividing even if it has more columns
 
 
@@ -66,8 +67,8 @@ def shared_matmul(x, y):
 def is_long_sum(x, y):
     """Whether x @ y is a product with a vector, and each number a sum of many terms.
 
-    BLAS cuts a product of matrices into blocks, adds up the terms of a block and then the blocks.
-    The terms of a product with a vector it adds one after the other, and a sum of a million float32
+    In a product of matrices, BLAS adds up the terms of a block, and then the sums of the blocks. In
+    a product with a vector, it adds the terms one after the other. Then a sum of a million float32
     numbers of one sign loses three digits.
     """
     return min(len(x), y.shape[1]) == 1 and x.shape[1] > 2 * _TERMS

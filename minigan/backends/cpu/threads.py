@@ -1,11 +1,13 @@
-"""Threads for NumPy: a small pool over blocks of an array, with single-threaded BLAS inside each.
+"""Threads for NumPy: a small pool that shares out the blocks of an array.
 
-NumPy lets go of Python's lock inside every large operation, so ordinary threads run truly in
-parallel. BLAS can only divide its own matrix products; dividing a whole pass (gather, product,
-write) instead keeps each thread's block in its own cache. BLAS's own threads must then rest: they
-spin after every product and slow whatever follows. BLAS's own threads are used only for pure
-perceptrons (products.py). How many threads there are follows BLAS's setting (OPENBLAS_NUM_THREADS,
-threadpoolctl) and the cores allowed.
+NumPy releases Python's lock inside every large operation, so ordinary threads run truly in
+parallel. BLAS has threads too, but it can only divide its own matrix products. It is better to
+divide a whole pass (gather, multiply, write), because each thread's block then stays in its own
+cache. Meanwhile BLAS is set to one thread: its own threads spin after every product, and slow
+whatever follows. Only a network that is nothing but matrix products uses them (products.py).
+
+The number of threads follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the number of
+cores that the process may use.
 """
 
 import collections
@@ -16,10 +18,6 @@ import threading
 from threadpoolctl import ThreadpoolController
 
 from ...files import messages
-
-# Elements in a piece: half a dozen of them should share a second-level cache, but each NumPy call
-# must be long enough (tens of microseconds) that two threads seldom meet at Python's lock.
-PIECE = 1 << 17
 
 _local = threading.local()  # .busy: inside a task
 _lock = threading.Lock()
@@ -33,9 +31,10 @@ _blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 def thread_count():
     """How many threads `parallel` uses: BLAS's setting, at most the cores that are allowed."""
-    cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
     allowed = _blas_threads or [library.get_num_threads() for library in _blas]
     return max(1, min([cores, *allowed]))
 
@@ -59,7 +58,9 @@ def parallel(task, items):
         if len(todo) > 1 and not getattr(_local, "busy", False):
             helpers = _workers_for(min(thread_count(), len(todo)) - 1)
         done = _share_out(helpers, task, todo)
-        errors = [_drain(task, todo)] + [done.get() for _ in range(helpers)]
+        errors = [_drain(task, todo)]
+        for _ in range(helpers):
+            errors.append(done.get())
     finally:
         _leave()
     for error in errors:
@@ -68,9 +69,9 @@ def parallel(task, items):
 
 
 def _workers_for(helpers):
-    """Start the threads that are missing -> how many of `helpers` there are.
+    """Start the threads that are missing -> how many of the `helpers` there are.
 
-    Where the system starts no more, those that run do all of the work: the items are the same,
+    If the system refuses to start one, those that run do all of the work. The items are the same,
     and so are the results.
     """
     global _workers, _refused
@@ -90,9 +91,7 @@ def _workers_for(helpers):
 
 
 def _share_out(helpers, task, todo):
-    """Wake the helpers; each puts one answer into the queue returned: None, or the exception that
-    ended it.
-    """
+    """Wake the helpers -> a queue, into which each puts what _drain returned."""
     done = queue.SimpleQueue()
     for _ in range(helpers):
         _jobs.put((task, todo, done))
@@ -100,7 +99,9 @@ def _share_out(helpers, task, todo):
 
 
 def _drain(task, todo):
-    was_busy, _local.busy = getattr(_local, "busy", False), True
+    """Do items until none is left -> None, or the exception that ended it."""
+    was_busy = getattr(_local, "busy", False)
+    _local.busy = True
     try:
         while todo:
             try:
@@ -117,6 +118,7 @@ def _drain(task, todo):
 
 
 def _work(jobs):
+    """A thread of the pool: one job after the other, for as long as the program runs."""
     while True:
         task, todo, done = jobs.get()
         done.put(_drain(task, todo))
@@ -124,6 +126,7 @@ def _work(jobs):
 
 
 def _enter():
+    """A region begins; the first one sets BLAS to one thread."""
     global _regions, _blas_threads
     with _lock:
         _regions += 1
@@ -134,6 +137,7 @@ def _enter():
 
 
 def _leave():
+    """A region ends; the last one gives BLAS its threads back."""
     global _regions, _blas_threads
     with _lock:
         _regions -= 1

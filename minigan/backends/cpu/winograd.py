@@ -1,11 +1,11 @@
 """The layer of DCGAN (4x4 kernel, stride 2, padding 1) with 9/16 of the multiplications.
 
-**From stride 2 to stride 1.** Pad the image by one pixel and cut it into 2x2 blocks. A 4x4 window
-that moves two pixels at a time covers two by two whole blocks and moves one block at a time: the
-layer is a 2x2 convolution with stride 1 on blocks s of 4C channels (a row and a column of the
-block, then c).
+**From stride 2 to stride 1.** Pad the image by one pixel and cut it into cells of 2x2 pixels. A 4x4
+window that moves two pixels at a time covers two by two whole cells, and moves one cell at a time.
+So the layer is a 2x2 convolution with stride 1 on cells s of 4C channels: a row and a column of the
+cell, then c. (Seen as an operation of its own, this is space-to-depth, or pixel unshuffle.)
 
-**One dimension.** Two neighbouring outputs see three blocks through two taps: y0 = s0 w0 + s1 w1,
+**One dimension.** Two neighbouring outputs see three cells through two taps: y0 = s0 w0 + s1 w1,
 y1 = s1 w0 + s2 w1. That is four products. Winograd's algorithm F(2, 2) (in Lavin and Gray 2016,
 from Winograd 1980) makes three:
 
@@ -35,23 +35,32 @@ s, in w and in g, and each gradient can be read off it:
 with d = A' g. So these are nine products of the same size again, no inserted zeros, and no
 overlapping additions but B's own: s'_2t = v'0[t] + v'2[t-1] and s'_2t+1 = v'1 - v'0 - v'2.
 
-A thread takes some images of the batch and goes through them a few tile rows at a time: transform,
-multiply, transform back, all in its own cache. Where the weights are larger than the images, in
-the last layers, it takes some output channels instead; so does the weight gradient, whose sum is
-over all pixels. Images are (H, W, N, C) in memory, so that every transform adds long runs of
-numbers.
+A thread takes some images of the batch and goes through them in blocks of a few tile rows:
+transform, multiply, transform back, all in its own cache. Where the weights are larger than the
+images, in the last layers, it takes some output channels instead. So does the weight gradient,
+because its sum is over all pixels. The transforms are in winograd_transforms.py. In memory, images
+are (H, W, N, C), so every transform adds long runs of numbers.
 """
 
 import math
 
 import numpy as np
 
+from ..memory_order import PIXELS
 from .memory import empty, scratch
 from .threads import parallel, split, thread_count
+from .winograd_transforms import (
+    apply_A,
+    apply_A_transposed,
+    apply_B,
+    apply_B_transposed,
+    apply_G,
+    apply_G_transposed,
+    copy_cells,
+)
 
 _PIXELS = 256  # rows of a matrix product below which BLAS is slow
 _CHANNELS = 128  # output channels per task, where tasks are of channels
-_WEIGHTS = 1 << 13  # pairs of channels whose taps are transformed at a time
 _MOST = 6 << 20  # elements of v that the weight gradient holds at once: 24 MB of float32
 
 
@@ -68,47 +77,46 @@ def applies(weight_shape, stride, padding, image_size):
     return has_whole_tiles and channels >= 16
 
 
+# ---- y = A [(B s) * (G w)] -----------------------------------------------------------------------
+
+
 def conv2d(x, weight):
     """(N, C, 2P, 2Q), (K, C, 4, 4) -> (N, K, P, Q)."""
     batch, c, height, width = x.shape
     k = len(weight)
     down = height // 4  # tiles
     across = width // 4
-    x = x.transpose(2, 3, 0, 1)  # (H, W, N, C)
+    x = x.transpose(PIXELS)  # (H, W, N, C)
     shape = height // 2, width // 2, batch, k
-    y = empty(shape, x.dtype)
+    y = empty(shape, x.dtype)  # (P, Q, N, K)
 
     def multiply(v, u, y):
         shape = v.shape[:5] + u.shape[1:2]  # (3, 3, T, columns, N, K)
         m = scratch("winograd m", shape, y.dtype)
-        np.matmul(
-            _matrices(v),
-            u.transpose(0, 2, 1),
-            out=_matrices(m),
-        )
-        _inverse_output(m, y)
+        np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
+        apply_A(m, y)
 
-    def channels(ks):
-        multiply(whole, _transform_weight(weight[ks]), y[..., ks])
+    def some_channels(ks):
+        u = apply_G(weight[ks])
+        multiply(whole, u, y[..., ks])
 
-    def images(n):
-        for t in _steps(n, slice(0, down), across):
+    def some_images(n):
+        for t in _blocks(n, slice(0, down), across):
             v = _scratch("v", n, t, across, 4 * c, x.dtype)
-            _transform_image(x[:, :, n], t, v)
-            multiply(v, u, y[_twice(t), :, n])
+            apply_B(x[:, :, n], t, v)
+            rows = slice(2 * t.start, 2 * t.stop)
+            multiply(v, u, y[rows, :, n])
 
-    if _share_channels(batch, height // 4 * width // 4):
-        whole = _transform_whole(_transform_image, x, down, across, 4 * c)
-        parallel(channels, _channel_tasks(k))
+    if _share_channels(batch, down * across):
+        whole = _transform_whole(apply_B, x, down, across, 4 * c)
+        parallel(some_channels, _channel_tasks(k))
     else:
-        u = _transform_weight(weight)
-        parallel(images, split(batch, thread_count()))
-    return y.transpose(2, 3, 0, 1)
+        u = apply_G(weight)
+        parallel(some_images, split(batch, thread_count()))
+    return y.transpose(PIXELS)
 
 
-def _twice(t):
-    """The rows of the output in some tile rows: two for each."""
-    return slice(2 * t.start, 2 * t.stop)
+# ---- s' = B' [(A' g) * (G w)] --------------------------------------------------------------------
 
 
 def conv_transpose2d(x, weight):
@@ -117,52 +125,55 @@ def conv_transpose2d(x, weight):
     c = weight.shape[1]
     down = p // 2  # tiles
     across = q // 2
-    x = x.transpose(2, 3, 0, 1)  # (P, Q, N, K)
+    x = x.transpose(PIXELS)  # (P, Q, N, K)
     shape = 2 * p, 2 * q, batch, c
-    y = empty(shape, x.dtype)
+    y = empty(shape, x.dtype)  # (H, W, N, C)
 
     def multiply(d, u, below):
         shape = d.shape[:5] + u.shape[2:]  # (3, 3, T, columns, N, 4C)
         v = scratch("winograd v'", shape, d.dtype)
         np.matmul(_matrices(d), u, out=_matrices(v))
-        return _inverse_image(v, below)
+        return apply_B_transposed(v, below)
 
-    def channels(cs):
-        s, _ = multiply(whole, _transform_weight(weight[:, cs]), None)
-        _copy_blocks(y[..., cs], s, 0, to_image=True)
+    def some_channels(cs):
+        u = apply_G(weight[:, cs])
+        s, _ = multiply(whole, u, None)
+        copy_cells(y[..., cs], s, 0, to_image=True)
 
-    def images(n):
-        below = None  # what the tiles above add to the first row of blocks
-        for t in _steps(n, slice(0, down), across):
+    def some_images(n):
+        below = None  # what the tiles above add to the first row of cells
+        for t in _blocks(n, slice(0, down), across):
             d = _scratch("d", n, t, across, k, x.dtype)
-            _transform_output(x[:, :, n], t, d)
+            apply_A_transposed(x[:, :, n], t, d)
             s, below = multiply(d, u, below)
             if t.stop < down:
-                s = s[:-1]  # the next tiles add to this row of blocks
-            _copy_blocks(y[:, :, n], s, 2 * t.start, to_image=True)
+                s = s[:-1]  # the next tiles add to this row of cells
+            copy_cells(y[:, :, n], s, 2 * t.start, to_image=True)
 
-    if _share_channels(batch, p * q // 4):
-        whole = _transform_whole(_transform_output, x, down, across, k)
-        parallel(channels, _channel_tasks(c))
+    if _share_channels(batch, down * across):
+        whole = _transform_whole(apply_A_transposed, x, down, across, k)
+        parallel(some_channels, _channel_tasks(c))
     else:
-        u = _transform_weight(weight)
-        parallel(images, split(batch, thread_count()))
-    return y.transpose(2, 3, 0, 1)
+        u = apply_G(weight)
+        parallel(some_images, split(batch, thread_count()))
+    return y.transpose(PIXELS)
+
+
+# ---- w' = G' [(A' g) * (B s)] --------------------------------------------------------------------
 
 
 def conv2d_weight_grad(x, g):
     """(N, C, 2P, 2Q), (N, K, P, Q) -> (K, C, 4, 4)."""
     batch, _, p, q = g.shape
     c = x.shape[1]
-    x = x.transpose(2, 3, 0, 1)  # (2P, 2Q, N, C)
-    g = g.transpose(2, 3, 0, 1)  # (P, Q, N, K)
+    x = x.transpose(PIXELS)  # (2P, 2Q, N, C)
+    g = g.transpose(PIXELS)  # (P, Q, N, K)
     elements = 9 * p * q * batch * c  # of v
-    first, *others = split(batch, math.ceil(elements / _MOST))
+    parts = math.ceil(elements / _MOST)
+    first, *others = split(batch, parts)
     dw = _weight_grad(x[:, :, first], g[:, :, first])
     for some in others:
-        x_some = x[:, :, some]
-        g_some = g[:, :, some]
-        dw += _weight_grad(x_some, g_some)
+        dw += _weight_grad(x[:, :, some], g[:, :, some])
     return dw
 
 
@@ -173,27 +184,28 @@ def _weight_grad(x, g):
     """
     p, q, _, k = g.shape
     c = x.shape[3]
+    down = p // 2  # tiles
+    across = q // 2
     dw = empty((k, c, 4, 4), x.dtype)
-    v = _transform_whole(_transform_image, x, p // 2, q // 2, 4 * c)
-    d = _transform_whole(_transform_output, g, p // 2, q // 2, k)
+    v = _transform_whole(apply_B, x, down, across, 4 * c)
+    d = _transform_whole(apply_A_transposed, g, down, across, k)
 
-    def multiply(ks):
+    def some_channels(ks):
         shape = 9, ks.stop - ks.start, 4 * c
         du = scratch("winograd m", shape, v.dtype)
         d_ks = _matrices(d)[:, :, ks]
-        np.matmul(
-            d_ks.transpose(0, 2, 1),
-            _matrices(v),
-            out=du,
-        )
-        _inverse_weight(du, dw[ks])
+        np.matmul(d_ks.transpose(0, 2, 1), _matrices(v), out=du)
+        apply_G_transposed(du, dw[ks])
 
-    parallel(multiply, _channel_tasks(k))
+    parallel(some_channels, _channel_tasks(k))
     return dw
 
 
+# ---- who does what -------------------------------------------------------------------------------
+
+
 def _share_channels(batch, tiles):
-    """Do threads share the output channels? If images are fewer than threads, or very small."""
+    """Whether threads share the output channels: if images are few or very small."""
     return batch < thread_count() or batch * tiles < _PIXELS
 
 
@@ -209,37 +221,40 @@ def _transform_whole(transform, x, tiles, columns, channels):
     The threads share the images or, if there are few, the tile rows.
     """
     batch = x.shape[2]
-    everything = slice(0, batch), slice(0, tiles)
-    v = _scratch(transform.__name__, *everything, columns, channels, x.dtype)
+    all_images = slice(0, batch)
+    all_tiles = slice(0, tiles)
+    v = _scratch(transform.__name__, all_images, all_tiles, columns, channels, x.dtype)
 
-    def block(task):
-        n, rows = task
-        for t in _steps(n, rows, columns):
+    def task(part):
+        n, rows = part
+        for t in _blocks(n, rows, columns):
             transform(x[:, :, n], t, v[:, :, t, :, n])
 
     images = split(batch, thread_count())
-    parts = math.ceil(thread_count() / len(images))
-    tasks = []
+    groups = math.ceil(thread_count() / len(images))
+    parts = []
     for n in images:
-        for rows in split(tiles, parts):
-            tasks.append((n, rows))
-    parallel(block, tasks)
+        for rows in split(tiles, groups):
+            parts.append((n, rows))
+    parallel(task, parts)
     return v
 
 
-def _steps(n, tiles, columns):
+def _blocks(n, tiles, columns):
     """Some tile rows of images n, as many at a time as make matrices of _PIXELS rows."""
     first = tiles.start
     count = tiles.stop - first
-    rows = count * columns * (n.stop - n.start)  # of a matrix with all of them
-    steps = split(count, math.ceil(rows / _PIXELS))
+    images = n.stop - n.start
+    matrix_rows = count * columns * images  # of a matrix with all of them
     found = []
-    for t in steps:
-        found.append(slice(first + t.start, first + t.stop))
+    for t in split(count, math.ceil(matrix_rows / _PIXELS)):
+        block = slice(first + t.start, first + t.stop)
+        found.append(block)
     return found
 
 
 def _scratch(name, n, t, columns, channels, dtype):
+    """Room for the transformed tile rows t of images n: (3, 3, T, columns, N, channels)."""
     rows = t.stop - t.start
     batch = n.stop - n.start
     shape = 3, 3, rows, columns, batch, channels
@@ -248,191 +263,5 @@ def _scratch(name, n, t, columns, channels, dtype):
 
 def _matrices(v):
     """(3, 3, T, columns, N, channels) -> nine matrices (tiles, channels)."""
-    return v.reshape(9, -1, v.shape[-1])
-
-
-def _transform_image(x, t, v):
-    """v = B s: tile rows t of x (H, W, N, C) -> v (3, 3, T, W/4, N, 4C)."""
-    s = _read_blocks(x, 2 * t.start, 2 * t.stop + 1)
-    s0 = s[0:-1:2]
-    s1 = s[1::2]
-    s2 = s[2::2]
-    rows = scratch("winograd rows", s1.shape, x.dtype)
-    np.subtract(s0, s1, out=rows)
-    _transform_columns(rows, v[0])
-    _transform_columns(s1, v[1])
-    np.subtract(s2, s1, out=rows)
-    _transform_columns(rows, v[2])
-
-
-def _transform_columns(row, v):
-    """One row of B s: the same along the columns, row (T, W/2 + 1, N, 4C) -> v (3, T, ...)."""
-    s0 = row[:, 0:-1:2]
-    s1 = row[:, 1::2]
-    s2 = row[:, 2::2]
-    np.subtract(s0, s1, out=v[0])
-    v[1] = s1
-    np.subtract(s2, s1, out=v[2])
-
-
-def _inverse_image(v, below):
-    """s' = B' v: v (3, 3, T, W/4, N, 4C) -> blocks (2T + 1, W/2 + 1, N, 4C).
-
-    below: what the tiles above add to the first row, or None. Also returns the last row, to which
-    the next tiles add.
-    """
-    _, _, count, columns, batch, size = v.shape
-    shape = 3, count, 2 * columns + 1, batch, size
-    rows = scratch("winograd rows", shape, v.dtype)
-    v0 = v[:, 0]  # (3, T, W/4, N, 4C)
-    v1 = v[:, 1]
-    v2 = v[:, 2]
-    rows[:, :, 0] = v0[:, :, 0]
-    rows[:, :, -1] = v2[:, :, -1]
-    np.add(
-        v0[:, :, 1:],
-        v2[:, :, :-1],
-        out=rows[:, :, 2:-1:2],
-    )
-    odd = rows[:, :, 1::2]
-    np.subtract(v1, v0, out=odd)
-    odd -= v2
-
-    shape = 2 * count + 1, 2 * columns + 1, batch, size
-    s = scratch("winograd blocks", shape, v.dtype)
-    v0, v1, v2 = rows  # (T, W/2 + 1, N, 4C)
-    if below is None:
-        s[0] = v0[0]
-    else:
-        np.add(v0[0], below, out=s[0])
-    s[-1] = v2[-1]
-    np.add(
-        v0[1:],
-        v2[:-1],
-        out=s[2:-1:2],
-    )
-    odd = s[1::2]
-    np.subtract(v1, v0, out=odd)
-    odd -= v2
-    below = scratch("winograd below", s.shape[1:], v.dtype)
-    np.copyto(below, s[-1])
-    return s, below
-
-
-def _transform_output(g, t, d):
-    """d = A' g: tile rows t of g (P, Q, N, K) -> d (3, 3, T, Q/2, N, K)."""
-    g = g[_twice(t)]
-    even = g[0::2]
-    odd = g[1::2]
-    for j in (0, 1):
-        d[0, 2 * j] = even[:, j::2]
-        d[2, 2 * j] = odd[:, j::2]
-    _add_the_middle(d)
-
-
-def _add_the_middle(d):
-    """The middle row and column of (3, 3, ...) are the sums of the outer ones: A' and G."""
-    outer = d[0:3:2]
-    np.add(
-        outer[:, 0],
-        outer[:, 2],
-        out=outer[:, 1],
-    )
-    np.add(d[0], d[2], out=d[1])
-
-
-def _inverse_output(m, y):
-    """y = A m: m (3, 3, T, Q/2, N, K) -> y (2T, Q, N, K)."""
-    rows = scratch("winograd rows", m.shape[1:], m.dtype)
-    for i in (0, 1):
-        np.add(m[i], m[i + 1], out=rows)
-        for j in (0, 1):
-            np.add(
-                rows[j],
-                rows[j + 1],
-                out=y[i::2, j::2],
-            )
-
-
-def _transform_weight(weight):
-    """u = G w: (K, C, 4, 4) -> nine matrices (K, 4C)."""
-    k, c = weight.shape[:2]
-    shape = 3, 3, k, 2, 2, c
-    u = scratch("winograd u", shape, weight.dtype)
-
-    def transform(ks):
-        part = u[:, :, ks]
-        part[0:3:2, 0:3:2] = _taps(weight[ks])
-        _add_the_middle(part)
-
-    tasks = max(thread_count(), k * c // _WEIGHTS)
-    parallel(transform, split(k, tasks))
-    return u.reshape(9, k, 4 * c)
-
-
-def _taps(weight):
-    """(K, C, 4, 4) -> (i, j, K, a, b, C): the tap of row 2i + a and column 2j + b.
-
-    It is pixel (a, b) of block (i, j).
-    """
-    k, c = weight.shape[:2]
-    taps = weight.reshape(k, c, 2, 2, 2, 2)
-    return taps.transpose(2, 4, 0, 3, 5, 1)
-
-
-def _inverse_weight(du, dw):
-    """dw = G' du: nine matrices (K, 4C) -> (K, C, 4, 4)."""
-    k, c = dw.shape[:2]
-    du = du.reshape(3, 3, k, 2, 2, c)
-    shape = (2,) + du.shape[1:]
-    rows = scratch("winograd rows", shape, du.dtype)
-    np.add(du[:2], du[1:], out=rows)
-    np.add(
-        rows[:, :2],
-        rows[:, 1:],
-        out=_taps(dw),
-    )
-
-
-def _read_blocks(x, first, last):
-    """Block rows [first, last) of x (H, W, N, C), padded by one pixel.
-
-    -> s (rows, W/2 + 1, N, 4C).
-    """
-    height, width, batch, c = x.shape
-    shape = last - first, width // 2 + 1, batch, 2, 2, c
-    s = scratch("winograd blocks", shape, x.dtype)
-    if first == 0:
-        s[0, :, :, 0] = 0
-    if last == height // 2 + 1:
-        s[-1, :, :, 1] = 0
-    s[:, 0, :, :, 0] = 0
-    s[:, -1, :, :, 1] = 0
-    _copy_blocks(x, s, first)
-    return s.reshape(s.shape[:3] + (4 * c,))
-
-
-def _copy_blocks(x, s, first, to_image=False):
-    """Copy between the image and its blocks from block row `first` on.
-
-    Pixel (2i + a - 1, 2j + b - 1) is s[i, j, a, b]; what would lie outside the image is left out.
-    """
-    c = x.shape[3]
-    s = s.reshape(s.shape[:3] + (2, 2, c))
-    last = first + len(s)
-    for a in (0, 1):
-        low = first  # block rows whose pixel row a lies in the image
-        high = last
-        if a == 0 and first == 0:
-            low += 1
-        if a == 1 and last == len(x) // 2 + 1:
-            high -= 1
-        rows = slice(2 * low + a - 1, 2 * high + a - 2, 2)
-        for b in (0, 1):
-            pixels = x[rows, 1 - b :: 2]
-            columns = slice(1 - b, s.shape[1] - b)
-            blocks = s[low - first : high - first, columns, :, a, b]
-            if to_image:
-                pixels[...] = blocks
-            else:
-                blocks[...] = pixels
+    channels = v.shape[-1]
+    return v.reshape(9, -1, channels)

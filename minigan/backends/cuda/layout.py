@@ -1,37 +1,13 @@
 """The orders of memory that the kernels know, and how arrays are brought into them.
 
-An array is copied only where its memory has another order. Results are views in the usual order
-(NCHW), so the next layer finds their memory as it wants it.
+Images and weights have their channels innermost: see memory_order.py. Elementwise kernels take any
+order that all of their arrays share. An array is copied only where its memory has another order.
 """
 
 from typing import NamedTuple
 
+from ..memory_order import PIXELS, TAPS, as_image, as_rows, in_order  # noqa: F401
 from . import launch
-
-# Images lie in memory as (H, W, N, C), weights as (K, R, S, C): neighbouring threads read
-# neighbouring channels, which is coalesced access.
-PIXELS = (2, 3, 0, 1)  # (N, C, H, W) -> (H, W, N, C); it is its own inverse
-TAPS = (0, 2, 3, 1)  # (K, C, R, S) -> (K, R, S, C)
-
-
-def in_order(x, axes):
-    """x with its axes in this order, C-contiguous: a copy only if its memory has another order."""
-    return launch.driver.xp.ascontiguousarray(x.transpose(axes))
-
-
-def as_rows(x):
-    """(N, C, ...) as a matrix with a column per channel, of N H W rows in the order (H, W, N)."""
-    pixel_axes = range(2, x.ndim)
-    stored = in_order(x, (*pixel_axes, 0, 1))
-    return stored.reshape(-1, x.shape[1])
-
-
-def as_image(rows, x):
-    """The inverse of as_rows: a matrix as a view in the shape of x."""
-    n, c, *pixels = x.shape
-    stored = rows.reshape(*pixels, n, c)  # (H, W, N, C)
-    axes = range(len(pixels))
-    return stored.transpose(len(pixels), len(pixels) + 1, *axes)
 
 
 class Flat(NamedTuple):
