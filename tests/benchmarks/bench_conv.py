@@ -1,9 +1,8 @@
-"""DCGAN-64's layers, pass by pass: minigan, PyTorch and a textbook NCHW im2col in turn in one
-process.
+"""DCGAN-64's layers, pass by pass: minigan, PyTorch and a textbook's NCHW im2col.
 
-The generator's transposed convolutions are the discriminator's passes the other way round (its
-forward is their input gradient), so one table serves both. `python tests/benchmarks/bench_conv.py
---write FILE` keeps it.
+All three run in turn in one process. The generator's transposed convolutions are the
+discriminator's passes the other way round (its forward is their input gradient), so one table
+serves both. `python tests/benchmarks/bench_conv.py --write FILE` keeps it.
 """
 
 import argparse
@@ -69,46 +68,60 @@ def textbook_weight_grad(x, g, stride, padding):
     return products.sum(axis=0).reshape(k, x.shape[1], KERNEL, KERNEL)
 
 
+def as_minigan_stores(x):
+    """The same images in the memory order (H, W, N, C); those of a data set stay as they are."""
+    if x.shape[1] == 3:
+        return x
+    stored = np.ascontiguousarray(x.transpose(2, 3, 0, 1))
+    return stored.transpose(2, 3, 0, 1)
+
+
 def passes(c, k, size, stride, padding, batch_size):
     """pass -> its three implementations, on arrays as each library has them in a network."""
     rng = np.random.default_rng(0)
     output = (size + 2 * padding - KERNEL) // stride + 1
-    x, w, g = (
-        rng.standard_normal(shape, np.float32)
-        for shape in (
-            (batch_size, c, size, size),
-            (k, c, KERNEL, KERNEL),
-            (batch_size, k, output, output),
-        )
-    )
-    tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
-    # minigan's images lie in memory as (H, W, N, C), but for those that come from a data set
-    hx, hg = (np.ascontiguousarray(a.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1) for a in (x, g))
-    hx = x if c == 3 else hx
-    s = (stride, stride)
-    p = (padding, padding)
+    x = rng.standard_normal((batch_size, c, size, size), np.float32)
+    w = rng.standard_normal((k, c, KERNEL, KERNEL), np.float32)
+    g = rng.standard_normal((batch_size, k, output, output), np.float32)
+    torch_x = torch.from_numpy(x)
+    torch_w = torch.from_numpy(w)
+    torch_g = torch.from_numpy(g)
+    our_x = as_minigan_stores(x)
+    our_g = as_minigan_stores(g)
+    kernel_size = (KERNEL, KERNEL)
+    ours = (stride, stride), (padding, padding)
+    theirs = stride, padding
     return {
         "forward": (
-            lambda: cpu.conv2d(hx, w, s, p),
-            lambda: functional.conv2d(tx, tw, None, stride, padding),
-            lambda: textbook_forward(x, w, stride, padding),
+            lambda: cpu.conv2d(our_x, w, *ours),
+            lambda: functional.conv2d(torch_x, torch_w, None, *theirs),
+            lambda: textbook_forward(x, w, *theirs),
         ),
         "input gradient": (
-            lambda: cpu.conv_transpose2d(hg, w, s, p, (0, 0)),
-            lambda: functional.conv_transpose2d(tg, tw, None, stride, padding),
-            lambda: textbook_input_grad(g, w, stride, padding),
+            lambda: cpu.conv_transpose2d(our_g, w, *ours, (0, 0)),
+            lambda: functional.conv_transpose2d(torch_g, torch_w, None, *theirs),
+            lambda: textbook_input_grad(g, w, *theirs),
         ),
         "weight gradient": (
-            lambda: cpu.conv2d_weight_grad(hx, hg, (KERNEL, KERNEL), s, p),
-            lambda: torch.nn.grad.conv2d_weight(tx, w.shape, tg, stride, padding),
-            lambda: textbook_weight_grad(x, g, stride, padding),
+            lambda: cpu.conv2d_weight_grad(our_x, our_g, kernel_size, *ours),
+            lambda: torch.nn.grad.conv2d_weight(torch_x, w.shape, torch_g, *theirs),
+            lambda: textbook_weight_grad(x, g, *theirs),
         ),
     }
 
 
+def check_agreement(functions):
+    """All implementations give the textbook's numbers."""
+    *results, textbook = [np.asarray(f()) for f in functions]
+    largest = np.abs(textbook).max()
+    for result in results:
+        np.testing.assert_allclose(result, textbook, rtol=1e-3, atol=1e-3 * largest)
+
+
 def time_in_turn(functions, rounds, idle):
-    """Milliseconds: an array (functions, rounds). Each is timed at its third call in a row, as in
-    a warm network.
+    """Milliseconds: an array (functions, rounds).
+
+    Each function is timed at its third call in a row, as in a warm network.
     """
     times = np.empty((len(functions), rounds))
     for i in range(rounds):
@@ -122,7 +135,38 @@ def time_in_turn(functions, rounds, idle):
     return times
 
 
-def main():
+def row_of(name, direction, times):
+    """Medians, and medians of the ratios round by round."""
+    minigan, pytorch, textbook = times
+    medians = [f"{m:.2f}" for m in np.median(times, axis=1)]
+    to_minigan = np.median(pytorch / minigan)
+    to_textbook = np.median(pytorch / textbook)
+    return [name, direction, *medians, f"{to_minigan:.2f}", f"{to_textbook:.2f}"]
+
+
+def last_row(totals):
+    """The sums of all rows' medians, and their ratios."""
+    minigan, pytorch, textbook = totals
+    sums = [f"{total:.1f}" for total in totals]
+    return ["all", "", *sums, f"{pytorch / minigan:.2f}", f"{pytorch / textbook:.2f}"]
+
+
+def measure(batch_size, rounds, idle):
+    """The rows of the table."""
+    rows = []
+    totals = np.zeros(3)
+    with torch.no_grad():
+        for name, *shape in LAYERS:
+            for direction, functions in passes(*shape, batch_size).items():
+                check_agreement(functions)
+                times = time_in_turn(functions, rounds, idle)
+                totals += np.median(times, axis=1)
+                rows.append(row_of(name, direction, times))
+    rows.append(last_row(totals))
+    return rows
+
+
+def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -134,37 +178,12 @@ def main():
     parser.add_argument(
         "--write", metavar="FILE", help="put the table between the markers of a markdown file"
     )
-    args = parser.parse_args()
-    rows = []
-    totals = np.zeros(3)
-    with torch.no_grad():
-        for name, *shape in LAYERS:
-            for direction, functions in passes(*shape, args.batch_size).items():
-                results = [np.asarray(f()) for f in functions]
-                for result in results[:2]:
-                    np.testing.assert_allclose(
-                        result, results[2], rtol=1e-3, atol=1e-3 * np.abs(results[2]).max()
-                    )
-                times = time_in_turn(functions, args.rounds, args.idle)
-                medians = np.median(times, axis=1)
-                totals += medians
-                rows.append(
-                    [
-                        name,
-                        direction,
-                        *(f"{m:.2f}" for m in medians),
-                        f"{np.median(times[1] / times[0]):.2f}",
-                        f"{np.median(times[1] / times[2]):.2f}",
-                    ]
-                )
-    rows.append(
-        [
-            "all",
-            "",
-            *(f"{t:.1f}" for t in totals),
-            *(f"{totals[1] / t:.2f}" for t in totals[[0, 2]]),
-        ]
-    )
+    return parser.parse_args()
+
+
+def main():
+    args = parse()
+    rows = measure(args.batch_size, args.rounds, args.idle)
     header = [
         f"layer, batch {args.batch_size}",
         "pass",

@@ -1,11 +1,12 @@
-"""Whole training steps, minigan and PyTorch in turn in one process on the same cores: time and
-peak memory.
+"""Whole training steps of minigan and PyTorch: time and peak memory.
 
 One step is what the examples do: the discriminator learns from a real and a generated batch, then
-the generator learns through the frozen discriminator; Adam for both. Each model has a process of
-its own, as a training has: what one leaves behind in the allocator decides how many page faults
-the next one's small arrays cost. `python tests/benchmarks/bench_step.py --write FILE` keeps the
-table. Where minigan's device is cuda, both run on the GPU.
+the generator learns through the frozen discriminator, with Adam for both. The two libraries run in
+turn in one process on the same cores. Each model has a process of its own, as in a training,
+because what one leaves behind in the allocator decides how many page faults the next one's small
+arrays cost. Where minigan's device is cuda, both run on the GPU.
+
+`python tests/benchmarks/bench_step.py --write FILE` keeps the table.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 from common import report, settle, versions
@@ -135,8 +137,9 @@ STEPS = {"minigan": minigan_step, "PyTorch": pytorch_step}
 
 
 def time_steps(model, batch_size, rounds):
-    """Milliseconds per step, both libraries in turn, at the second of two steps: {library: list
-    of rounds}.
+    """Milliseconds per step, both libraries in turn: {library: list of rounds}.
+
+    The second of two steps is timed.
     """
     steps = {name: make(model, batch_size) for name, make in STEPS.items()}
     times = {name: [] for name in steps}
@@ -187,7 +190,40 @@ def high_water_mark():
     return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
 
 
-def main():
+class Model(NamedTuple):
+    """A row of the table."""
+
+    key: str  # "dcgan" or "mlp"
+    name: str
+    batch_size: int
+    rounds: int  # times --rounds
+
+
+MODELS = [
+    Model("dcgan", "DCGAN, 64x64, ngf = ndf = 64", batch_size=32, rounds=1),
+    Model("mlp", "MLP GAN, 28x28", batch_size=64, rounds=4),
+]
+
+
+def row_of(model, batch_size, rounds):
+    """Times, and on the CPU memory: a process's resident memory says nothing of a GPU's."""
+    on_gpu = torch_device == "cuda"
+    times = in_a_process(time_steps, model.key, batch_size, rounds)
+    digits = 2 if on_gpu else 1
+    medians = [f"{np.median(t):.{digits}f}" for t in times.values()]
+    ratios = np.divide(times["PyTorch"], times["minigan"])
+    row = [f"{model.name}, batch {batch_size}", *medians, f"{np.median(ratios):.2f}"]
+    if on_gpu:
+        return row
+    peaks = {}
+    for library in STEPS:
+        peaks[library] = in_a_process(peak_memory, library, model.key, batch_size)
+    megabytes = [f"{peak:.0f}" for peak in peaks.values()]
+    ratio = peaks["minigan"] / peaks["PyTorch"]
+    return [*row, *megabytes, f"{ratio:.2f}"]
+
+
+def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -196,48 +232,26 @@ def main():
     parser.add_argument(
         "--write", metavar="FILE", help="put the table between the markers of a markdown file"
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    global torch_device
+    args = parse()
     from minigan import devices
 
-    global torch_device
-    rows = []
-    on_gpu = devices.name == "cuda"
-    torch_device = "cuda" if on_gpu else "cpu"
-    for model, name, default, rounds in (
-        ("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
-        ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds),
-    ):
-        batch = args.batch_size or default
-        times = {
-            name: np.array(t) for name, t in in_a_process(time_steps, model, batch, rounds).items()
-        }
-        rows.append(
-            [
-                f"{name}, batch {batch}",
-                *(
-                    f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
-                    for t in times.values()
-                ),
-                f"{np.median(times['PyTorch'] / times['minigan']):.2f}",
-            ]
-        )
-        if not on_gpu:  # a process's resident memory says nothing of a GPU's
-            memory = {
-                library: in_a_process(peak_memory, library, model, batch) for library in STEPS
-            }
-            rows[-1] += [
-                *(f"{m:.0f}" for m in memory.values()),
-                f"{memory['minigan'] / memory['PyTorch']:.2f}",
-            ]
     header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan"]
-    header += [] if on_gpu else ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
-    report(
-        "bench_step",
-        header,
-        rows,
-        f"{versions()}, {devices.describe()}" if on_gpu else versions(),
-        args.write,
-    )
+    caption = versions()
+    if devices.name == "cuda":
+        torch_device = "cuda"
+        caption = f"{caption}, {devices.describe()}"
+    else:
+        header += ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
+    rows = []
+    for model in MODELS:
+        batch_size = args.batch_size or model.batch_size
+        rows.append(row_of(model, batch_size, model.rounds * args.rounds))
+    report("bench_step", header, rows, caption, args.write)
 
 
 if __name__ == "__main__":
