@@ -5,11 +5,11 @@ python examples/draw_graph.py --out graph.png
 
 import minigan as mg
 from minigan import drawing
-from minigan.training import command_line
+from minigan.training import scripts
 
 
 def main(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument(
         "--out", default="graph.png", help="a .png, .svg or .pdf file (default: %(default)s)"
     )
@@ -21,7 +21,7 @@ def main(argv=None):
     with drawing.trace() as t:
         y = (w1 * x1 + w2 * x2 + b).tanh()
         loss = (y - 1) ** 2
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         t.draw(
             args.out,
             loss,
@@ -31,4 +31,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

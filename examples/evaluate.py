@@ -7,29 +7,29 @@ python examples/evaluate.py checkpoint.npz --data photos/   # a checkpoint does 
 
 from minigan import devices
 from minigan.evaluation.report import data_of, measure
-from minigan.training import command_line
+from minigan.training import scripts
 from minigan.training.sampling import draw_inputs, generate, load_generator
 
 
 def main(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
     parser.add_argument(
         "-n",
-        type=command_line.at_least(2),
+        type=scripts.at_least(2),
         default=1000,
         help="how many images (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=command_line.at_least(0), default=0, help="of latents and random parts"
+        "--seed", type=scripts.at_least(0), default=0, help="of latents and random parts"
     )
     parser.add_argument(
         "--data", help="what to compare with (default: what the run was trained on)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
-    command_line.add_networks(parser)
+    scripts.add_networks(parser)
     args = parser.parse_args(argv)
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         generator, about = load_generator(args.run, args.networks)
         name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
         print(devices.describe(), flush=True)
@@ -38,4 +38,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

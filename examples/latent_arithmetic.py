@@ -19,7 +19,7 @@ import numpy as np
 from minigan import data, training
 from minigan.data import images
 from minigan.evaluation.classifier import trained_classifier
-from minigan.training import command_line
+from minigan.training import scripts
 from minigan.training.sampling import draw_latents, generate, load_generator
 
 
@@ -49,7 +49,7 @@ def slant(pictures):
 
 
 def parse(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     add = parser.add_argument
     add("run", help="a run directory or a checkpoint file of a generator of digits")
     add(
@@ -67,16 +67,16 @@ def parse(argv=None):
         default=4,
         help="the digit to tilt",
     )
-    add("-n", type=command_line.at_least(100), default=4000, help="samples to choose from")
+    add("-n", type=scripts.at_least(100), default=4000, help="samples to choose from")
     add(
         "--mean-of",
-        type=command_line.at_least(1),
+        type=scripts.at_least(1),
         default=20,
         help="samples in each mean (the paper: 3)",
     )
-    add("--seed", type=command_line.at_least(0), default=0)
+    add("--seed", type=scripts.at_least(0), default=0)
     add("--out", default="arithmetic.png")
-    command_line.add_networks(parser)
+    scripts.add_networks(parser)
     return parser.parse_args(argv)
 
 
@@ -101,7 +101,7 @@ def draw_samples(args, generator, about, classify):
 
 def main(argv=None):
     args = parse(argv)
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         generator, about = load_generator(args.run, args.networks)
         channels = about["architecture"].get("channels")
         if channels != 1:
@@ -134,4 +134,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

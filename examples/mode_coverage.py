@@ -36,12 +36,12 @@ from minigan.evaluation.modes import (
     trial,
     write_results,
 )
-from minigan.training import command_line
-from minigan.training.command_line import at_least
+from minigan.training import scripts
+from minigan.training.scripts import at_least
 
 
 def parse(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     add = parser.add_argument
     add("--full", action="store_true", help="the published protocol: days on a processor")
     add("--data", nargs="+", choices=MIXTURES, default=list(MIXTURES))
@@ -82,7 +82,7 @@ def main(argv=None):
     device = args.device or devices.name
     protocol = FULL if args.full else CPU
     path = Path(args.out, "results.csv")
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         results = read_results(path)
     wanted = wanted_trials(args, protocol)
     todo = [(protocol, *work) for work in wanted if (protocol.name, *work) not in results]
@@ -96,4 +96,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -13,13 +13,13 @@ import numpy as np
 
 from minigan.data import images
 from minigan.files import whole_file
-from minigan.training import command_line
-from minigan.training.command_line import at_least, positive
+from minigan.training import scripts
 from minigan.training.sampling import draw_inputs, generate, load_generator, walk
+from minigan.training.scripts import at_least, positive
 
 
 def parse(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
     parser.add_argument("-n", type=at_least(1), help="how many images (64), or rows (8)")
     parser.add_argument("--seed", type=at_least(0), default=0)
@@ -32,7 +32,7 @@ def parse(argv=None):
         help="rows of STEPS images that lead from one latent to another; -n counts the rows",
     )
     parser.add_argument("--truncation", type=positive, default=1.0, help="above 0, at most 1 (1)")
-    command_line.add_networks(parser)
+    scripts.add_networks(parser)
     args = parser.parse_args(argv)
     if not args.out.endswith((".png", ".npy")):
         parser.error(f"--out {args.out} is neither a .png nor an .npy file")
@@ -53,7 +53,7 @@ def inputs_of(args, about):
 
 def main(argv=None):
     args = parse(argv)
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         generator, about = load_generator(args.run, args.networks)
         pictures = generate(generator, *inputs_of(args, about))
         if args.out.endswith(".npy"):
@@ -67,4 +67,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -22,16 +22,16 @@ image, and of calling everything foreground; all are means over the images.
 from minigan import devices
 from minigan.data import pairs
 from minigan.evaluation.translation import arguments_of, report
-from minigan.training import command_line
+from minigan.training import scripts
 from minigan.training.translation import load_generators
 
 
 def main(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory")
-    command_line.add_networks(parser)
+    scripts.add_networks(parser)
     args = parser.parse_args(argv)
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         G, F, about = load_generators(args.run, args.networks)
         images = pairs.load(arguments_of(args.run))
         if not images.paired:
@@ -45,4 +45,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -24,11 +24,11 @@ DIGITS |= dict(steps=600, width=16, blocks=2, patch_width=24, patch_layers=1, lr
 DIGITS |= dict(constant_steps=300, decay_steps=300, sample_every=100, checkpoint_every=500)
 OPTIONS = [
     *translation.OPTIONS,
-    ("--cycle-weight", not_negative, "of the cycle loss"),
-    ("--identity-weight", not_negative, "of the identity loss, times the cycle loss's"),
+    ("--cycle-weight", not_negative, "weight of the cycle loss"),
+    ("--identity-weight", not_negative, "weight of the identity loss, relative to the cycle loss"),
     ("--pool-size", at_least(0), "how many fakes are remembered"),
-    ("--constant-steps", at_least(0), "steps with the first learning rate, whatever --steps"),
-    ("--decay-steps", at_least(1), "then steps in which it falls to zero"),
+    ("--constant-steps", at_least(0), "steps at the first learning rate, whatever --steps is"),
+    ("--decay-steps", at_least(1), "steps after those, in which the rate falls to zero"),
 ]
 
 

@@ -30,7 +30,7 @@ OPTIONS = [
     ("--minimax", FLAG, "G descends log(1 - D(G(z))), instead of ascending log D(G(z))"),
     ("--lr-decay", at_least_one, "what the learning rate is divided by after each step"),
     ("--momentum", fraction, "the first momentum"),
-    ("--last-momentum", fraction, "the momentum after so many epochs:"),
+    ("--last-momentum", fraction, "the momentum after --momentum-epochs"),
     ("--momentum-epochs", at_least(1), "epochs in which the momentum grows to its last value"),
 ]
 
@@ -38,7 +38,7 @@ OPTIONS = [
 def main(argv=None):
     args = training.parse("gan", __doc__, OPTIONS, PAPER, DIGITS, argv)
     if args.batch_size % args.pack:
-        training.refuse(f"--batch-size {args.batch_size} is no multiple of --pack {args.pack}")
+        training.refuse(f"--batch-size {args.batch_size} is not a multiple of --pack {args.pack}")
     batches, size = training.images(args)
     architecture = chosen(args, "latent_dim") | size | chosen(args, "hidden units pieces pack")
     G, D = training.networks(args, architecture, gan.Generator, gan.Discriminator)

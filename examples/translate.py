@@ -2,31 +2,32 @@
 
     python examples/translate.py runs/cyclegan --direction AtoB --input photos/ --out translated/
 
-Images may have any size: each is padded by reflection to one that the generator can halve, and
-the translation is cut back. It has the name of the original, as .png.
+Images may have any size: each is padded by reflection to a size that the generator takes, and the
+translation is cut back. It has the name of the original, as .png, and overwrites nothing.
 """
 
 from pathlib import Path
 
 from minigan import data, devices
 from minigan.data import images
-from minigan.training import command_line
+from minigan.training import scripts
 from minigan.training.translation import DIRECTIONS, load_generators, translate, with_channels
 
 
 def find_images(folder, out, skip_unreadable):
-    """{file in folder: file in out} of all images that can be read.
+    """Find all images that can be read -> {file in folder: file in out}.
 
-    Raises ValueError with the names of the files that cannot, unless they are skipped, and for a
-    file in out that would be overwritten.
+    Raises ValueError with the names of the files that cannot be read, unless they are skipped, and
+    FileExistsError for a file in out that would be overwritten.
     """
     if not folder.is_dir():
-        raise NotADirectoryError(f"--input {folder} is no folder")
+        raise NotADirectoryError(f"--input {folder} is not a folder")
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
             f"--out {out} lies in --input {folder}: its images would be translated the next time"
         )
-    files, unreadable = {}, []
+    sources = {}  # of each file in out
+    unreadable = []
     for name in data.image_files(folder, skip_unreadable):
         try:
             images.read_image(folder / name)
@@ -34,24 +35,24 @@ def find_images(folder, out, skip_unreadable):
             unreadable.append(str(error))
             continue
         target = (out / name).with_suffix(".png")
-        if twin := [source for source, other in files.items() if other == target]:
+        if target in sources:
             raise ValueError(
-                f"{twin[0]} and {folder / name} would both become {target}: rename one"
+                f"{sources[target]} and {folder / name} would both become {target}: rename one"
             )
         if target.exists():
             raise FileExistsError(f"{target} exists already: choose another --out, or move it away")
-        files[folder / name] = target
+        sources[target] = folder / name
     if unreadable and not skip_unreadable:
         raise ValueError(f"{'; '.join(unreadable)} (--skip-unreadable goes on without)")
     for error in unreadable:
         print(f"skipped: {error}")
-    if not files:
+    if not sources:
         raise ValueError(f"--input {folder} holds no image that can be read")
-    return files
+    return {source: target for target, source in sources.items()}
 
 
 def main(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
     parser.add_argument(
         "--direction", choices=DIRECTIONS, default="AtoB", help="(default: %(default)s)"
@@ -71,9 +72,9 @@ def main(argv=None):
         action="store_true",
         help="name unreadable files and go on without them",
     )
-    command_line.add_networks(parser)
+    scripts.add_networks(parser)
     args = parser.parse_args(argv)
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         *generators, about = load_generators(args.run, args.networks)
         files = find_images(args.input, args.out, args.skip_unreadable)
     print(devices.describe(), flush=True)
@@ -87,4 +88,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

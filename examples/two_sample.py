@@ -16,25 +16,25 @@ import numpy as np
 from minigan.evaluation.classifier import area_resize
 from minigan.evaluation.metrics import two_sample_test
 from minigan.evaluation.two_sample import choose, read, trained_two_sample_test
-from minigan.training import command_line
+from minigan.training import scripts
 
 
 def main(argv=None):
-    parser = command_line.Parser(description=__doc__)
+    parser = scripts.Parser(description=__doc__)
     parser.add_argument(
         "sets", nargs=2, help="data sets by name or path, or .npy files from sample.py"
     )
     parser.add_argument(
         "-n",
-        type=command_line.at_least(4),
+        type=scripts.at_least(4),
         default=1000,
         help="of each, at most (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=command_line.at_least(0), default=0, help="chooses which")
+    parser.add_argument("--seed", type=scripts.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
     args = parser.parse_args(argv)
     first, second = args.sets
-    with command_line.one_sentence():
+    with scripts.one_sentence():
         x = read(first, args.data_dir)
         y = read(second, args.data_dir)
         n = min(args.n, len(x), len(y))
@@ -51,4 +51,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -58,7 +58,7 @@ class Node:
     __slots__ = ("order", "name", "attributes", "edges", "parents", "needed", "output", "leaf")
     __slots__ += ("__weakref__",)
 
-    def __init__(self, name, edges=(), leaf=None, attributes=None):
+    def __init__(self, name, edges=(), attributes=None, leaf=None):
         self.order = next(clock)
         self.name = name
         self.attributes = attributes
@@ -265,9 +265,9 @@ def record(value, /, *edges, op=None, **attributes):
     be a reference cycle. One VJP for several inputs, ``((x, w), vjp)``, returns a tuple. Inputs
     that require no gradient let go of their VJPs and of what these hold.
 
-    op: the operation's name; without it, the name of the function that wrote the first VJP.
-    attributes: what else defines the operation, as stride=2. Messages, drawings and exports
-    read both.
+    op: the operation's name; by default that of the function in which the first VJP is written.
+    attributes: what else defines the operation, for example stride=2. Error messages, drawings and
+    exports read both.
     """
     y = Tensor(value)
     memory = _memory(y)
@@ -281,11 +281,13 @@ def record(value, /, *edges, op=None, **attributes):
             y._version = first._version
             y._rewrites = first._rewrites
         if keeping:
-            nodes = list(map(_node_of, inputs))
+            nodes = []
+            for x in inputs:
+                nodes.append(_node_of(x))
             if any(nodes):
                 kept.append((nodes, vjp, _takes_output(vjp)))
     if kept:
-        _attach(y, Node(op or _name_of(edges), kept, attributes=attributes))
+        _attach(y, Node(op or _name_of(edges), kept, attributes))
     if trace.get() is not None:
         trace.get().append(Operation(y, edges, op or _name_of(edges), attributes))
     return y
@@ -311,9 +313,15 @@ def check_history(x):
 
 
 def _name_of(edges):
-    """The name of the function in which the first VJP was written."""
+    """The name of the function in which the first VJP was written.
+
+    The name in full of a lambda in softsign ends with "softsign.<locals>.<lambda>".
+    """
+    if not edges:
+        return "constant"
     _, vjp = edges[0]
-    return vjp.__qualname__.split(".", 1)[0]
+    writer = vjp.__qualname__.rsplit(".<locals>", 1)[0]
+    return writer.rsplit(".", 1)[-1]
 
 
 def _takes_output(vjp):

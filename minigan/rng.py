@@ -1,6 +1,6 @@
-"""The random numbers of minigan: one NumPy generator (PCG64) on the processor, whatever the device.
+"""Random numbers: one NumPy generator (PCG64) on the CPU, whatever the device.
 
-Latents, initial weights and dropout masks are drawn here and copied to the device, so one seed
+Latents, initial weights and dropout masks are drawn here and copied to the device. So one seed
 means one sequence everywhere, and the whole state fits in a checkpoint.
 """
 
@@ -8,15 +8,14 @@ import numpy as np
 
 from .creation import flat, take_room
 from .engine import Tensor
-from .files.foreign import check_pcg64
+from .files.foreign import check_pcg64, whole_number
 
 generator = np.random.Generator(np.random.PCG64(0))
 
 
 def manual_seed(seed):
-    """Restart the generator. seed: a non-negative int. Raises ValueError for anything else."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}, expected a non-negative integer")
+    """Restart the generator. seed: a whole number of at least 0; otherwise ValueError."""
+    whole_number("seed", seed, 0)
     generator.bit_generator.state = np.random.PCG64(seed).state
 
 
@@ -33,11 +32,11 @@ def rand(*shape, dtype=np.float32, requires_grad=False):
 
 
 def state_dict():
-    """The generator's state: a dict of strings and integers, fit for JSON."""
+    """The generator's state: a dict of strings and integers, which JSON can hold."""
     return generator.bit_generator.state
 
 
 def load_state_dict(state):
-    """Continue from a state that ``state_dict`` gave. Raises ValueError for anything else."""
+    """Continue from a state that ``state_dict`` returned. Raises ValueError for anything else."""
     check_pcg64("the random generator's state", state)
     generator.bit_generator.state = state

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from minigan import devices, rng
 from minigan.files import whole_file
-from minigan.training import command_line
+from minigan.training import scripts
 
 # A decorator: networks this small gain nothing from BLAS's second thread, which on a busy machine
 # costs a lot.
@@ -25,8 +25,8 @@ def parse(script, description, argv=None, suffix=".png", **counts):
 
     Names the device and seeds the random numbers.
     """
-    parser = command_line.Parser(description=description)
-    parser.add_argument("--seed", type=command_line.at_least(0), default=0)
+    parser = scripts.Parser(description=description)
+    parser.add_argument("--seed", type=scripts.at_least(0), default=0)
     name = Path(script).stem + suffix
     parser.add_argument(
         "--out", default=f"runs/theory/{name}", metavar=f"FILE{suffix}", help="default: %(default)s"
@@ -34,7 +34,7 @@ def parse(script, description, argv=None, suffix=".png", **counts):
     for count, default in counts.items():
         parser.add_argument(
             f"--{count}",
-            type=command_line.at_least(1),
+            type=scripts.at_least(1),
             default=default,
             help="default: %(default)s",
         )
@@ -86,6 +86,6 @@ def subplots(columns, width=5.0, height=4.0):
 
 def save(figure, path):
     """Write the figure as a PNG, whole, and say where."""
-    with command_line.one_sentence(), whole_file(path) as file:
+    with scripts.one_sentence(), whole_file(path) as file:
         figure.savefig(file, format="png", dpi=100)
     print(f"see {path}")

@@ -23,7 +23,7 @@ import numpy as np
 from claims import normal_density
 
 import minigan as mg
-from minigan.training import command_line
+from minigan.training import scripts
 
 X = np.linspace(-5, 5, 200)
 
@@ -140,4 +140,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

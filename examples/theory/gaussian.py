@@ -17,7 +17,7 @@ import minigan as mg
 from minigan import nn
 from minigan.models.dcgan import discriminator_loss, generator_loss
 from minigan.optim import Adam, ConstantThenLinearLR, ExponentialMovingAverage
-from minigan.training import command_line
+from minigan.training import scripts
 
 MEAN = np.array([1.0, -1.0])
 COVARIANCE = np.array([[2.0, 1.2], [1.2, 1.0]])
@@ -138,4 +138,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

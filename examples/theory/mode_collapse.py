@@ -34,7 +34,7 @@ from minigan.evaluation.modes import CPU, draw_points, training
 from minigan.models.dcgan import discriminator_loss, generator_loss
 from minigan.models.gan import packed
 from minigan.optim import Adam, ConstantThenLinearLR
-from minigan.training import command_line
+from minigan.training import scripts
 
 SPREAD = 2.0  # s, of the first generator
 METHODS = ("gan", "pacgan2")
@@ -171,4 +171,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -22,7 +22,7 @@ import minigan as mg
 from minigan import nn
 from minigan.models.dcgan import discriminator_loss
 from minigan.optim import Adam, ConstantThenLinearLR
-from minigan.training import command_line
+from minigan.training import scripts
 
 PARTS = ((0.6, -1.5, 0.5), (0.4, 1.5, 0.8))  # of p: weight, mean, standard deviation; q is N(0, 1)
 X = np.linspace(-8, 8, 4001)
@@ -133,4 +133,4 @@ def plot(real, fake, best, D, values, optimum):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

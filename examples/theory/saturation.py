@@ -23,7 +23,7 @@ from claims import normal_density
 
 import minigan as mg
 from minigan.models.dcgan import generator_loss
-from minigan.training import command_line
+from minigan.training import scripts
 
 Z = np.linspace(-12, 12, 2401)
 SHARES = normal_density(Z) * (Z[1] - Z[0])  # of z: E[f(z)] is the sum of f(Z) SHARES
@@ -129,4 +129,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

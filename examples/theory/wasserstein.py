@@ -38,7 +38,7 @@ from minigan.models.dcgan import generator_loss as gan_loss
 from minigan.models.wgan import clip_weights_, critic_loss, gradient_penalty
 from minigan.models.wgan import generator_loss as wgan_loss
 from minigan.optim import Adam, ConstantThenLinearLR
-from minigan.training import command_line
+from minigan.training import scripts
 
 GAUSSIANS = ((2.0, 1.0), (0.0, 3.0), (-1.0, 2.0))  # (m, s) of Q; P is N(0, 1)
 THETAS = (0.25, 0.5, 1.0, 2.0)
@@ -275,4 +275,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    command_line.program(main)
+    scripts.program(main)

@@ -18,7 +18,7 @@ from ..files.foreign import shown
 from ..training.loading import find_checkpoint
 from ..training.run_config import read_config
 from ..training.run_folder import CONFIG
-from ..training.sampling import draw_latents, generate
+from ..training.sampling import draw_inputs, generate
 from .classifier import area_resize, as_images, number_classes, trained_classifier
 from .metrics import (
     density_coverage,
@@ -298,6 +298,6 @@ def print_quality(args, session, average):
     """
     if args.quiet or args.data != "digits":
         return
-    z = draw_latents(1000, session.about, seed=0)
-    print(measure(generate(average.module, z), args.data))
+    inputs = draw_inputs(1000, session.about, seed=0)
+    print(measure(generate(average.module, *inputs), args.data))
     print(f"see {session.out / 'samples.png'}")

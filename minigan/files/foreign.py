@@ -8,6 +8,7 @@ value in one short line, however large it is.
 
 import json
 import math
+import numbers
 import re
 import reprlib
 
@@ -132,6 +133,18 @@ def check_whole(what, value, low=0, high=LARGEST_COUNT):
     if not is_whole(value, low, high):
         bounds = f"of at least {low}" if high == LARGEST_COUNT else f"from {low} to {high}"
         raise ValueError(f"{what} is {shown(value)}, expected a whole number {bounds}")
+    return value
+
+
+def is_whole_number(value, least):
+    """Is it a whole number of at least `least`, of Python or NumPy? True and False are not."""
+    return isinstance(value, numbers.Integral) and type(value) is not bool and value >= least
+
+
+def whole_number(name, value, least):
+    """The argument `value`, if it is a whole number of at least `least`, otherwise ValueError."""
+    if not is_whole_number(value, least):
+        raise ValueError(f"{name} is {shown(value)}, expected a whole number of at least {least}")
     return value
 
 

@@ -8,23 +8,24 @@ from ..creation import at_most
 from ..files.foreign import check_whole, shown
 from . import cyclegan, dcgan, gan, wgan
 
+# By their names in a checkpoint.
 MODELS = {
     "cyclegan": cyclegan,
     "dcgan": dcgan,
     "gan": gan,
     "wgan": wgan,
-}  # their names in a checkpoint
-SPARE = 1_000_000  # numbers that a network may make beside its own, in build
-LARGEST = 1 << 20  # of an integer among the arguments: pixels, feature maps, layers
+}
+SPARE = 1_000_000  # how many numbers a network may create in build() beside its weights
+LARGEST = 1 << 20  # the largest integer among the arguments: pixels, feature maps, layers
 
 
 def build(network, arguments, room=None):
     """Call a network class with its arguments, {name: value}.
 
-    room: how many numbers the arrays have that are to be its weights, where the arguments come from
-    somebody else: then these must be plain and small, and a network that needs much more than its
-    arrays hold is not built. Raises ValueError, also for an argument that the network does not
-    know.
+    room: None, or, for arguments that come from somebody else, how many numbers the arrays hold
+    that will be the network's weights. Then the arguments must be plain and small, and a network
+    that needs much more than its arrays is not built. Raises ValueError, also for an argument that
+    the network does not know.
     """
     known = _arguments_of(network)
     unknown = sorted(set(arguments) - set(known))
@@ -46,15 +47,15 @@ def build(network, arguments, room=None):
 
 
 def share_of(network, architecture):
-    """Those of the arguments of several networks that this one takes."""
+    """The arguments of one network, out of those of several -> dict {name: value}."""
     known = _arguments_of(network)
     return {name: value for name, value in architecture.items() if name in known}
 
 
 def check_known(module, architecture):
-    """Raise ValueError if an argument is one of no network in a paper's file.
+    """Raise ValueError if no network in a paper's file takes an argument.
 
-    "generator" is known everywhere: it names the class, where a paper has several.
+    "generator" is always known: it names the class if a paper has several.
     """
     known = {"generator"}
     for thing in vars(module).values():
@@ -78,14 +79,15 @@ def _name_of(network):
 
 
 def takes(model):
-    """What the generator of a model takes for an image, as ("latent",), ("latent", "label")."""
+    """What a model's generator takes for each image: ("latent",) or ("latent", "label")."""
     module = MODELS.get(model) if isinstance(model, str) else None
     return getattr(module, "GENERATOR_TAKES", ("latent",))
 
 
 def check_arguments(arguments):
-    """Raise ValueError unless these are a network's arguments: {name: a number, a text, a boolean
-    or None}.
+    """Raise ValueError unless these are plain arguments of a network.
+
+    Plain is a dict {name: a number, a text, a boolean or None}.
     """
     if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
         raise ValueError(f"its architecture is {shown(arguments)}, expected names and values")
@@ -102,11 +104,10 @@ def check_arguments(arguments):
 
 
 def find_network(model, name):
-    """The network class of this name in a paper's file, as find_network("dcgan", "Generator").
-    Raises ValueError.
+    """The network class of this name in a paper's file: find_network("dcgan", "Generator").
 
-    Both names may come from somebody else's checkpoint: only a class of networks that is listed
-    here is found.
+    Both names may come from somebody else's checkpoint, so only a public network class in a file of
+    MODELS is found. Raises ValueError otherwise.
     """
     module = MODELS.get(model) if isinstance(model, str) else None
     found = vars(module).get(name) if module is not None and isinstance(name, str) else None

@@ -9,11 +9,10 @@ is linear in x and in w, and so are its two adjoints. With <a, b> the sum of all
 So the VJPs of each one are the other two, and derivatives of any order need nothing else.
 """
 
-import numbers
-
 from .. import devices
 from ..creation import raw
 from ..engine import record
+from ..files.foreign import is_whole_number
 from .shapes import expand, reshape
 
 
@@ -179,16 +178,15 @@ def per_channel(v, ndim):
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
-# ---- what no convolution can take ----------------------------------------------------------------
+# ---- arguments that are refused ------------------------------------------------------------------
 
 
-def pair(what, value, least):
+def pair(name, value, least):
     """An int or a pair of ints as a pair; ValueError unless each is at least ``least``."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    are_whole = all(isinstance(v, numbers.Integral) and type(v) is not bool for v in values)
-    if len(values) != 2 or not are_whole or min(values) < least:
+    if len(values) != 2 or not all(is_whole_number(v, least) for v in values):
         raise ValueError(
-            f"{what} is {value!r}, expected an int or a pair of ints of at least {least}"
+            f"{name} is {value!r}, expected an int or a pair of ints of at least {least}"
         )
     return values
 

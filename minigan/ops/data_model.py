@@ -1,18 +1,17 @@
-"""What Python and NumPy do to a Tensor unasked: conversions, copies, NumPy's own functions.
+"""How a Tensor answers Python and NumPy: conversions, copies, printing and NumPy's functions.
 
-Each works as in PyTorch or is refused in a sentence; none may drop a gradient silently.
-``np.asarray(x)``, ``x.numpy()``, ``float(x)`` and ``x.item()`` say themselves that they want plain
-numbers, so they take any tensor. Of NumPy's other functions,
+Each of these works as in PyTorch or is refused in a sentence. None may lose a gradient silently.
+``np.asarray(x)``, ``x.numpy()``, ``float(x)`` and ``x.item()`` ask explicitly for plain numbers, so
+they accept any tensor. NumPy's other functions are of four kinds:
 
-- those that compute with numbers (``np.concatenate``, ``np.clip``, ``np.linalg.norm``) refuse a
-  tensor that requires grad while gradients are recorded, and otherwise treat it as the array that
-  it holds, read-only;
-- those that only look (``np.shape``, ``np.allclose``, ``np.save``) take every tensor;
-- those that call ``np.asarray`` themselves and do not ask (``np.full``, ``np.random``,
-  ``np.transpose`` of a list of tensors) are no different from ``np.asarray``;
-- ufuncs (``np.exp``, ``np.add.reduce``, ``array += tensor``) refuse every tensor, because minigan
-  has those that are operators and most of the others as its own. ``array + tensor`` and the other
-  operators are minigan's.
+- Those that compute (``np.concatenate``, ``np.clip``, ``np.linalg.norm``) refuse a tensor that
+  requires grad while gradients are recorded. Otherwise they see its array, read-only.
+- Those that only look (``np.shape``, ``np.allclose``, ``np.save``) accept every tensor.
+- Those that call ``np.asarray`` themselves (``np.full``, ``np.random``, ``np.transpose`` of a list
+  of tensors) cannot be told from ``np.asarray``.
+- Ufuncs (``np.exp``, ``np.add.reduce``, ``array += tensor``) refuse every tensor, because minigan
+  has operations of its own for most of them. ``array + tensor`` and the other operators are
+  minigan's.
 """
 
 import operator
@@ -29,7 +28,7 @@ SCALARS = (int, float, np.number, np.bool_)
 
 
 def described(x):
-    """What repr shows: rounded values; shape, dtype and origin where they are not the obvious."""
+    """What repr shows: rounded values; shape, dtype and origin unless they are the usual ones."""
     shown = {"precision": 4, "threshold": 60, "edgeitems": 3, "separator": ", "}
     text = "tensor(" + np.array2string(x.numpy(), prefix="tensor(", **shown)
     if x.ndim:
@@ -42,7 +41,7 @@ def described(x):
 
 
 def checked_data(x, values):
-    """The array that ``x.data = values`` puts in the place of x's."""
+    """The array with which ``x.data = values`` replaces the array of x."""
     array = values
     if isinstance(values, Tensor):
         array = values.array.copy("K")
@@ -70,7 +69,7 @@ def truth(x):
 
 
 def as_index(x):
-    """What a tensor is where Python wants a whole number: ``a_list[x]``, ``range(x)``."""
+    """The tensor as an int, where Python needs a whole number: ``a_list[x]``, ``range(x)``."""
     if x.ndim or x.dtype.kind not in "iu":
         raise TypeError(
             f"only an integer tensor without axes can be an index, not {x.dtype} of shape {x.shape}"
@@ -93,7 +92,7 @@ def entries(x):
 
 
 def contains(x, value):
-    """value in x: is some entry equal to it?"""
+    """value in x: is some entry equal to the value?"""
     if not isinstance(value, (Tensor, *SCALARS)):
         raise TypeError(
             f"`in` asks a tensor for a {type(value).__name__}, expected a number or a Tensor"
@@ -120,11 +119,11 @@ def _check_leaf(x, what):
 
 
 def duplicate(x, memo=None):
-    """copy.deepcopy of a leaf: its values, class and requires_grad, but not its gradient."""
+    """copy.deepcopy of a leaf: the same values, class and requires_grad, without the gradient."""
     _check_leaf(x, "deep-copied")
     y = object.__new__(type(x))
     Tensor.__init__(y, x.array, x.requires_grad)
-    y.array = x.array.copy("K")  # where x lies, which need not be the device: see module.Count
+    y.array = x.array.copy("K")  # x may be on the CPU whatever the device is: see module.Count
     return y
 
 
@@ -133,19 +132,21 @@ def shallow(x):
     _check_leaf(x, "copied")
     y = object.__new__(type(x))
     Tensor.__init__(y, x.array)
-    y.array, y._version, y._rewrites = x.array, x._version, None
+    y.array = x.array
+    y._version = x._version
+    y._rewrites = None
     y.requires_grad = x.requires_grad
     return y
 
 
 def reduced(x, protocol=None):
-    """How pickle takes a leaf apart: its class, its values and requires_grad."""
+    """What pickle stores of a leaf: its class, its values and requires_grad."""
     _check_leaf(x, "pickled")
     return rebuild, (type(x), x.numpy(), x.requires_grad)
 
 
 def rebuild(kind, array, requires_grad):
-    """What pickle makes of ``reduced``."""
+    """The leaf that pickle makes from what ``reduced`` stored."""
     y = object.__new__(kind)
     Tensor.__init__(y, array, requires_grad)
     return y
@@ -153,7 +154,7 @@ def rebuild(kind, array, requires_grad):
 
 # ---- NumPy ---------------------------------------------------------------------------------------
 
-# Functions that only look at their arguments: no number that they give has a gradient to lose.
+# Functions that only look at their arguments: their results have no gradient that could be lost.
 LOOKING = {
     np.shape,
     np.ndim,
@@ -185,7 +186,7 @@ WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_alo
 
 
 def as_array(x, dtype=None, copy=None):
-    """np.asarray(x) and np.array(x): the memory itself, unless it has to be a copy."""
+    """np.asarray(x) and np.array(x): the memory itself, unless a copy is needed."""
     array = x.numpy()
     dtype = array.dtype if dtype is None else np.dtype(dtype)
     same = array.dtype == dtype and isinstance(x.array, np.ndarray)
@@ -198,7 +199,7 @@ def as_array(x, dtype=None, copy=None):
 
 
 def array_function(x, function, types, args, kwargs):
-    """What NumPy calls instead of one of its own functions when a Tensor is among the arguments."""
+    """What NumPy calls in the place of its own function if one of the arguments is a Tensor."""
     if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
         return NotImplemented
     name = f"{function.__module__}.{function.__name__}"

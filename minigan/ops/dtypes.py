@@ -1,7 +1,7 @@
-"""In which dtype an operation computes: the two Tensors, arrays or numbers that meet get one.
+"""Type promotion: the two operands of an operation become Tensors of one dtype.
 
-The rules are PyTorch's: a Python number takes the dtype of the tensor that it meets, and of two
-tensors the one of the higher kind wins.
+The rules are PyTorch's: a Python number takes the dtype of the tensor beside it, and of two tensors
+the one of the higher kind decides: floats before integers, integers before truth values.
 """
 
 import numbers
@@ -16,7 +16,7 @@ SCALARS = (numbers.Number, np.generic)
 
 
 def as_pair(x, y):
-    """x and y as Tensors of one dtype; at least one of them is a Tensor already."""
+    """x and y, at least one of them a Tensor, as Tensors of one dtype."""
     if not isinstance(x, Tensor):
         y, x = as_pair(y, x)
         return x, y
@@ -30,7 +30,7 @@ def as_pair(x, y):
 
 
 def _as_tensor(y, dtype):
-    """A number, an array or a list that meets a Tensor of this dtype, as a Tensor."""
+    """A number, an array or a list beside a Tensor of this dtype, as a Tensor."""
     if isinstance(y, SCALARS):
         return _scalar(y, dtype)
     if isinstance(y, (np.ndarray, devices.xp.ndarray)):
@@ -65,7 +65,7 @@ def common_dtype(a, b):
 
 
 def _rank(a):
-    """Floats are above integers, integers above booleans; of one kind, arrays are above 0-d."""
+    """Floats stand above integers, integers above booleans; of one kind, axes stand above none."""
     is_float = a.dtype.kind == "f"
     is_number = a.dtype.kind != "b"
     has_axes = a.ndim > 0
@@ -88,12 +88,12 @@ def in_dtype_of(a, value):
 
 
 def to_float32(x):
-    """x as float32; the gradient comes back in x's own dtype."""
+    """x as float32; the gradient has the dtype of x."""
     return astype(x, np.float32)
 
 
 def to_float64(x):
-    """x as float64; the gradient comes back in x's own dtype."""
+    """x as float64; the gradient has the dtype of x."""
     return astype(x, np.float64)
 
 
@@ -103,7 +103,7 @@ def floating(x):
 
 
 def astype(x, dtype):
-    """x in another dtype; the gradient comes back in x's own."""
+    """x in another dtype; the gradient has the dtype of x."""
     x_dtype = x.array.dtype
     if x_dtype == dtype:
         return x

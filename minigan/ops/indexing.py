@@ -1,33 +1,32 @@
-"""Which entries of a tensor ``x[index]`` means, in which order of axes, and the gradient of that.
+"""Indexing: which entries ``x[index]`` picks, the order of the result's axes, and the gradient.
 
-An index is a tuple of parts, or one part. From left to right, each part speaks about the next axis
-of x:
+An index is a tuple of parts, or one part. The parts are read from left to right, and each is about
+the next axis of x:
 
-    a number           picks one entry and takes the axis away
+    a number           picks one entry and removes the axis
     a slice            keeps the axis or a part of it; a negative step reads backwards, as in NumPy
-    None               speaks about no axis and inserts a new one of length 1
+    None               inserts a new axis of length 1 and leaves the axes of x alone
     ...                stands for as many ``:`` as are missing, perhaps for none
     positions          an array of whole numbers picks entries of one axis, any number of times each
-    a mask             an array of truth values: the positions of its True, in all of its axes
-    True or False      inserts a new axis, of which it picks the one entry, or none
+    a mask             an array of truth values picks where it is True; it is about all of its axes
+    True or False      inserts a new axis of length 1 or 0
 
-**The order of the axes of the result** is PyTorch's. First the numbers take their axes away, and
-the slices and every None shape the rest. Of what remains, the arrays of positions are broadcast
-against each other, and their common shape replaces the axes that they pick from: in the place of
-these axes, if they lie side by side, otherwise in front of all others. So with x of shape
-(2, 3, 4, 5) and two arrays of shape (7,)
+**The order of the result's axes** is PyTorch's. First the numbers remove their axes, and slices and
+None shape the rest. Then the arrays of positions are broadcast against each other. Their common
+shape replaces the axes that they index: in place, if these axes are neighbours, otherwise in front
+of all others. For example, with x of shape (2, 3, 4, 5) and two arrays of shape (7,)
 
-    x[:, a, b]     (2, 7, 5)       side by side
-    x[:, a, :, b]  (7, 2, 4)       apart: in front
-    x[0, :, a]     (3, 7, 5)       a number is no array; in NumPy it counts as one: (7, 3, 5)
-    x[:, a, 0, b]  (2, 7)          side by side, because the axis between them is gone
-    x[a, None, b]  (7, 1, 4, 5)    apart
-    x[a, ..., b, :, :]  (7, 4, 5)  side by side, because here ``...`` stands for no axis
+    x[:, a, b]     (2, 7, 5)       neighbours
+    x[:, a, :, b]  (7, 2, 4)       not neighbours: in front
+    x[0, :, a]     (3, 7, 5)       a number is not an array; NumPy treats it as one: (7, 3, 5)
+    x[:, a, 0, b]  (2, 7)          neighbours, because the axis between them is gone
+    x[a, None, b]  (7, 1, 4, 5)    not neighbours
+    x[a, ..., b, :, :]  (7, 4, 5)  neighbours, because here ``...`` stands for no axis
 
-An array, a Tensor, a list, a tuple inside the tuple and a range are all arrays of positions or
-masks; with no axes, a number or a truth value. uint8 is refused, because it is a mask in PyTorch
-and positions in NumPy; so is a list of lists as the whole index, which PyTorch takes for a tuple
-and NumPy for an array.
+Positions and masks may be arrays, Tensors, lists, ranges, or tuples inside the tuple. Without axes
+they are numbers and truth values. uint8 is refused, because it is a mask in PyTorch and positions
+in NumPy. A list of lists as the whole index is refused, because PyTorch reads it as a tuple and
+NumPy as an array.
 """
 
 import operator
@@ -53,33 +52,37 @@ class Selection(NamedTuple):
 
 
 def getitem(x, index):
-    """x[index], in PyTorch's order of axes (see the module); a view where no part is an array.
+    """x[index], in PyTorch's order of axes (see the module); a view if no part is an array.
 
-    Raises IndexError for what is no index, too many of them, a position out of range, a mask of
+    Raises IndexError for what is not an index, too many parts, a position out of range, a mask of
     another shape than its axes, and positions that do not broadcast.
     """
-    xs = raw(x).shape
-    chosen = index if type(index) is Selection else select(xs, index)
+    x_shape = raw(x).shape
+    chosen = index if type(index) is Selection else select(x_shape, index)
     value = x.array[chosen.view]
     if chosen.arrays:
         value = pick(value, chosen.arrays)
-    return record(value, (x, lambda g: put(g, chosen, xs)))
+    return record(value, (x, lambda g: put(g, chosen, x_shape)), op="getitem", index=chosen)
 
 
 def put(x, index, shape):
     """Zeros of ``shape`` with x added at ``index``: the adjoint of indexing."""
     chosen = index if type(index) is Selection else select(shape, index)
-    dtype = x.array.dtype
-    if chosen.repeats:
-        sums = devices.xp.zeros(
-            shape, np.float64 if dtype == np.float32 else dtype
-        )  # see summation.py
-        devices.xp.add.at(sums[chosen.view], chosen.arrays, x.array.astype(sums.dtype, copy=False))
-        y = sums.astype(dtype, copy=False)
-    else:
-        y = devices.xp.zeros(shape, dtype)
-        y[chosen.view][chosen.arrays or ...] = x.array
-    return record(y, (x, lambda g: getitem(g, chosen)))
+    value = _put_array(x.array, chosen, shape)
+    return record(value, (x, lambda g: getitem(g, chosen)), op="put", index=chosen, shape=shape)
+
+
+def _put_array(array, chosen, shape):
+    """Zeros of ``shape`` with the array added at a Selection."""
+    if not chosen.repeats:
+        y = devices.xp.zeros(shape, array.dtype)
+        y[chosen.view][chosen.arrays or ...] = array
+        return y
+    # Many numbers may meet in one entry, so float32 is summed in float64: see summation.py.
+    wide = np.float64 if array.dtype == np.float32 else array.dtype
+    sums = devices.xp.zeros(shape, wide)
+    devices.xp.add.at(sums[chosen.view], chosen.arrays, array.astype(wide, copy=False))
+    return sums.astype(array.dtype, copy=False)
 
 
 def pick(view, arrays):
@@ -100,44 +103,46 @@ def select(shape, index):
     if isinstance(index, list):
         _check_list(index)
     parts = index if type(index) is tuple else (index,)
-    view, arrays = [], []
-    has_arrays = repeats = False
-    axis = 0
-    for part in _without_ellipsis([_part(part) for part in parts], shape):
-        if type(part) is slice:
-            view.append(part)
-            arrays.append(EVERYTHING)
-            axis += 1
-        elif part is None:
-            view.append(None)
-            arrays.append(EVERYTHING)
-        elif type(part) is bool:
-            view.append(None)
-            arrays.append(devices.xp.zeros(int(part), np.intp))
-            has_arrays = True
-        elif type(part) is int:
-            view.append(_in_range(part, axis, shape))
-            axis += 1
-        elif part.dtype.kind == "b":
-            view.extend([EVERYTHING] * part.ndim)
-            arrays.extend(_positions_of_true(part, axis, shape))
-            has_arrays = True
-            axis += part.ndim
-        else:
-            view.append(EVERYTHING)
-            arrays.append(part)
-            has_arrays = repeats = True
-            axis += 1
-    if has_arrays:
-        _check_broadcast(arrays)
-    return Selection((*view, ...), tuple(arrays) if has_arrays else (), repeats)
+    parts = _without_ellipsis([_part(part) for part in parts], shape)
+    view = []
+    arrays = []
+    axis = 0  # the axis of x that the next part is about
+    for part in parts:
+        in_view, in_arrays, axes = _translated(part, axis, shape)
+        view += in_view
+        arrays += in_arrays
+        axis += axes
+    view.append(...)
+    shapes = [array.shape for array in arrays if array is not EVERYTHING]
+    if not shapes:
+        return Selection(tuple(view), (), False)
+    _check_broadcast(shapes)
+    return Selection(tuple(view), tuple(arrays), any(map(_is_positions, parts)))
+
+
+def _translated(part, axis, shape):
+    """A part that is about this axis of x, and perhaps about the next ones, in two steps.
+
+    -> what it adds to a Selection's view, what it adds to the arrays, how many axes it is about.
+    """
+    if type(part) is slice:
+        return [part], [EVERYTHING], 1
+    if type(part) is int:
+        return [_in_range(part, axis, shape)], [], 1
+    if part is None:
+        return [None], [EVERYTHING], 0
+    if type(part) is bool:
+        return [None], [devices.xp.zeros(int(part), np.intp)], 0
+    if _is_positions(part):
+        return [EVERYTHING], [part], 1
+    return [EVERYTHING] * part.ndim, _positions_of_true(part, axis, shape), part.ndim
 
 
 # ---- the parts -----------------------------------------------------------------------------------
 
 
 def _part(part):
-    """A part of an index as an int, a bool, a slice, None, ... or an array that has axes."""
+    """A part of an index as an int, a bool, a slice, None, ... or an array with axes."""
     if type(part) is int or part is None or part is ... or type(part) is bool:
         return part
     if type(part) is slice:
@@ -155,7 +160,7 @@ def _part(part):
     _check_dtype(part)
     if part.ndim == 0:
         return part.item()
-    # a copy, so that later changes to it change no gradient
+    # a copy, because the caller may change the array before the backward pass
     return devices.xp.array(part, bool if part.dtype.kind == "b" else np.intp)
 
 
@@ -208,7 +213,7 @@ def _array(part):
 
 
 def _check_list(index):
-    """A list as the whole index holds numbers: all else means two things in PyTorch and NumPy."""
+    """Refuse a list as the whole index unless it holds numbers: PyTorch and NumPy disagree."""
     for entry in index:
         if not isinstance(entry, (int, np.generic)):
             raise IndexError(
@@ -217,24 +222,35 @@ def _check_list(index):
             )
 
 
+def _is_positions(part):
+    """Is this part an array of positions? Otherwise it is a number, a slice, None or a mask."""
+    return hasattr(part, "dtype") and part.dtype.kind != "b"
+
+
+def _axes_of(part):
+    """How many axes of x a part is about."""
+    if type(part) is slice or type(part) is int:
+        return 1
+    if part is None or part is ... or type(part) is bool:
+        return 0
+    return 1 if _is_positions(part) else part.ndim
+
+
 def _without_ellipsis(parts, shape):
-    """The parts with full slices for ``...``, or for what is missing at the end."""
-    named, place = 0, None
+    """The parts with full slices in the place of ``...``, or at the end if there is no ``...``."""
+    named = 0  # axes that the parts are about
+    place = len(parts)
     for i, part in enumerate(parts):
+        named += _axes_of(part)
         if part is ...:
-            if place is not None:
+            if place < len(parts):
                 raise IndexError("an index holds more than one ..., expected at most one")
             place = i
-        elif part is not None and type(part) is not bool:
-            is_mask = type(part) not in (int, slice) and part.dtype.kind == "b"
-            named += part.ndim if is_mask else 1
-    missing = [EVERYTHING] * (len(shape) - named)
     if named > len(shape):
         raise IndexError(
             f"an index names {named} axes, but the tensor of shape {shape} has {len(shape)}"
         )
-    if place is None:
-        return parts + missing
+    missing = [EVERYTHING] * (len(shape) - named)
     return parts[:place] + missing + parts[place + 1 :]
 
 
@@ -248,7 +264,8 @@ def _in_range(number, axis, shape):
 
 
 def _check_range(positions, n):
-    low, high = int(positions.min()), int(positions.max())
+    low = int(positions.min())
+    high = int(positions.max())
     if low < -n or high >= n:
         wrong = low if low < -n else high
         raise IndexError(
@@ -265,8 +282,8 @@ def _positions_of_true(mask, axis, shape):
     return mask.nonzero()
 
 
-def _check_broadcast(arrays):
-    shapes = [array.shape for array in arrays if array is not EVERYTHING]
+def _check_broadcast(shapes):
+    """Raise IndexError unless arrays of these shapes broadcast to one shape."""
     if len(shapes) == 1:
         return
     try:

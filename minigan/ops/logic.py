@@ -1,8 +1,8 @@
 """Comparisons and truth values, entry by entry: == != < <= > >=, & | ^ ~, any and all.
 
-What they give is piecewise constant, so nothing is recorded and nothing has a gradient. As in
-PyTorch, ``a == b`` is a tensor of truth values and not one answer: ``(a == b).all()`` asks about
-all entries, ``a is b`` whether both are one object.
+The results are piecewise constant, so nothing is recorded and nothing has a gradient. As in
+PyTorch, ``a == b`` is a tensor of truth values and not one answer: ``(a == b).all()`` asks whether
+all entries are equal, ``a is b`` whether both are one object.
 """
 
 import numbers
@@ -17,7 +17,7 @@ from .shapes import axes_of
 
 
 def _other(x, y):
-    """The arrays of x and y in one dtype, as in x + y; None where y holds no numbers."""
+    """The arrays of x and y in one dtype, as in x + y; None if y holds no numbers."""
     x = devices.xp.asarray(x)
     if isinstance(y, (complex, np.complexfloating)):
         raise TypeError(f"tensors hold real numbers, this one meets {y!r}")
@@ -28,7 +28,7 @@ def _other(x, y):
     elif hasattr(y, "__dlpack__") and not isinstance(y, (np.ndarray, devices.xp.ndarray)):
         y = tensor(y).array  # another library's
     elif isinstance(y, (numbers.Real, np.generic)):
-        # before NumPy 2, a float32 array without axes would meet a number in float64
+        # because NumPy 1 compares a float32 array without axes with a number in float64
         y = x.dtype.type(y) if x.dtype.kind == "f" else y
         return x, y
     if not isinstance(y, (np.ndarray, devices.xp.ndarray)) or y.dtype.kind not in "fiub":

@@ -1,11 +1,13 @@
-"""Training: the command line of a script, the run directory, checkpoints, and sampling.
+"""Training: the command line of a script, the run directory, checkpoints and sampling.
 
-A script reads its arguments with ``parse``, makes its data and networks with ``images`` and
-``networks``, and its Run with ``session`` or ``begin``. Run also works without any script.
+A training script calls ``parse`` for its arguments, ``images`` and ``networks`` for its data and
+networks, and ``session`` or ``begin`` for its Run. Run also works without any script.
 """
 
 from .options import FLAG, SWITCH, parse
-from .program import (
+from .run import Run
+from .sampling import PRIORS, Latents
+from .scripts import (
     at_least,
     at_least_one,
     fraction,
@@ -15,6 +17,4 @@ from .program import (
     program,
     refuse,
 )
-from .run import Run
-from .sampling import PRIORS, Latents
 from .setup import begin, build, chosen, images, latents, networks, session

@@ -1,10 +1,8 @@
-"""Signals that ask a training to end: Ctrl-C, the end of a terminal, or what a service manager
-sends.
+"""Signals that ask a training to end: Ctrl-C, a closed terminal, a service manager's SIGTERM.
 
-The one idea: a handler only notes the signal. It may run at any moment, in the midst of a print or
-of the writing of a file, so it prints nothing and saves nothing; the training looks at the note
-between two steps, and a thread of its own, which is woken by a queue that is made for this, says
-that the signal has come.
+The idea: a handler only notes the signal. It may run at any moment, while something is printed or a
+file is written, so it prints nothing and saves nothing. The training looks at the note between two
+steps. A thread says that the signal has come; a queue, which a handler may use safely, wakes it.
 """
 
 import contextlib
@@ -16,16 +14,15 @@ import time
 from ..files import messages
 
 ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-# Signals that come within so many seconds are one request: `timeout` asks a process and its group.
-AT_ONCE = 0.2
+AT_ONCE = 0.2  # seconds: signals this close are one request, as `timeout` signals twice
 
 
 class Interrupts:
-    """``with Interrupts() as interrupts:`` notes the first signal of ENDS in `interrupts.signal`,
-    else None.
+    """``with Interrupts() as interrupts:`` notes the first signal in `interrupts.signal`.
 
-    Another one, a moment later, ends the process at once, as it would have without this. A SIGHUP
-    that is ignored, as under nohup, stays so.
+    It is None as long as no signal of ENDS has come. A second signal, at least AT_ONCE later, ends
+    the process at once, as it would without this class. If SIGHUP is ignored, as under nohup, it
+    stays ignored.
     """
 
     def __init__(self):
@@ -40,7 +37,7 @@ class Interrupts:
             if not ignored or number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
         self._announcer = threading.Thread(target=self._announce, name="interrupts", daemon=True)
-        # Where no thread can be started, nothing is said before the step is over.
+        # If no thread can be started, nothing is said before the step is over.
         with contextlib.suppress(RuntimeError):
             self._announcer.start()
         return self
@@ -50,7 +47,7 @@ class Interrupts:
             signal.signal(number, handler)
         self._noted.put(None)
         if self._announcer.is_alive():
-            self._announcer.join(1.0)  # seconds: a stderr that takes nothing must not keep us
+            self._announcer.join(1.0)  # seconds at most, because stderr may be blocked
 
     def _note(self, number, frame):
         now = time.monotonic()
@@ -63,10 +60,10 @@ class Interrupts:
             signal.raise_signal(number)
 
     def _announce(self):
-        """Say that a signal was noted, once another would no longer count as the same."""
+        """Say that a signal was noted, once a second one would count as another request."""
         if self._noted.get() is None:  # the training has ended
             return
         with contextlib.suppress(queue.Empty):
-            self._noted.get(timeout=AT_ONCE)  # the end of the training, which need not wait
-        messages.warn("")  # behind a progress bar, or the ^C that a terminal shows
+            self._noted.get(timeout=AT_ONCE)  # unless the training ends meanwhile
+        messages.warn("")  # ends the line of a progress bar, or of the ^C that a terminal shows
         messages.warn("stopping after this step; once more stops at once")

@@ -1,7 +1,7 @@
-"""Networks out of a file: of a checkpoint, with weights, or of one's own, as Python.
+"""Networks from files: from a checkpoint, with their weights, or from a user's own Python file.
 
-A checkpoint may come from somebody else, so nothing that it names is run. Of networks of one's own
-it holds only the hash: their file is named anew on the command line, and must have this hash.
+A checkpoint may come from somebody else, so nothing that it names is run. Of a user's own networks
+it holds only the hash. Their file is named again on the command line, and must have this hash.
 """
 
 import hashlib
@@ -24,9 +24,8 @@ LARGEST_NETWORKS = 1 << 20  # bytes of a file of networks
 def load_networks(path, sha256=None):
     """Run the file of --networks, which must define Generator and Discriminator.
 
-    path: from the command line, never from a file. sha256: what that of the file must be, as a
-    checkpoint has it; None accepts any. -> the module, and the SHA-256 of the file. Raises
-    ValueError or OSError.
+    path: from the command line, never from a file. sha256: the hash that a checkpoint has; None
+    accepts any file. -> the module and the SHA-256 of the file. Raises ValueError or OSError.
     """
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()
@@ -38,9 +37,9 @@ def load_networks(path, sha256=None):
     module = types.ModuleType(Path(path).stem)
     module.__file__ = str(path)
     try:
-        code = compile(source, str(path), "exec")  # of the bytes that were hashed, and no others
+        code = compile(source, str(path), "exec")  # exactly the bytes that were hashed
         exec(code, module.__dict__)
-    except (Exception, SystemExit) as error:  # whatever a user's file may raise
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
         raise ValueError(
             f"--networks {path} cannot be run: {type(error).__name__}: {in_one_line(error)}"
         ) from error
@@ -64,7 +63,7 @@ def find_checkpoint(run_or_checkpoint):
 
 
 def load_checkpoint(path):
-    """The state in a checkpoint's file; ValueError if it is damaged or holds NaN or infinity."""
+    """Load the state in a file. Raises ValueError if it is damaged or holds NaN or infinity."""
     state = checkpoint.load(path)
     tree, arrays = checkpoint.flatten(state)
     name = checkpoint.first_not_finite(tree, arrays)
@@ -74,16 +73,16 @@ def load_checkpoint(path):
 
 
 def about_of(state):
-    """What a checkpoint says of itself, its "run" -> dict, or None where it says nothing."""
+    """What a checkpoint says of itself: its "run", a dict, or None if it has none."""
     about = state.get("run") if isinstance(state, dict) else None
     return about if isinstance(about, dict) else None
 
 
 def own_networks(about, networks):
-    """The module of networks of one's own that a checkpoint was trained with, or None.
+    """The module of a user's own networks that a checkpoint was trained with, or None.
 
-    networks: the file that --networks names on the command line, or None. The checkpoint has its
-    hash, and no more.
+    networks: the file that --networks names on the command line, or None. The checkpoint has only
+    its hash. Raises ValueError if one is there without the other, or they do not fit.
     """
     digest = networks_digest(about)
     if digest is None and networks is not None:
@@ -101,9 +100,9 @@ def own_networks(about, networks):
 
 
 def build_network(network, architecture, arrays):
-    """Build a network for a checkpoint's arrays, {name: array}, and load them into it.
+    """Build a network, and load a checkpoint's arrays, {name: array}, into it.
 
-    Raises ValueError or TypeError where they do not fit.
+    Raises ValueError or TypeError if they do not fit.
     """
     values = arrays.values() if isinstance(arrays, dict) else [None]
     if not all(isinstance(array, np.ndarray) for array in values):

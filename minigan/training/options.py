@@ -1,22 +1,22 @@
-"""The options of a training script as a table: their names, what they may be, and two defaults.
+"""The options of a training script as a table, and their defaults for two kinds of data.
 
     PAPER = dict(steps=20000, width=64, r1=0.0, ...)           # the paper's settings
     DIGITS = PAPER | dict(steps=3000, width=16, r1=0.5, ...)   # for the bundled digits, in minutes
     OPTIONS = [("--r1", not_negative, "weight of the R1 penalty"), ...]
     args = parse("dcgan", __doc__, OPTIONS, PAPER, DIGITS, argv)
 
-The table has what is special to a script. Options that several scripts have stand in COMMON; a
-script has those that are among its settings.
+The table lists what is special to a script. Options of several scripts stand in COMMON: a script
+has those of them that occur in its settings.
 
-Where one option chooses between several papers, the settings are a dict of such dicts, one for each
-of its values, and `by` is its name: ``parse("wgan", ..., by="penalty")``.
+One option may choose between several papers. Then PAPER and DIGITS are dicts of such dicts, one for
+each value of that option, and `by` is its name: ``parse("wgan", ..., by="penalty")``.
 """
 
 import argparse
 
 from . import command_line
-from .program import at_least, fraction, positive
 from .sampling import PRIORS
+from .scripts import at_least, fraction, positive
 
 FLAG = "flag"  # in the table: an option without a value
 SWITCH = "switch"  # --flip or --no-flip
@@ -37,8 +37,8 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
     """Read the command line of a training script -> the arguments, as command_line.parse.
 
     options: rows (option, kind, help). kind: a function that converts a text, as at_least(1); a
-    collection of choices; FLAG, SWITCH, or None for a text. paper, digits: {name: default}. The
-    digits' count if no other data is named.
+    collection of choices; FLAG, SWITCH, or None for a text. paper, digits: {name: default}, where
+    the digits' defaults count unless other data are named.
     """
     first = next(iter(paper)) if by else None  # the value of `by` that is its default
     names = paper[first] if by else paper
@@ -52,7 +52,7 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
     _show_defaults(parser, paper, digits, by)
 
     def settings(known):
-        """The defaults that belong to the data and to the value of `by`."""
+        """The defaults for the data, and for the value of `by`."""
         chosen = digits if _is_of_digits(known) else paper
         return chosen[known[by]] if by else chosen
 
@@ -60,7 +60,7 @@ def parse(model, description, options, paper, digits, argv=None, by=None):
 
 
 def _how(kind):
-    """What argparse is told of a kind of option."""
+    """The arguments of add_argument for a kind of option."""
     if kind == FLAG:
         return {"action": "store_true"}
     if kind == SWITCH:
@@ -71,33 +71,46 @@ def _how(kind):
 
 
 def _is_of_digits(known):
-    """Is the training to be on the bundled digits? Translation has two sets, A and B."""
+    """Whether the data are the bundled digits. Translation may name two sets instead, A and B."""
     if known.get("data_a") or known.get("data_b"):
         return False
     return known["data"] in (None, "digits")
 
 
 def _show_defaults(parser, paper, digits, by):
-    """Write both defaults into the help of each option."""
+    """Write the default of each option into its help: the paper's, then the digits'."""
     for action in parser._actions:
         text = action.help.replace(" (default: %(default)s)", "")
-        here = _defaults_of(action.dest, paper, by)
-        there = _defaults_of(action.dest, digits, by)
-        if here is None:
-            here = there = action.default
-        if there is None:
-            there = here
-        if here in (None, argparse.SUPPRESS, False) and there == here:
-            continue
-        found = here if here == there else f"{here}, on the digits {there}"
-        action.help = f"{text} (default: {found})".replace("%", "%%")
+        if action.dest == "data":
+            found = "digits"
+        else:
+            here = _defaults_of(action.dest, paper, by, action.default)
+            there = _defaults_of(action.dest, digits, by, action.default)
+            found = _in_words(here, there)
+        if found:
+            text = f"{text} (default: {found})"
+        action.help = text.replace("%", "%%")
 
 
-def _defaults_of(name, settings, by):
-    """The default in some settings; where several papers differ, a text with all of them."""
+def _in_words(paper, digits):
+    """The two defaults of an option as --help shows them, or None if there is nothing to show."""
+    if paper in (None, argparse.SUPPRESS):
+        return None if paper == digits else f"on the digits {digits}"
+    if paper != digits:
+        return f"{paper}, on the digits {digits}"
+    return None if paper is False else str(paper)
+
+
+def _defaults_of(name, settings, by, plain):
+    """The default in some settings; if several papers differ, a text with all of them.
+
+    plain: the default of an option that the settings do not name.
+    """
+    if name == by:
+        return plain
     if not by:
-        return settings.get(name)
-    values = {key: chosen.get(name) for key, chosen in settings.items()}
+        return settings.get(name, plain)
+    values = {key: chosen.get(name, plain) for key, chosen in settings.items()}
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
     return ", ".join(f"{key}: {value}" for key, value in values.items())

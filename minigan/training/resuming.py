@@ -1,7 +1,7 @@
-"""Going on from a checkpoint: is it whole, is it of this training, and was all of it taken up?
+"""Going on from a checkpoint: is it whole, is it of this training, and was all of it loaded?
 
-A checkpoint may be damaged or come from somebody else. Each mistake is one sentence, and nothing of
-the run is touched.
+A checkpoint may be damaged or come from somebody else. Each fault is one sentence, and the run
+directory stays as it was.
 """
 
 import re
@@ -15,7 +15,7 @@ from .run_folder import CHECKPOINT
 
 
 def read_checkpoint(folder):
-    """The state in a run's checkpoint. Exits with one sentence where the file is damaged."""
+    """Load the state in a run's checkpoint. Exits with one sentence if the file is damaged."""
     try:
         return checkpoint.load(Path(folder, CHECKPOINT))
     except (ValueError, OSError, MemoryError) as error:
@@ -23,15 +23,15 @@ def read_checkpoint(folder):
 
 
 def refuse_checkpoint(folder, error):
-    """Exit with one sentence: nothing of the run was touched."""
+    """Exit with one sentence, and leave the run directory as it is."""
     sys.exit(f"cannot go on from the checkpoint in {folder}: {in_one_line(error)}")
 
 
 def networks_digest(about):
-    """The SHA-256 of the networks of one's own that a checkpoint was trained with, or None.
+    """The SHA-256 of the user's own networks that a checkpoint was trained with, or None.
 
-    about: what the checkpoint says of itself, its "run". A hash is all that it may say of a file:
-    no path in it is ever opened, and no code that it names is run. Raises ValueError.
+    about: what the checkpoint says of itself, its "run". It may hold a hash and nothing more: no
+    path in it is ever opened, and no code that it names is run. Raises ValueError.
     """
     networks = about.get("networks")
     if networks is None:
@@ -45,9 +45,9 @@ def networks_digest(about):
 
 
 def check_same_training(resumed, about, names):
-    """Raise ValueError where a checkpoint is of another training, or holds what none writes.
+    """Raise ValueError if a checkpoint is of another training, or holds what no run writes.
 
-    resumed: its state. about: what this run says of itself; names: of this run's state.
+    resumed: its state. about: what this run says of itself. names: the names in this run's state.
     """
     expected = sorted(["run", *names])
     found = sorted(map(str, resumed)) if isinstance(resumed, dict) else resumed
@@ -69,14 +69,15 @@ def check_same_training(resumed, about, names):
 
 
 def _kinds(state):
-    """{path: type} of a state's leaves, in which True is not 1."""
+    """The types of a state's leaves, {path: type}: True == 1, but their types differ."""
     return {path: type(leaf) for path, leaf in checkpoint.leaves(state)}
 
 
 def check_taken_up(name, state, restored):
-    """Raise ValueError unless what was taken up, saved again, would be what the checkpoint holds.
+    """Raise ValueError unless the loaded state, saved again, would be what the checkpoint holds.
 
-    So no value is converted, dropped or replaced in silence, whatever kind of thing takes it up.
+    So no value is silently converted, dropped or replaced, whatever object has loaded it.
+    name, state: of the checkpoint. restored: the object's state_dict() afterwards.
     """
     leaves = dict(checkpoint.leaves(restored))
     for path, value in checkpoint.leaves(state):
@@ -90,7 +91,7 @@ def check_taken_up(name, state, restored):
 
 
 def fingerprint(thing):
-    """What tells whether a network or the like was changed, or left in another mode by eval()."""
+    """A value that changes if the state of an object changes, or its mode by eval()."""
     tree, arrays = checkpoint.flatten(thing.state_dict())
     sums = [zlib.crc32(array.tobytes()) for array in arrays.values()]
     return str(tree), sums, getattr(thing, "training", None)

@@ -5,10 +5,10 @@
         ...                                                  # the paper's algorithm, one step of it
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-The idea: whatever training changes is named in `state`. Between two steps that, the number of the
-step and the random generator are all there is. So a checkpoint of these, wherever it is taken,
-continues to the same bits; and logging, drawing and stopping, which happen between steps only,
-leave no trace in them.
+The idea: `state` names everything that training changes. Between two steps, this state, the number
+of the step and the random generator are all that the next steps depend on. So a checkpoint of these
+three, taken after any step, continues to the same bits. Logging, drawing and stopping happen only
+between steps, and leave no trace in the bits.
 
 The run directory holds config.json (all that is needed to repeat the run), log.csv,
 samples/step-*.png, samples.png (the newest), checkpoint.npz and, when training ends, training.gif
@@ -26,8 +26,8 @@ import numpy as np
 
 from .. import engine, rng
 from ..data import images
-from ..files import messages, regular_file, whole_file
-from . import checkpoint, run_folder, run_log
+from ..files import messages, whole_file
+from . import checkpoint, run_folder, run_log, run_pictures
 from .interrupts import Interrupts
 from .resuming import (
     check_same_training,
@@ -41,7 +41,7 @@ from .run_folder import CHECKPOINT, CONFIG, LOG
 
 
 class Run:
-    """The steps still to do: ``for step in session`` counts from the checkpoint's step + 1, or 1.
+    """The steps that are left: ``for step in session`` counts from 1, or after the checkpoint's.
 
     out: the run directory. model: a short name. steps: how many in all, also with resume. state:
     {name: object with state_dict() and load_state_dict()} of all that training changes: networks,
@@ -50,16 +50,18 @@ class Run:
     latents, and changes nothing.
 
     log_every, sample_every, checkpoint_every: steps. batch_size: images a step, for the log.
-    resume: go on from the checkpoint in out, if there is one; otherwise a directory that holds one
-    is refused. quiet: print only errors and the last line. arguments: what config.json says of the
-    run. For sample.py the checkpoint keeps architecture, the arguments that make the networks anew,
-    and sampling, how sample draws, as {"batch_statistics": "running"}; networks: the file of
-    networks of one's own and its SHA-256.
+    resume: go on from the checkpoint in out, if there is one. Without resume, a directory that
+    holds a checkpoint is refused. quiet: print only errors and the last line.
 
-    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step with a checkpoint and SystemExit
+    arguments: {name: value}, which config.json keeps. architecture: the networks' arguments, and
+    sampling: how sample() draws, as {"batch_statistics": "running"}; the checkpoint keeps both, and
+    sample.py builds the networks from them. networks: the file of a user's own networks and its
+    SHA-256, a pair.
+
+    Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step, with a checkpoint and SystemExit
     128 + the signal's number. A loss, weight or sample that is not finite ends it with SystemExit 1
-    and leaves the checkpoint before. So does a file that the system refuses, with a checkpoint of
-    that step where it takes one.
+    and keeps the checkpoint before. A file that the system refuses to write ends it too, with a
+    checkpoint of that step if that can be written.
     """
 
     def __init__(
@@ -125,13 +127,14 @@ class Run:
                 self._read_losses(step)
                 self._save_or_fail(step)
             if step == self.steps:
-                self._draw_training()
+                run_pictures.draw(self.out, self.about["model"])
         self._say_farewell(step)
 
     def log(self, **losses):
-        """Note this step's losses, numbers or 0-d tensors.
+        """Note this step's losses: numbers, or 0-d tensors.
 
-        They are read every log_every steps and before each checkpoint.
+        Tensors are read every log_every steps and before each checkpoint, because reading waits for
+        a GPU.
         """
         for name, loss in losses.items():
             if hasattr(loss, "detach"):
@@ -158,7 +161,7 @@ class Run:
     # ---- between two steps
 
     def _keep(self, step):
-        """All that is due after this step."""
+        """Log, draw and save what is due after this step."""
         log = self._is_due(step, self.log_every)
         draw = self._is_due(step, self.sample_every)
         save = self._is_due(step, self.checkpoint_every)
@@ -179,9 +182,9 @@ class Run:
         return step == self.steps or step % every == 0
 
     def _end_with_checkpoint(self, step, error):
-        """The system refused a row or a picture: keep this step, if it takes that, and end."""
+        """A row or a picture could not be written: try to save a checkpoint, and end."""
         if self.saved != step:
-            with contextlib.suppress(OSError):  # the reason is the same, and is said
+            with contextlib.suppress(OSError):  # for the same reason, which is said below
                 self._save(step)
         self._fail(step, f"cannot write: {messages.reason(error)}")
 
@@ -224,9 +227,9 @@ class Run:
             messages.say(f"step {step}/{self.steps}  {shown}")
 
     def _draw_samples(self, step):
-        """Draw, and put the random generator back.
+        """Draw samples, and put the random generator back.
 
-        Noise that sample() draws must not shift the training's.
+        Otherwise the random numbers that sample() draws would shift the training's.
         """
         before = {}
         if step == 0:
@@ -278,7 +281,7 @@ class Run:
             self._refuse(error)
 
     def _open(self):
-        """Take up the checkpoint, if any, and clear away what was written after it.
+        """Load the checkpoint, if there is one, and delete what was written after it.
 
         -> the step to go on from.
         """
@@ -309,7 +312,7 @@ class Run:
         path = self.out / LOG
         header, rows, others = run_log.read(path)
         if others:
-            messages.warn(f"{path}: {others} lines that are no rows are left out")
+            messages.warn(f"{path}: {others} lines that are not rows are left out")
         lines = [line for step, line in rows if step <= self.saved]
         if not lines:
             return ""
@@ -317,7 +320,7 @@ class Run:
         return "".join([f"{header}\n", *lines])
 
     def _restore(self):
-        """Take up the checkpoint; exits with one sentence if it is damaged or foreign."""
+        """Load the checkpoint. Exits with one sentence if it is damaged or foreign."""
         resumed = read_checkpoint(self.out)
         try:
             check_same_training(resumed, self.about, self.state)
@@ -325,7 +328,7 @@ class Run:
                 thing.load_state_dict(resumed[name])
                 check_taken_up(name, resumed[name], thing.state_dict())
             rng.load_state_dict(resumed["run"]["rng"])
-        except Exception as error:  # whatever the values of a foreign or hostile file may raise
+        except Exception as error:  # values of a foreign or hostile file may raise anything
             refuse_checkpoint(self.out, error)
         self.saved = resumed["run"]["step"]
 
@@ -349,44 +352,12 @@ class Run:
         sys.exit(128 + stopped_by)
 
     def _finish(self):
-        """There are no steps left to do: draw what a kill left undrawn, and end."""
-        made = (self.out / CHECKPOINT).stat().st_mtime_ns
+        """No steps are left to do: draw what a killed process left undrawn, and end."""
         what = "nothing to do, nothing changed"
-        expected = self.out / "training.gif", self.out / "losses.png"
-        if not all(path.exists() and path.stat().st_mtime_ns >= made for path in expected):
+        if not run_pictures.are_drawn(self.out):
             run_folder.delete_parts(self.out)
             what = "training.gif and losses.png were still to be drawn"
-            if not self._draw_training():
+            if not run_pictures.draw(self.out, self.about["model"]):
                 what = "training.gif and losses.png could not all be drawn"
         messages.say(f"{self.out} is already at step {self.saved} of {self.steps}: {what}")
         sys.exit(128 + self.interrupts.signal if self.interrupts.signal else 0)
-
-    def _draw_training(self):
-        """training.gif from the samples, losses.png from the log -> whether both could be drawn.
-
-        The training is complete and kept before this begins, so nothing here may make it fail.
-        """
-        model = self.about["model"]
-        gif = self._draw("training.gif", lambda path: images.save_gif(path, self._grids()))
-        plot = self._draw("losses.png", lambda path: run_log.draw(self.out / LOG, path, model))
-        return gif and plot
-
-    def _draw(self, name, draw):
-        """Call draw(path) -> True, or False after a line on why it did not work."""
-        try:
-            draw(self.out / name)
-            return True
-        except Exception as error:  # whatever Matplotlib, its cache or a damaged picture may raise
-            messages.warn(f"{name} could not be drawn: {messages.reason(error)}")
-            return False
-
-    def _grids(self):
-        """The pictures of samples/, one at a time; those that cannot be read are named."""
-        for _, path in run_folder.pictures(self.out):
-            try:
-                picture = images.read_image(regular_file(path))
-                grid = images.make_grid(picture[None], padding=0, scale=1)
-            except (ValueError, OSError) as error:
-                messages.warn(f"training.gif goes on without a picture: {messages.reason(error)}")
-                continue
-            yield grid

@@ -1,4 +1,4 @@
-"""config.json: what a run was started with, read back as if it stood on a command line.
+"""config.json: the arguments of a run, which --resume reads as if they stood on a command line.
 
 The file may come from somebody else. So every value in it must be one that the script's own
 arguments accept; it cannot move the run to another folder, and nothing that it names is run. A
@@ -16,8 +16,8 @@ from ..files.bounded import read_bytes
 from ..files.foreign import in_one_line, parse_json, shown
 from .run_folder import CONFIG
 
-LARGEST_FILE = 1 << 20  # bytes of a config.json, of which a script writes some 2,000
-LONGEST_TEXT = 4096  # characters of a text, as many as a path may have
+LARGEST_FILE = 1 << 20  # bytes; a script writes some 2,000
+LONGEST_TEXT = 4096  # characters of one value, as many as a path may have
 
 
 def option(name):
@@ -26,7 +26,7 @@ def option(name):
 
 
 def described(model, arguments):
-    """The content of config.json: what is needed to repeat a run."""
+    """The content of config.json, from which a run can be repeated -> dict."""
     versions = {"python": platform.python_version()}
     for name in ("minigan", "numpy", "cupy"):
         if name in sys.modules:
@@ -41,7 +41,7 @@ def described(model, arguments):
 
 
 def read_config(path):
-    """The content of a run's config.json -> dict. Raises ValueError, or FileNotFoundError."""
+    """Read a run's config.json -> dict. Raises ValueError or FileNotFoundError."""
     with reading(f"{path} is damaged"):
         config = parse_json(read_bytes(path, LARGEST_FILE))
         if not isinstance(config, dict):
@@ -52,7 +52,7 @@ def read_config(path):
 
 
 def is_run(folder):
-    """Does the folder hold a run's config.json: with a model, arguments and minigan's version?"""
+    """Whether the folder holds a config.json with a model, arguments and minigan's version."""
     try:
         config = read_config(folder / CONFIG)
     except (OSError, ValueError):
@@ -65,11 +65,10 @@ def is_run(folder):
     )
 
 
-def check_arguments(parser, kept, path, not_kept, optional=()):
+def check_arguments(parser, kept, path, not_kept):
     """Raise ValueError unless `kept` are arguments that the parser would have accepted.
 
     kept: {name: value} of the config.json at `path`. not_kept: arguments that do not stand there.
-    optional: those that may be None, beside all whose default is.
     """
     actions = {
         action.dest: action for action in parser._actions if action.dest not in ("help", *not_kept)
@@ -80,7 +79,7 @@ def check_arguments(parser, kept, path, not_kept, optional=()):
         raise ValueError(f"{path} has arguments that this script does not know: {names}")
     for name, value in kept.items():
         action = actions[name]
-        if value is None and (action.default is None or name in optional):
+        if value is None and action.default is None:
             continue
         try:
             _check_values(action, value)
@@ -89,19 +88,19 @@ def check_arguments(parser, kept, path, not_kept, optional=()):
 
 
 def _check_values(action, value):
-    """One value, or the list of them where the argument takes several."""
+    """Check one value, or each of the list where the argument takes several."""
     several = isinstance(action.nargs, int) and action.nargs > 0 or action.nargs in ("*", "+")
     if not several:
         _check_value(action, value)
         return
     if not isinstance(value, list):
-        raise ValueError(f"{shown(value)} is no list")
+        raise ValueError(f"{shown(value)} is not a list")
     for item in value:
         _check_value(action, item)
 
 
 def _check_value(action, value):
-    """The value must be what its own text on a command line would have become."""
+    """Raise ValueError unless the value is what its text would become on a command line."""
     if action.nargs == 0:  # a flag
         if not isinstance(value, bool):
             raise ValueError(f"{shown(value)} is neither true nor false")

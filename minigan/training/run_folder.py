@@ -1,4 +1,4 @@
-"""The folder of a run: the names of its files, its lock, and what a killed process left in it."""
+"""The directory of a run: the names of its files, its lock, and leftovers of a killed process."""
 
 import errno
 import os
@@ -21,10 +21,10 @@ PART = re.compile(
 
 
 def lock(folder, at_end):
-    """Make the folder and hold it, where the system can, until the ExitStack at_end is closed.
+    """Make the folder and lock it until the ExitStack at_end is closed.
 
-    Two processes that trained in one folder would mix their files. The end of the process, however
-    it comes, also ends the lock.
+    Two processes that trained in one folder would mix their files. The lock also ends with the
+    process, however it ends. Only POSIX systems have such locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if os.name != "posix":
@@ -40,7 +40,7 @@ def lock(folder, at_end):
 
 
 def has_checkpoint(folder):
-    """Is there one, or a broken link in its place? What that should lead to is not replaced."""
+    """Whether there is a checkpoint, or a broken link in its place, which is not replaced."""
     return os.path.lexists(Path(folder, CHECKPOINT))
 
 
@@ -51,9 +51,9 @@ def pictures(folder):
 
 
 def check_places(folder, saved):
-    """Raise OSError where a folder or the like has the name of a picture that will be drawn.
+    """Raise OSError if a folder has the name of a picture that will be drawn.
 
-    saved: the step of the checkpoint; the pictures of later steps will be drawn again.
+    saved: the step of the checkpoint. Pictures of later steps will be drawn again.
     """
     (folder / "samples").mkdir(exist_ok=True)
     later = [path for step, path in pictures(folder) if step > saved]
@@ -70,7 +70,7 @@ def delete_pictures(folder, saved):
 
 
 def delete_parts(folder):
-    """Delete what a killed process was writing, by names that only a run's files have."""
+    """Delete the files that a killed process left unfinished; only a run has such names."""
     for leftover in [*folder.glob(".*.part"), *folder.glob("samples/.*.part")]:
         name = PART.fullmatch(leftover.name)
         if name:

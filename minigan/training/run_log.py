@@ -1,8 +1,7 @@
-"""log.csv of a run: a row of losses every so many steps, and losses.png, its plot.
+"""log.csv of a run, with a row of losses every log_every steps, and losses.png, its plot.
 
-The one idea: a row is a line of numbers with an end of line, as many as the header has names.
-Whatever else stands in the file (a row that a kill tore, bytes of a damaged disk) is no row, and is
-passed over.
+The idea: a row is a whole line with as many numbers as the header has names. Anything else in the
+file (a row that a killed process tore, bytes of a damaged disk) is not a row and is skipped.
 """
 
 import re
@@ -17,7 +16,7 @@ HEADER = re.compile(r"step(?:,\w+)+\n")
 
 
 def read(path):
-    """The log at `path` -> (header, rows, how many whole lines are no rows).
+    """Read the log at `path` -> (header, rows, how many whole lines are not rows).
 
     header: the line of names, without its end, or None if there is none. rows: [(step, line with
     its end)]. Raises ValueError if the file is no regular one, OSError if it cannot be read.
@@ -28,7 +27,7 @@ def read(path):
         return None, [], 0
     text = content.replace(b"\r\n", b"\n").decode("utf-8", "replace")
     lines = text.split("\n")
-    # What stands behind the last end of line is a torn row.
+    # Text after the last end of line is a torn row.
     lines = [line + "\n" for line in lines[:-1]]
     if not lines or not HEADER.fullmatch(lines[0]):
         return None, [], len(lines)
@@ -42,7 +41,7 @@ def read(path):
 
 
 def append(path, text):
-    """Add lines to the log. Raises OSError, which names it, where the system refuses."""
+    """Add lines to the log. Raises OSError with the log's name if the system refuses."""
     try:
         with open(path, "a", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -51,15 +50,15 @@ def append(path, text):
 
 
 def draw(path, picture, title):
-    """Plot the losses in the log at `path` against the step, as the PNG `picture`.
+    """Plot the losses in the log at `path` against the steps, as the PNG file `picture`.
 
-    Raises ValueError if the log has no row; OSError or ImportError where Matplotlib or the system
-    refuse.
+    Raises ValueError if the log has no row, and OSError or ImportError if Matplotlib or the system
+    refuses.
     """
     header, rows, _ = read(path)
     if not rows:
         raise ValueError(f"{path} has no row")
-    from matplotlib.figure import Figure  # a second to import, so not before it is needed
+    from matplotlib.figure import Figure  # here, because the import takes a second
 
     names = header.split(",")
     numbers = [[float(number) for number in line.split(",")] for _, line in rows]

@@ -1,8 +1,8 @@
 """Sampling from a trained generator: from a checkpoint to images.
 
-The checkpoint says how its generator was made and how it samples: which weights (the average's or
-the last), which batch statistics, and from which prior p(z) the latents come. Its model says what
-the generator takes: latents, or latents and labels.
+The checkpoint says how its generator is built and how it samples: with which weights (the average's
+or the last ones), with which batch statistics, and from which prior p(z) the latents come. Its
+model says what the generator takes for each image: a latent, or a latent and a label.
 """
 
 import numpy as np
@@ -25,16 +25,16 @@ def _normal(generator, shape):
 
 
 PRIORS = {"uniform": _uniform, "normal": _normal}
-WEIGHTS = ("average", "generator")  # whose weights draw: the average's, or the last ones
-STATISTICS = ("running", "batch")  # which ones batch norm uses
+WEIGHTS = ("average", "generator")  # which weights draw: the average's, or the last ones
+STATISTICS = ("running", "batch")  # which statistics batch norm uses
 SHOWN = 64  # latents of every picture
 
 
 class Latents:
     """Latents z from a prior p(z): ``latents(n)`` draws n of them, a Tensor (n, dim).
 
-    prior: a key of PRIORS. fixed: the float32 array (64, dim) that every picture shows; it comes
-    from a generator of its own, so that it shifts nothing.
+    prior: a key of PRIORS. fixed: the float32 array (64, dim) that every picture shows. It comes
+    from a random generator of its own, so it does not shift the training's random numbers.
     """
 
     def __init__(self, prior, dim, seed):
@@ -53,8 +53,8 @@ class Latents:
 def load_generator(path, networks=None):
     """A run directory or checkpoint -> (generator ready to sample, what it says of itself).
 
-    networks: the file of networks of one's own, where it was trained with such. Raises
-    FileNotFoundError, ValueError.
+    networks: the file of the user's own networks, if it was trained with such. Raises
+    FileNotFoundError and ValueError.
     """
     path = loading.find_checkpoint(path)
     state = loading.load_checkpoint(path)
@@ -100,9 +100,9 @@ def _check_sampling(about, sampling, architecture):
 def draw_inputs(n, about, seed, truncation=1.0, label=None):
     """What the checkpoint's generator takes for n images -> a tuple of arrays.
 
-    Latents (n, latent_dim) float32 and, for a model of classes, labels (n,): all of the class
-    `label`, its number or name, or else the classes in turn. Raises ValueError for a label that is
-    no class, or where the model has none.
+    The arrays are latents (n, latent_dim) float32 and, for a conditional model, labels (n,). label:
+    the number or name of a class; by default image i is of class i mod classes. Raises ValueError
+    for a label that is not a class, or if the model is unconditional.
     """
     z = draw_latents(n, about, seed, truncation)
     takes = models.takes(about["model"])
@@ -117,7 +117,7 @@ def draw_inputs(n, about, seed, truncation=1.0, label=None):
 
 
 def _labels(n, about, label):
-    """n labels: those of one class, or of the classes in turn."""
+    """n labels: all of one class, or the classes in turn."""
     classes = about["architecture"]["classes"]
     check_whole("its classes", classes, 1, models.LARGEST)
     if label is None:
@@ -134,10 +134,10 @@ def _labels(n, about, label):
 
 
 def draw_latents(n, about, seed, truncation=1.0):
-    """n latents (n, latent_dim) float32 of the checkpoint's prior.
+    """Draw latents (n, latent_dim) float32 from the checkpoint's prior.
 
-    truncation below 1 keeps them near the middle (Brock et al. 2019): a uniform prior shrinks to
-    +-truncation, and normal numbers beyond +-2 truncation are drawn again.
+    truncation: below 1 it keeps them near the middle (Brock et al. 2019). A uniform prior shrinks
+    to +-truncation; normal numbers beyond +-2 truncation are drawn again.
     """
     generator = np.random.default_rng(seed)
     prior = about["sampling"]["latent"]
@@ -152,8 +152,8 @@ def draw_latents(n, about, seed, truncation=1.0):
 def _redraw_beyond(z, limit, generator):
     """Draw normal numbers beyond +-limit again, in place, until none is left.
 
-    Rejection sampling: a uniform number x within the limit is taken with probability
-    exp(-x^2 / 2), which makes it a truncated normal number.
+    Rejection sampling: a uniform number x within the limit is accepted with probability
+    exp(-x^2 / 2), so the accepted ones have a truncated normal distribution.
     """
     far = np.abs(z) > limit
     while far.any():
@@ -166,7 +166,7 @@ def _redraw_beyond(z, limit, generator):
 def generate(generator, z, *more, batch_size=100):
     """Latents (n, latent_dim) -> images float32 (n, C, H, W) in [-1, 1], a batch at a time.
 
-    more: whatever else the generator takes for each image, as labels.
+    more: arrays of whatever else the generator takes for each image, such as labels.
     """
     batches = []
     with mg.no_grad():
@@ -179,8 +179,8 @@ def generate(generator, z, *more, batch_size=100):
 def walk(z, steps):
     """From each even latent to the odd one after it in ``steps`` steps, along a great circle.
 
-    High-dimensional latents all lie near one sphere; a straight line would cut through its empty
-    inside (White 2016).
+    High-dimensional latents all lie near one sphere, and a straight line would cut through its
+    empty inside (White 2016).
     """
     a = z[0::2, None]  # (rows, 1, latent_dim)
     b = z[1::2, None]
@@ -192,6 +192,6 @@ def walk(z, steps):
     with np.errstate(divide="ignore", invalid="ignore"):
         path = np.sin((1 - t) * angle) * a + np.sin(t * angle) * b
         path = path / np.sin(angle)  # (rows, steps, latent_dim)
-    straight = (1 - t) * a + t * b  # on one line with 0 there is no circle
+    straight = (1 - t) * a + t * b  # if a and b lie on a line through 0, there is no circle
     path = np.where(np.sin(angle) > 1e-6, path, straight)
     return path.reshape(-1, z.shape[1]).astype(np.float32)

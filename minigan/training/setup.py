@@ -1,18 +1,21 @@
-"""What the training scripts do before and around their loop, as plain functions.
+"""What the training scripts do before their loop, as plain functions.
 
-The scripts call these; nothing here calls a script.
+The scripts call these; nothing here calls a script. ``args`` is always what ``parse`` returned.
 """
 
+import copy
 import inspect
 
-from .. import data, models
-from .program import one_sentence
+from .. import data, models, rng
+from ..creation import zeros
+from ..engine import no_grad
 from .run import Run
 from .sampling import Latents, generate
+from .scripts import one_sentence
 
 
 def chosen(args, names):
-    """{name: value} of some arguments; names: a text with spaces between them."""
+    """Some of the arguments -> dict {name: value}. names: a text with spaces between them."""
     return {name: getattr(args, name) for name in names.split()}
 
 
@@ -24,7 +27,8 @@ def latents(args):
 def images(args):
     """The images of --data -> their batches, and {"image_size": ..., "channels": ...}.
 
-    A network takes the latter. Exits with one sentence if the data cannot be read.
+    The latter is a part of the networks' architecture. Exits with one sentence if the data cannot
+    be read.
     """
     with one_sentence():
         dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
@@ -32,28 +36,61 @@ def images(args):
     return batches, {"image_size": args.image_size, "channels": dataset.images.shape[1]}
 
 
-def networks(args, architecture, Generator, Discriminator):
-    """The two networks: of these classes, or of --networks.
+# ---- networks
 
-    architecture: the arguments of both; each network gets those that it takes. Exits with one
-    sentence if they cannot be built.
+
+def networks(args, architecture, Generator, Discriminator):
+    """Build the two networks: of these classes, or those of --networks -> [G, D].
+
+    architecture: the arguments of both, {name: value}; each network gets those that it takes. Exits
+    with one sentence if they cannot be built or do not fit each other.
     """
     own = args.networks_module
     with one_sentence():
         if own is None:
             models.check_known(inspect.getmodule(Discriminator), architecture)
-        else:
-            Generator, Discriminator = own.Generator, own.Discriminator
-        return [build(args, network, architecture) for network in (Generator, Discriminator)]
+            return [build(args, network, architecture) for network in (Generator, Discriminator)]
+        G = build(args, own.Generator, architecture)
+        D = build(args, own.Discriminator, architecture)
+        z = zeros(args.batch_size, args.latent_dim)
+        size = architecture["image_size"]
+        check_fit(args, G, D, z, (args.batch_size, architecture["channels"], size, size))
+    return [G, D]
 
 
 def build(args, network, architecture):
-    """One network with those of the arguments that it takes."""
+    """Build one network with those of the arguments that it takes."""
     return models.build(network, models.share_of(network, architecture), args.room)
 
 
+def check_fit(args, G, D, given, image_shape):
+    """Raise ValueError unless G maps the batch `given` to images of this shape, which D takes.
+
+    Copies of the networks are called, and the random generator is put back. So running statistics
+    and the training's bits stay as they are.
+    """
+    random = rng.state_dict()
+    try:
+        with no_grad():
+            made = copy.deepcopy(G)(given)
+            if tuple(made.shape) != image_shape:
+                raise ValueError(
+                    f"Generator makes images of shape {tuple(made.shape)}, expected {image_shape}"
+                )
+            copy.deepcopy(D)(made)
+    except (ValueError, TypeError) as error:
+        if args.networks:
+            raise ValueError(f"--networks {args.networks}: {error}") from error
+        raise
+    finally:
+        rng.load_state_dict(random)
+
+
+# ---- the run
+
+
 def begin(args, *, state, sample, architecture, sampling=None):
-    """The Run of a script's arguments; see Run for the rest."""
+    """The Run of a script's arguments. The other parameters are Run's."""
     return Run(
         args.out,
         model=args.model,
@@ -76,7 +113,7 @@ def begin(args, *, state, sample, architecture, sampling=None):
 def session(args, architecture, latents, average, *, generator, **state):
     """The Run of a generator of images, whose samples the averaged generator draws.
 
-    generator, state: all that training changes, by name; the average is added.
+    generator, state: all that training changes, by name; the average is added here.
     """
     averaged = average.module.eval()
     sampling = {"network": "average", "batch_statistics": "running", "latent": latents.prior}

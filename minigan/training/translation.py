@@ -1,4 +1,4 @@
-"""Translation between two kinds of images, A and B: training, and using trained generators."""
+"""Translation between two kinds of images, A and B: what trains it, and trained generators."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from ..models import check_arguments
 from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
 from . import loading
 from .options import FLAG, SWITCH
-from .program import at_least, one_sentence, refuse
-from .setup import begin, build
+from .scripts import at_least, one_sentence, refuse
+from .setup import begin, build, check_fit
 
 GENERATORS = {"resnet": ResnetGenerator, "unet": UnetGenerator}
 DIRECTIONS = ("AtoB", "BtoA")
@@ -43,7 +43,7 @@ OPTIONS = [
 def images(args):
     """The images of both kinds -> (Domains, batches of A, batches of B).
 
-    Exits with one sentence if they cannot be read, or --steps do not fit the schedule.
+    Exits with one sentence if they cannot be read, or if --steps does not fit the schedule.
     """
     last = args.constant_steps + args.decay_steps
     if args.steps > last:
@@ -60,10 +60,10 @@ def images(args):
 
 
 def networks(args, found):
-    """The four networks of the command line -> architecture of the generators, G, F, D_A, D_B.
+    """Build the four networks -> (the generators' architecture, G, F, D_A, D_B).
 
     found: the Domains. G translates A to B, F translates B to A, D_A and D_B judge A and B. Exits
-    with one sentence if they cannot be built, or take no images of this size.
+    with one sentence if they cannot be built, do not fit each other or images of this size.
     """
     channels = found.a.shape[1]
     architecture = {
@@ -85,14 +85,13 @@ def networks(args, found):
     with one_sentence():
         G, F = [build(args, Generator, architecture) for _ in "AB"]
         D_A, D_B = [build(args, Discriminator, patches) for _ in "AB"]
-        with mg.no_grad():  # before anything is written: do they take images of this size?
-            fake = G(mg.zeros(1, channels, args.image_size, args.image_size))
-            D_B(fake)
+        one_image = mg.zeros(1, channels, args.image_size, args.image_size)
+        check_fit(args, G, D_B, one_image, one_image.shape)
     return architecture, G, F, D_A, D_B
 
 
 def pools(args, found):
-    """The pools of fakes of A and of B."""
+    """The pools of earlier fakes, of A and of B."""
     shape = (found.a.shape[1], args.image_size, args.image_size)
     return [ImagePool(args.pool_size, shape=shape) for _ in "AB"]
 
@@ -114,7 +113,7 @@ def session(args, architecture, found, **state):
 
 
 def _six(x):
-    """Six images out of all, evenly spaced, as floats."""
+    """Six of the images, evenly spaced, as floats."""
     chosen = np.linspace(0, len(x) - 1, 6).astype(int)
     return data.to_float(x[chosen])
 
@@ -123,10 +122,10 @@ def _six(x):
 
 
 def load_generators(run_or_checkpoint, networks=None):
-    """A run directory or checkpoint -> generator A to B, generator B to A, what it says of itself.
+    """A run directory or checkpoint -> (generator A to B, generator B to A, its "run").
 
-    networks: the file of networks of one's own, where it was trained with such. Raises
-    FileNotFoundError, or ValueError for a checkpoint that is damaged or another model's.
+    networks: the file of the user's own networks, if it was trained with such. Raises
+    FileNotFoundError, and ValueError for a checkpoint that is damaged or another model's.
     """
     path = loading.find_checkpoint(run_or_checkpoint)
     state = loading.load_checkpoint(path)
@@ -163,11 +162,15 @@ def _build(state, about, networks):
 
 
 def translate(generator, x, batch_size=20):
-    """Images float32 (N, C, H, W) in [-1, 1] of any size -> as many of that size, translated."""
+    """Translate images float32 (N, C, H, W) in [-1, 1] of any size -> an array of the same shape.
+
+    The images are padded by reflection to sides that the generator takes; the result is cut back.
+    """
     height, width = x.shape[2:]
-    unit = getattr(generator, "unit", 1)  # sides must be multiples of it; one's own may have none
-    more = [max(-n % unit, 8 - n) if unit > 1 else 0 for n in (height, width)]
-    x = np.pad(x, [(0, 0), (0, 0), (0, more[0]), (0, more[1])], mode="reflect")
+    unit = getattr(generator, "unit", 1)  # sides must be multiples of it; a user's network has none
+    below = _padding(height, unit)
+    right = _padding(width, unit)
+    x = np.pad(x, [(0, 0), (0, 0), (0, below), (0, right)], mode="reflect")
     batches = []
     with mg.no_grad():
         for i in range(0, len(x), batch_size):
@@ -176,9 +179,17 @@ def translate(generator, x, batch_size=20):
     return np.ascontiguousarray(translated[:, :, :height, :width])
 
 
+def _padding(side, unit):
+    """How many pixels are missing to a multiple of `unit`, and to 8 pixels at least."""
+    if unit == 1:
+        return 0
+    return max(-side % unit, 8 - side)
+
+
 def with_channels(image, channels):
-    """uint8 (1 or 3, H, W) -> (channels, H, W): grey repeated, or the luminance of RGB (ITU-R
-    BT.601).
+    """uint8 (1 or 3, H, W) -> (channels, H, W): grey is repeated, RGB becomes its luminance.
+
+    The luminance is that of ITU-R BT.601.
     """
     if len(image) == 3 and channels == 1:
         return np.rint(np.tensordot([[0.299, 0.587, 0.114]], image, axes=1)).astype(np.uint8)
@@ -186,9 +197,9 @@ def with_channels(image, channels):
 
 
 def rows(G, F, a, b):
-    """Six rows for a picture: real A, fake B, cycled A; real B, fake A, cycled B.
+    """Six rows of a picture: real A, fake B, cycled A; real B, fake A, cycled B.
 
-    G, F: translators A to B and B to A; they are left in training mode. a, b: images float32
+    G, F: generators A to B and B to A, which are left in training mode. a, b: images float32
     (N, C, H, W) in [-1, 1].
     """
     G.eval()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_run import Weights, exit_of, session
+from toy_run import Weights, exit_of, session
 
 import minigan as mg
 from minigan import files

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigan.files import messages
-from minigan.training import command_line
+from minigan.training import scripts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,7 +141,7 @@ def test_streams_in_memory_are_left_as_they_are(streams):
 def ends(main, output="results"):
     """The exit status of a script."""
     with pytest.raises(SystemExit) as stop:
-        command_line.program(main, output)
+        scripts.program(main, output)
     return stop.value.code
 
 
@@ -163,7 +163,7 @@ def raising(error):
             "No space left on device (a\\nb.npz)",
         ),
         (OSError(errno.EMFILE, "Too many open files", "x"), 1, "Too many open files (x)"),
-        (command_line.DeviceError("unknown device 'tpu'"), 2, "unknown device 'tpu'"),
+        (scripts.DeviceError("unknown device 'tpu'"), 2, "unknown device 'tpu'"),
         (SystemExit(3), 3, ""),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_sentence_that_a_script_exits_with_is_one_line(capfd):
 
 def test_a_mistake_of_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
-        command_line.program(lambda: 1 / 0)
+        scripts.program(lambda: 1 / 0)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_mistake_of_the_program_keeps_its_traceback():
     ],
 )
 def test_a_line_break_in_what_is_refused_is_escaped(error, capfd):
-    with pytest.raises(SystemExit) as stop, command_line.one_sentence():
+    with pytest.raises(SystemExit) as stop, scripts.one_sentence():
         raise error
     said = capfd.readouterr().err
     assert stop.value.code == 2 and said.count("\n") == 1 and "\\n" in said
@@ -201,7 +201,7 @@ def test_a_line_break_in_what_is_refused_is_escaped(error, capfd):
 
 def test_a_line_break_in_an_argument_is_escaped(capfd):
     with pytest.raises(SystemExit) as stop:
-        command_line.Parser(prog="script.py").parse_args(["--un\nknown\x1b"])
+        scripts.Parser(prog="script.py").parse_args(["--un\nknown\x1b"])
     assert stop.value.code == 2
     assert capfd.readouterr().err == (
         "script.py: unrecognized arguments: --un\\nknown\\x1b (--help lists the arguments)\n"
@@ -214,7 +214,7 @@ def test_results_that_could_not_be_printed_are_an_error_and_progress_is_none(str
         streams(text_stream(full_device()))
         sys.stderr = errors
         try:
-            command_line.program(lambda: print("42"), output)
+            scripts.program(lambda: print("42"), output)
             ended = 0
         except SystemExit as stop:
             ended = stop.code
@@ -241,7 +241,7 @@ REDIRECTED = {
 def test_a_script_works_whatever_its_streams_are(redirection, tmp_path):
     (tmp_path / "script.py").write_text("""
 import os, sys
-from minigan.training import command_line as arguments
+from minigan.training import scripts
 
 def main():
     print("results \\udcff", "x" * 10000)
@@ -250,7 +250,7 @@ def main():
         assert file.fileno() > 2, "a file has the number of a standard stream"
         os.system("echo child; echo child >&2")
 
-arguments.program(main, sys.argv[1])
+scripts.program(main, sys.argv[1])
 """)
     for output, status in zip(("results", "progress"), REDIRECTED[redirection]):
         command = f"{sys.executable} script.py {output} {redirection}; echo $? > status"
@@ -268,8 +268,8 @@ arguments.program(main, sys.argv[1])
 
 def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
     script = (
-        "from minigan.training import command_line\n"
-        'command_line.program(lambda: print(*["line"] * 100000, sep="\\n"))'
+        "from minigan.training import scripts\n"
+        'scripts.program(lambda: print(*["line"] * 100000, sep="\\n"))'
     )
     done = subprocess.run(
         f"({sys.executable} -c '{script}'; echo $? >&2) | head -1",

@@ -53,14 +53,22 @@ TABLE = {
     "a negative size": (lambda: mg.zeros(-1), ValueError, "negative"),
     "a fractional size": (lambda: mg.randn(2.5), TypeError, "'float' integer"),
     # ---- seeds and devices
-    "a negative seed": (lambda: mg.manual_seed(-1), ValueError, "-1 non-negative integer"),
-    "a fractional seed": (lambda: mg.manual_seed(1.5), ValueError, "1.5 non-negative integer"),
+    "a negative seed": (lambda: mg.manual_seed(-1), ValueError, "-1 whole number of at least 0"),
+    "a fractional seed": (
+        lambda: mg.manual_seed(1.5),
+        ValueError,
+        "1.5 whole number of at least 0",
+    ),
     "a seed that is a flag": (
         lambda: mg.manual_seed(True),
         ValueError,
-        "True non-negative integer",
+        "True whole number of at least 0",
     ),
-    "a seed that is a word": (lambda: mg.manual_seed("7"), ValueError, "'7' non-negative integer"),
+    "a seed that is a word": (
+        lambda: mg.manual_seed("7"),
+        ValueError,
+        "'7' whole number of at least 0",
+    ),
     "another generator's state": (
         lambda: rng.load_state_dict({"bit_generator": "MT19937"}),
         ValueError,

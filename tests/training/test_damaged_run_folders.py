@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_run import exit_of, session
+from toy_run import exit_of, session
 
 import minigan as mg
 from minigan.data import images
@@ -166,7 +166,7 @@ def test_a_damaged_log_is_read_as_far_as_it_is_whole(tmp_path, capfd, rubbish, s
         file.write(rubbish)
     train(tmp_path, "--resume", "--steps", 4)
     expected = (
-        f"{tmp_path / 'log.csv'}: {said} lines that are no rows are left out\n" if said else ""
+        f"{tmp_path / 'log.csv'}: {said} lines that are not rows are left out\n" if said else ""
     )
     assert capfd.readouterr().err == expected
     header, rows, others = run_log.read(tmp_path / "log.csv")
@@ -238,8 +238,8 @@ def test_without_matplotlib_a_training_is_complete(tmp_path, capfd, monkeypatch)
 def test_neither_home_nor_the_folder_for_temporary_files_is_needed(tmp_path):
     """Matplotlib keeps a cache in one of them, and complains in lines of its own."""
     script = (
-        "import sys; import test_run; "
-        "these = test_run.session(sys.argv[1], '--log-every', 1); "
+        "import sys; import toy_run; "
+        "these = toy_run.session(sys.argv[1], '--log-every', 1); "
         "[these.log(loss=1) for _ in these]"
     )
     (tmp_path / "file").write_bytes(b"")
@@ -255,7 +255,7 @@ def test_neither_home_nor_the_folder_for_temporary_files_is_needed(tmp_path):
             "XDG_CACHE_HOME": nowhere,
             "XDG_CONFIG_HOME": nowhere,
             "MPLCONFIGDIR": nowhere,
-            "PYTHONPATH": f"{ROOT}:{ROOT}/tests/training:{ROOT}/tests/support",
+            "PYTHONPATH": f"{ROOT}:{ROOT}/tests/support",
         },
     )
     assert (

@@ -1,6 +1,7 @@
 """A model says what its generator takes: a conditional one is given labels, in turn or one."""
 
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import minigan as mg
 import sample  # examples/sample.py
 from minigan import models, nn
+from minigan.evaluation import report
 from minigan.training import checkpoint, sampling
 
 
@@ -100,3 +102,21 @@ def test_inputs_are_the_same_latents_for_a_seed():
     about = {"model": "gan", "architecture": {"latent_dim": 3}, "sampling": {"latent": "normal"}}
     (z,) = sampling.draw_inputs(4, about, seed=5)
     np.testing.assert_array_equal(z, sampling.draw_latents(4, about, 5))
+
+
+def test_a_script_s_report_draws_the_classes_in_turn(monkeypatch, capsys):
+    monkeypatch.setitem(models.MODELS, "toy", CONDITIONAL)
+    measured = []
+    monkeypatch.setattr(report, "measure", lambda pictures, name: measured.append(pictures))
+    about = {
+        "model": "toy",
+        "architecture": {"latent_dim": 2, "classes": 3},
+        "sampling": {"latent": "normal"},
+    }
+    args = types.SimpleNamespace(quiet=False, data="digits")
+    session = types.SimpleNamespace(about=about, out=Path("out"))
+    average = types.SimpleNamespace(module=Generator())
+    report.print_quality(args, session, average)
+    (pictures,) = measured
+    np.testing.assert_allclose(pictures[:4, 0, 0, 0], [-0.5, 0, 0.5, -0.5], atol=1e-6)
+    assert "samples.png" in capsys.readouterr().out

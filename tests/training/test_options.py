@@ -1,6 +1,7 @@
 """The options of a script as a table: two sets of defaults, and one parse of the command line."""
 
 import argparse
+import importlib
 import json
 
 import pytest
@@ -83,6 +84,28 @@ def test_help_shows_both_defaults(capsys):
     assert "how deep (default: 7, on the digits 2)" in said
     assert "how many in all, also with --resume (default: 100, on the digits 10)" in said
     assert "the kind (default: round)" in said
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("train_gan", "steps between rows of log.csv (default: 50, on the digits 200)"),
+        ("train_gan", "steps of D before the first of G (default: 0)"),
+        ("train_cyclegan", "an .npz file (default: digits)"),
+        ("train_cyclegan", "image size * 286 / 256 (default: on the digits 32)"),
+        ("train_cyclegan", "mirror images at random (default: True, on the digits False)"),
+        ("train_wgan", "what keeps the critic from being too steep (default: gp)"),
+        (
+            "train_wgan",
+            "in the DCGAN-shaped critic (default: gp: layer, clip: batch, on the digits gp: none, "
+            "clip: batch)",
+        ),
+    ],
+)
+def test_help_shows_the_defaults_that_a_script_has(script, words, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(script).main(["--help"])
+    assert words in " ".join(capsys.readouterr().out.split())
 
 
 def test_with_resume_the_config_counts_before_the_defaults(tmp_path):

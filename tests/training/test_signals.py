@@ -1,5 +1,6 @@
-"""A signal asks for an end: whenever it comes, and whatever stderr is, the step is done and the
-checkpoint whole.
+"""A signal asks a training to end: the step is done, and the checkpoint is whole.
+
+So it is whenever the signal comes, and whatever stderr is.
 """
 
 import os
@@ -8,18 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+import toy_run
 from dead_streams import DEAD
-from test_run import NOTED, SCRIPT, session
+from toy_run import NOTED, ROOT, SCRIPT, bits, environment, session
 
 import minigan as mg
-from minigan.training import checkpoint, interrupts
+from minigan.training import checkpoint, interrupts, run_log
 from minigan.training.interrupts import Interrupts
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # ---- noting
 
@@ -33,15 +31,18 @@ def test_a_signal_is_noted_and_said(number, capfd):
     assert capfd.readouterr() == ("", NOTED)
 
 
+def handlers_of_ends():
+    return [signal.getsignal(number) for number in interrupts.ENDS]
+
+
 def test_without_a_signal_nothing_is_said_and_the_handlers_are_put_back(capfd):
-    handlers, threads = (
-        [signal.getsignal(number) for number in interrupts.ENDS],
-        threading.active_count(),
-    )
+    handlers = handlers_of_ends()
+    threads = threading.active_count()
     with Interrupts() as noted:
-        assert [signal.getsignal(number) for number in interrupts.ENDS] != handlers
-    assert noted.signal is None and capfd.readouterr() == ("", "")
-    assert [signal.getsignal(number) for number in interrupts.ENDS] == handlers
+        assert handlers_of_ends() != handlers
+    assert noted.signal is None
+    assert capfd.readouterr() == ("", "")
+    assert handlers_of_ends() == handlers
     assert threading.active_count() == threads
 
 
@@ -75,7 +76,8 @@ def test_a_hangup_that_is_ignored_stays_ignored():
     try:
         with Interrupts() as noted:
             signal.raise_signal(signal.SIGHUP)
-            assert noted.signal is None and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert noted.signal is None
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -129,14 +131,15 @@ def test_a_signal_in_the_writing_of_a_checkpoint_lets_it_be_written(tmp_path, mo
             these.log(loss=0)
             if step == 2:
                 monkeypatch.setattr(checkpoint, "flatten", interrupted)
-    assert stop.value.code == 143 and mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 2
+    assert stop.value.code == 143
+    assert mg.load(tmp_path / "checkpoint.npz")["run"]["step"] == 2
 
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_signal_while_the_last_pictures_are_drawn_lets_them_be_drawn(
     tmp_path, monkeypatch, resumed
 ):
-    draw = mg.run.run_log.draw
+    draw = run_log.draw
 
     def interrupted(*arguments):
         signal.raise_signal(signal.SIGTERM)
@@ -148,23 +151,62 @@ def test_a_signal_while_the_last_pictures_are_drawn_lets_them_be_drawn(
             these.log(loss=0)
         (tmp_path / "losses.png").unlink()
         these = session(tmp_path, "--resume")
-    monkeypatch.setattr(mg.run.run_log, "draw", interrupted)
+    monkeypatch.setattr(run_log, "draw", interrupted)
     with pytest.raises(SystemExit) as stop:
         for _ in these:
             these.log(loss=0)
-    assert stop.value.code == 143 and (tmp_path / "losses.png").exists()
+    assert stop.value.code == 143
+    assert (tmp_path / "losses.png").exists()
+
+
+def test_signal_handlers_are_put_back(train, tmp_path):
+    before = handlers_of_ends()
+    assert train("--out", tmp_path, "--steps", 1)[0] == 0
+    assert handlers_of_ends() == before
 
 
 # ---- real processes
 
 
+def test_a_second_ctrl_c_ends_the_run_at_once(script, tmp_path):
+    process = toy_run.start(script, "--out", tmp_path, TOY_SLEEP="60")
+    wait_for(tmp_path / "samples.png")
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() + process.stderr.readline() == NOTED
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_a_checkpoint_and_how_to_go_on(
+    script, straight, tmp_path, number, status
+):
+    out = tmp_path / "a run"
+    process = toy_run.start(script, "--out", out, "--log-every", 1, TOY_SLEEP="0.05")
+    while not process.stdout.readline().startswith("step 2/"):
+        pass
+    process.send_signal(number)
+    output, errors = process.communicate()
+    assert errors == NOTED
+    assert process.returncode == status
+    assert 2 <= step_of(out) < 20
+    *_, said, command = output.splitlines()
+    assert said.startswith(f"stopped after step {step_of(out)} of 20, ")
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL
+    )
+    assert done.returncode == 0
+    assert bits(out) == bits(straight)
+
+
 @pytest.fixture(scope="module")
-def script(tmp_path_factory):
+def program(tmp_path_factory):
     """The training script in small, run as the example scripts are."""
     path = tmp_path_factory.mktemp("script") / "train_toy.py"
-    path.write_text(
-        SCRIPT.replace("    main()\n", '    arguments.program(main, output="progress")\n')
-    )
+    as_examples_end = '    training.program(main, output="progress")\n'
+    path.write_text(SCRIPT.replace("    main()\n", as_examples_end))
     return path
 
 
@@ -174,7 +216,7 @@ def start(script, out, *before, closed=(), **streams_given):
         cwd=out.parent,
         preexec_fn=lambda: [os.close(number) for number in closed],
         **streams_given,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/examples", "TOY_SLEEP": "0.05"},
+        env=environment(TOY_SLEEP="0.05"),
     )
 
 
@@ -190,10 +232,10 @@ def step_of(out):
 
 
 @pytest.mark.parametrize("closed", [(2,), (1, 2), (0, 1, 2)])
-def test_a_service_that_is_told_to_stop_leaves_a_whole_checkpoint(script, tmp_path, closed):
+def test_a_service_that_is_told_to_stop_leaves_a_whole_checkpoint(program, tmp_path, closed):
     """Without stderr the next file that is opened has its number, 2."""
     process = start(
-        script,
+        program,
         tmp_path / "out",
         closed=closed,
         stdout=subprocess.DEVNULL,
@@ -201,25 +243,30 @@ def test_a_service_that_is_told_to_stop_leaves_a_whole_checkpoint(script, tmp_pa
     )
     wait_for(tmp_path / "out/checkpoint.npz")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143 and 1 <= step_of(tmp_path / "out") < 20
+    assert process.wait(30) == 143
+    assert 1 <= step_of(tmp_path / "out") < 20
 
 
-def test_a_terminal_that_hangs_up_stops_a_training_but_not_under_nohup(script, tmp_path):
-    plain = start(script, tmp_path / "plain", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_a_terminal_that_hangs_up_stops_a_training_but_not_under_nohup(program, tmp_path):
+    plain = start(program, tmp_path / "plain", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     under_nohup = start(
-        script, tmp_path / "nohup", "nohup", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        program, tmp_path / "nohup", "nohup", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     for name, process in (("plain", plain), ("nohup", under_nohup)):
         wait_for(tmp_path / name / "checkpoint.npz")
         process.send_signal(signal.SIGHUP)
-    assert (plain.wait(30), under_nohup.wait(30)) == (129, 0)
-    assert step_of(tmp_path / "plain") < 20 and step_of(tmp_path / "nohup") == 20
+    assert plain.wait(30) == 129
+    assert under_nohup.wait(30) == 0
+    assert step_of(tmp_path / "plain") < 20
+    assert step_of(tmp_path / "nohup") == 20
 
 
-def test_a_reader_that_goes_does_not_stop_a_training(script, tmp_path):
-    process = start(script, tmp_path / "out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def test_a_reader_that_goes_does_not_stop_a_training(program, tmp_path):
+    process = start(program, tmp_path / "out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read() == b"" and process.wait(30) == 0
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 0
     process.stderr.close()
-    assert step_of(tmp_path / "out") == 20 and (tmp_path / "out/losses.png").exists()
+    assert step_of(tmp_path / "out") == 20
+    assert (tmp_path / "out/losses.png").exists()

@@ -1,0 +1,128 @@
+"""The run that --out may hold already: may a command begin there, or go on with it?
+
+Without --resume, a folder with a checkpoint is refused, and so is one whose files are not a run's.
+With --resume, the arguments come from config.json. Both files may come from somebody else, so the
+config is compared with the checkpoint before anything is built from it.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..files.foreign import shown
+from .checkpoint import leaves
+from .loading import about_of
+from .resuming import networks_digest, read_checkpoint
+from .run_config import is_run, option, read_config
+from .run_folder import CHECKPOINT, CONFIG, WRITTEN, has_checkpoint
+
+
+def kept_arguments(args):
+    """The arguments in config.json of the run to go on with -> dict.
+
+    It is empty if there is no such run, or --resume was not given. Raises ValueError or OSError if
+    the command may not use the folder --out.
+    """
+    folder = Path(args.out)
+    path = folder / CONFIG
+    begun = has_checkpoint(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"--out {folder} is a file, expected a folder or a name for a new one"
+        )
+    if begun and not args.resume:
+        raise FileExistsError(
+            f"{folder} holds a {CHECKPOINT}: go on with --resume, or choose another --out"
+        )
+    if begun and not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing, without which --resume does not know the arguments"
+        )
+    if not args.resume or not path.exists():
+        _check_ours(folder)
+        return {}
+    config = read_config(path)
+    if config.get("model") != args.model:
+        raise ValueError(
+            f"{folder} holds a run of {_name_of(config.get('model'))}, expected {args.model}"
+        )
+    if not begun:
+        _check_ours(folder)
+    return config["arguments"]
+
+
+def _name_of(model):
+    """A model's name from config.json, as it is if it is short and plain."""
+    if isinstance(model, str) and model.isidentifier() and len(model) < 50:
+        return model
+    return shown(model)
+
+
+def _check_ours(folder):
+    """Refuse a folder in which a run would overwrite files that are not a run's."""
+    written = [name for name in WRITTEN if os.path.lexists(folder / name)]
+    if written and not is_run(folder):
+        raise FileExistsError(
+            f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out"
+        )
+
+
+def check_own_networks(args, kept):
+    """Refuse --networks where the run has none, and the other way round.
+
+    The file of a user's own networks is given again with --resume, because it may lie elsewhere
+    now. Its hash says whether it is the same.
+    """
+    named = kept.get("networks")
+    if named and not args.networks:
+        raise ValueError(
+            f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing that "
+            "a run directory names is run, so give their file again, --networks FILE.py"
+        )
+    if args.networks and "networks" in kept and not named:
+        raise ValueError(
+            f"--networks {args.networks} contradicts {Path(args.out, CONFIG)}, which has {named}: "
+            "leave it out to go on, or start anew with another --out"
+        )
+
+
+def check_contradictions(args, given, kept, free):
+    """Refuse an argument that would change the training's bits; those that are `free` may change.
+
+    given: what stands on the command line; kept: what stands in config.json.
+    """
+    for name, value in kept.items():
+        if name in given and name not in free and given[name] != value:
+            raise ValueError(
+                f"{option(name)} {given[name]} contradicts {Path(args.out, CONFIG)}, which has "
+                f"{value}: leave it out to go on, or start anew with another --out"
+            )
+
+
+def look_at_checkpoint(args, kept):
+    """How many numbers the checkpoint's arrays hold, and the hash of its own networks -> a pair.
+
+    Both are None without a checkpoint to go on from. The sizes in config.json are compared with the
+    checkpoint's here, before anything is loaded or built from them.
+    """
+    if not args.resume or not has_checkpoint(args.out):
+        return None, None
+    state = read_checkpoint(args.out)
+    about = about_of(state) or {}
+    _check_sizes(args, kept, about.get("architecture"))
+    arrays = [leaf for _, leaf in leaves(state) if isinstance(leaf, np.ndarray)]
+    room = sum(array.size for array in arrays)
+    return room, networks_digest(about) if args.networks else None
+
+
+def _check_sizes(args, kept, architecture):
+    """Raise ValueError where config.json and the checkpoint differ in a size of the networks."""
+    if not isinstance(architecture, dict):
+        return
+    for name, size in architecture.items():
+        if type(size) is int and name in kept and kept[name] != size:
+            raise ValueError(
+                f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the "
+                f"checkpoint was trained with {shown(size)}"
+            )

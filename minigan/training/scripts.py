@@ -1,0 +1,174 @@
+"""How a script reads its arguments and how it ends: each mistake is one sentence, not a traceback.
+
+def main(argv=None):
+    parser = scripts.Parser(description=__doc__)
+    parser.add_argument("-n", type=scripts.at_least(1), help="how many")
+    args = parser.parse_args(argv)
+    with scripts.one_sentence():
+        ...                                   # read what the arguments name
+    ...
+
+scripts.program(main)
+"""
+
+import argparse
+import contextlib
+import math
+import sys
+from pathlib import Path
+
+from ..devices import DeviceError
+from ..files import messages
+
+# ---- reading arguments
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that keeps the lines of its description, and whose errors are one sentence.
+
+    argparse would print the whole usage with an error, and accept abbreviated names.
+    """
+
+    def __init__(self, **options):
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+
+    def error(self, message):
+        said = messages.shortened(f"{self.prog}: {message}")
+        self.exit(2, messages.printable(f"{said} (--help lists the arguments)") + "\n")
+
+
+def refuse(message):
+    """End a script whose arguments do not fit each other, with one sentence and status 2."""
+    Parser().error(message)
+
+
+def add_networks(parser):
+    """Add --networks, which names a file of the user's own networks."""
+    parser.add_argument(
+        "--networks",
+        metavar="FILE.py",
+        type=file_name,
+        help="your own networks: it defines Generator and Discriminator",
+    )
+
+
+def number(convert, expected, holds):
+    """The type of an argument that is a number -> a function from its text to its value.
+
+    convert: int or float. holds: whether a value is allowed; expected: the same in words.
+    """
+
+    def checked(text):
+        """The value of the text. Raises ArgumentTypeError if it is not what is expected."""
+        with contextlib.suppress(ValueError):
+            value = convert(text)
+            if holds(value):
+                return value
+        raise argparse.ArgumentTypeError(f"{text} is not {expected}")
+
+    return checked
+
+
+def at_least(low):
+    """The type of an argument that is a whole number, `low` or more."""
+    return number(int, f"a whole number of at least {low}", lambda n: n >= low)
+
+
+positive = number(float, "a number above 0", lambda x: 0 < x < math.inf)
+not_negative = number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
+at_least_one = number(float, "a number of at least 1", lambda x: 1 <= x < math.inf)
+fraction = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+
+
+def file_name(text):
+    """The type of an argument that names a file."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' names no file")
+    return text
+
+
+def data_name(text):
+    """The type of --data: what data.load takes.
+
+    "digits" has one spelling here, because its defaults are others.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("'' is neither a name nor a path")
+    return text.lower() if text.lower() == "digits" else text
+
+
+# ---- ending
+
+
+@contextlib.contextmanager
+def one_sentence():
+    """``with one_sentence():`` around the reading of input. An error is said in one line.
+
+    The script then ends with status 2.
+    """
+    try:
+        yield
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        ImportError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        complain(messages.reason(error))
+        sys.exit(2)
+
+
+def complain(text):
+    """Print one line on stderr: the script's name, and what is wrong."""
+    messages.warn(f"{Path(sys.argv[0]).name}: {text}")
+
+
+def program(main, output="results"):
+    """Run a script, and end it as a shell expects: with a status, one line on stderr, no traceback.
+
+    main: takes no arguments. Exit status: 130 after Ctrl-C; 2 where the environment asks for a
+    device that is not here; 1 if memory is short or the system refuses a file. Printing never ends
+    the script: text that nobody reads is dropped, and letters that the terminal lacks are shown as
+    escape sequences.
+
+    output: "results" if what the script prints is its result; then the status is 1 if not all of it
+    could be written to stdout. "progress" if its results are files, as those of a training.
+    """
+    with messages.steady_streams() as lost:
+        status = _run(main)
+        if error := lost():
+            complain(
+                f"not all that it printed could be written to stdout: {messages.reason(error)}"
+            )
+            if output == "results":
+                status = status or 1
+    if status:
+        sys.exit(status)
+
+
+def _run(main):
+    """Call main() -> the exit status."""
+    try:
+        main()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            messages.warn(stop.code)
+            return 1
+        return stop.code
+    except KeyboardInterrupt:
+        return 130
+    except DeviceError as error:
+        complain(messages.reason(error))
+        return 2
+    except MemoryError as error:
+        complain(f"not enough memory: {error}")
+        return 1
+    except OSError as error:
+        complain(messages.reason(error))
+        return 1
+    return 0
