@@ -10,8 +10,9 @@ import operator
 
 import numpy as np
 import pytest
+from every_layer import LAYERS, layer
 from hypothesis import given, settings
-from operations import LAYERS, MINIGAN, OPERATIONS, layer
+from operations import MINIGAN, OPERATIONS
 from strategies import cases
 
 import minigan as mg
