@@ -50,7 +50,7 @@ def has_state(name):
     return module.state_dict() != {}
 
 
-@pytest.mark.parametrize("name", filter(has_state, LAYERS))
+@pytest.mark.parametrize("name", list(filter(has_state, LAYERS)))
 def test_weights_move_to_torch(name):
     ours, x = layer(name)
     for t in ours.parameters():
