@@ -10,9 +10,10 @@ import sys
 
 import numpy as np
 import pytest
+from every_layer import LAYERS, call_with, layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operations import LAYERS, MINIGAN, OPERATIONS, call_with, layer
+from operations import MINIGAN, OPERATIONS
 from strategies import cases, fixed_case
 
 import minigan as mg
