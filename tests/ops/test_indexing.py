@@ -6,6 +6,8 @@ import pytest
 import minigan as mg
 from minigan.ops.indexing import getitem, put
 
+# ---- writing -------------------------------------------------------------------------------------
+
 
 def test_an_assignment_is_counted_and_refused_where_it_would_lose_a_gradient():
     x = mg.ones(2, 3)
@@ -47,14 +49,15 @@ def test_a_swap_that_would_copy_one_of_the_two_is_refused():
     assert x.numpy().tolist() == [[2, 3], [0, 1], [4, 5]]
 
 
+# ---- the rule, row by row ------------------------------------------------------------------------
+
 A = np.array([0, 1, 1, 0, 1, 0, 1])
 B = np.array([2, 0, 1, 1, 2, 0, 0])
 ZERO = np.array(0)
 ALL = slice(None)
 PLANE = np.ones((2, 3), bool)
 
-
-# of a tensor of shape (2, 3, 4, 5)
+# what is picked of a tensor of shape (2, 3, 4, 5), and the shape of the result
 ROWS = {
     "side by side": (
         (ALL, A, B),
@@ -165,6 +168,8 @@ def test_a_selection_may_be_used_again_by_its_gradient():
     twice = put(mg.ones(2), [1, 1], (3,))
     assert twice.numpy().tolist() == [0, 2, 0]
 
+
+# ---- refusals ------------------------------------------------------------------------------------
 
 REFUSALS = {
     "a number out of bounds": (

@@ -140,8 +140,8 @@ def test_empty_batches_work_where_they_mean_something():
     assert joined.shape == (2, 4)
     loss = bce(mg.zeros(0), 1.0, reduction="sum")
     assert loss.item() == 0
-    losses = F.mse_loss(x, x, reduction="none")
-    assert losses.shape == (0, 3)
+    y = F.mse_loss(x, x, reduction="none")
+    assert y.shape == x.shape
 
 
 def test_targets_may_be_arrays_lists_and_numbers():
@@ -152,7 +152,8 @@ def test_targets_may_be_arrays_lists_and_numbers():
         assert loss.item() == pytest.approx(LOG_2)
     loss = bce(logits, 0.9)
     assert loss.dtype == np.float32
-    assert F.mse_loss(logits, 2).item() == 4
+    loss = F.mse_loss(logits, 2)
+    assert loss.item() == 4
     loss = F.l1_loss(logits, [1, 2, 3])
     assert loss.item() == 2
     logits = mg.zeros(2, 3)
