@@ -18,10 +18,6 @@ OPERATORS = {
 }
 
 
-def leaf(*shape, seed=0):
-    return mg.tensor(np.random.default_rng(seed).uniform(0.5, 2.0, shape), requires_grad=True)
-
-
 # ---- where nothing is recorded -------------------------------------------------------------------
 
 

@@ -8,7 +8,8 @@ import minigan as mg
 def array(*shape, dtype=np.float32, seed=0):
     """Random numbers between 1 and 3."""
     rng = np.random.default_rng(seed)
-    return rng.uniform(1, 3, shape).astype(dtype)
+    numbers = rng.uniform(1, 3, shape)
+    return numbers.astype(dtype)
 
 
 def leaf(*shape, seed=0):
