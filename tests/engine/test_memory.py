@@ -1,6 +1,4 @@
-"""Nothing outlives its use: no reference cycles, no activation that no gradient needs, no growth
-over many steps.
-"""
+"""Nothing outlives its use: no reference cycles, no unneeded activations, no growth over steps."""
 
 import gc
 import os
