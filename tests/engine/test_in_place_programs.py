@@ -6,21 +6,14 @@ or other gradients than PyTorch without a word.
 """
 
 import contextlib
-import operator
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from in_place import OPERATORS
 
 import minigan as mg
 
-OPERATORS = {
-    "+=": operator.iadd,
-    "-=": operator.isub,
-    "*=": operator.imul,
-    "/=": operator.itruediv,
-    "**=": operator.ipow,
-}
 STEPS = {
     "add": lambda x, y: x + y,
     "multiply": lambda x, y: x * y,

@@ -144,7 +144,8 @@ def memory(t):
 )
 def test_an_activation_that_no_vjp_reads_is_freed_at_once(use, no_collector):
     h = mg.randn(2, 3, 4, 4, requires_grad=True) * 2
-    y, seen = use(h), memory(h)
+    y = use(h)
+    seen = memory(h)
     assert y.requires_grad
     del h
     assert seen() is None
@@ -152,7 +153,8 @@ def test_an_activation_that_no_vjp_reads_is_freed_at_once(use, no_collector):
 
 def test_an_activation_that_a_vjp_reads_lives_as_long_as_the_graph(no_collector):
     h = mg.randn(3, requires_grad=True) * 2
-    y, seen = h * h, memory(h)
+    y = h * h
+    seen = memory(h)
     del h
     assert seen() is not None
     y.sum().backward()
@@ -169,7 +171,8 @@ def test_no_array_is_kept_for_a_frozen_network(no_collector):
     del x
     assert seen() is not None  # the trained layer's weight gradient is g^T x
     del z
-    assert seen() is None and y.requires_grad
+    assert seen() is None
+    assert y.requires_grad
 
 
 @pytest.mark.skipif(
@@ -181,7 +184,8 @@ def test_resident_memory_is_flat_over_five_hundred_steps(no_collector):
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     players = mlp_gan(32)
-    real, z = mg.randn(128, 6), mg.randn(128, 4)  # one lost activation a step: 16 KiB, 8 MiB in all
+    real = mg.randn(128, 6)  # one lost activation a step: 16 KiB, 8 MiB in all
+    z = mg.randn(128, 4)
     for _ in range(50):
         gan_step(*players, real, z)
     before = resident()

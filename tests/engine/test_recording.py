@@ -82,7 +82,8 @@ def test_frozen_inputs_cost_nothing(frozen, expected):
     x = leaf(3)
     w = leaf(3)
     calls = []
-    x.requires_grad, w.requires_grad = frozen != "x", frozen != "w"
+    x.requires_grad = frozen != "x"
+    w.requires_grad = frozen != "w"
     counted(x, w, calls).sum().backward()
     assert calls == expected
 
