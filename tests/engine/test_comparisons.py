@@ -164,7 +164,7 @@ def test_and_or_xor_not_of_fractions_are_refused(operate):
         operate(row())
 
 
-def test_any_and_all():
+def test_any_and_all_are_numpy_s():
     a = np.array([[0.0, 2.0], [0.0, np.nan]])
     x = mg.tensor(a, requires_grad=True)
     assert x.any().item() is True

@@ -24,7 +24,7 @@ def test_cat_and_stack_are_numpy_s(dim):
     np.testing.assert_array_equal(stacked.numpy(), np.stack(arrays, dim))
 
 
-def test_zeros_and_ones():
+def test_zeros_and_ones_have_the_shape_and_the_dtype_that_they_are_asked_for():
     t = mg.zeros(2, 3)
     assert listed(t) == [[0, 0, 0], [0, 0, 0]]
     t = mg.ones((2, 3))

@@ -62,7 +62,7 @@ def test_a_whole_number_without_axes_is_an_index_and_nothing_else_is():
             [10, 20, 30][t]
 
 
-def test_numbers_of_python():
+def test_a_scalar_becomes_a_number_of_python():
     x = mg.tensor(np.array(-2.6), requires_grad=True)
     assert (float(x), int(x), complex(x), math.floor(x), math.ceil(x)) == (
         -2.6,

@@ -51,7 +51,7 @@ def test_length_and_iteration_go_over_the_first_axis():
     assert listed(t.grad) == [[0, 0], [1, 1], [0, 0]]
 
 
-def test_shape_ndim_size_dtype():
+def test_a_tensor_knows_its_shape_axes_size_and_dtype():
     t = mg.zeros(2, 3)
     assert t.shape == (2, 3)
     assert t.ndim == 2

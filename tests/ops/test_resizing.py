@@ -66,7 +66,7 @@ def test_bilinear_enlarging_keeps_a_straight_line_straight_away_from_the_edges()
 
 @some
 @any_case
-def test_reflection_is_numpys(case):
+def test_reflection_is_numpy_s(case):
     h, w = case.numbers(2, 3, 5)
     x = case.normal(1, 2, h, w)
     left, right, top, bottom = case.numbers(4, 0, 2)
