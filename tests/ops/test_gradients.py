@@ -22,7 +22,7 @@ from minigan.torch_forms import TorchForms
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 @settings(max_examples=8)
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
-def test_gradient(operation, case, seed):
+def test_the_gradient_is_that_of_finite_differences(operation, case, seed):
     arrays, options = operation.inputs(case)
     f = operation.function(MINIGAN, options)
     assert mg.gradcheck(f, arrays, order=operation.order, directions=1, seed=seed)
