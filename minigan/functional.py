@@ -1,14 +1,24 @@
 """F: every operation under its usual name. Only names stand here: the operations are in ops/."""
 
-from .ops.activation import leaky_relu, log_softmax, relu
+from .ops.activation import leaky_relu, log_softmax, prelu, relu
 from .ops.conv import channel_sum, conv2d, conv_transpose2d
 from .ops.elementwise import abs, exp, log, sigmoid, softplus, sqrt, tanh
 from .ops.error_function import erf
 from .ops.indexing import getitem
 from .ops.joining import cat
-from .ops.loss import binary_cross_entropy_with_logits, cross_entropy, indices, l1_loss, mse_loss
+from .ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    check_reduction,
+    cross_entropy,
+    indices,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
 from .ops.magnitudes import normalize
-from .ops.noise import dropout
+from .ops.noise import dropout, dropout2d
 from .ops.normalisation import batch_norm, instance_norm, layer_norm
 from .ops.products import linear, matmul, maxout
 from .ops.resizing import interpolate, pad, pixel_shuffle
@@ -19,14 +29,18 @@ __all__ = [
     "abs",
     "amax",
     "batch_norm",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
     "dropout",
+    "dropout2d",
+    "elu",
     "exp",
     "flatten",
+    "gelu",
     "instance_norm",
     "interpolate",
     "l1_loss",
@@ -37,16 +51,17 @@ __all__ = [
     "log_softmax",
     "maxout",
     "mse_loss",
+    "nll_loss",
+    "normalize",
     "pad",
     "pixel_shuffle",
+    "prelu",
     "relu",
     "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
     "softplus",
     "sqrt",
-    "normalize",
-    "softmax",
-    "silu",
-    "gelu",
-    "elu",
     "tanh",
 ]

@@ -47,7 +47,7 @@ PROGRAMS = {"launch"}
 
 
 def name_of(path):
-    """minigan/nn/layers.py -> nn.layers; minigan/nn/__init__.py -> nn; minigan/__init__.py -> the
+    """minigan/nn/images.py -> nn.images; minigan/nn/__init__.py -> nn; minigan/__init__.py -> the
     empty name.
     """
     parts = path.relative_to(ROOT / "minigan").with_suffix("").parts
@@ -104,7 +104,7 @@ def below(room):
 def test_there_are_arrows_to_look_at():
     assert {
         ("engine", "devices"),
-        ("nn.layers", "functional"),
+        ("nn.images", "functional"),
         ("models", "models.dcgan"),
     } <= ARROWS
 

@@ -1,27 +1,45 @@
 """Networks: what a Module is, the layers, and their initial weights."""
 
-from .checks import expect
-from .layers import (
-    FUSED,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Embedding,
-    Flatten,
-    InstanceNorm2d,
-    LayerNorm,
+from . import init, utils
+from .activations import (
+    ELU,
+    GELU,
+    Identity,
     LeakyReLU,
-    Linear,
-    Maxout,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from .checks import expect
+from .containers import ModuleDict, ModuleList, Sequential
+from .convolution import Conv2d, ConvTranspose2d
+from .images import (
+    ConstantPad2d,
+    Dropout,
+    Dropout2d,
+    Flatten,
     PixelShuffle,
     ReflectionPad2d,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Tanh,
+    ReplicationPad2d,
     Unflatten,
     Upsample,
+    ZeroPad2d,
+)
+from .linear_layers import Embedding, Linear, Maxout
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
 )
 from .module import Buffer, Count, Module, Parameter
+from .normalisation import FUSED, BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm
+from .spectral import remove_spectral_norm, spectral_norm

@@ -10,11 +10,16 @@ Sequential, or give each an attribute. And as in PyTorch, an attribute that hold
 Buffer or a Module takes another of its kind, a Parameter or None, and refuses anything else.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..creation import tensor
+from .. import devices
+from ..creation import dtype_of, tensor
 from ..engine import Tensor, no_grad
 from ..files.foreign import shown
+from ..refused import refusal
+from .views import Attributes
 
 
 class Parameter(Tensor):
@@ -22,20 +27,36 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data):
+    def __init__(self, data, requires_grad=True):
         if not isinstance(data, Tensor):
-            super().__init__(data, requires_grad=True)
+            super().__init__(data, requires_grad)
             return
         super().__init__(data.array)
         self._version = data._version  # because they share memory, they share the count of changes
         self._rewrites = None  # a leaf: it has no history that could be wrong
-        self.requires_grad = True
+        self.requires_grad = requires_grad
 
 
 class Buffer(Tensor):
     """A Tensor that belongs to the state but is not trained: running statistics."""
 
     __slots__ = ()
+
+
+class Firsts(list):
+    """A list of which next() gives the first entry, as it does of PyTorch's generators."""
+
+    def __next__(self):
+        if not self:
+            raise StopIteration
+        return self[0]
+
+
+class KeysThatDiffer(NamedTuple):
+    """What load_state_dict(strict=False) has passed over."""
+
+    missing_keys: list  # the module's own names that the state has not
+    unexpected_keys: list  # the state's names that the module has not
 
 
 class Count(Buffer):
@@ -62,8 +83,15 @@ class Module:
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
 
+    def __getattr__(self, name):
+        """What Python calls for a name that the module does not have."""
+        raise AttributeError(refusal(type(self).__name__, name))
+
     def __setattr__(self, name, value):
         kind = self._kind(name)
+        is_plain = type(value) is Tensor and not value.requires_grad
+        if kind is Buffer and is_plain and type(vars(self).get(name)) is not Count:
+            value = Buffer(value.array)  # new running statistics are still a part of the state
         if kind is not None and value is not None and not isinstance(value, (kind, Parameter)):
             what = f"{kind.__name__.lower()} {name!r} of {type(self).__name__}"
             raise TypeError(
@@ -93,15 +121,69 @@ class Module:
         if parameter is None:
             vars(self).setdefault("_kinds", {})[name] = Parameter
 
+    def register_buffer(self, name, tensor, persistent=True):
+        """Assign a tensor of the state that is not trained, or None.
+
+        persistent: whether state_dict() holds it.
+        """
+        if tensor is None:
+            vars(self).setdefault("_kinds", {})[name] = Buffer
+        elif not isinstance(tensor, Buffer):
+            version = tensor._version
+            tensor = Buffer(tensor.array)
+            tensor._version = version  # because they share memory
+        setattr(self, name, tensor)
+        if not persistent:
+            vars(self).setdefault("_passing", set()).add(name)
+
+    def add_module(self, name, module):
+        """Assign a module to the attribute of this name."""
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    @property
+    def _parameters(self):
+        """The parameters directly in this module, as a dictionary that may be changed."""
+        return Attributes(self, Parameter)
+
+    @property
+    def _buffers(self):
+        """The buffers directly in this module, as a dictionary that may be changed."""
+        return Attributes(self, Buffer)
+
+    @property
+    def _modules(self):
+        """The modules directly in this one, as a dictionary that may be changed."""
+        return Attributes(self, Module)
+
     def named_children(self):
         """The modules directly inside this one: a list of (name, module)."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
+    def children(self):
+        """Yield the modules directly inside this one."""
+        for _, child in self.named_children():
+            yield child
 
     def modules(self):
         """Yield this module and all modules inside it."""
         yield self
         for _, child in self.named_children():
             yield from child.modules()
+
+    def named_modules(self, prefix=""):
+        """Yield (dotted name, module) for this module, named "", and all modules inside it."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def apply(self, function):
+        """Call function(module) for all modules inside, and then for this one. Returns self."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
 
     def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
         """Yield (dotted name, tensor) for the tensors of a kind, in the order of definition.
@@ -119,47 +201,58 @@ class Module:
         first = {}
         for name, p in self.named_tensors(Parameter):
             first.setdefault(p, name)
-        return [(name, p) for p, name in first.items()]
+        return Firsts((name, p) for p, name in first.items())
 
     def parameters(self):
         """A list of all Parameters, each once."""
-        return [p for _, p in self.named_parameters()]
+        return Firsts(p for _, p in self.named_parameters())
+
+    def named_buffers(self):
+        """A list of (dotted name, Buffer)."""
+        return Firsts(self.named_tensors(Buffer))
+
+    def buffers(self):
+        """A list of all Buffers."""
+        return Firsts(buffer for _, buffer in self.named_buffers())
+
+    def _state(self, prefix=""):
+        """Yield (dotted name, tensor) for what state_dict() holds."""
+        passing = vars(self).get("_passing", ())
+        for name, value in vars(self).items():
+            if isinstance(value, (Parameter, Buffer)) and name not in passing:
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child._state(f"{prefix}{name}.")
 
     def state_dict(self):
         """Copy all parameters and buffers -> {dotted name: Tensor}, in PyTorch's layout."""
-        return {name: tensor(t) for name, t in self.named_tensors()}
+        return {name: tensor(t) for name, t in self._state()}
 
     @no_grad()
-    def load_state_dict(self, state):
+    def load_state_dict(self, state, strict=True):
         """Overwrite parameters and buffers. Returns self.
 
-        state: {dotted name: a NumPy array, a Tensor, or a torch tensor}. Raises ValueError that
-        names what is missing, unexpected or of another shape; then nothing is changed.
-        ``num_batches_tracked`` may be missing or extra.
+        state: {dotted name: a NumPy array, a Tensor, or a torch tensor}. Names that all begin with
+        "module.", as PyTorch's DataParallel writes them, are read without that. Raises ValueError
+        that names what is missing, unexpected or of another shape; then nothing is changed.
+        ``num_batches_tracked`` may be missing or extra. strict=False passes over what is missing
+        or unexpected, and returns its names as KeysThatDiffer.
         """
         if not hasattr(state, "keys"):
             raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
-        own = dict(self.named_tensors())
+        state = _without_prefix(state)
+        own = dict(self._state())
         missing = _without(own, state)
         extra = _without(state, own)
-        if missing or extra:
+        if strict and (missing or extra):
             raise ValueError(
                 f"state_dict does not fit {type(self).__name__}: missing {shown(missing, 300)}, "
                 f"unexpected {shown(extra, 300)}"
             )
-        values = {}
-        for name, t in own.items():
-            try:
-                values[name] = tensor(state.get(name, t))
-            except TypeError as error:
-                raise ValueError(f"state_dict entry {name}: {error}") from error
-            if values[name].shape != t.shape:
-                raise ValueError(
-                    f"state_dict entry {name} has shape {values[name].shape}, expected {t.shape}"
-                )
+        values = {name: _checked_entry(name, state.get(name, t), t) for name, t in own.items()}
         for name, t in own.items():
             t.copy_(values[name])
-        return self
+        return self if strict else KeysThatDiffer(missing, extra)
 
     def train(self, mode=True):
         """Switch this module and all inside to training, or with False to evaluation.
@@ -189,16 +282,40 @@ class Module:
         """Convert parameters and buffers to float64. Returns self."""
         return self.float(np.float64)
 
+    def to(self, *targets, dtype=None, device=None, non_blocking=False):
+        """Convert to a dtype, which floating-point tensors take. Returns self.
+
+        A device has to be the one at hand; otherwise ValueError.
+        """
+        for target in targets:
+            if devices.is_device(target):
+                device = target
+            elif not isinstance(target, bool):
+                dtype = getattr(target, "dtype", target)
+        devices.check(device)
+        return self if dtype is None else self.float(dtype_of(dtype))
+
+    def cpu(self):
+        """Returns self: one process works on one device."""
+        return self
+
+    def cuda(self, device=None):
+        """Returns self on device cuda; otherwise ValueError."""
+        return self.to("cuda")
+
     def requires_grad_(self, flag=True):
         """Freeze (False) or thaw all parameters. Returns self."""
         for p in self.parameters():
             p.requires_grad = flag
         return self
 
-    def zero_grad(self):
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none=True):
+        """Forget all gradients. set_to_none=False fills them with zeros instead."""
         for p in self.parameters():
-            p.grad = None
+            if set_to_none or p.grad is None:
+                p.grad = None
+            else:
+                p.grad = p.grad * 0
 
     def __repr__(self):
         settings = []
@@ -219,3 +336,22 @@ def _without(names, others):
     """The names that are not among others, except for counters of batches."""
     counter = "num_batches_tracked"
     return [name for name in names if name not in others and not name.endswith(counter)]
+
+
+def _without_prefix(state):
+    """The state without "module." before each name, if all of them have it."""
+    prefix = "module."
+    if not state or not all(str(name).startswith(prefix) for name in state.keys()):
+        return state
+    return {name[len(prefix) :]: state[name] for name in state.keys()}
+
+
+def _checked_entry(name, value, own):
+    """The value of a state_dict's entry as a Tensor; ValueError unless it fits its own tensor."""
+    try:
+        value = tensor(value)
+    except TypeError as error:
+        raise ValueError(f"state_dict entry {name}: {error}") from error
+    if value.shape != own.shape:
+        raise ValueError(f"state_dict entry {name} has shape {value.shape}, expected {own.shape}")
+    return value

@@ -12,7 +12,7 @@ from ..engine import Tensor, record
 from .dtypes import floating
 from .elementwise import exp
 from .in_place import in_place_of
-from .shapes import sum
+from .shapes import reshape, sum
 
 
 def leaky_relu(x, negative_slope=0.01, inplace=False):
@@ -49,6 +49,24 @@ def leaky_relu_grad(g, y, negative_slope):
         op="leaky_relu_grad",
         negative_slope=negative_slope,
     )
+
+
+def prelu(x, weight):
+    """max(x, 0) + weight min(x, 0), with a weight that is learned (He et al. 2015).
+
+    weight: (1,), or (C,) for x of shape (N, C, ...).
+    """
+    channels = raw(weight).shape
+    of_channels = raw(x).ndim > 1 and channels == x.shape[1:2]
+    if channels != (1,) and not of_channels:
+        raise ValueError(
+            f"prelu: weight has shape {channels}, expected (1,) or a number for each channel of x "
+            f"{x.shape}"
+        )
+    if of_channels and channels != (1,):
+        weight = reshape(weight, (-1,) + (1,) * (x.ndim - 2))
+    positive = relu(x)
+    return positive + weight * (x - positive)
 
 
 def log_softmax(x, dim=-1):

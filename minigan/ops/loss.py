@@ -17,7 +17,7 @@ from ..creation import raw
 from ..engine import Tensor, record, recording
 from . import getitem
 from .activation import log_softmax
-from .elementwise import abs, sigmoid
+from .elementwise import abs, clamp, sigmoid, where
 from .shapes import mean, sum
 
 
@@ -32,11 +32,7 @@ def cross_entropy(logits, labels, *, reduction="mean"):
             f"cross_entropy: logits {shape} and labels {np.shape(labels)}, expected (N, classes) "
             "and (N,), N at least 1"
         )
-    n, classes = shape
-    labels = indices("cross_entropy", labels, classes)
-    rows = devices.xp.arange(n)
-    losses = -getitem(log_softmax(logits, 1), (rows, labels))
-    return _reduce(losses, reduction)
+    return nll_loss(log_softmax(logits, 1), labels, reduction=reduction)
 
 
 def indices(name, index, count):
@@ -58,6 +54,20 @@ def indices(name, index, count):
     return devices.xp.asarray(index)
 
 
+def nll_loss(log_probabilities, labels, *, reduction="mean"):
+    """-log_probabilities[label]: log_probabilities (N, classes), labels (N,) integers."""
+    shape = raw(log_probabilities).shape
+    if len(shape) != 2 or np.shape(labels) != shape[:1] or 0 in shape:
+        raise ValueError(
+            f"nll_loss: log-probabilities {shape} and labels {np.shape(labels)}, expected (N, "
+            "classes) and (N,), N at least 1"
+        )
+    n, classes = shape
+    labels = indices("nll_loss", labels, classes)
+    rows = devices.xp.arange(n)
+    return _reduce(-getitem(log_probabilities, (rows, labels)), reduction)
+
+
 def mse_loss(x, target, *, reduction="mean"):
     """(x - target)^2, reduced; target: a Tensor of x's shape, or one number for all."""
     d = _difference("mse_loss", x, target)
@@ -68,6 +78,48 @@ def l1_loss(x, target, *, reduction="mean"):
     """|x - target|, reduced; target: a Tensor of x's shape, or one number for all."""
     d = _difference("l1_loss", x, target)
     return _reduce(abs(d), reduction)
+
+
+def smooth_l1_loss(x, target, *, reduction="mean", beta=1.0):
+    """|d| - beta / 2 for differences d above beta in size, d^2 / (2 beta) below it, reduced."""
+    if not beta > 0:
+        raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0")
+    d = _difference("smooth_l1_loss", x, target)
+    is_small = devices.xp.abs(d.array) < beta
+    losses = where(is_small, d * d / (2 * beta), abs(d) - beta / 2)
+    return _reduce(losses, reduction)
+
+
+def binary_cross_entropy(probabilities, target, *, reduction="mean"):
+    """-t log p - (1 - t) log(1 - p), reduced, as torch.nn.functional.binary_cross_entropy.
+
+    probabilities: in [0, 1]; target: in [0, 1], a Tensor of their shape, or one number for all. As
+    in PyTorch, no logarithm is below -100, and the gradient (p - t) / (p (1 - p)) has at least
+    1e-12 below the line. binary_cross_entropy_with_logits needs neither. Raises ValueError for
+    what is not in [0, 1] (arrays on a GPU are not read for this check), and TypeError for a target
+    that requires grad.
+    """
+    xp = devices.xp
+    p = raw(probabilities)
+    if xp is np and p.size and not (0 <= p.min() and p.max() <= 1):
+        raise ValueError(
+            f"probabilities must lie in [0, 1], these reach from {p.min()} to {p.max()}"
+        )
+    target = _checked_target(p, target)
+    if getattr(target, "requires_grad", False):
+        raise TypeError("binary_cross_entropy: the target requires grad, expected a constant")
+    t = target.array if isinstance(target, Tensor) else p.dtype.type(target)
+    with np.errstate(divide="ignore"):  # log 0 is -infinity, and becomes -100
+        log_p = xp.maximum(xp.log(p), -100)
+        log_q = xp.maximum(xp.log1p(-p), -100)
+    losses = -(t * log_p + (1 - t) * log_q)
+
+    def to_probabilities(g):
+        x = probabilities
+        return g * (x - target) / clamp(x * (1 - x), 1e-12)
+
+    losses = record(losses, (probabilities, to_probabilities), op="binary_cross_entropy")
+    return _reduce(losses, reduction)
 
 
 def _difference(name, x, target):

@@ -15,11 +15,11 @@ from .products import matmul
 from .shapes import expand, permute, reshape, transpose
 
 
-def pad(x, padding, *, mode="constant", value=0.0):
+def pad(x, padding, mode="constant", value=0.0):
     """Pad the last axes by (left, right) or (left, right, top, bottom), as in torch's F.pad.
 
-    mode: "constant", or "reflect", which does not repeat the edge. Raises ValueError for a padding
-    that does not fit the shape.
+    mode: "constant"; "reflect", which does not repeat the edge; or "replicate", which repeats it.
+    Raises ValueError for a padding that does not fit the shape.
     """
     x_shape = raw(x).shape
     padding = (padding,) if isinstance(padding, int) else tuple(padding)
@@ -34,8 +34,10 @@ def pad(x, padding, *, mode="constant", value=0.0):
         widths[-1 - i] = padding[2 * i], padding[2 * i + 1]
     if mode == "constant":
         return _pad_constant(x, widths, value)
+    if mode == "replicate":
+        return _pad_replicate(x, widths)
     if mode != "reflect":
-        raise ValueError(f"pad mode is {mode!r}, expected 'constant' or 'reflect'")
+        raise ValueError(f"pad mode is {mode!r}, expected 'constant', 'reflect' or 'replicate'")
     if any(max(width) >= n for n, width in zip(x_shape, widths) if max(width)):
         raise ValueError(
             f"pad: reflection by {padding} needs an image larger than that, got shape {x_shape}"
@@ -61,6 +63,16 @@ def _pad_constant(x, widths, value):
         mode="constant",
         value=value,
     )
+
+
+def _pad_replicate(x, widths):
+    """x with the entries at its edges repeated."""
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            n = x.shape[axis]
+            positions = np.clip(np.arange(-before, n + after), 0, n - 1)
+            x = getitem(x, (*(slice(None),) * axis, positions))
+    return x
 
 
 def _pad_reflect(x, widths):

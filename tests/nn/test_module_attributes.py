@@ -42,8 +42,6 @@ VALUES = {
         ("linear", "bias", "parameter"),
         ("bare", "bias", "parameter"),
         ("norm", "weight", "parameter"),
-        ("norm", "running_mean", "buffer"),
-        ("norm", "num_batches_tracked", "buffer"),
         ("plain norm", "weight", "parameter"),
         ("plain norm", "bias", "parameter"),
         ("deep", "0", "module"),
@@ -75,6 +73,26 @@ def test_the_place_of_a_parameter_a_buffer_or_a_module_takes_its_own_kind_only(
     for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         with pytest.raises(TypeError, match=f"as {kind} '{name}'"):
             setattr(copied, name, VALUES[value])
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_the_place_of_a_count_takes_a_buffer_only(value):
+    norm = nn.BatchNorm2d(2)
+    if value == "Buffer":
+        norm.num_batches_tracked = VALUES[value]
+        return
+    with pytest.raises(TypeError, match=f"cannot assign a {value} as buffer"):
+        norm.num_batches_tracked = VALUES[value]
+
+
+def test_a_plain_tensor_in_the_place_of_a_buffer_becomes_one():
+    """As in PyTorch, new running statistics are still a part of the state."""
+    norm = nn.BatchNorm2d(2)
+    norm.running_mean = mg.tensor([1.0, 2.0])
+    assert isinstance(norm.running_mean, Buffer)
+    assert norm.state_dict()["running_mean"].tolist() == [1, 2]
+    with pytest.raises(TypeError, match="cannot assign a Tensor as buffer"):
+        norm.running_var = mg.ones(2, requires_grad=True)
 
 
 def test_their_own_kind_takes_the_place_and_is_found():

@@ -4,6 +4,8 @@ A row is a small function of ``nn``, because PyTorch's nn takes the same argumen
 an activation's kink.
 """
 
+import collections
+import functools
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -29,6 +31,11 @@ def example(name, *shape):
         return make
 
     return add
+
+
+def evaluated(call, nn):
+    """The layer that a line of CALLS makes with this library."""
+    return eval(call, {**vars(nn), "OrderedDict": collections.OrderedDict})
 
 
 @example("Linear", 4, 3)
@@ -164,6 +171,55 @@ def pixel_shuffle(nn):
 @example("Sequential", 5, 3)
 def sequential(nn):
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2), nn.Linear(4, 1))
+
+
+# Layers as people who come from PyTorch write them, and the shapes of their inputs.
+CALLS = """
+    Linear(3, 2, False)                                4 3
+    Conv2d(2, 3, 4, 2, 1)                              2 2 6 4
+    Conv2d(2, 3, 3, 1, 1, 1, 1, False)                 1 2 3 4
+    Conv2d(2, 3, kernel_size=1)                        1 2 3 4
+    ConvTranspose2d(2, 3, 4, 2, 1)                     2 2 3 2
+    ConvTranspose2d(2, 3, 3, 2, 1, 1, 1, False)        1 2 2 3
+    BatchNorm2d(2, 0.8)                                2 2 3 3
+    BatchNorm2d(2, 1e-3, 0.3, False)                   2 2 3 3
+    BatchNorm2d(2, track_running_stats=False)          2 2 3 3
+    BatchNorm1d(3, 0.8)                                4 3
+    InstanceNorm2d(2, 1e-3, 0.1, True)                 2 2 3 2
+    InstanceNorm2d(2, track_running_stats=True)        2 2 3 2
+    InstanceNorm2d(2, 1e-5, 0.3, True, True)           2 2 3 2
+    InstanceNorm2d(2, affine=False, track_running_stats=False)  2 2 3 2
+    LayerNorm((3, 2), 1e-3)                            4 3 2
+    LayerNorm(2, elementwise_affine=False)             4 3 2
+    LayerNorm(2, bias=False)                           4 3 2
+    LeakyReLU(0.2, False)                              3 4
+    ReLU(False)                                        3 4
+    PReLU()                                            2 3 2
+    PReLU(3, 0.1)                                      2 3 2
+    ELU()                                              3 4
+    ELU(0.5)                                           3 4
+    SiLU()                                             3 4
+    GELU()                                             3 4
+    GELU("tanh")                                       3 4
+    Softplus()                                         3 4
+    Softmax(1)                                         3 4
+    Softmax(dim=0)                                     3 4
+    LogSoftmax(1)                                      3 4
+    Identity()                                         3 4
+    Identity(54, unused=0.1)                           3 4
+    Dropout(0.5, True).eval()                          3 4
+    Dropout2d(0.5).eval()                              2 3 2 2
+    Flatten(1)                                         2 3 2
+    ReflectionPad2d(1)                                 1 2 4 3
+    ReplicationPad2d((1, 2, 0, 3))                     1 2 4 3
+    ZeroPad2d((1, 0, 1, 0))                            1 2 4 3
+    ConstantPad2d(2, 0.5)                              1 2 2 3
+    Upsample(None, 2)                                  1 2 2 3
+    Sequential(OrderedDict(a=Linear(3, 2), b=Tanh()))  4 3
+"""
+for _line in CALLS.strip().splitlines():
+    _call, _, _shape = _line.strip().partition("  ")
+    example(_call, *map(int, _shape.split()))(functools.partial(evaluated, _call))
 
 
 def layer(name, nn=mg.nn):

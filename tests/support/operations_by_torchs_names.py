@@ -2,6 +2,7 @@
 
 import inputs as draw
 import inputs_by_torchs_names as draw_torchs
+import inputs_of_layers as draw_layer
 from rows import linear_operation, operation
 
 normal = draw.any_shape()
@@ -46,6 +47,21 @@ def silu(F, x):
 @operation("gelu", draw.any_shape(approximate="none"))
 def gelu(F, x, approximate):
     return F.gelu(x, approximate=approximate)
+
+
+@operation("prelu", draw_torchs.prelu)
+def prelu(F, x, weight):
+    return F.prelu(x, weight)
+
+
+@linear_operation("dropout2d", draw_torchs.any_image(p=0.4, seed=3))
+def dropout2d(F, x, p, seed):
+    return F.dropout2d(x, p=p, seed=seed)
+
+
+@linear_operation("pad, replicate", draw_torchs.replicated)
+def pad_replicate(F, x, padding):
+    return F.pad(x, padding, "replicate")
 
 
 @operation("softmax", shaped(draw.one_axis), order=3)
@@ -211,3 +227,21 @@ def mv(F, x, y):
 @operation("dot", draw_torchs.two_vectors)
 def dot(F, x, y):
     return x.dot(y)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+@operation("binary_cross_entropy", draw_torchs.probabilities)
+def binary_cross_entropy(F, x, target, reduction):
+    return F.binary_cross_entropy(x, F.constant(target), reduction=reduction)
+
+
+@linear_operation("nll_loss", draw_layer.logits_and_labels)
+def nll_loss(F, x, labels, reduction):
+    return F.nll_loss(x, F.constant(labels), reduction=reduction)
+
+
+@operation("smooth_l1_loss", draw_torchs.predictions_beside_kinks)
+def smooth_l1_loss(F, x, t, reduction):
+    return F.smooth_l1_loss(x, t, reduction=reduction, beta=0.5)

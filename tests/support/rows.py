@@ -61,6 +61,10 @@ class Minigan:
         mg.manual_seed(seed)  # the same mask at every call
         return F.dropout(x, p)
 
+    def dropout2d(self, x, p, seed):
+        mg.manual_seed(seed)
+        return F.dropout2d(x, p)
+
 
 MINIGAN = Minigan()
 OPERATIONS = []

@@ -66,11 +66,11 @@ class Torch:
         return x.sum(others)
 
     def dropout(self, x, p, seed):
-        """The mask that rng.py promises: float32 numbers of NumPy's PCG64 in C order."""
-        rng = np.random.Generator(np.random.PCG64(seed))
-        numbers = rng.random(tuple(x.shape), np.float32)
-        keep = np.asarray(numbers >= p)
-        return x * torch.from_numpy(keep) / (1 - p)
+        return x * dropout_mask(tuple(x.shape), p, seed)
+
+    def dropout2d(self, x, p, seed):
+        n, c, _, _ = x.shape
+        return x * dropout_mask((n, c, 1, 1), p, seed)
 
     def maxout(self, x, pieces):
         split = x.reshape(len(x), -1, pieces, *x.shape[2:])
@@ -82,6 +82,14 @@ class Torch:
 
 
 TORCH = Torch()
+
+
+def dropout_mask(shape, p, seed):
+    """The mask that rng.py promises: float32 numbers of NumPy's PCG64 in C order."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    numbers = rng.random(shape, np.float32)
+    keep = np.asarray(numbers >= p)
+    return torch.from_numpy(keep) / (1 - p)
 
 
 def along_channels(vector, ndim):
