@@ -45,3 +45,24 @@ def refusal(owner, name):
     if name in REFUSED:
         message = f"{message}: {REFUSED[name]}"
     return message
+
+
+class RefusedName:
+    """An attribute that is not there: reading it raises AttributeError with its sentence.
+
+    A class gets one for each name. A ``__getattr__`` would do the same, but makes every other
+    attribute slower to read.
+    """
+
+    def __init__(self, name):
+        self.name = name
+
+    def __get__(self, thing, kind=None):
+        raise AttributeError(refusal(kind.__name__, self.name))
+
+
+def refuse(kind):
+    """A decorator of a class: reading one of the REFUSED names says why it is not there."""
+    for name in REFUSED:
+        setattr(kind, name, RefusedName(name))
+    return kind

@@ -6,19 +6,16 @@ operation; see there for shapes, errors and conventions. Tensor inherits them fr
 """
 
 from . import devices
-from .refused import refusal
+from .refused import refuse
 
 ops = None  # later the package minigan.ops, which puts itself here
 
 
+@refuse
 class TorchForms:
     """PyTorch's method names that methods.py does not have."""
 
     __slots__ = ()
-
-    def __getattr__(self, name):
-        """What Python calls for a name that a Tensor does not have."""
-        raise AttributeError(refusal("Tensor", name))
 
     # ---- arithmetic ------------------------------------------------------------------------------
 

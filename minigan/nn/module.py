@@ -18,7 +18,7 @@ from .. import devices
 from ..creation import dtype_of, tensor
 from ..engine import Tensor, no_grad
 from ..files.foreign import shown
-from ..refused import refusal
+from ..refused import refuse
 from .views import Attributes
 
 
@@ -69,6 +69,7 @@ class Count(Buffer):
         self.array = np.zeros((), np.int64)
 
 
+@refuse
 class Module:
     """The base of every network: assign layers to attributes, define ``forward``, call it."""
 
@@ -82,10 +83,6 @@ class Module:
 
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
-
-    def __getattr__(self, name):
-        """What Python calls for a name that the module does not have."""
-        raise AttributeError(refusal(type(self).__name__, name))
 
     def __setattr__(self, name, value):
         kind = self._kind(name)

@@ -268,7 +268,7 @@ MISSING = {
     "x.register_hook(print)": "hooks are not supported",
     "x.to_sparse()": "sparse tensors are not supported",
     "torch.sparse": "sparse tensors are not supported",
-    "x.nothing_of_the_kind": "Tensor has no attribute 'nothing_of_the_kind'",
+    "x.nothing_of_the_kind": "'Tensor' object has no attribute 'nothing_of_the_kind'",
     "torch.nothing_of_the_kind": "minigan has no attribute 'nothing_of_the_kind'",
 }
 
