@@ -94,6 +94,12 @@ KINDS = {  # kind: (what the text has, what the mutant has in its place) ...
     "shuffle moved": [(r"(__shfl_\w+\(ALL_LANES, \w+(?:\[k\])?, \w+)\)", r"\1 + 1)")],
     "bound moved": [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > ")],
     "last turn lost": [(r"(for \([^;]*;[^;]* < )([^;]+);", r"\1\2 - 1;")],
+    "first turn lost": [(r"(for \([^;]* = )0;", r"\g<1>1;")],
+    "digits confused": [
+        (r"auto \[(\w), (\w), (\w)\]", r"auto [\2, \1, \3]"),
+        (r"auto \[(\w), (\w), (\w)\]", r"auto [\1, \3, \2]"),
+        (r"(digits_of\(.*), ([\w.]+), ([\w.]+)\)", r"\1, \3, \2)"),
+    ],
     "choice made": [
         (r"(?<=[^<>=!][=(,?:] )[\w.]+(?: (?:==|[<>]=?) [\w.]+)? \? (?=[^;\n]* : )", f"{value} ? ")
         for value in ("true", "false")
