@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigan import data, training
+from minigan import data, models, training
 from minigan.data import images
 from minigan.evaluation.classifier import trained_classifier
 from minigan.training import scripts
@@ -107,6 +107,11 @@ def main(argv=None):
         if channels != 1:
             raise ValueError(
                 f"{args.run} draws images with {channels} channels, expected grey digits"
+            )
+        takes = models.takes(about["model"])
+        if takes != ("latent",):
+            raise ValueError(
+                f"the generator of {args.run} takes {' and '.join(takes)}, expected latent only"
             )
     classify = trained_classifier(data.load("digits")).probabilities
     samples = draw_samples(args, generator, about, classify)

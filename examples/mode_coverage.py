@@ -4,19 +4,19 @@
     python examples/mode_coverage.py --data grid --method gan pacgan2 --seeds 3
     python examples/mode_coverage.py --full   # the published protocol, for a GPU
 
-2,500 samples; of high quality is one within 3 standard deviations of a mode; a mode is captured
-by one such sample. A perfect generator scores 98.89 % high quality, a higher share means modes
-that are too narrow. Every seed's result is kept at once in --out: stopped by whatever cause, the
-same command goes on with the seeds that are missing.
+Of 2,500 samples, those within 3 standard deviations of a mode have high quality; a mode is
+captured if one such sample lies there. A perfect generator scores 98.89 % high quality. A higher
+share means modes that are too narrow. Each seed's result is written to --out at once: if the script
+is stopped, the same command goes on with the seeds that are missing.
 
 The full protocol is that of PacGAN (Lin et al. 2018, and its authors' code): a generator of 4
 layers of 400 ReLUs with batch norm, a discriminator of 3 layers of 200 maxout units of 5 pieces,
-weights N(0, 0.02^2), Adam 1e-4 with beta1 0.8, 400 epochs of 100,000 points in batches of 100,
-non-saturating loss. The CPU protocol has the same data and measure, networks of 3 layers of 128,
-batches of 256, and a learning rate that goes down to 0 in the second half of fewer steps; its D
-sees coordinates up to 2 and begins with He's weights (He et al. 2015), for with small ones it
-takes long to see modes this small. WGAN-GP is not in the publication: 5 critic steps to one,
-betas (0.5, 0.9), a penalty of weight 0.1.
+weights N(0, 0.02^2), Adam 1e-4 with beta1 0.8, 400 epochs of 100,000 points in minibatches of 100,
+non-saturating loss. The CPU protocol has the same data and measure, but networks of 3 layers of
+128, minibatches of 256, and fewer steps, in the second half of which the learning rate falls to 0.
+Its D sees coordinates up to 2 and begins with He's weights (He et al. 2015), because with small
+weights it takes long to see modes this small. WGAN-GP is not in the publication: it has 5 critic
+steps to one of G, betas (0.5, 0.9), and a penalty of weight 0.1.
 """
 
 import contextlib

@@ -3,12 +3,11 @@
     python examples/sample.py runs/dcgan -n 1000 --out samples.npy
     python examples/two_sample.py digits samples.npy
 
-A discriminator is trained on half of each set, from scratch, and asked about the other half
-(Lopez-Paz and Oquab 2017). If both are of one distribution nothing can be learned, and the number
-of right answers out of m is that of m throws of a coin: accuracy 1/2, standard deviation 1 / (2
-sqrt(m)). If it is more, there is a difference, which a nearest neighbour, in pixels, need not
-see. Both sets are rounded to bytes first: or the network would learn that only real images are,
-and be right always.
+A discriminator is trained from scratch on half of each set and asked about the other half
+(Lopez-Paz and Oquab 2017). If both sets have one distribution, nothing can be learned, and the
+right answers out of m are m throws of a coin: accuracy 1/2, standard deviation 1 / (2 sqrt(m)). A
+higher accuracy shows a difference, which a nearest neighbour in pixels need not see. Both sets are
+rounded to bytes first, because otherwise the network would learn that only real images are.
 """
 
 import numpy as np

@@ -13,15 +13,15 @@ from . import devices
 from .engine import Tensor, inside, recording
 
 GPU = 2  # DLPack's number for CUDA memory
-room = ContextVar("room", default=None)  # [how many more numbers may be made], or None for any
+room = ContextVar("room", default=None)  # [how many more numbers may be made], or None: no limit
 
 
 @contextlib.contextmanager
 def at_most(numbers):
-    """Inside the block, zeros, ones, rand and randn make at most so many numbers in all.
+    """Inside the block, zeros, ones, rand and randn may make this many numbers in all; None: any.
 
-    So a network whose sizes were written by somebody else is built at a known cost, or not at all:
-    more raises ValueError before there is memory for it. None is no limit.
+    A network whose sizes somebody else wrote is then built at a known cost or not at all, because
+    the array that goes beyond the limit raises ValueError before its memory is taken.
     """
     before = room.set(None if numbers is None else [numbers])
     try:
@@ -31,7 +31,7 @@ def at_most(numbers):
 
 
 def take_room(shape):
-    """Count the numbers of an array of this shape, which is about to be made -> the shape."""
+    """Count the numbers of an array that is about to be made -> its shape."""
     left = room.get()
     if left is not None:
         left[0] -= math.prod(shape)
@@ -44,7 +44,7 @@ def tensor(a, requires_grad=False, dtype=None):
     """A Tensor on a copy of ``a``: a number, list, array, Tensor, or another library's tensor.
 
     An array keeps its dtype (float64 stays); Python numbers and lists become float32. Raises
-    TypeError for what holds no real numbers.
+    TypeError for anything but real numbers.
     """
     if isinstance(a, Tensor):
         array = a.array
@@ -111,12 +111,12 @@ def ones(*shape, dtype=np.float32, requires_grad=False):
 
 
 def flat(shape):
-    """The shape meant by f(2, 3) or f((2, 3))."""
+    """The shape (2, 3) of both f(2, 3) and f((2, 3))."""
     return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
 
 
 def raw(x):
-    """The array of a Tensor; at the entry of an operation, it refuses anything else."""
+    """The array of a Tensor. Operations call it first, because it refuses anything else."""
     if isinstance(x, Tensor):
         return x.array
     raise TypeError(f"expected Tensors, got a {type(x).__name__}: minigan.tensor(array) makes one")

@@ -1,10 +1,9 @@
-"""A small expression as a picture: a box for every tensor, a circle for every operation,
-gradients where they arrive.
+"""A drawing of a small computation graph: a box for each tensor, a circle for each operation.
 
-The one idea: the drawing reads the same records as the backward pass. A tensor's column is its
-longest way to the loss; in a column, places lie near the mean of those that they are joined with
-(Sugiyama, Tagawa and Toda 1981), and a line that crosses a column takes a place in it like a box
-does.
+The one idea: the drawing reads the same records as the backward pass. A tensor's column is the
+length of its longest path to the loss. Within a column, each box lies near the mean height of its
+neighbours in the graph (Sugiyama, Tagawa and Toda 1981). A line that crosses a column takes a place
+in it, like a box.
 """
 
 import numbers
@@ -17,7 +16,7 @@ import numpy as np
 from . import engine
 from .files import whole_file
 
-MOST = 60  # boxes; more is no picture for people
+MOST = 60  # boxes; a picture with more cannot be read
 SYMBOLS = {
     "add": "+",
     "sub": "−",
@@ -28,14 +27,21 @@ SYMBOLS = {
     "matmul": "@",
     "sum": "Σ",
 }
-# In points: the size of the font, the width of its letters, the height of a line in a box, and the
-# room between boxes.
-SIZE = 9
-LETTER = 5.42
-ROW = 15
-GAP = 14
-INK, LINE, LABEL, GRADIENT = "#1f2937", "#94a3b8", "#64748b", "#b45309"
-LOSS, VALUE, LEAF, CONSTANT = "#fde8c8", "#f8fafc", "#d7e6fb", "#eceff3"
+# Lengths in points:
+SIZE = 9  # of the font
+LETTER = 5.42  # the width of a letter
+ROW = 15  # the height of a row in a box
+GAP = 14  # between boxes
+# Colours of what is drawn:
+INK = "#1f2937"
+LINE = "#94a3b8"
+LABEL = "#64748b"
+GRADIENT = "#b45309"
+# Colours of the boxes:
+LOSS = "#fde8c8"
+VALUE = "#f8fafc"
+LEAF = "#d7e6fb"
+CONSTANT = "#eceff3"
 
 
 class Box(NamedTuple):
@@ -51,7 +57,7 @@ class Picture(NamedTuple):
     """Where everything lies."""
 
     boxes: dict  # key of a tensor -> Box
-    lines: list  # of points that a line from a tensor to an operation goes through
+    lines: list  # for each line from a tensor to an operation, the points that it goes through
     width: float
     height: float
 
@@ -70,11 +76,11 @@ class trace:
         engine.trace.reset(self.before)
 
     def draw(self, path, loss, names=None):
-        """Draw what loss was computed from, with the values of this moment -> path.
+        """Draw everything that the loss was computed from, with its present values -> path.
 
         path: .png, .svg or .pdf. loss: computed in the trace, a scalar if it requires grad. names:
         {name: tensor}. Arrays are shown as shape and mean ± standard deviation; leaves that require
-        grad are blue, constants grey. No ``.grad`` is touched. Raises ValueError for a loss from
+        grad are blue, constants grey. No ``.grad`` changes. Raises ValueError for a loss from
         elsewhere or more than 60 tensors, ImportError without matplotlib.
         """
         tensors, operations, columns = _ancestors(self.records, loss)
@@ -114,11 +120,12 @@ def _fill(t, loss, is_result):
 
 
 def _key(t):
-    return t.node or id(t)  # what makes two Tensor objects one tensor of the graph
+    """Two Tensor objects with the same key are one tensor of the graph."""
+    return t.node or id(t)
 
 
 def _ancestors(records, loss):
-    """All that the loss was computed from, oldest first.
+    """Everything that the loss was computed from, oldest first.
 
     -> {key: tensor}, {key: (symbol, keys of the inputs)}, {key: columns from here to the loss}.
     """
@@ -149,7 +156,7 @@ def _inputs_of(operation):
 
 
 def _symbol(operation):
-    """What stands for an operation: its sign or its name; for a power also the exponent."""
+    """The text in an operation's circle: its sign or its name; for a power also the exponent."""
     symbol = SYMBOLS.get(operation.name, operation.name)
     exponent = operation.attributes.get("exponent")
     if isinstance(exponent, numbers.Real):
@@ -158,7 +165,7 @@ def _symbol(operation):
 
 
 def _card(name, t, grad):
-    """The rows of a box: [(left, right), ...]; the heading, if there is one, is ("", heading)."""
+    """The rows of a box: [(left, right), ...]. A heading is the row ("", heading)."""
     heading = f"{name} {t.shape}".strip() if t.ndim else name
     rows = [("", heading)] if heading else []
     rows.append(("value", _summary(t.numpy())))
@@ -175,53 +182,53 @@ def _summary(a):
     return text.replace("-", "−")
 
 
-class Way(NamedTuple):
-    """The way of a line from an input to an operation's result."""
+class Route(NamedTuple):
+    """The route of a line from an input to an operation's result."""
 
     places: tuple  # the input's key, a place in each column that it crosses, the result's key
-    shift: float  # in height, which parts the lines of an input that is used several times
+    shift: float  # downwards, so that the lines of an input that is used twice are apart
 
 
-def _ways(operations, columns):
-    """The Ways of all lines. A place in a crossed column is (result, input, column)."""
-    ways = []
+def _routes(operations, columns):
+    """The Routes of all lines. A place in a crossed column is (result, input, column)."""
+    routes = []
     for key, (_, inputs) in operations.items():
         for x, times in Counter(inputs).items():
             crossed = range(columns[x] - 1, columns[key], -1)
             via = [(key, x, column) for column in crossed]
             for i in range(times):
                 shift = 6 * i - 3 * times + 3
-                ways.append(Way((x, *via, key), shift))
-    return ways
+                routes.append(Route((x, *via, key), shift))
+    return routes
 
 
 def _layout(cards, operations, columns):
-    """Where everything lies -> Picture."""
-    ways = _ways(operations, columns)
+    """Decide where everything lies -> Picture."""
+    routes = _routes(operations, columns)
     column_of = {}
-    for way in ways:
-        for place in way.places:
+    for route in routes:
+        for place in route.places:
             column_of[place] = columns[place] if place in cards else place[2]
     tallest = ROW * max(len(card) for card in cards.values())
-    y = _heights_of(ways, column_of, cards, tallest)
+    y = _heights_of(routes, column_of, cards, tallest)
     width = _box_width(cards)
     pill = GAP + max(_pill(symbol) for symbol, _ in operations.values())
     last = max(column_of.values())
     left = {}
     for place, column in column_of.items():
         left[place] = GAP + (last - column) * (pill + width + 34)
-    lines = [_line(way, left, y, width, pill, operations) for way in ways]
+    lines = [_line(route, left, y, width, pill, operations) for route in routes]
     boxes = {key: Box(left[key], y[key], width, ROW * len(card)) for key, card in cards.items()}
     whole_width = max(left.values()) + width + GAP
     whole_height = max(y.values()) + GAP + tallest / 2
     return Picture(boxes, lines, whole_width, whole_height)
 
 
-def _heights_of(ways, column_of, cards, tallest):
-    """{place: the height of its middle}, the highest box at the top."""
+def _heights_of(routes, column_of, cards, tallest):
+    """{place: the height of its middle, from the top of the picture downwards}."""
     joined = set()
-    for way in ways:
-        for pair in zip(way.places, way.places[1:]):
+    for route in routes:
+        for pair in zip(route.places, route.places[1:]):
             joined.add(pair)
             joined.add(pair[::-1])
     room = [GAP + (tallest if place in cards else 8) for place in column_of]
@@ -232,7 +239,7 @@ def _heights_of(ways, column_of, cards, tallest):
 
 
 def _box_width(cards):
-    """The width of all boxes: that of the longest row."""
+    """The width of all boxes, which the longest row needs."""
     letters = []
     for card in cards.values():
         for what, words in card:
@@ -240,9 +247,9 @@ def _box_width(cards):
     return 20 + LETTER * max(letters)
 
 
-def _line(way, left, y, width, pill, operations):
+def _line(route, left, y, width, pill, operations):
     """The points that a line goes through: out of its input's box, across, to the operation."""
-    x, *via, key = way.places
+    x, *via, key = route.places
     stops = [(left[x] + width, x)]
     for place in via:
         stops.append((left[place] - pill, place))
@@ -250,23 +257,23 @@ def _line(way, left, y, width, pill, operations):
     symbol, _ = operations[key]
     stops.append((left[key] - pill - 6, key))
     stops.append((left[key] - GAP - _pill(symbol), key))
-    return [(across, y[place] + way.shift) for across, place in stops]
+    return [(across, y[place] + route.shift) for across, place in stops]
 
 
 def _heights(column, room, links):
-    """The middles of the places, (n,), each near the mean of its neighbours.
+    """The heights of the places, (n,), each near the mean of its neighbours.
 
-    column: of each place; room: its height; links (n, n): 1 where two are neighbours.
+    column (n,): of each place. room (n,): the height that it needs. links (n, n): 1 for neighbours.
     """
     links = links / links.sum(1, keepdims=True)
     y = np.arange(len(room), dtype=float)
-    for sweep in range(8):  # to and fro
+    for sweep in range(8):  # over the columns, forwards and backwards in turn
         for here in np.unique(column)[:: (-1) ** sweep]:
             members = np.flatnonzero(column == here)
             members = members[(links[members] @ y).argsort(kind="stable")]
             stacked = room[members].cumsum() - room[members] / 2
             wanted = links[members] @ y - stacked
-            # Where this falls, places would overlap: take the nearest that does not.
+            # Places overlap wherever this decreases, so take the nearest that never decreases.
             from_below = np.maximum.accumulate(wanted)
             from_above = np.minimum.accumulate(wanted[::-1])[::-1]
             y[members] = stacked + (from_below + from_above) / 2
@@ -284,7 +291,7 @@ def _pill(symbol):
 def _paint(cards, fills, operations, picture):
     """A Matplotlib figure of the Picture, in which one unit is one point, as in font sizes."""
     try:
-        from matplotlib import figure  # a second to import, so not before it is needed
+        from matplotlib import figure  # here, because importing it takes a second
     except ImportError as error:
         raise ImportError(
             "drawing a graph needs matplotlib: pip install 'minigan[examples]'"

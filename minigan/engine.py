@@ -187,15 +187,15 @@ class Tensor(TensorMethods):
         """
         g = _seed(self, g)
         gradients = _backpropagate([self], [g], None, create_graph)
-        taken = {_memory(g)}  # memory that already belongs to somebody
+        taken = {memory_of(g)}  # memory that already belongs to somebody
         for node, d in gradients.items():
             leaf = node.leaf()
             if leaf is None or not leaf._requires_grad:
                 continue
             is_broadcast = 0 in d.array.strides
-            if is_broadcast or _memory(d) in taken:
+            if is_broadcast or memory_of(d) in taken:
                 d = d * 1  # a copy, because every .grad has memory of its own
-            taken.add(_memory(d))
+            taken.add(memory_of(d))
             _add_to_grad(leaf, d)
 
 
@@ -217,8 +217,8 @@ def _kind(x):
     return x.array.shape, x.array.dtype
 
 
-def _memory(x):
-    """What owns the memory of a Tensor: the same for all views of it."""
+def memory_of(x):
+    """The identity of the array that owns a Tensor's memory: the same for all views of it."""
     array = x.array
     return id(array if array.base is None else array.base)
 
@@ -270,14 +270,14 @@ def record(value, /, *edges, op=None, **attributes):
     exports read both.
     """
     y = Tensor(value)
-    memory = _memory(y)
+    memory = memory_of(y)
     keeping = recording.get()
     kept = []
     for inputs, vjp in edges:
         if type(inputs) is not tuple:
             inputs = (inputs,)
         first = inputs[0]
-        if _memory(first) == memory:  # y is a view of this input: they change together
+        if memory_of(first) == memory:  # y is a view of this input: they change together
             y._version = first._version
             y._rewrites = first._rewrites
         if keeping:

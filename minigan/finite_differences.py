@@ -5,10 +5,10 @@ both sides of
 
     <v, (f(x + eps u) - f(x - eps u)) / (2 eps)>  =  <vjp(v), u>
 
-are one number. A cotangent of ones would hide errors (a normalisation layer's output always sums to
-the same), so v is random too. The second order is the same question about the function
-(x, v) -> vjp(v). Each gradient is computed twice, with create_graph and without, because an
-operation may serve the two by different code.
+are one number, up to rounding. v is random too, because a cotangent of ones would hide errors: the
+outputs of a normalisation layer always have the same sum. The second order is the same question
+about the function (x, v) -> vjp(v). Each gradient is computed twice, with create_graph and without,
+because an operation may have different code for the two.
 """
 
 from typing import NamedTuple
@@ -40,9 +40,9 @@ def gradcheck(f, inputs, *, order=2, eps=1e-6, atol=1e-6, rtol=1e-4, directions=
     ... directions: how many random pairs (u, v) per input. A difference passes if it is at most
     atol + rtol * (size of the terms), so both sides may be tiny.
 
-    Raises TypeError for inputs that are not float64, because float32 has no digits left for a
-    difference, and ValueError, as any backward pass, for a gradient of another shape or dtype than
-    its input's.
+    Raises TypeError for inputs that are not float64, because a difference of float32 numbers has
+    too few correct digits, and ValueError, like any backward pass, for a gradient whose shape or
+    dtype is not its input's.
     """
     inputs = _as_inputs(inputs)
     if order < 1 or directions < 1:
@@ -95,7 +95,7 @@ def _check(f, inputs, name, settings):
 
     for _ in range(settings.directions):
         vs = [_normal(y, settings) for y in ys]
-        # a fused kernel may serve only the second of these
+        # A fused kernel may compute only the second of these.
         recorded = vjp(*inputs, *vs)
         plain = vjp(*inputs, *vs, create_graph=False)
         for i in range(len(inputs)):
@@ -119,13 +119,13 @@ def _compare(f, inputs, i, vs, gradients, name, settings):
     length = float((u * u).sum()) ** 0.5
     u /= max(1.0, length)
     numeric, size = _difference(f, inputs, i, u, vs, settings.eps)
-    # what a difference of numbers of this size cannot see
+    # A difference of numbers of this size cannot show less than this.
     rounding = 4 * np.finfo(np.float64).eps * size / settings.eps
     for create_graph, d in gradients.items():
         analytic = float((d.array * u).sum())
         larger = max(abs(numeric), abs(analytic))
         allowed = settings.atol + settings.rtol * larger + rounding
-        if not abs(numeric - analytic) <= allowed:  # nor if one of them is NaN
+        if not abs(numeric - analytic) <= allowed:  # also if one of them is NaN
             raise GradcheckError(
                 f"{name}: along a random direction of input {i}, {inputs[i].shape}, the gradient "
                 f"with {create_graph=} says {analytic:.9g}, finite differences say {numeric:.9g}"
@@ -133,7 +133,7 @@ def _compare(f, inputs, i, vs, gradients, name, settings):
 
 
 def _difference(f, inputs, i, u, vs, eps):
-    """<v, df/du> by a central difference along input i, and the size of what was subtracted."""
+    """<v, df/du> by a central difference along input i, and the size of the terms."""
     sides = []
     for step in (eps, -eps):
         point = list(inputs)

@@ -1,15 +1,20 @@
-"""The methods and operators of a Tensor, which are operations of minigan.ops under other names.
+"""The methods and operators of a Tensor: each calls an operation of minigan.ops.
 
-``x + y`` is ``ops.add(x, y)`` and ``x.sum()`` is ``ops.sum(x)``. Tensor (engine.py) inherits them
-from TensorMethods. The operations are written with Tensors, so this file cannot import them:
-``ops`` is None until the package minigan.ops is imported, which then enters itself here.
+``x + y`` is ``ops.add(x, y)`` and ``x.sum()`` is ``ops.sum(x)``. The class Tensor (engine.py)
+inherits them from TensorMethods. This file cannot import the operations, because they are written
+with Tensors and so import the engine. Therefore ``ops`` is None at first, and the package
+minigan.ops puts itself here when it is imported.
 """
 
-ops = None  # the package minigan.ops
+ops = None  # later the package minigan.ops
 
 
 class TensorMethods:
-    """What can be done to a Tensor, named as in PyTorch and NumPy."""
+    """Everything that can be done to a Tensor, named as in PyTorch and NumPy.
+
+    In sums and the like, dim is an axis, several, or None for all. They vanish from the shape, or
+    stay with length 1 if keepdim is true.
+    """
 
     __slots__ = ()
 
@@ -100,33 +105,33 @@ class TensorMethods:
         return ops.sigmoid(self)
 
     def clamp(self, min=None, max=None):
-        """Each entry limited to [min, max]; None is no limit."""
+        """Each entry limited to [min, max]; None means no limit."""
         return ops.clamp(self, min, max)
 
     # ---- sums and shapes -------------------------------------------------------------------------
 
     def sum(self, dim=None, *, keepdim=False):
-        """The sum along dim (one axis or several), or of all entries."""
+        """The sum along dim, or of all entries."""
         return ops.sum(self, dim, keepdim=keepdim)
 
     def mean(self, dim=None, *, keepdim=False):
-        """The mean along dim (one axis or several), or of all entries."""
+        """The arithmetic mean along dim, or of all entries."""
         return ops.mean(self, dim, keepdim=keepdim)
 
     def var(self, dim=None, *, unbiased=True, keepdim=False):
-        """The variance along dim, or of all entries; see ops.var."""
+        """The variance of n entries: divided by n - 1, or by n with unbiased=False."""
         return ops.var(self, dim, unbiased=unbiased, keepdim=keepdim)
 
     def amax(self, dim=None, *, keepdim=False):
-        """The maximum along dim (one axis or several), or of all entries."""
+        """The maximum along dim, or of all entries; equal maxima share the gradient."""
         return ops.amax(self, dim, keepdim=keepdim)
 
     def reshape(self, *shape):
-        """The same entries in another shape; one length may be -1."""
+        """The same entries in another shape; a length of -1 is computed from the others."""
         return ops.reshape(self, *shape)
 
     def flatten(self, start_dim=0, end_dim=-1):
-        """The axes from start_dim to end_dim made into one."""
+        """The axes from start_dim to end_dim, both included, merged into one."""
         return ops.flatten(self, start_dim, end_dim)
 
     def transpose(self, dim0, dim1):
@@ -134,7 +139,7 @@ class TensorMethods:
         return ops.transpose(self, dim0, dim1)
 
     def permute(self, *dims):
-        """The axes in another order."""
+        """The axes in another order: axis i of the result is axis dims[i] of self."""
         return ops.permute(self, *dims)
 
     def expand(self, *shape):
@@ -142,7 +147,7 @@ class TensorMethods:
         return ops.expand(self, *shape)
 
     def __getitem__(self, index):
-        """self[index], as NumPy indexes and slices."""
+        """self[index], with the axes of the result in PyTorch's order; see ops/indexing.py."""
         return ops.getitem(self, index)
 
     def requires_grad_(self, flag=True):
@@ -215,11 +220,11 @@ class TensorMethods:
         return ops.logic.logical_not(self)
 
     def any(self, dim=None, *, keepdim=False):
-        """Is there an entry other than 0 along dim, or anywhere?"""
+        """Is any entry along dim, or any of all, other than 0?"""
         return ops.logic.any_true(self, dim, keepdim=keepdim)
 
     def all(self, dim=None, *, keepdim=False):
-        """Are all entries along dim, or all there are, other than 0?"""
+        """Are all entries along dim, or simply all, other than 0?"""
         return ops.logic.all_true(self, dim, keepdim=keepdim)
 
     # ---- changes in place ------------------------------------------------------------------------
@@ -276,14 +281,14 @@ class TensorMethods:
         """self ^= other"""
         return ops.in_place.ixor(self, other)
 
-    # ---- what Python and NumPy ask of an object: see ops/data_model.py ---------------------------
+    # ---- for Python and NumPy: see ops/data_model.py ---------------------------------------------
 
     def __repr__(self):
-        """Rounded values; shape, dtype and origin where they are not the obvious ones."""
+        """Rounded values; shape, dtype and origin unless they are the usual ones."""
         return ops.data_model.described(self)
 
     def _checked_data(self, values):
-        """What becomes the array in ``self.data = values``."""
+        """The array with which ``self.data = values`` replaces this one."""
         return ops.data_model.checked_data(self, values)
 
     def __bool__(self):
@@ -327,7 +332,7 @@ class TensorMethods:
         return ops.data_model.duplicate(self, memo)
 
     def __reduce_ex__(self, protocol=None):
-        """How pickle takes a leaf apart."""
+        """What pickle stores of a leaf."""
         return ops.data_model.reduced(self, protocol)
 
     def __array__(self, dtype=None, copy=None):
@@ -335,7 +340,7 @@ class TensorMethods:
         return ops.data_model.as_array(self, dtype, copy)
 
     def __array_function__(self, function, types, args, kwargs):
-        """What NumPy calls in the place of its own function."""
+        """What NumPy calls in the place of its own function; it may not lose a gradient."""
         return ops.data_model.array_function(self, function, types, args, kwargs)
 
     # NumPy and CuPy leave ``array * tensor`` to __rmul__, and refuse ``np.exp(tensor)``.
@@ -346,5 +351,5 @@ class TensorMethods:
         return self.array.__dlpack__(**how)
 
     def __dlpack_device__(self):
-        """Where the memory lies, in DLPack's words."""
+        """The kind and the number of the device, in DLPack's numbers."""
         return self.array.__dlpack_device__()

@@ -135,13 +135,14 @@ def test_every_sanitizer_has_a_command(tmp_path, tool):
 def cases(monkeypatch):
     """The benchmark's cases at small sizes, and the module."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
+    import agreement
     import kernel_cases
 
     layers = {"four": ((2, 8, 6, 6), 12, 4, 2, 1), "odd": ((2, 3, 7, 5), 5, 3, 2, 1)}
     monkeypatch.setattr(kernel_cases, "LAYERS", layers)
     monkeypatch.setattr(kernel_cases, "MAPS", {"small": (2, 8, 5, 5), "wide": (1, 36, 3, 2)})
     monkeypatch.setattr(kernel_cases, "WEIGHTS", [(5, 3), (700,)])
-    return kernel_cases, [*kernel_cases.convolutions(), *kernel_cases.memory_bound()]
+    return agreement, kernel_cases.every_case()
 
 
 def test_each_case_of_the_benchmark_agrees_with_pytorch(cases):
@@ -165,7 +166,9 @@ def changed(y):
 
 
 def test_what_is_moved_keeps_its_order_in_memory(cases):
-    x = cases[0].image(np.random.default_rng(0), 2, 3, 4, 5)
+    from kernel_cases import image
+
+    x = image(np.random.default_rng(0), 2, 3, 4, 5)
     with device("cpu"):
         y = cases[0].moved(x)
     assert y.strides == x.strides and not np.shares_memory(x, y)

@@ -1,5 +1,6 @@
-"""Initial weights, drawn in place from minigan's generator: PyTorch's defaults for layers, the
-papers' for GANs.
+"""Initial weights, drawn in place from minigan's random generator.
+
+Layers begin with PyTorch's defaults, GANs with what their papers say.
 """
 
 import math
@@ -14,28 +15,32 @@ from .module import Parameter
 
 @no_grad()
 def normal_(t, mean=0.0, std=1.0):
-    """Fill with N(mean, std^2)."""
+    """Fill t with samples of N(mean, std^2). Returns t."""
     return copy_(t, mean + std * rng.generator.standard_normal(t.shape, np.float32))
 
 
 @no_grad()
 def uniform_(t, low=0.0, high=1.0):
-    """Fill with U(low, high)."""
+    """Fill t with samples of the uniform distribution U(low, high). Returns t."""
     return copy_(t, low + (high - low) * rng.generator.random(t.shape, np.float32))
 
 
 def fan_in_(t, fan_in):
-    """Fill with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for linear and convolution
-    layers.
+    """Fill t with U(-bound, bound), bound = 1 / sqrt(fan_in). Returns t.
+
+    This is PyTorch's default for linear layers and convolutions. fan_in: how many inputs each
+    output depends on. Raises ValueError unless there is at least one.
     """
     if fan_in < 1:
         raise ValueError(f"a layer with {fan_in} inputs to each output: expected at least one")
-    return uniform_(t, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+    bound = 1 / math.sqrt(fan_in)
+    return uniform_(t, -bound, bound)
 
 
 def _parameters_with_layers(module):
-    """(layer, the parameter's own name, the parameter) of all inside, each once, in the order of
-    parameters().
+    """Yield (layer, the parameter's own name, the parameter) for all layers inside.
+
+    The order is that of parameters(), and a shared parameter comes once.
     """
     seen = set()
     for layer in module.modules():
@@ -47,21 +52,24 @@ def _parameters_with_layers(module):
 
 @no_grad()
 def dcgan_(module, std=0.02):
-    """Radford et al. 2015: all weights N(0, 0.02^2), a norm's N(1, 0.02^2), biases zero. Returns
-    the module.
+    """Draw the initial weights of DCGAN (Radford et al. 2015). Returns the module.
+
+    Weights are N(0, std^2), those of norms N(1, std^2), and biases are zero.
     """
     for layer, name, p in _parameters_with_layers(module):
         if name.endswith("bias"):
             copy_(p, 0)
         else:
-            normal_(p, 1.0 if layer.normalises else 0.0, std)
+            mean = 1.0 if layer.normalises else 0.0
+            normal_(p, mean, std)
     return module
 
 
 @no_grad()
 def goodfellow_(module, bound):
-    """Goodfellow et al. 2014: all weights U(-bound, bound), a norm's 1, biases zero. Returns the
-    module.
+    """Draw the initial weights of the first GAN (Goodfellow et al. 2014). Returns the module.
+
+    Weights are U(-bound, bound), those of norms are 1, and biases are zero.
     """
     for layer, name, p in _parameters_with_layers(module):
         if name.endswith("bias"):

@@ -1,12 +1,13 @@
 """Every layer and network is a Module: its Parameters, Buffers and Modules are plain attributes.
 
-The one idea: it finds them by looking at itself, so there is nothing to register. Their dotted
-names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights both ways.
+The one idea: a Module finds them by looking at its own attributes, so there is nothing to
+register. Their dotted names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights
+to PyTorch and back.
 
-It looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or dict is
-not found: no optimiser would train it and no checkpoint keep it. Put layers into a Sequential, or
-give each an attribute. And as in PyTorch, an attribute that holds a Parameter, a Buffer or a
-Module takes another of its kind, a Parameter or None, and refuses anything else.
+A Module looks at attributes only. As in PyTorch, a Module or Parameter inside a list, tuple or
+dict is not found: no optimiser would train it and no checkpoint would keep it. Put layers into a
+Sequential, or give each an attribute. And as in PyTorch, an attribute that holds a Parameter, a
+Buffer or a Module takes another of its kind, a Parameter or None, and refuses anything else.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..files.foreign import shown
 
 
 class Parameter(Tensor):
-    """A Tensor that is trained."""
+    """A Tensor that is trained: it requires grad, and a Module finds it."""
 
     __slots__ = ()
 
@@ -26,8 +27,8 @@ class Parameter(Tensor):
             super().__init__(data, requires_grad=True)
             return
         super().__init__(data.array)
-        self._version = data._version  # one memory, one count of its changes
-        self._rewrites = None  # and no history that could be wrong
+        self._version = data._version  # because they share memory, they share the count of changes
+        self._rewrites = None  # a leaf: it has no history that could be wrong
         self.requires_grad = True
 
 
@@ -55,6 +56,7 @@ class Module:
     normalises = False
 
     def forward(self, *inputs):
+        """Compute the output. Every network defines its own."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs, **options):
@@ -73,7 +75,10 @@ class Module:
             vars(self).setdefault("_kinds", {})[name] = kind
 
     def _kind(self, name):
-        """Parameter, Buffer or Module, if the attribute holds one, or did before it was None."""
+        """Which of Parameter, Buffer and Module the attribute holds, or held before it was None.
+
+        None for any other attribute.
+        """
         held = vars(self).get(name)
         if held is None:
             return vars(self).get("_kinds", {}).get(name)
@@ -83,23 +88,23 @@ class Module:
         return None
 
     def register_parameter(self, name, parameter):
-        """Assign a Parameter, or None, whose place then only a Parameter can take."""
+        """Assign a Parameter, or None. After None, the attribute takes only a Parameter."""
         setattr(self, name, parameter)
         if parameter is None:
             vars(self).setdefault("_kinds", {})[name] = Parameter
 
     def named_children(self):
-        """(name, module) of the modules directly inside this one."""
+        """The modules directly inside this one: a list of (name, module)."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
     def modules(self):
-        """This module and all inside it."""
+        """Yield this module and all modules inside it."""
         yield self
         for _, child in self.named_children():
             yield from child.modules()
 
     def named_tensors(self, kind=(Parameter, Buffer), prefix=""):
-        """(dotted name, tensor) of a kind, in the order of definition.
+        """Yield (dotted name, tensor) for the tensors of a kind, in the order of definition.
 
         A tensor with two names appears under both.
         """
@@ -110,18 +115,18 @@ class Module:
             yield from child.named_tensors(kind, f"{prefix}{name}.")
 
     def named_parameters(self):
-        """(dotted name, Parameter); one with two names appears once, under the first."""
+        """A list of (dotted name, Parameter). A shared one appears once, under its first name."""
         first = {}
         for name, p in self.named_tensors(Parameter):
             first.setdefault(p, name)
         return [(name, p) for p, name in first.items()]
 
     def parameters(self):
-        """All Parameters."""
+        """A list of all Parameters, each once."""
         return [p for _, p in self.named_parameters()]
 
     def state_dict(self):
-        """{dotted name: Tensor}: copies of all parameters and buffers, in PyTorch's layout."""
+        """Copy all parameters and buffers -> {dotted name: Tensor}, in PyTorch's layout."""
         return {name: tensor(t) for name, t in self.named_tensors()}
 
     @no_grad()

@@ -1,9 +1,9 @@
 """Every differentiable operation, value and VJP side by side.
 
 Each file is a family: elementwise, shapes (with sums), indexing, joining, products, conv, norm,
-activation, loss, resizing, noise; dtypes says in which dtype they compute. in_place, logic and
-data_model say what Python and NumPy do to a Tensor. The methods of Tensor (minigan/methods.py) call
-what is imported here.
+activation, loss, resizing, noise. dtypes has the type promotion. Changes in place, comparisons and
+the answers to Python and NumPy are in in_place, logic and data_model. The methods of Tensor
+(minigan/methods.py) call the names that are imported here.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """ReLU and LeakyReLU: y = x where x > 0, and y = negative_slope x elsewhere.
 
-The derivative is piecewise constant, so the mask may be a raw array. It is read off the output,
-which the next layer keeps anyway: y > 0 exactly where x > 0, as long as the slope is not negative.
+The derivative is piecewise constant, so the mask may be a raw array. It is computed from the
+output, which the next layer keeps anyway: y > 0 exactly where x > 0, because the slope is not
+negative.
 """
 
 from .. import devices
@@ -26,7 +27,7 @@ def leaky_relu(x, negative_slope=0.01):
     return record(
         devices.kernels.leaky_relu(x.array, negative_slope),
         (x, lambda g, y: leaky_relu_grad(g, y, negative_slope)),
-        op="leaky_relu",
+        op="leaky_relu" if negative_slope else "relu",
         negative_slope=negative_slope,
     )
 

@@ -1,11 +1,11 @@
 """Changes in place: ``copy_``, ``clamp_``, ``x[index] = values``, and ``x += y`` and its siblings.
 
-A change in place is counted, so that a backward pass which needs the old values is refused (rule 6
-of the engine). Two kinds must be told apart. Where no gradient is recorded, in ``no_grad()`` or
-between tensors that require none, the values change and nothing else: ``p -= lr * p.grad`` in
-``no_grad()`` is a step of gradient descent, and p stays a leaf. Where gradients are recorded,
-``x += y`` also changes the history of x: it is now the output of an addition. A leaf that requires
-grad is refused there, because it is to have no history.
+Every change in place is counted, so that the engine can refuse a backward pass that needs the old
+values. There are two kinds of changes. While no gradient is recorded, in ``no_grad()`` or between
+tensors that require none, only the values change: ``p -= lr * p.grad`` in ``no_grad()`` is a step
+of gradient descent, and p stays a leaf. While gradients are recorded, ``x += y`` also changes the
+history of x, which becomes the output of an addition. A leaf that requires grad is refused then,
+because a leaf has no history.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ from ..engine import (
     REWRITES,
     VERSION,
     Tensor,
-    _memory,
     check_history,
     inside,
+    memory_of,
     recording,
     trace,
 )
@@ -30,10 +30,10 @@ from .products import matmul
 
 
 def check_writable(x):
-    """Refuse to change x where several entries are one number in memory, or it is read-only."""
+    """Refuse to change x if several entries share one number in memory, or if it is read-only."""
     array = x.array
     axes = [(abs(stride), n) for stride, n in zip(array.strides, array.shape) if n > 1]
-    reach = array.itemsize  # the bytes over which the axes so far extend, shortest stride first
+    reach = array.itemsize  # how many bytes the axes so far span, the shortest stride first
     for stride, n in sorted(axes):
         if stride < reach:
             raise RuntimeError(
@@ -49,6 +49,7 @@ def check_writable(x):
 
 
 def _writable(x):
+    """The array of x, about to be changed in place: the change is checked and counted."""
     if x.requires_grad and recording.get():
         raise RuntimeError(
             "a tensor that requires grad can only be changed in place inside no_grad()"
@@ -59,7 +60,7 @@ def _writable(x):
 
 
 def _numbers_for(what, x, source):
-    """The source of a change in place as an array where x lies."""
+    """The source of a change in place, as an array on the device of x."""
     if recording.get() and any(t._requires_grad for t in inside(source)):
         raise RuntimeError(
             f"{what} would lose the gradient of what it writes, which requires grad: write a "
@@ -93,17 +94,17 @@ def clamp_(x, min=None, max=None):
 
 
 def setitem(x, index, values):
-    """x[index] = values, which broadcast to the shape of x[index]; refused for what requires grad.
+    """x[index] = values, which broadcast to the shape of x[index].
 
-    A view of other entries of x is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap:
-    both would hold x[j].
+    Values that require grad are refused while gradients are recorded. A view of other entries of x
+    is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap: both would hold x[j].
     """
     array = _numbers_for("x[index] = values", x, values)
     chosen = select(x.shape, index)
     view = x.array[chosen.view]
     if chosen.arrays:
         pick(view, chosen.arrays)  # raises what reading would raise
-    is_view = isinstance(values, Tensor) and _memory(values) == _memory(x)
+    is_view = isinstance(values, Tensor) and memory_of(values) == memory_of(x)
     if is_view and _place(values.array) != _place(view):
         raise RuntimeError(
             "x[index] = values got a view of other entries of x itself: make a copy with "
@@ -114,7 +115,7 @@ def setitem(x, index, values):
 
 
 def delitem(x, index):
-    """del x[index] is refused: a tensor keeps its shape."""
+    """del x[index] is refused, because a tensor keeps its shape."""
     raise TypeError(
         f"del x[{index!r:.40}]: the entries of a tensor cannot be deleted, only left out by an "
         "index"
@@ -129,15 +130,15 @@ def _place(array):
 
 # ---- operators -----------------------------------------------------------------------------------
 
-# Of the kinds of dtypes: a result of a higher rank does not fit in place.
+# Of the kinds of dtypes: a result of a higher rank does not fit into a tensor of a lower one.
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-def in_place(operation, symbol):
+def assignment(operation, symbol):
     """The operator that gives x the values and the history of operation(x, y).
 
-    ``in_place(add, "+=")`` is ``x += y``. Raises ValueError where the result has another shape than
-    x, TypeError where it is of a kind that x cannot hold (fractions in integers).
+    ``assignment(add, "+=")`` is ``x += y``. The operator raises ValueError if the result has
+    another shape than x, TypeError if x cannot hold its kind of number (fractions in integers).
     """
 
     def change(x, y):
@@ -162,19 +163,19 @@ def in_place(operation, symbol):
     return change
 
 
-iadd = in_place(add, "+=")
-isub = in_place(sub, "-=")
-imul = in_place(mul, "*=")
-idiv = in_place(div, "/=")
-ipow = in_place(pow, "**=")
-imatmul = in_place(matmul, "@=")
-iand = in_place(logical_and, "&=")
-ior = in_place(logical_or, "|=")
-ixor = in_place(logical_xor, "^=")
+iadd = assignment(add, "+=")
+isub = assignment(sub, "-=")
+imul = assignment(mul, "*=")
+idiv = assignment(div, "/=")
+ipow = assignment(pow, "**=")
+imatmul = assignment(matmul, "@=")
+iand = assignment(logical_and, "&=")
+ior = assignment(logical_or, "|=")
+ixor = assignment(logical_xor, "^=")
 
 
 def snapshot(x):
-    """What x is now, as a Tensor of its own: the input of the operation that x will hold."""
+    """A copy of x with its history: the input of the operation whose output x becomes."""
     check_history(x)
     old = Tensor(x.array.copy("K"))
     old.node = x.node
@@ -185,8 +186,9 @@ def snapshot(x):
 def rewrite(x, z, old):
     """Give x the values of z in place, and z's history if there is one; returns x.
 
-    ``x += y`` is z = old + y, where old is a snapshot of x, then this. Views of x see the values,
-    but their own histories do not tell where these came from: ``record`` refuses them from now on.
+    ``x += y`` computes z = old + y, where old is a snapshot of x, and then calls this. Views of x
+    see the new values, but their own histories do not explain them, so ``record`` refuses them from
+    now on.
     """
     if z._requires_grad and _lies_in_a_leaf(x):
         raise RuntimeError(

@@ -111,10 +111,10 @@ def logical_not(x):
 
 
 def any_true(x, dim=None, *, keepdim=False):
-    """Is there an entry other than 0 along dim, or anywhere?"""
+    """Is any entry along dim, or any of all, other than 0?"""
     return Tensor((raw(x) != 0).any(axes_of(dim, x.ndim), keepdims=keepdim))
 
 
 def all_true(x, dim=None, *, keepdim=False):
-    """Are all entries along dim, or all there are, other than 0?"""
+    """Are all entries along dim, or simply all, other than 0?"""
     return Tensor((raw(x) != 0).all(axes_of(dim, x.ndim), keepdims=keepdim))

@@ -1,4 +1,4 @@
-"""Losses; first of all binary cross-entropy on logits, the loss of the GAN game.
+"""Losses, first of all binary cross-entropy on logits, the loss of the GAN game.
 
 With p = sigmoid(x), the formula -t log p - (1 - t) log(1 - p) overflows where p rounds to 0 or 1.
 Written in the logit x it is
@@ -40,7 +40,7 @@ def cross_entropy(logits, labels, *, reduction="mean"):
 
 
 def indices(name, index, count):
-    """An array of integers from 0 to count - 1, checked.
+    """An index as an array of integers, checked to lie between 0 and count - 1.
 
     On a GPU the range is not checked, because reading the numbers would wait for the device.
     """
@@ -51,7 +51,8 @@ def indices(name, index, count):
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name} got {index.dtype}, expected integers")
     if isinstance(index, np.ndarray) and index.size:
-        low, high = index.min(), index.max()
+        low = index.min()
+        high = index.max()
         if low < 0 or high >= count:
             raise IndexError(f"{name} got integers from {low} to {high}, expected 0 to {count - 1}")
     return devices.xp.asarray(index)
@@ -70,7 +71,7 @@ def l1_loss(x, target, *, reduction="mean"):
 
 
 def _difference(name, x, target):
-    """x - target, without broadcasting, which is mostly a mistake here."""
+    """x - target. Broadcasting is refused, because in a loss it is mostly a mistake."""
     if not isinstance(target, numbers.Number) and np.shape(target) != raw(x).shape:
         raise ValueError(f"{name}: target has shape {np.shape(target)}, expected {x.shape}")
     return x - target
@@ -124,19 +125,23 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
 
 def _checked_target(x, target):
     """The target as a float, or as a Tensor like the array x of logits, within [0, 1]."""
-    low, high = 0, 1
     if isinstance(target, numbers.Real):
-        target = low = high = float(target)
-    else:
-        if not isinstance(target, Tensor):
-            target = Tensor(devices.xp.array(target, x.dtype))
-        if (target.shape, target.dtype) != (x.shape, x.dtype):
-            raise ValueError(
-                f"target is {target.shape} {target.dtype}, logits are {x.shape} {x.dtype}; "
-                "expected alike"
-            )
-        if target.numel() and devices.xp is np:
-            low, high = target.array.min(), target.array.max()
+        target = float(target)
+        _check_range(target, target)
+        return target
+    if not isinstance(target, Tensor):
+        target = Tensor(devices.xp.array(target, x.dtype))
+    if (target.shape, target.dtype) != (x.shape, x.dtype):
+        raise ValueError(
+            f"target is {target.shape} {target.dtype}, logits are {x.shape} {x.dtype}, expected "
+            "the same shape and dtype"
+        )
+    if target.numel() and devices.xp is np:  # on a GPU, reading them would wait for the device
+        _check_range(target.array.min(), target.array.max())
+    return target
+
+
+def _check_range(low, high):
+    """Raise ValueError unless the lowest and the highest target lie in [0, 1]; NaN does not."""
     if not (0 <= low and high <= 1):
         raise ValueError(f"targets must lie in [0, 1], these reach from {low} to {high}")
-    return target

@@ -6,14 +6,15 @@ The gradient of a product with respect to one factor is a product with the other
 from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
+from ..files.foreign import whole_number
 from .conv import channel_sum
 from .dtypes import as_pair
 from .indexing import getitem
-from .shapes import amax, reshape, sum_to, transpose
+from .shapes import amax, axes_of, reshape, sum_to, transpose
 
 
 def linear(x, weight, bias=None):
-    """x weight^T + bias.
+    """x weight^T + bias, as torch.nn.functional.linear.
 
     x (..., in), weight (out, in), bias (out,) -> (..., out). Raises ValueError for shapes and
     dtypes that do not fit.
@@ -53,20 +54,24 @@ def maxout(x, pieces, axis=1):
 
     x (N, units * pieces) -> (N, units).
     """
-    axis %= x.ndim
-    if pieces < 1 or x.shape[axis] % pieces:
+    (axis,) = axes_of(axis, raw(x).ndim)
+    pieces = whole_number("maxout: pieces", pieces, 1)
+    if x.shape[axis] % pieces:
         raise ValueError(
             f"maxout: axis {axis} of shape {x.shape} is not a multiple of pieces={pieces}"
         )
     units = x.shape[axis] // pieces
-    runs = reshape(x, (*x.shape[:axis], units, pieces, *x.shape[axis + 1 :]))
+    before = x.shape[:axis]
+    after = x.shape[axis + 1 :]
+    runs = reshape(x, (*before, units, pieces, *after))
     return amax(runs, axis + 1)
 
 
 def matmul(x, y):
     """The matrix product over the last two axes; leading axes broadcast.
 
-    A vector is a row on the left and a column on the right.
+    x (..., n, k), y (..., k, m) -> (..., n, m). A vector (k,) is a row on the left and a column on
+    the right. Raises ValueError for shapes that do not fit, TypeError for two dtypes.
     """
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         x, y = as_pair(x, y)
@@ -78,9 +83,11 @@ def matmul(x, y):
     if not x_shape or not y_shape or x_shape[-1] != y_shape[row_axis]:
         raise ValueError(f"matmul cannot multiply shapes {x_shape} and {y_shape}")
     if len(y_shape) == 1:
-        return getitem(matmul(x, reshape(y, -1, 1)), (..., 0))
+        column = reshape(y, -1, 1)
+        return getitem(matmul(x, column), (..., 0))
     if len(x_shape) == 1:
-        return getitem(matmul(reshape(x, 1, -1), y), (..., 0, slice(None)))
+        row = reshape(x, 1, -1)
+        return getitem(matmul(row, y), (..., 0, slice(None)))
     return record(
         devices.kernels.matmul(x.array, y.array),
         (x, lambda g: sum_to(matmul(g, transpose(y, -1, -2)), x_shape)),

@@ -8,6 +8,7 @@ import numpy as np
 from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
+from ..files.foreign import is_whole_number, whole_number
 from . import getitem
 from .joining import cat
 from .products import matmul
@@ -22,7 +23,8 @@ def pad(x, padding, *, mode="constant", value=0.0):
     """
     x_shape = raw(x).shape
     padding = (padding,) if isinstance(padding, int) else tuple(padding)
-    if len(padding) % 2 or len(padding) > 2 * len(x_shape) or min(padding, default=0) < 0:
+    are_whole = all(is_whole_number(n, 0) for n in padding)
+    if len(padding) % 2 or len(padding) > 2 * len(x_shape) or not are_whole:
         raise ValueError(
             f"pad: {padding} for shape {x_shape}, expected pairs of non-negative ints, last axis "
             "first"
@@ -42,7 +44,7 @@ def pad(x, padding, *, mode="constant", value=0.0):
 
 
 def _pad_constant(x, widths, value):
-    """widths: for each axis, how many entries are added before and after."""
+    """x with a frame of the value; widths: of each axis, how many entries before and after."""
     padded_shape = []
     inside = []  # where x lies in the result
     for n, (before, after) in zip(x.shape, widths):
@@ -62,7 +64,7 @@ def _pad_constant(x, widths, value):
 
 
 def _pad_reflect(x, widths):
-    """The mirror stands on the edge pixel: 2, 1 come before 0, and n - 2, n - 3 after n - 1."""
+    """x mirrored at its edge pixels: ..., 2, 1 come before 0, and n - 2, n - 3, ... after n - 1."""
     for axis, (before, after) in enumerate(widths):
         if before or after:
             n = x.shape[axis]
@@ -79,29 +81,28 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
 
     mode: "nearest" or "bilinear". As torch.nn.functional.interpolate with align_corners=False.
     Both are linear and separable: one small matrix per axis, y = rows x columns^T. Nearest by a
-    whole factor is a broadcast.
+    whole factor is a broadcast. Raises ValueError for arguments that do not fit.
     """
     _check_interpolation(x, size, scale_factor, mode)
-    image = x.shape[2:]
+    h, w = x.shape[2:]
+    factor_h, factor_w = _two(scale_factor)
     if scale_factor is None:
-        new = list(_two(size))
-        ratios = [old / n for old, n in zip(image, new)]  # input pixels per output pixel
-        factors = (None, None)
+        new_h, new_w = _two(size)
     else:
-        factors = _two(scale_factor)
-        new = [int(n * factor) for n, factor in zip(image, factors)]
-        ratios = [1 / factor if factor else 0.0 for factor in factors]  # as PyTorch, not old / new
-    h, w = image
-    if min(h, w, *new) < 1:
+        new_h = int(h * factor_h)
+        new_w = int(w * factor_w)
+    if min(h, w, new_h, new_w) < 1:
         raise ValueError(
-            f"interpolate: an image of {h} x {w} would get size {new}, expected at least 1 x 1 "
-            "pixels"
+            f"interpolate: an image of {h} x {w} would get size {new_h} x {new_w}, expected at "
+            "least 1 x 1 pixels"
         )
-    if mode == "nearest" and all(map(_is_whole_factor, image, new, factors)):
-        return _repeat_pixels(x, new[0] // h, new[1] // w)
-    rows = _resizing(h, new[0], ratios[0], mode)
-    columns = _resizing(w, new[1], ratios[1], mode)
-    return matmul(matmul(_like(x, rows), x), transpose(_like(x, columns), 0, 1))
+    is_whole = _is_whole_factor(h, new_h, factor_h) and _is_whole_factor(w, new_w, factor_w)
+    if mode == "nearest" and is_whole:
+        return _repeat_pixels(x, new_h // h, new_w // w)
+    rows = _resizing(h, new_h, factor_h, mode)  # (new_h, H)
+    columns = _resizing(w, new_w, factor_w, mode)  # (new_w, W)
+    y = matmul(_like(x, rows), x)  # (N, C, new_h, W)
+    return matmul(y, transpose(_like(x, columns), 0, 1))  # (N, C, new_h, new_w)
 
 
 def _check_interpolation(x, size, scale_factor, mode):
@@ -115,6 +116,9 @@ def _check_interpolation(x, size, scale_factor, mode):
             "expected (N, C, H, W), nearest or bilinear, and one of size and scale_factor, a "
             "number or a pair"
         )
+    if scale_factor is None:
+        for n in _two(size):
+            whole_number("interpolate: size", n, 1)
 
 
 def _two(value):
@@ -123,7 +127,7 @@ def _two(value):
 
 
 def _is_whole_factor(old, new, factor):
-    """Is each pixel just repeated? PyTorch computes factors 1 and 2 without rounding errors."""
+    """Is each pixel just repeated? Factors 1 and 2 are exact in PyTorch, whatever was given."""
     if new % old:
         return False
     return new // old in (1, 2) or factor in (None, new // old)
@@ -142,14 +146,16 @@ def _like(x, matrix):
     return Tensor(devices.xp.asarray(matrix, x.dtype))
 
 
-def _resizing(old, new, ratio, mode):
-    """The (new, old) matrix that resizes a line of pixels; ratio: input pixels per output pixel."""
+def _resizing(old, new, factor, mode):
+    """The (new, old) matrix that resizes a line of pixels; factor: None if the size is given."""
     if new == old or mode == "nearest" and new == 2 * old:
         return np.repeat(np.eye(old), new // old, 0)
+    # Input pixels per output pixel. PyTorch uses the given factor, even if new is rounded.
+    ratio = old / new if factor is None else 1 / factor
     matrix = np.zeros((new, old))
     i = np.arange(new)
     if mode == "nearest":
-        source = i.astype(np.float32) * np.float32(ratio)  # in float32, as PyTorch
+        source = i.astype(np.float32) * np.float32(ratio)  # computed in float32, as in PyTorch
         matrix[i, np.minimum(source, old - 1).astype(int)] = 1
         return matrix
     centre = (i + 0.5) * ratio - 0.5  # where output pixel i lies among the input's pixels
@@ -163,8 +169,8 @@ def _resizing(old, new, ratio, mode):
 
 def pixel_shuffle(x, upscale_factor):
     """(N, C r r, H, W) -> (N, C, H r, W r): channels become pixels (Shi et al. 2016)."""
-    r = upscale_factor
-    if x.ndim != 4 or r < 1 or x.shape[1] % (r * r):
+    r = whole_number("pixel_shuffle: upscale_factor", upscale_factor, 1)
+    if x.ndim != 4 or x.shape[1] % (r * r):
         raise ValueError(f"pixel_shuffle: x has shape {x.shape}, expected (N, C * {r} * {r}, H, W)")
     n, channels, h, w = x.shape
     c = channels // (r * r)

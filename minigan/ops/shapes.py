@@ -1,9 +1,9 @@
-"""Sums and shapes: what adds up the entries of a tensor, and what arranges them in other axes.
+"""Sums and shapes: adding up the entries of a tensor, and arranging them along other axes.
 
-They share a file because each is the other's derivative: the gradient of a sum is expanded to
-everything that was added up, and the gradient of an expanded tensor is the sum over the places that
-it was expanded to. Reshaping and permuting are undone by reshaping and permuting. A closure that
-reads only x_shape keeps no array alive.
+They share a file because each is the other's adjoint. The gradient of a sum is expanded to all the
+entries that were added up. The gradient of an expanded tensor is the sum over the entries that it
+was expanded to. Reshaping and permuting are undone by reshaping and permuting. A closure that reads
+only x_shape keeps no array alive.
 """
 
 import math
@@ -49,7 +49,10 @@ def _kept(shape, axes):
 
 
 def sum(x, dim=None, *, keepdim=False):
-    """The sum over dim: an axis, several, or None for all."""
+    """The sum over dim: an axis, several, or None for all.
+
+    keepdim: the axes that are summed stay, with length 1.
+    """
     axes = axes_of(dim, raw(x).ndim)
     x_shape = x.array.shape
     kept = _kept(x_shape, axes)
@@ -135,13 +138,13 @@ def amax(x, dim=None, *, keepdim=False):
 
 
 def reshape(x, *shape):
-    """The same entries in another shape, one length of which may be -1: the rest."""
+    """The same entries in another shape; a length of -1 is computed from the others."""
     x_shape = raw(x).shape
     shape = creation.flat(shape)
     if min(shape, default=0) < -1:
         raise ValueError(
-            f"cannot reshape {x_shape} to {shape}: sizes are whole numbers, one of which may be "
-            "-1, the rest"
+            f"cannot reshape {x_shape} to {shape}: expected lengths of at least 0, or -1 for the "
+            "one that is computed from the others"
         )
     value = x.array.reshape(shape)
     return record(value, (x, lambda g: reshape(g, x_shape)), op="reshape", shape=value.shape)
@@ -160,7 +163,7 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 
 def permute(x, *dims):
-    """The axes in another order."""
+    """The axes in another order: axis i of the result is axis dims[i] of x."""
     dims = creation.flat(dims)
     if len(axes_of(dims, x.ndim)) != x.ndim:
         raise ValueError(
@@ -183,7 +186,7 @@ def transpose(x, dim0, dim1):
 
 
 def expand(x, *shape):
-    """x broadcast to ``shape``, where -1 keeps a length; a read-only view."""
+    """x broadcast to ``shape``, in which -1 keeps a length; a read-only view."""
     x_shape = x.array.shape
     shape = creation.flat(shape)
     lead = len(shape) - len(x_shape)

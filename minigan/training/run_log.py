@@ -19,7 +19,7 @@ def read(path):
     """Read the log at `path` -> (header, rows, how many whole lines are not rows).
 
     header: the line of names, without its end, or None if there is none. rows: [(step, line with
-    its end)]. Raises ValueError if the file is no regular one, OSError if it cannot be read.
+    its end)]. Raises ValueError if it is not a regular file, OSError if it cannot be read.
     """
     try:
         content = regular_file(path).read_bytes()
@@ -65,7 +65,7 @@ def draw(path, picture, title):
     table = np.array(numbers)  # (rows, columns)
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    for column, name in enumerate(names[1:-1], start=1):  # the last is no loss but the speed
+    for column, name in enumerate(names[1:-1], start=1):  # the last column is the speed
         axes.plot(table[:, 0], table[:, column], label=name, linewidth=1)
     axes.set(xlabel="step", ylabel="loss", title=title)
     axes.legend()

@@ -69,22 +69,26 @@ def textbook_weight_grad(x, g, stride, padding):
     return products.sum(axis=0).reshape(k, x.shape[1], KERNEL, KERNEL)
 
 
+def numbers(rng, *shape):
+    return rng.standard_normal(shape, np.float32)
+
+
+def as_in_a_network(x):
+    """The same numbers in minigan's order of memory, (H, W, N, C)."""
+    return np.ascontiguousarray(x.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
+
+
 def passes(c, k, size, stride, padding, batch_size):
     """pass -> its three implementations, on arrays as each library has them in a network."""
     rng = np.random.default_rng(0)
     output = (size + 2 * padding - KERNEL) // stride + 1
-    x, w, g = (
-        rng.standard_normal(shape, np.float32)
-        for shape in (
-            (batch_size, c, size, size),
-            (k, c, KERNEL, KERNEL),
-            (batch_size, k, output, output),
-        )
-    )
+    x = numbers(rng, batch_size, c, size, size)
+    w = numbers(rng, k, c, KERNEL, KERNEL)
+    g = numbers(rng, batch_size, k, output, output)
     tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
-    # minigan's images lie in memory as (H, W, N, C), but for those that come from a data set
-    hx, hg = (np.ascontiguousarray(a.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1) for a in (x, g))
-    hx = x if c == 3 else hx
+    from_a_data_set = c == 3
+    hx = x if from_a_data_set else as_in_a_network(x)
+    hg = as_in_a_network(g)
     s = (stride, stride)
     p = (padding, padding)
     return {
@@ -122,7 +126,35 @@ def time_in_turn(functions, rounds, idle):
     return times
 
 
-def main():
+def check(functions):
+    """That minigan and PyTorch give what the textbook gives."""
+    ours, theirs, expected = (np.asarray(function()) for function in functions)
+    scale = np.abs(expected).max()
+    for result in (ours, theirs):
+        np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3 * scale)
+
+
+def table(batch_size, rounds, idle):
+    """A row for each pass of each layer, and one of their sums."""
+    rows = []
+    totals = np.zeros(3)
+    for name, *shape in LAYERS:
+        for direction, functions in passes(*shape, batch_size).items():
+            check(functions)
+            times = time_in_turn(functions, rounds, idle)
+            medians = np.median(times, axis=1)
+            totals += medians
+            of_minigan = np.median(times[1] / times[0])
+            of_textbook = np.median(times[1] / times[2])
+            ratios = f"{of_minigan:.2f}", f"{of_textbook:.2f}"
+            rows.append([name, direction, *(f"{m:.2f}" for m in medians), *ratios])
+    minigan, pytorch, textbook = totals
+    ratios = f"{pytorch / minigan:.2f}", f"{pytorch / textbook:.2f}"
+    rows.append(["all", "", *(f"{t:.1f}" for t in totals), *ratios])
+    return rows
+
+
+def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -134,37 +166,13 @@ def main():
     parser.add_argument(
         "--write", metavar="FILE", help="put the table between the markers of a markdown file"
     )
-    args = parser.parse_args()
-    rows = []
-    totals = np.zeros(3)
+    return parser.parse_args()
+
+
+def main():
+    args = parse()
     with torch.no_grad():
-        for name, *shape in LAYERS:
-            for direction, functions in passes(*shape, args.batch_size).items():
-                results = [np.asarray(f()) for f in functions]
-                for result in results[:2]:
-                    np.testing.assert_allclose(
-                        result, results[2], rtol=1e-3, atol=1e-3 * np.abs(results[2]).max()
-                    )
-                times = time_in_turn(functions, args.rounds, args.idle)
-                medians = np.median(times, axis=1)
-                totals += medians
-                rows.append(
-                    [
-                        name,
-                        direction,
-                        *(f"{m:.2f}" for m in medians),
-                        f"{np.median(times[1] / times[0]):.2f}",
-                        f"{np.median(times[1] / times[2]):.2f}",
-                    ]
-                )
-    rows.append(
-        [
-            "all",
-            "",
-            *(f"{t:.1f}" for t in totals),
-            *(f"{totals[1] / t:.2f}" for t in totals[[0, 2]]),
-        ]
-    )
+        rows = table(args.batch_size, args.rounds, args.idle)
     header = [
         f"layer, batch {args.batch_size}",
         "pass",

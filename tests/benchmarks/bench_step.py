@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 from common import report, settle, versions
@@ -187,7 +188,36 @@ def high_water_mark():
     return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
 
 
-def main():
+class Model(NamedTuple):
+    key: str  # of minigan_step() and pytorch_step()
+    name: str  # in the table
+    batch_size: int
+    rounds: int  # times --rounds
+
+
+MODELS = [
+    Model("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, 1),
+    Model("mlp", "MLP GAN, 28x28", 64, 4),
+]
+
+
+def row_of(model, batch_size, rounds, on_gpu):
+    """Times of a model's step, and on a CPU also its memory."""
+    times = in_a_process(time_steps, model.key, batch_size, model.rounds * rounds)
+    digits = 2 if on_gpu else 1
+    ratio = np.median(np.divide(times["PyTorch"], times["minigan"]))
+    row = [f"{model.name}, batch {batch_size}"]
+    row += [f"{np.median(t):.{digits}f}" for t in times.values()]
+    row.append(f"{ratio:.2f}")
+    if on_gpu:  # a process's resident memory says nothing of a GPU's
+        return row
+    memory = {name: in_a_process(peak_memory, name, model.key, batch_size) for name in STEPS}
+    row += [f"{megabytes:.0f}" for megabytes in memory.values()]
+    row.append(f"{memory['minigan'] / memory['PyTorch']:.2f}")
+    return row
+
+
+def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -196,48 +226,27 @@ def main():
     parser.add_argument(
         "--write", metavar="FILE", help="put the table between the markers of a markdown file"
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
     from minigan import devices
 
     global torch_device
-    rows = []
+    args = parse()
     on_gpu = devices.name == "cuda"
     torch_device = "cuda" if on_gpu else "cpu"
-    for model, name, default, rounds in (
-        ("dcgan", "DCGAN, 64x64, ngf = ndf = 64", 32, args.rounds),
-        ("mlp", "MLP GAN, 28x28", 64, 4 * args.rounds),
-    ):
-        batch = args.batch_size or default
-        times = {
-            name: np.array(t) for name, t in in_a_process(time_steps, model, batch, rounds).items()
-        }
-        rows.append(
-            [
-                f"{name}, batch {batch}",
-                *(
-                    f"{np.median(t):.2f}" if on_gpu else f"{np.median(t):.1f}"
-                    for t in times.values()
-                ),
-                f"{np.median(times['PyTorch'] / times['minigan']):.2f}",
-            ]
-        )
-        if not on_gpu:  # a process's resident memory says nothing of a GPU's
-            memory = {
-                library: in_a_process(peak_memory, library, model, batch) for library in STEPS
-            }
-            rows[-1] += [
-                *(f"{m:.0f}" for m in memory.values()),
-                f"{memory['minigan'] / memory['PyTorch']:.2f}",
-            ]
+    rows = []
+    for model in MODELS:
+        batch_size = args.batch_size or model.batch_size
+        rows.append(row_of(model, batch_size, args.rounds, on_gpu))
     header = ["training step", "minigan ms", "PyTorch ms", "PyTorch / minigan"]
-    header += [] if on_gpu else ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
-    report(
-        "bench_step",
-        header,
-        rows,
-        f"{versions()}, {devices.describe()}" if on_gpu else versions(),
-        args.write,
-    )
+    caption = versions()
+    if on_gpu:
+        caption = f"{caption}, {devices.describe()}"
+    else:
+        header += ["minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"]
+    report("bench_step", header, rows, caption, args.write)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""What the benchmarks share: a quiet start, the machine's description, and tables kept in
-markdown files.
-"""
+"""What the benchmarks share: a quiet start, the machine's description, tables in markdown files."""
 
 import datetime
 import os
@@ -13,9 +11,7 @@ import numpy as np
 
 
 def settle(seconds=0.2):
-    """Wait until the other library's threads have stopped spinning: OpenBLAS's may do so for 200
-    ms after a product.
-    """
+    """Wait until no thread of the other library spins: OpenBLAS's do so for 200 ms."""
     time.sleep(seconds)
 
 
@@ -37,22 +33,34 @@ def versions():
 
 
 def report(name, header, rows, caption, path=None):
-    """Print the table; with a path, put it between `<!-- name -->` and `<!-- /name -->` there, or
-    at the end.
-    """
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1)] + rows
-    table = (
-        "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + f"\n\n{caption}\n"
-    )
+    """Print the table; with a path, keep it in that file too."""
+    table = markdown(header, rows) + f"\n\n{caption}\n"
     print(table)
     if path:
-        file, begin, end = pathlib.Path(path), f"<!-- {name} -->", f"<!-- /{name} -->"
-        text = file.read_text() if file.exists() else ""
-        block = f"{begin}\n{table}{end}"
-        if begin in text:
-            text = re.sub(
-                re.escape(begin) + ".*?" + re.escape(end), lambda _: block, text, flags=re.DOTALL
-            )
-        else:
-            text = f"{text}\n{block}\n".lstrip()
-        file.write_text(text)
+        keep(pathlib.Path(path), name, table)
+
+
+def markdown(header, rows):
+    """A table whose first column is text, and whose others are numbers."""
+    others = len(header) - 1
+    alignment = ["---"] + ["---:"] * others
+    lines = []
+    for row in [header, alignment, *rows]:
+        cells = " | ".join(map(str, row))
+        lines.append(f"| {cells} |")
+    return "\n".join(lines)
+
+
+def keep(file, name, table):
+    """Put a table between `<!-- name -->` and `<!-- /name -->` in a file, or at its end."""
+    begin = f"<!-- {name} -->"
+    end = f"<!-- /{name} -->"
+    block = f"{begin}\n{table}{end}"
+    text = file.read_text() if file.exists() else ""
+    if begin in text:
+        before, rest = text.split(begin, 1)
+        _, after = rest.split(end, 1)
+        text = before + block + after
+    else:
+        text = f"{text}\n{block}\n".lstrip()
+    file.write_text(text)

@@ -44,6 +44,7 @@ CASES = {
         lambda x: F.leaky_relu(x, 0.2),
         {"negative_slope": 0.2},
     ),
+    "relu": (F.relu, {"negative_slope": 0.0}),
     "batch_norm": (normalised, {"eps": 0.1}),
     "getitem": (
         lambda x: x[0, :, 1:],

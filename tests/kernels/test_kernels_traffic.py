@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from bench_kernels import memory_requests  # noqa: E402
+from memory_requests import memory_requests  # noqa: E402
 
 from minigan import device  # noqa: E402
 

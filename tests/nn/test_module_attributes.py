@@ -1,6 +1,4 @@
-"""What Python does to a Module: a Parameter is never dropped by an assignment, and copies are
-whole.
-"""
+"""What Python does to a Module: no assignment drops a Parameter, and copies are complete."""
 
 import copy
 import pickle
@@ -55,7 +53,7 @@ VALUES = {
     ],
 )
 @pytest.mark.parametrize("value", VALUES)
-def test_a_parameter_a_buffer_and_a_module_give_their_place_to_their_kind_only(
+def test_the_place_of_a_parameter_a_buffer_or_a_module_takes_its_own_kind_only(
     network, name, kind, value
 ):
     net = networks()[network]
@@ -84,11 +82,9 @@ def test_their_own_kind_takes_the_place_and_is_found():
     weight = nn.Parameter(mg.zeros(2, 2))
     mean = Buffer(np.zeros(2, F32))
     tanh = nn.Tanh()
-    net["linear"].weight, net["bare"].bias, net["norm"].running_mean = (
-        weight,
-        nn.Parameter(mg.zeros(2)),
-        mean,
-    )
+    net["linear"].weight = weight
+    net["bare"].bias = nn.Parameter(mg.zeros(2))
+    net["norm"].running_mean = mean
     setattr(net["deep"], "1", tanh)
     assert net["linear"].parameters()[0] is weight
     assert len(net["bare"].parameters()) == 2
@@ -97,9 +93,8 @@ def test_their_own_kind_takes_the_place_and_is_found():
     net["linear"].bias = None
     assert list(net["linear"].state_dict()) == ["weight"]
     assert net["linear"](mg.ones(1, 2)).shape == (1, 2)
-    net["norm"].running_var = nn.Parameter(
-        mg.ones(2)
-    )  # as in PyTorch, a Parameter may take any place
+    # As in PyTorch, a Parameter may take any place.
+    net["norm"].running_var = nn.Parameter(mg.ones(2))
     assert "running_var" in dict(net["norm"].named_parameters())
     del net["linear"].weight
     assert not net["linear"].parameters()
@@ -121,9 +116,10 @@ def test_an_operator_in_place_on_an_attribute_keeps_the_parameter():
         layer.weight = layer.weight * 2
 
 
-def test_other_attributes_are_free_and_a_list_is_not_looked_into():
+def test_any_other_attribute_holds_anything_and_lists_are_not_searched():
     net = nn.Linear(2, 2)
-    net.cache, net.cache = None, mg.zeros(2)
+    net.cache = None
+    net.cache = mg.zeros(2)
     net.cache = 5
     net.layers = [nn.Linear(2, 2)]  # as in PyTorch, nobody finds the parameters in it
     assert len(net.parameters()) == 2
@@ -170,5 +166,6 @@ def test_a_copied_module_is_another_with_the_same_values(how):
             assert a is not b
             assert type(a) is type(b)
             assert np.array_equal(a.numpy(), b.numpy())
-    shared = copy.copy(net := nn.Linear(2, 2))
+    net = nn.Linear(2, 2)
+    shared = copy.copy(net)
     assert shared.weight is net.weight

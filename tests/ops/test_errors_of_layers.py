@@ -110,7 +110,9 @@ TABLE = {
         ValueError,
         "(2, 7) pieces=2",
     ),
-    "maxout of no pieces": (lambda: F.maxout(mg.ones(2, 7), 0), ValueError, "(2, 7) pieces=0"),
+    "maxout of no pieces": (lambda: F.maxout(mg.ones(2, 7), 0), ValueError, "pieces 0 whole"),
+    "maxout of half pieces": (lambda: F.maxout(mg.ones(2, 7), 3.5), ValueError, "pieces 3.5 whole"),
+    "maxout along no axis": (lambda: F.maxout(mg.ones(2, 7), 7, 2), IndexError, "dim=2 axes"),
     "padding by one number": (lambda: F.pad(IMAGE, 1), ValueError, "(1,) pairs"),
     "padding of half a pair": (lambda: F.pad(IMAGE, (1, 2, 3)), ValueError, "(1, 2, 3) pairs"),
     "cropping by padding": (lambda: F.pad(IMAGE, (-1, 0)), ValueError, "(-1, 0) non-negative"),
@@ -127,8 +129,11 @@ TABLE = {
     "resizing to nothing": (
         lambda: F.interpolate(IMAGE, scale_factor=0.1),
         ValueError,
-        "[0, 0] size",
+        "size 0 x 0",
     ),
+    "resizing to no pixels": (lambda: F.interpolate(IMAGE, (0, 3)), ValueError, "size 0 whole"),
+    "resizing to half a pixel": (lambda: F.interpolate(IMAGE, 2.5), ValueError, "size 2.5 whole"),
+    "padding by half a pixel": (lambda: F.pad(IMAGE, (1, 0.5)), ValueError, "(1, 0.5) ints"),
     "resizing nothing": (
         lambda: F.interpolate(mg.ones(1, 1, 0, 4), 8),
         ValueError,
@@ -160,6 +165,11 @@ TABLE = {
         lambda: F.pixel_shuffle(IMAGE, 2),
         ValueError,
         "(2, 3, 4, 4) C * 2 * 2",
+    ),
+    "shuffling by a fraction": (
+        lambda: F.pixel_shuffle(IMAGE, 2.0),
+        ValueError,
+        "upscale_factor 2.0 whole",
     ),
     "shuffling two axes": (lambda: F.pixel_shuffle(MATRIX, 2), ValueError, "(3, 4) (N, C"),
     "an index outside the table": (

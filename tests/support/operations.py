@@ -1,16 +1,17 @@
-"""Every public operation and layer once: what it computes, and inputs at which it may be
-differentiated.
+"""Every public operation once: what it computes, and inputs at which it may be differentiated.
 
-One row feeds the gradient, the PyTorch and the mutation tests. A row's function gets a namespace
-first, MINIGAN here and its twin in test_torch.py, because the names are PyTorch's: ``lambda F, x:
-F.relu(x)`` means the same in both. A linear row is squared by ``Operation.function``: else its
-second derivative is zero, and so is every wrong one.
+One row feeds the gradient, the PyTorch and the mutation tests. A row is a small function whose
+decorator names it and says what it takes. The function gets a namespace first, MINIGAN here and its
+twin TORCH in torch_twin.py, because the names are PyTorch's: F.relu(x) means the same in both. A
+linear operation is squared by ``Operation.function``: otherwise its second derivative is zero, and
+so is every wrong one.
 """
 
 from dataclasses import dataclass
 from typing import Callable
 
 import inputs as draw
+import inputs_of_layers as draw_layer
 import numpy as np
 from strategies import convolution, transposed_convolution
 
@@ -22,15 +23,13 @@ from minigan.ops import activation, conv, norm
 
 @dataclass(repr=False)
 class Operation:
-    """apply(F, *tensors, **options) -> a Tensor; inputs(case) -> (float64 arrays, options);
-    order: how far to check.
-    """
+    """A row of the table."""
 
     name: str
-    inputs: Callable
-    apply: Callable
-    linear: bool = False
-    order: int = 2
+    inputs: Callable  # inputs(case) -> (float64 arrays, options)
+    apply: Callable  # apply(F, *tensors, **options) -> a Tensor
+    linear: bool
+    order: int  # the highest order of a derivative that is worth its time
 
     def function(self, namespace, options):
         """The operation as a function of its tensors alone, squared if it is linear."""
@@ -46,9 +45,7 @@ class Operation:
 
 
 class Minigan:
-    """Looks a name up where a user finds it; ``constant`` marks the arrays that PyTorch's twin
-    must convert.
-    """
+    """Looks a name up where a user finds it."""
 
     def __getattr__(self, name):
         for module in (F, mg, conv):
@@ -63,6 +60,7 @@ class Minigan:
         return norm.channel_affine(x, centre, scale, shift, negative_slope)
 
     def constant(self, array):
+        """The array as what the library at hand takes for a constant."""
         return array
 
     def bce_of_number(self, x, target, **options):
@@ -74,15 +72,182 @@ class Minigan:
 
 
 MINIGAN = Minigan()
+OPERATIONS = []
 
 
-def batch_norm(F, x, weight=None, bias=None, running_mean=None, running_var=None, **options):
-    running = [None if r is None else F.tensor(r) for r in (running_mean, running_var)]
-    return F.batch_norm(x, *running, weight, bias, **options)
+def operation(name, inputs, *, linear=False, order=2):
+    """A decorator: the function becomes a row with this name. Several make several rows."""
+
+    def add(apply):
+        OPERATIONS.append(Operation(name, inputs, apply, linear, order))
+        return apply
+
+    return add
 
 
-def instance_norm(F, x, weight=None, bias=None):
-    return F.instance_norm(x, weight=weight, bias=bias)
+normal = draw.any_shape()
+positive = draw.any_shape("positive")
+nonzero = draw.away_from(0)
+pair = draw.broadcast_pair
+shaped = draw.with_shape
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+@operation("x + y", pair(), linear=True, order=3)
+def add(F, x, y):
+    return x + y
+
+
+@operation("x - y", pair(), linear=True, order=3)
+def subtract(F, x, y):
+    return x - y
+
+
+@operation("x * y", pair(), order=3)
+def multiply(F, x, y):
+    return x * y
+
+
+@operation("x / y", pair("positive"), order=3)
+def divide(F, x, y):
+    return x / y
+
+
+@operation("x ** p", draw.power, order=3)
+def power_of_number(F, x, p):
+    return x**p
+
+
+@operation("x ** y", pair("positive", "normal"))
+def power(F, x, y):
+    return x**y
+
+
+@operation("-x", normal, linear=True)
+def negate(F, x):
+    return -x
+
+
+@operation("1 - x", normal, linear=True)
+def subtract_from_one(F, x):
+    return 1 - x
+
+
+@operation("2 / x", positive, order=3)
+def divide_two(F, x):
+    return 2 / x
+
+
+@operation("2 ** x", normal, order=3)
+def power_of_two(F, x):
+    return 2**x
+
+
+@operation("abs", nonzero, linear=True)
+def absolute(F, x):
+    return x.abs()
+
+
+@operation("exp", normal, order=3)
+def exp(F, x):
+    return x.exp()
+
+
+@operation("log", positive, order=3)
+def log(F, x):
+    return x.log()
+
+
+@operation("sqrt", positive, order=3)
+def sqrt(F, x):
+    return x.sqrt()
+
+
+@operation("tanh", normal, order=3)
+def tanh(F, x):
+    return x.tanh()
+
+
+@operation("sigmoid", normal, order=3)
+def sigmoid(F, x):
+    return x.sigmoid()
+
+
+@operation("softplus", normal, order=3)
+def softplus(F, x):
+    return F.softplus(x)
+
+
+@operation("clamp", draw.limits, linear=True)
+def clamp(F, x, min, max):
+    return x.clamp(min, max)
+
+
+@operation("double", normal, linear=True)
+def double(F, x):
+    return x.double()
+
+
+# ---- sums ----------------------------------------------------------------------------------------
+
+
+@operation("sum", draw.reduced(), linear=True, order=3)
+def total(F, x, **options):
+    return x.sum(**options)
+
+
+@operation("mean", draw.reduced(), linear=True)
+def mean(F, x, **options):
+    return x.mean(**options)
+
+
+@operation("var", draw.reduced(least=2), order=3)
+def var(F, x, **options):
+    return x.var(**options)
+
+
+@operation("biased var", draw.reduced())
+def biased_var(F, x, **options):
+    return x.var(unbiased=False, **options)
+
+
+@operation("centred", draw.centred, linear=True)
+def centred(F, x, **options):
+    return F.centred(x, **options)
+
+
+@operation("amax", draw.reduced("distinct"), linear=True)
+def amax(F, x, **options):
+    return x.amax(**options)
+
+
+# ---- shapes --------------------------------------------------------------------------------------
+
+
+@operation("reshape", shaped(draw.reshaped), linear=True)
+def reshape(F, x, shape):
+    return x.reshape(shape)
+
+
+@operation("flatten", shaped(draw.merged), linear=True)
+def flatten(F, x, start_dim, end_dim):
+    return x.flatten(start_dim, end_dim)
+
+
+@operation("transpose", shaped(draw.swapped), linear=True)
+def transpose(F, x, dim0, dim1):
+    return x.transpose(dim0, dim1)
+
+
+@operation("permute", shaped(draw.shuffled), linear=True)
+def permute(F, x, dims):
+    return x.permute(dims)
+
+
+@operation("expand", draw.expanded, linear=True)
+def expand(F, x, shape):
+    return x.expand(shape)
 
 
 def constants(F, index):
@@ -92,203 +257,170 @@ def constants(F, index):
     return F.constant(index) if isinstance(index, np.ndarray) else index
 
 
-def operations():
-    """name, inputs, function, linear (1 or 0), the highest order that is worth its time."""
-    normal = draw.any_shape()
-    positive = draw.any_shape("positive")
-    nonzero = draw.away_from(0)
-    pair = draw.broadcast_pair
-    distinct = draw.reduced("distinct")
-    shaped = draw.with_shape
-    yield "x + y", pair(), lambda F, x, y: x + y, 1, 3
-    yield "x - y", pair(), lambda F, x, y: x - y, 1, 3
-    yield "x * y", pair(), lambda F, x, y: x * y, 0, 3
-    yield "x / y", pair("positive"), lambda F, x, y: x / y, 0, 3
-    yield "x ** p", draw.power, lambda F, x, p: x**p, 0, 3
-    yield "x ** y", pair("positive", "normal"), lambda F, x, y: x**y, 0, 2
-    yield "-x", normal, lambda F, x: -x, 1, 2
-    yield "1 - x", normal, lambda F, x: 1 - x, 1, 2
-    yield "2 / x", positive, lambda F, x: 2 / x, 0, 3
-    yield "2 ** x", normal, lambda F, x: 2**x, 0, 3
-    yield "abs", nonzero, lambda F, x: x.abs(), 1, 2
-    yield "exp", normal, lambda F, x: x.exp(), 0, 3
-    yield "log", positive, lambda F, x: x.log(), 0, 3
-    yield "sqrt", positive, lambda F, x: x.sqrt(), 0, 3
-    yield "tanh", normal, lambda F, x: x.tanh(), 0, 3
-    yield "sigmoid", normal, lambda F, x: x.sigmoid(), 0, 3
-    yield "softplus", normal, lambda F, x: F.softplus(x), 0, 3
-    yield "clamp", draw.limits, lambda F, x, **o: x.clamp(**o), 1, 2
-    yield "double", normal, lambda F, x: x.double(), 1, 2
-    yield "sum", draw.reduced(), lambda F, x, **o: x.sum(**o), 1, 3
-    yield "mean", draw.reduced(), lambda F, x, **o: x.mean(**o), 1, 2
-    yield "var", draw.reduced(least=2), lambda F, x, **o: x.var(**o), 0, 3
-    yield "biased var", draw.reduced(), lambda F, x, **o: x.var(unbiased=False, **o), 0, 2
-    yield "centred", draw.centred, lambda F, x, **o: F.centred(x, **o), 1, 2
-    yield "amax", distinct, lambda F, x, **o: x.amax(**o), 1, 2
-    yield "reshape", shaped(draw.reshaped), lambda F, x, shape: x.reshape(shape), 1, 2
-    yield "flatten", shaped(draw.merged), lambda F, x, **o: x.flatten(**o), 1, 2
-    yield "transpose", shaped(draw.swapped), lambda F, x, **o: x.transpose(**o), 1, 2
-    yield "permute", shaped(draw.shuffled), lambda F, x, dims: x.permute(dims), 1, 2
-    yield "expand", draw.expanded, lambda F, x, shape: x.expand(shape), 1, 2
-    yield "x[index]", draw.indexed, lambda F, x, index: x[constants(F, index)], 1, 3
-    yield "cat", draw.joined(grows=True), lambda F, *xs, dim: F.cat(xs, dim), 1, 2
-    yield "stack", draw.joined(grows=False), lambda F, *xs, dim: F.stack(xs, dim), 1, 2
-    yield "x @ y", draw.products, lambda F, x, y: x @ y, 0, 3
-    yield "array @ x", shaped(draw.left_factor), lambda F, x, array: F.constant(array) @ x, 1, 2
-    yield "linear", draw.linear_layer, lambda F, *xs: F.linear(*xs), 0, 3
-    yield "conv2d", draw.with_bias(convolution), lambda F, *xs, **o: F.conv2d(*xs, **o), 0, 3
-    yield (
-        "conv_transpose2d",
-        draw.with_bias(transposed_convolution),
-        lambda F, *xs, **o: F.conv_transpose2d(*xs, **o),
-        0,
-        3,
-    )
-    yield (
-        "conv2d_weight_grad",
-        draw.weight_gradient,
-        lambda F, *xs, **o: F.conv2d_weight_grad(*xs, **o),
-        0,
-        3,
-    )
-    yield "add_bias", draw.bias, lambda F, x, b: F.add_bias(x, b), 1, 2
-    yield "channel_sum", draw.channels, lambda F, x: F.channel_sum(x), 1, 2
-    yield "batch_norm", draw.batch_norm(), batch_norm, 0, 3
-    yield "batch_norm, ReLU", draw.batch_norm(0.0), batch_norm, 0, 2
-    yield "batch_norm, LeakyReLU", draw.batch_norm(0.2), batch_norm, 0, 2
-    yield "batch_norm in evaluation", draw.batch_norm(training=False), batch_norm, 0, 2
-    yield "batch_norm in evaluation, ReLU", draw.batch_norm(0.0, training=False), batch_norm, 0, 2
-    yield (
-        "batch_norm in evaluation, LeakyReLU",
-        draw.batch_norm(0.2, training=False),
-        batch_norm,
-        0,
-        2,
-    )
-    yield ("channel_affine", draw.affine(0.2), lambda F, *xs, **o: F.channel_affine(*xs, **o), 0, 2)
-    yield "instance_norm", draw.instance_norm, instance_norm, 0, 2
-    yield (
-        "layer_norm",
-        draw.layer_norm,
-        lambda F, x, *xs, normalized_shape: F.layer_norm(x, normalized_shape, *xs),
-        0,
-        2,
-    )
-    yield "leaky_relu", draw.slope, lambda F, x, **o: F.leaky_relu(x, **o), 1, 2
-    yield (
-        "leaky_relu_grad",
-        draw.slope_and_output,
-        lambda F, g, y, negative_slope: F.leaky_relu_grad(g, F.tensor(y), negative_slope),
-        1,
-        2,
-    )
-    yield "relu", nonzero, lambda F, x: F.relu(x), 1, 2
-    yield "dropout", draw.any_shape(p=0.3, seed=5), lambda F, x, **o: F.dropout(x, **o), 1, 2
-    yield "maxout", draw.maxout, lambda F, x, **o: F.maxout(x, **o), 1, 2
-    yield (
-        "pad, constant",
-        draw.padded("constant"),
-        lambda F, x, padding, **o: F.pad(x, padding, **o),
-        1,
-        2,
-    )
-    yield (
-        "pad, reflect",
-        draw.padded("reflect"),
-        lambda F, x, padding, **o: F.pad(x, padding, **o),
-        1,
-        2,
-    )
-    yield "interpolate", draw.resized, lambda F, x, **o: F.interpolate(x, **o), 1, 2
-    yield "pixel_shuffle", draw.pixels, lambda F, x, factor: F.pixel_shuffle(x, factor), 1, 2
-    yield "log_softmax", shaped(draw.one_axis), lambda F, x, dim: F.log_softmax(x, dim), 0, 3
-    yield (
-        "binary_cross_entropy_with_logits",
-        draw.logits_and_targets,
-        lambda F, x, t, **o: F.binary_cross_entropy_with_logits(x, t, **o),
-        0,
-        3,
-    )
-    yield (
-        "bce of a number",
-        draw.logits_and_number,
-        lambda F, x, t, **o: F.bce_of_number(x, t, **o),
-        0,
-        3,
-    )
-    yield (
-        "cross_entropy",
-        draw.logits_and_labels,
-        lambda F, x, labels, **o: F.cross_entropy(x, F.constant(labels), **o),
-        0,
-        2,
-    )
-    yield "mse_loss", draw.predictions(), lambda F, x, t, **o: F.mse_loss(x, t, **o), 0, 2
-    yield "l1_loss", draw.predictions(kinked=True), lambda F, x, t, **o: F.l1_loss(x, t, **o), 1, 2
+@operation("x[index]", draw.indexed, linear=True, order=3)
+def getitem(F, x, index):
+    return x[constants(F, index)]
 
 
-OPERATIONS = [Operation(*row) for row in operations()]
-
-# nn -> a layer (PyTorch's nn takes the same arguments), and the shape of its input; no
-# activation's kink is near
-LAYERS = {
-    "Linear": (lambda nn: nn.Linear(3, 2), (4, 3)),
-    "Linear without bias": (lambda nn: nn.Linear(3, 2, bias=False), (2, 4, 3)),
-    "Conv2d": (lambda nn: nn.Conv2d(2, 3, 3, stride=2, padding=1), (2, 2, 5, 4)),
-    "Conv2d, oblong": (
-        lambda nn: nn.Conv2d(2, 1, (3, 2), stride=(1, 2), padding=(0, 1), bias=False),
-        (2, 2, 4, 5),
-    ),
-    "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1), (2, 2, 3, 2)),
-    "ConvTranspose2d, padded": (
-        lambda nn: nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1, output_padding=1),
-        (1, 2, 2, 3),
-    ),
-    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(3), (4, 3)),
-    "BatchNorm1d of lines": (lambda nn: nn.BatchNorm1d(3, eps=1e-3, momentum=0.3), (2, 3, 4)),
-    "BatchNorm2d": (lambda nn: nn.BatchNorm2d(2, eps=1e-4), (2, 2, 3, 3)),
-    "BatchNorm2d, mean of all batches": (lambda nn: nn.BatchNorm2d(2, momentum=None), (2, 2, 3, 3)),
-    "BatchNorm2d, no weights": (lambda nn: nn.BatchNorm2d(2, affine=False), (3, 2, 2, 2)),
-    "InstanceNorm2d": (lambda nn: nn.InstanceNorm2d(2), (2, 2, 3, 2)),
-    "InstanceNorm2d with weights": (lambda nn: nn.InstanceNorm2d(2, affine=True), (2, 2, 3, 2)),
-    "LayerNorm": (lambda nn: nn.LayerNorm((3, 2)), (4, 3, 2)),
-    "LeakyReLU": (lambda nn: nn.LeakyReLU(0.2), (3, 4)),
-    "ReLU": (lambda nn: nn.ReLU(), (3, 4)),
-    "Tanh": (lambda nn: nn.Tanh(), (3, 4)),
-    "Sigmoid": (lambda nn: nn.Sigmoid(), (3, 4)),
-    "Flatten": (lambda nn: nn.Flatten(), (2, 3, 2)),
-    "Flatten(0, 1)": (lambda nn: nn.Flatten(0, 1), (2, 3, 2)),
-    "Unflatten": (lambda nn: nn.Unflatten(1, (2, 3)), (2, 6)),
-    "Embedding": (lambda nn: nn.Embedding(4, 3), None),
-    "Dropout in evaluation": (lambda nn: nn.Dropout(0.5).eval(), (3, 4)),
-    "ReflectionPad2d": (lambda nn: nn.ReflectionPad2d((1, 0, 2, 1)), (1, 2, 4, 3)),
-    "Upsample": (lambda nn: nn.Upsample(scale_factor=2, mode="bilinear"), (1, 2, 2, 3)),
-    "PixelShuffle": (lambda nn: nn.PixelShuffle(2), (1, 4, 2, 2)),
-    "Sequential": (
-        lambda nn: nn.Sequential(
-            nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2), nn.Linear(4, 1)
-        ),
-        (5, 3),
-    ),
-}
+@operation("cat", draw.joined(grows=True), linear=True)
+def cat(F, *xs, dim):
+    return F.cat(xs, dim)
 
 
-def layer(name, nn=mg.nn):
-    """A layer of the table in training mode and an input for it: float64, or integers for an
-    Embedding.
-    """
-    make, shape = LAYERS[name]
-    rng = np.random.default_rng(11)
-    return make(nn).double(), rng.integers(0, 4, (2, 3)) if shape is None else rng.standard_normal(
-        shape
-    )
+@operation("stack", draw.joined(grows=False), linear=True)
+def stack(F, *xs, dim):
+    return F.stack(xs, dim)
 
 
-def call_with(module, parameters, *xs):
-    """module(*xs) with its parameters replaced, in order, by these tensors."""
-    parameters = list(parameters)
-    for owner in module.modules():
-        for name, value in vars(owner).items():
-            if isinstance(value, mg.Tensor) and value.requires_grad:
-                vars(owner)[name] = parameters.pop(0)
-    return module(*xs)
+# ---- matrices and convolutions -------------------------------------------------------------------
+
+
+@operation("x @ y", draw.products, order=3)
+def product(F, x, y):
+    return x @ y
+
+
+@operation("array @ x", shaped(draw.left_factor), linear=True)
+def product_with_array(F, x, array):
+    return F.constant(array) @ x
+
+
+@operation("linear", draw.linear_layer, order=3)
+def linear(F, *xs):
+    return F.linear(*xs)
+
+
+@operation("conv2d", draw_layer.with_bias(convolution), order=3)
+def conv2d(F, *xs, **options):
+    return F.conv2d(*xs, **options)
+
+
+@operation("conv_transpose2d", draw_layer.with_bias(transposed_convolution), order=3)
+def conv_transpose2d(F, *xs, **options):
+    return F.conv_transpose2d(*xs, **options)
+
+
+@operation("conv2d_weight_grad", draw_layer.weight_gradient, order=3)
+def conv2d_weight_grad(F, x, g, **options):
+    return F.conv2d_weight_grad(x, g, **options)
+
+
+@operation("add_bias", draw_layer.bias, linear=True)
+def add_bias(F, x, b):
+    return F.add_bias(x, b)
+
+
+@operation("channel_sum", draw_layer.channels, linear=True)
+def channel_sum(F, x):
+    return F.channel_sum(x)
+
+
+# ---- norms ---------------------------------------------------------------------------------------
+
+
+@operation("batch_norm in evaluation, LeakyReLU", draw_layer.batch_norm(0.2, training=False))
+@operation("batch_norm in evaluation, ReLU", draw_layer.batch_norm(0.0, training=False))
+@operation("batch_norm in evaluation", draw_layer.batch_norm(training=False))
+@operation("batch_norm, LeakyReLU", draw_layer.batch_norm(0.2))
+@operation("batch_norm, ReLU", draw_layer.batch_norm(0.0))
+@operation("batch_norm", draw_layer.batch_norm(), order=3)
+def batch_norm(F, x, weight=None, bias=None, running_mean=None, running_var=None, **options):
+    if running_mean is not None:
+        running_mean = F.tensor(running_mean)
+        running_var = F.tensor(running_var)
+    return F.batch_norm(x, running_mean, running_var, weight, bias, **options)
+
+
+@operation("channel_affine", draw_layer.affine(0.2))
+def channel_affine(F, *xs, negative_slope):
+    return F.channel_affine(*xs, negative_slope=negative_slope)
+
+
+@operation("instance_norm", draw_layer.instance_norm)
+def instance_norm(F, x, weight=None, bias=None):
+    return F.instance_norm(x, weight=weight, bias=bias)
+
+
+@operation("layer_norm", draw_layer.layer_norm)
+def layer_norm(F, x, *weights, normalized_shape):
+    return F.layer_norm(x, normalized_shape, *weights)
+
+
+# ---- activations ---------------------------------------------------------------------------------
+
+
+@operation("leaky_relu", draw.slope, linear=True)
+def leaky_relu(F, x, negative_slope):
+    return F.leaky_relu(x, negative_slope)
+
+
+@operation("leaky_relu_grad", draw.slope_and_output, linear=True)
+def leaky_relu_grad(F, g, y, negative_slope):
+    return F.leaky_relu_grad(g, F.tensor(y), negative_slope)
+
+
+@operation("relu", nonzero, linear=True)
+def relu(F, x):
+    return F.relu(x)
+
+
+@operation("dropout", draw.any_shape(p=0.3, seed=5), linear=True)
+def dropout(F, x, p, seed):
+    return F.dropout(x, p=p, seed=seed)
+
+
+@operation("maxout", draw_layer.maxout, linear=True)
+def maxout(F, x, pieces):
+    return F.maxout(x, pieces)
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+
+@operation("pad, reflect", draw_layer.padded("reflect"), linear=True)
+@operation("pad, constant", draw_layer.padded("constant"), linear=True)
+def pad(F, x, padding, **options):
+    return F.pad(x, padding, **options)
+
+
+@operation("interpolate", draw_layer.resized, linear=True)
+def interpolate(F, x, **options):
+    return F.interpolate(x, **options)
+
+
+@operation("pixel_shuffle", draw_layer.pixels, linear=True)
+def pixel_shuffle(F, x, factor):
+    return F.pixel_shuffle(x, factor)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+@operation("log_softmax", shaped(draw.one_axis), order=3)
+def log_softmax(F, x, dim):
+    return F.log_softmax(x, dim)
+
+
+@operation("binary_cross_entropy_with_logits", draw_layer.logits_and_targets, order=3)
+def bce(F, x, t, reduction):
+    return F.binary_cross_entropy_with_logits(x, t, reduction=reduction)
+
+
+@operation("bce of a number", draw_layer.logits_and_number, order=3)
+def bce_of_number(F, x, t, reduction):
+    return F.bce_of_number(x, t, reduction=reduction)
+
+
+@operation("cross_entropy", draw_layer.logits_and_labels)
+def cross_entropy(F, x, labels, reduction):
+    return F.cross_entropy(x, F.constant(labels), reduction=reduction)
+
+
+@operation("mse_loss", draw_layer.predictions())
+def mse_loss(F, x, t, reduction):
+    return F.mse_loss(x, t, reduction=reduction)
+
+
+@operation("l1_loss", draw_layer.predictions(kinked=True), linear=True)
+def l1_loss(F, x, t, reduction):
+    return F.l1_loss(x, t, reduction=reduction)

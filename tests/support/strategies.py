@@ -6,6 +6,8 @@ Hypothesis draws it in a property test, and a seeded generator answers where a t
 some fixed examples.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -17,17 +19,28 @@ class Case:
     """One example: ``choose`` for shapes and options, ``rng`` for values."""
 
     def __init__(self, choose, seed):
-        self.choose, self.rng = choose, np.random.default_rng(seed)
+        self.choose = choose
+        self.rng = np.random.default_rng(seed)
 
     def of(self, *options):
-        """One of the options; simple ones first, for shrinking."""
+        """One of the options. The simple ones come first, because Hypothesis shrinks to them."""
         return options[self.choose(0, len(options) - 1)]
+
+    def flip(self):
+        """Yes or no."""
+        return self.choose(0, 1) == 1
+
+    def numbers(self, count, least, most):
+        """``count`` whole numbers, each from least to most."""
+        return tuple(self.choose(least, most) for _ in range(count))
 
     def shape(self, low=1, high=4, least=1, most=4):
         """A shape of low to high axes, each least to most long."""
-        return tuple(self.choose(least, most) for _ in range(self.choose(low, high)))
+        axes = self.choose(low, high)
+        return self.numbers(axes, least, most)
 
     def normal(self, *shape):
+        """Normal numbers, also as a 0-d array."""
         return np.asarray(self.rng.standard_normal(shape))
 
     def positive(self, *shape):
@@ -35,65 +48,83 @@ class Case:
         return np.asarray(self.rng.uniform(0.5, 2, shape))
 
     def spread(self, shape, axes):
-        """Any mean, and a variance between 0.5 and 2 over the axes: what is divided by its root
-        loses no digits.
+        """Any mean over the axes, and a variance between 0.5 and 2.
+
+        So what is divided by its standard deviation loses no digits.
         """
         x = self.normal(*shape)
         x -= x.mean(axes, keepdims=True)
-        size = np.sqrt(
-            self.positive(*x.var(axes, keepdims=True).shape) / x.var(axes, keepdims=True)
-        )
-        return x * size + self.normal(*size.shape)
+        variance = x.var(axes, keepdims=True)
+        wanted = self.positive(*variance.shape)
+        factor = np.sqrt(wanted / variance)
+        return x * factor + self.normal(*factor.shape)
 
     def away(self, shape, *kinks, gap=0.05):
         """Normal numbers at least ``gap`` away from each kink, on both sides of it."""
         x = self.normal(*shape)
         for kink in kinks:
-            x = np.where(np.abs(x - kink) < gap, np.where(x > kink, kink + gap, kink - gap), x)
+            near = np.abs(x - kink) < gap
+            moved = np.where(x > kink, kink + gap, kink - gap)
+            x = np.where(near, moved, x)
         return x
+
+    def signed(self, n):
+        """n numbers between 0.5 and 2 in size, of random signs."""
+        signs = self.rng.choice([-1, 1], n)
+        return signs * self.positive(n)
 
     def distinct(self, *shape):
         """Numbers in (-2, 2) no two of which are closer than 0.6 / size: no ties for a maximum."""
         n = int(np.prod(shape))
-        steps = self.rng.permutation(n) + self.rng.uniform(0, 0.85, n)
+        order = self.rng.permutation(n)
+        steps = order + self.rng.uniform(0, 0.85, n)
         return (4 * steps / n - 2).reshape(shape)
 
 
 @st.composite
 def cases(draw):
     """A Case whose choices Hypothesis makes."""
-    return Case(lambda low, high: draw(st.integers(low, high)), draw(st.integers(0, 2**32 - 1)))
+
+    def choose(low, high):
+        return draw(st.integers(low, high))
+
+    seed = draw(st.integers(0, 2**32 - 1))
+    return Case(choose, seed)
 
 
 def fixed_case(seed):
     """A Case whose choices are made by a seed: no Hypothesis, always the same."""
     choices = np.random.default_rng([seed, 1])
-    return Case(lambda low, high: int(choices.integers(low, high + 1)), seed)
+
+    def choose(low, high):
+        return int(choices.integers(low, high + 1))
+
+    return Case(choose, seed)
 
 
 layouts = st.sampled_from(LAYOUTS)
 dtypes = st.sampled_from(DTYPES)
 
 
-def in_layout(a, layout):
-    """The same values in another memory layout, and read-only: no function may write to what it
-    is given.
+# ---- memory layouts ------------------------------------------------------------------------------
 
-    "broadcast" repeats the first entry along axis 0, so its values differ from a's.
+
+def in_layout(a, layout):
+    """The same values in another memory layout, and read-only.
+
+    Read-only, because no function may write to what it is given. "broadcast" repeats the first
+    entry along axis 0, so its values differ from a's.
     """
     if a.ndim == 0:
         a = a.copy()
     elif layout == "transposed":
         a = np.ascontiguousarray(a.T).T
     elif layout == "HWNC":
-        order = (*range(2, a.ndim), *range(min(a.ndim, 2)))
-        a = np.ascontiguousarray(a.transpose(order)).transpose(np.argsort(order))
-    elif layout in ("offset", "negative"):  # every second entry of a larger array of NaN
-        step = slice(1, None, 2) if layout == "offset" else slice(-2, None, -2)
-        wide = np.full([2 * n + 1 for n in a.shape], np.nan, a.dtype)
-        view = wide[(step,) * a.ndim]
-        view[...] = a
-        a = view
+        a = _pixels_first(a)
+    elif layout == "offset":
+        a = _every_second(a, slice(1, None, 2))
+    elif layout == "negative":
+        a = _every_second(a, slice(-2, None, -2))
     elif layout == "broadcast":
         a = np.broadcast_to(a[:1], a.shape)
     a = a.view()
@@ -101,53 +132,103 @@ def in_layout(a, layout):
     return a
 
 
+def _pixels_first(a):
+    """(N, C, H, W) stored as (H, W, N, C)."""
+    order = (*range(2, a.ndim), *range(min(a.ndim, 2)))
+    stored = np.ascontiguousarray(a.transpose(order))
+    return stored.transpose(np.argsort(order))
+
+
+def _every_second(a, step):
+    """The values of a in every second entry of a larger array, which holds NaN elsewhere."""
+    larger = [2 * n + 1 for n in a.shape]
+    wide = np.full(larger, np.nan, a.dtype)
+    view = wide[(step,) * a.ndim]
+    view[...] = a
+    return view
+
+
+# ---- convolutions --------------------------------------------------------------------------------
+
+
+class Convolution(NamedTuple):
+    """What a convolution takes."""
+
+    x: np.ndarray  # images (N, C, H, W)
+    w: np.ndarray  # weights (K, C, R, S)
+    stride: tuple  # a pair
+    padding: tuple  # a pair
+
+
+class TransposedConvolution(NamedTuple):
+    """What a transposed convolution takes."""
+
+    x: np.ndarray  # feature maps (N, K, P, Q)
+    w: np.ndarray  # weights (K, C, R, S)
+    stride: tuple  # a pair
+    padding: tuple  # a pair
+    output_padding: tuple  # a pair
+
+
 def convolution(case):
-    """Images x, weights w, and the stride and padding (pairs) of a convolution that fits: odd
-    shapes welcome.
-    """
-    kernel = case.choose(1, 4), case.choose(1, 4)
-    stride = (case.choose(1, 3), case.choose(1, 3))
-    padding = (case.choose(0, 2), case.choose(0, 2))
-    size = [case.choose(max(1, r - 2 * p), r + 4) for r, p in zip(kernel, padding)]
-    n = case.choose(1, 3)
-    c = case.choose(1, 3)
-    k = case.choose(1, 3)
-    return case.normal(n, c, *size), case.normal(k, c, *kernel), stride, padding
+    """A convolution that fits, with odd sizes too."""
+    kernel = case.numbers(2, 1, 4)
+    stride = case.numbers(2, 1, 3)
+    padding = case.numbers(2, 0, 2)
+    size = []
+    for r, p in zip(kernel, padding):
+        least = max(1, r - 2 * p)
+        size.append(case.choose(least, r + 4))
+    n, c, k = case.numbers(3, 1, 3)
+    x = case.normal(n, c, *size)
+    w = case.normal(k, c, *kernel)
+    return Convolution(x, w, stride, padding)
 
 
 def transposed_convolution(case):
-    """Maps x, weights w, stride, padding and output_padding (pairs) of a transposed convolution
-    that leaves a pixel.
-    """
-    kernel = (case.choose(1, 4), case.choose(1, 4))
-    stride = (case.choose(1, 3), case.choose(1, 3))
-    padding = (case.choose(0, 2), case.choose(0, 2))
+    """A transposed convolution whose output has at least one pixel."""
+    kernel = case.numbers(2, 1, 4)
+    stride = case.numbers(2, 1, 3)
+    padding = case.numbers(2, 0, 2)
     extra = tuple(case.choose(0, s - 1) for s in stride)
-    # the output has (p - 1) s - 2 pad + r + extra >= 1 pixels
-    size = [
-        case.choose(least := max(1, -(-(1 + 2 * pad - r - e) // s) + 1), least + 3)
-        for pad, r, e, s in zip(padding, kernel, extra, stride)
-    ]
-    n = case.choose(1, 3)
-    c = case.choose(1, 3)
-    k = case.choose(1, 3)
-    return case.normal(n, k, *size), case.normal(k, c, *kernel), stride, padding, extra
+    size = []  # P, Q
+    for r, s, pad, e in zip(kernel, stride, padding, extra):
+        # the output has (p - 1) s - 2 pad + r + e pixels, which must be at least one
+        steps = -(-(1 + 2 * pad - r - e) // s)
+        least = max(1, steps + 1)
+        size.append(case.choose(least, least + 3))
+    n, c, k = case.numbers(3, 1, 3)
+    x = case.normal(n, k, *size)
+    w = case.normal(k, c, *kernel)
+    return TransposedConvolution(x, w, stride, padding, extra)
 
 
 def dcgan_convolution(case):
-    """The 4x4 stride 2 padding 1 layer of even size with enough channels for the Winograd path."""
-    size = (4 * case.choose(1, 2), 4 * case.choose(1, 2))
+    """A layer of 4 x 4 weights, stride 2, padding 1 and even size: DCGAN's.
+
+    It has enough channels for the Winograd path.
+    """
+    h = 4 * case.choose(1, 2)
+    w = 4 * case.choose(1, 2)
     k = case.choose(16, 18)
     n = case.choose(1, 3)
     c = case.choose(16, 17)
-    return case.normal(n, c, *size), case.normal(k, c, 4, 4), (2, 2), (1, 1)
+    x = case.normal(n, c, h, w)
+    weight = case.normal(k, c, 4, 4)
+    return Convolution(x, weight, stride=(2, 2), padding=(1, 1))
 
 
 def kink_free_bias(normal, weight):
-    """Per channel, a bias that puts 0 in the widest gap between the values normal * weight of (N,
-    C, ...).
+    """A bias for each channel that keeps normal * weight + bias away from 0.
+
+    It puts 0 in the middle of the widest gap between the values normal * weight. normal: (N, C,
+    ...), weight (C,) -> (C,).
     """
-    z = np.moveaxis(normal, 1, 0).reshape(normal.shape[1], -1) * weight[:, None]
+    c = normal.shape[1]
+    z = np.moveaxis(normal, 1, 0).reshape(c, -1) * weight[:, None]
     z.sort(axis=1)
-    gap = np.diff(z, axis=1).argmax(axis=1)[:, None]
-    return -(np.take_along_axis(z, gap, 1) + np.take_along_axis(z, gap + 1, 1))[:, 0] / 2
+    widest = np.diff(z, axis=1).argmax(axis=1)[:, None]
+    below = np.take_along_axis(z, widest, 1)
+    above = np.take_along_axis(z, widest + 1, 1)
+    middle = (below + above) / 2
+    return -middle[:, 0]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import latent_arithmetic
 import minigan as mg
 import sample  # examples/sample.py
 from minigan import models, nn
@@ -16,7 +17,7 @@ from minigan.training import checkpoint, sampling
 class Generator(nn.Module):
     """z (N, 2), labels (N,) -> images (N, 1, 4, 4) whose brightness is the label."""
 
-    def __init__(self, latent_dim=2, classes=3):
+    def __init__(self, latent_dim=2, classes=3, channels=1):
         self.levels = nn.Embedding(classes, 1)
         levels = np.linspace(-0.5, 0.5, classes, dtype=np.float32)
         self.levels.weight = nn.Parameter(levels[:, None])
@@ -89,6 +90,17 @@ def test_a_label_is_refused_where_the_model_has_no_classes(tmp_path, capsys):
     assert "--label 1 asks for a class, but the generator of gan takes latent only" in (
         capsys.readouterr().err
     )
+
+
+def test_latent_arithmetic_is_of_unconditional_models(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(models.MODELS, "toy", CONDITIONAL)
+    path = tmp_path / "checkpoint.npz"
+    write_run(path, "toy", Generator(), classes=3, channels=1)
+    with pytest.raises(SystemExit) as stop:
+        latent_arithmetic.main([str(path), "--out", str(tmp_path / "a.png")])
+    said = capsys.readouterr().err
+    assert f"the generator of {path} takes latent and label, expected latent only" in said
+    assert stop.value.code == 2
 
 
 def test_every_model_says_what_its_generator_takes():

@@ -35,8 +35,10 @@ UNET = "--generator", "unet", "--depth", 2, "--batch-size", 1, "--identity-weigh
 
 @pytest.mark.parametrize("options", [FULL_POOLS, UNET])
 def test_stopping_and_resuming_gives_the_same_bits(tmp_path, options):
-    """Of four networks, two optimisers, two schedules, two pools that are full, and two orders of
-    data with crops and flips.
+    """The state holds more than elsewhere.
+
+    Four networks, two optimisers, two schedules, two pools that are full, and two orders of data
+    with crops and flips.
     """
     train(*options, "--steps", 6, out=tmp_path / "whole")
     train(*options, "--steps", 3, out=tmp_path / "parts")
