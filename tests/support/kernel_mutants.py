@@ -88,6 +88,10 @@ EQUIVALENT = [
         r"-> if \(threadIdx\.x > DEPTH\) return",
         "one more thread writes to where the table has a gap",
     ),
+    (
+        r"-> if \(i <= Tile::ROWS && m < rows\)",
+        "the next line gives this place to the column to which it belongs",
+    ),
     (r"-> if \(!DEEP && i >= 0\)", "at i = 0 the line is the one whose step is there already"),
     (
         r"sign changed: .* : (Q|S|across\.pixels) \+ 1;$",
