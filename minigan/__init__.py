@@ -1,5 +1,7 @@
 """minigan: generative adversarial networks on a small autograd engine."""
 
+import numpy as np
+
 from . import data, devices, engine, files, functional, models, nn, ops, optim, rng
 from .backends.cuda.rungs import rung, set_tf32
 from .creation import ones, tensor, zeros
@@ -7,11 +9,89 @@ from .data import images
 from .devices import device, set_device
 from .engine import Tensor, grad, no_grad
 from .evaluation import metrics
+from .factories import (
+    arange,
+    as_tensor,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones_like,
+    zeros_like,
+)
 from .finite_differences import gradcheck
 from .nn import init
-from .ops import cat, stack
-from .rng import manual_seed, rand, randn
+from .ops import (
+    abs,
+    amax,
+    amin,
+    argmax,
+    argmin,
+    bmm,
+    cat,
+    chunk,
+    clamp,
+    clone,
+    cos,
+    dot,
+    einsum,
+    erf,
+    exp,
+    flatten,
+    flip,
+    gather,
+    log,
+    log_softmax,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    mm,
+    mv,
+    norm,
+    permute,
+    pow,
+    relu,
+    reshape,
+    sigmoid,
+    sin,
+    softmax,
+    split,
+    sqrt,
+    squeeze,
+    stack,
+    std,
+    sum,
+    t,
+    tanh,
+    transpose,
+    unbind,
+    unsqueeze,
+    var,
+    where,
+)
+from .refused import refusal
+from .rng import manual_seed, rand, rand_like, randint, randn, randn_like, randperm
 from .training import checkpoint, run
 from .training.checkpoint import load, save
 
 __version__ = "0.1.0"
+
+# dtypes under PyTorch's names
+float32 = np.dtype("float32")
+float64 = np.dtype("float64")
+double = float64
+int32 = np.dtype("int32")
+int64 = np.dtype("int64")
+long = int64
+uint8 = np.dtype("uint8")
+
+
+def __getattr__(name):
+    """What Python calls for a name that minigan does not have."""
+    raise AttributeError(refusal("minigan", name))

@@ -40,12 +40,15 @@ def take_room(shape):
     return shape
 
 
-def tensor(a, requires_grad=False, dtype=None):
+def tensor(a, requires_grad=False, dtype=None, device=None):
     """A Tensor on a copy of ``a``: a number, list, array, Tensor, or another library's tensor.
 
     An array keeps its dtype (float64 stays); Python numbers and lists become float32. Raises
     TypeError for anything but real numbers.
     """
+    devices.check(device)
+    if dtype is not None:
+        dtype = dtype_of(dtype)
     if isinstance(a, Tensor):
         array = a.array
     elif not hasattr(a, "dtype"):
@@ -100,14 +103,40 @@ def _from_dlpack(a):
         raise TypeError(f"tensor() takes float32, float64, integers or bool, got {given}") from None
 
 
-def zeros(*shape, dtype=np.float32, requires_grad=False):
-    """Zeros of the given shape, ``zeros(2, 3)`` or ``zeros((2, 3))``."""
-    return Tensor(devices.xp.zeros(take_room(flat(shape)), dtype), requires_grad)
+def dtype_of(dtype):
+    """A dtype as NumPy has it, from NumPy's, Python's or another library's name for it.
+
+    None is float32. Raises TypeError for dtypes that tensors do not have.
+    """
+    if dtype is None:
+        return np.dtype(np.float32)
+    given = dtype
+    dtype = getattr(dtype, "numpy_dtype", dtype)  # of minigan.FloatTensor
+    if dtype is float:
+        dtype = np.float32
+    elif not isinstance(dtype, (type, np.dtype)):
+        dtype = str(dtype).rpartition(".")[2]  # torch.float64 is another library's
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or not _is_supported(found):
+        raise TypeError(f"dtype is {given!r:.60}, expected float32, float64, an integer or bool")
+    return found
 
 
-def ones(*shape, dtype=np.float32, requires_grad=False):
-    """Ones of the given shape."""
-    return Tensor(devices.xp.ones(take_room(flat(shape)), dtype), requires_grad)
+def zeros(*shape, dtype=None, device=None, requires_grad=False):
+    """Zeros of the given shape, ``zeros(2, 3)`` or ``zeros((2, 3))``; dtype: float32 if None."""
+    devices.check(device)
+    array = devices.xp.zeros(take_room(flat(shape)), dtype_of(dtype))
+    return Tensor(array, requires_grad)
+
+
+def ones(*shape, dtype=None, device=None, requires_grad=False):
+    """Ones of the given shape; dtype: float32 if None."""
+    devices.check(device)
+    array = devices.xp.ones(take_room(flat(shape)), dtype_of(dtype))
+    return Tensor(array, requires_grad)
 
 
 def flat(shape):

@@ -126,26 +126,74 @@ def set_device(device, why="set_device"):
     lacks what the device needs.
     """
     global xp, kernels, name, reason
-    if not isinstance(device, str) or device not in DEVICES:
-        raise ValueError(
-            f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}"
-        )
+    device = _name_of(device, why)
     xp, kernels = DEVICES[device].open()
     name, reason = device, why
 
 
-@contextlib.contextmanager
-def device(device):
-    """``with device("cpu"):`` works on that device inside the block, then on the one before."""
-    before = (name, reason) if _is_chosen() else None
-    set_device(device, "with device")
-    try:
-        yield
-    finally:
+class device(contextlib.ContextDecorator):
+    """``with device("cpu"):`` works on that device inside the block, then on the one before.
+
+    A factory takes one as an argument, ``zeros(3, device=device("cpu"))``, as PyTorch's do; there
+    it has to be the device at hand. type: its name, without the number of ``"cuda:0"``. Raises
+    ValueError for a name that is not a key of DEVICES.
+    """
+
+    def __init__(self, name):
+        self.type = _name_of(name, "with device")
+        self._before = []  # of each block that is open: the device and the reason, or None
+
+    def __enter__(self):
+        before = (name, reason) if _is_chosen() else None
+        set_device(self.type, "with device")
+        self._before.append(before)
+        return self
+
+    def __exit__(self, *exception):
+        before = self._before.pop()
         if before:
             set_device(*before)
         else:
             _forget()
+
+    def __eq__(self, other):
+        return self.type == getattr(other, "type", other)
+
+    def __hash__(self):
+        return hash(self.type)
+
+    def __repr__(self):
+        return f"device({self.type!r})"
+
+
+def _name_of(device, why):
+    """The key of DEVICES that a string or a device object names."""
+    device = getattr(device, "type", device)  # also PyTorch's
+    if isinstance(device, str) and device.partition(":")[0] in DEVICES:
+        return device.partition(":")[0]
+    raise ValueError(
+        f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}"
+    )
+
+
+def is_device(thing):
+    """Does this name a device, as "cpu" or a device object do?"""
+    name = getattr(thing, "type", thing)
+    return isinstance(name, str) and name.partition(":")[0] in DEVICES
+
+
+def check(device):
+    """Raise ValueError unless device is None or the one that this process works on."""
+    if device is None:
+        return
+    wanted = _name_of(device, "device=")
+    if not _is_chosen():
+        choose()
+    if wanted != name:
+        raise ValueError(
+            f"device is {wanted!r}, but this process works on {name}: "
+            f"minigan.set_device({wanted!r}) before anything is made chooses another one"
+        )
 
 
 def _forget():

@@ -6,14 +6,16 @@ with Tensors and so import the engine. Therefore ``ops`` is None at first, and t
 minigan.ops puts itself here when it is imported.
 """
 
+from .torch_forms import TorchForms
+
 ops = None  # later the package minigan.ops
 
 
-class TensorMethods:
+class TensorMethods(TorchForms):
     """Everything that can be done to a Tensor, named as in PyTorch and NumPy.
 
-    In sums and the like, dim is an axis, several, or None for all. They vanish from the shape, or
-    stay with length 1 if keepdim is true.
+    PyTorch's further names are inherited from TorchForms. In sums and the like, dim is an axis,
+    several, or None for all. They vanish from the shape, or stay with length 1 if keepdim is true.
     """
 
     __slots__ = ()
@@ -110,19 +112,19 @@ class TensorMethods:
 
     # ---- sums and shapes -------------------------------------------------------------------------
 
-    def sum(self, dim=None, *, keepdim=False):
+    def sum(self, dim=None, keepdim=False):
         """The sum along dim, or of all entries."""
         return ops.sum(self, dim, keepdim=keepdim)
 
-    def mean(self, dim=None, *, keepdim=False):
+    def mean(self, dim=None, keepdim=False):
         """The arithmetic mean along dim, or of all entries."""
         return ops.mean(self, dim, keepdim=keepdim)
 
-    def var(self, dim=None, *, unbiased=True, keepdim=False):
+    def var(self, dim=None, unbiased=True, keepdim=False, *, correction=None):
         """The variance of n entries: divided by n - 1, or by n with unbiased=False."""
-        return ops.var(self, dim, unbiased=unbiased, keepdim=keepdim)
+        return ops.var(self, dim, unbiased=unbiased, correction=correction, keepdim=keepdim)
 
-    def amax(self, dim=None, *, keepdim=False):
+    def amax(self, dim=None, keepdim=False):
         """The maximum along dim, or of all entries; equal maxima share the gradient."""
         return ops.amax(self, dim, keepdim=keepdim)
 

@@ -6,7 +6,8 @@ means one sequence everywhere, and the whole state fits in a checkpoint.
 
 import numpy as np
 
-from .creation import flat, take_room
+from . import devices
+from .creation import dtype_of, flat, take_room
 from .engine import Tensor
 from .files.foreign import check_pcg64, whole_number
 
@@ -19,16 +20,52 @@ def manual_seed(seed):
     generator.bit_generator.state = np.random.PCG64(seed).state
 
 
-def randn(*shape, dtype=np.float32, requires_grad=False):
+def randn(*shape, dtype=None, device=None, requires_grad=False):
     """Standard normal numbers of the given shape, ``randn(2, 3)`` or ``randn((2, 3))``."""
+    devices.check(device)
     shape = take_room(flat(shape))
-    return Tensor(generator.standard_normal(shape, dtype), requires_grad)
+    return Tensor(generator.standard_normal(shape, dtype_of(dtype)), requires_grad)
 
 
-def rand(*shape, dtype=np.float32, requires_grad=False):
+def rand(*shape, dtype=None, device=None, requires_grad=False):
     """Uniform numbers in [0, 1) of the given shape."""
+    devices.check(device)
     shape = take_room(flat(shape))
-    return Tensor(generator.random(shape, dtype), requires_grad)
+    return Tensor(generator.random(shape, dtype_of(dtype)), requires_grad)
+
+
+def randn_like(x, requires_grad=False):
+    """Standard normal numbers with the shape and the dtype of x."""
+    return randn(x.shape, dtype=x.dtype, requires_grad=requires_grad)
+
+
+def rand_like(x, requires_grad=False):
+    """Uniform numbers in [0, 1) with the shape and the dtype of x."""
+    return rand(x.shape, dtype=x.dtype, requires_grad=requires_grad)
+
+
+def randint(low, high=None, size=None, *, dtype=np.int64, device=None):
+    """Random whole numbers from low to high - 1; ``randint(10, (3,))`` begins at 0.
+
+    size: the shape, a tuple or list. Raises ValueError where there is no number to draw.
+    """
+    devices.check(device)
+    if size is None:
+        size = high
+        high = low
+        low = 0
+    if not isinstance(size, (tuple, list)) or not low < high:
+        raise ValueError(
+            f"randint got low={low!r}, high={high!r}, size={size!r}, expected low < high and a "
+            "shape"
+        )
+    return Tensor(generator.integers(low, high, take_room(tuple(size))).astype(dtype_of(dtype)))
+
+
+def randperm(n, *, device=None):
+    """The whole numbers 0 to n - 1 in random order, as int64."""
+    devices.check(device)
+    return Tensor(generator.permutation(whole_number("randperm: n", n, 0)))
 
 
 def state_dict():

@@ -1,8 +1,7 @@
-"""How the suite runs: on the CPU, unless MINIGAN_DEVICE names another device; and how Hypothesis
-runs.
+"""How the suite runs: on the CPU, unless MINIGAN_DEVICE names another device.
 
-float32 is float32 here, not TF32, unless a test asks for the tensor rung: then one tolerance
-serves every device. Hypothesis has no deadline (shared machines stall), and in CI takes the same
+float32 is float32 here, not TF32, unless a test asks for the tensor rung. So one tolerance serves
+every device. Hypothesis has no deadline, because shared machines stall, and in CI it takes the same
 examples every time.
 """
 
@@ -31,8 +30,9 @@ def full_float32():
 
 @pytest.fixture
 def streams(monkeypatch):
-    """streams(stream) puts it in the place of stdout and stderr; whatever it holds back is
-    dropped in the end.
+    """streams(stream) replaces stdout and stderr by the stream until the test ends.
+
+    What the stream has buffered and cannot write is dropped then.
     """
     opened = []
 

@@ -1,8 +1,9 @@
-"""Checks every kernel on every rung against the loops of reference.py, on the device in use,
-float32 and float64.
+"""Check every kernel on every rung against the loops of reference.py, in float32 and float64.
 
-MINIGAN_DEVICE=cuda python tests/every_rung.py
-compute-sanitizer python tests/every_rung.py --no-pool
+The kernels run on the device in use:
+
+    MINIGAN_DEVICE=cuda python tests/every_rung.py
+    compute-sanitizer python tests/every_rung.py --no-pool
 """
 
 import argparse
@@ -15,14 +16,23 @@ from minigan.backends.cuda import rungs as ladder
 from minigan.launch import main
 
 
+def dtypes_of(rung):
+    """The dtypes in which a rung computes on the GPU at hand."""
+    if rung != "tensor":
+        return ["float32", "float64"]
+    if launch.target.generation < 80:  # no TF32 before Ampere
+        return []
+    return ["float32"]
+
+
 def check_all():
-    """What each check that failed has said."""
+    """Run all checks. Returns what each check that failed has said."""
     complaints = []
     for kernel, rungs in ladder.RUNGS.items():
-        for rung in rungs if hasattr(reference, kernel) else ():
-            if rung == "tensor" and launch.target.generation < 80:
-                continue
-            for dtype in ("float32",) if rung == "tensor" else ("float32", "float64"):
+        if not hasattr(reference, kernel):
+            continue
+        for rung in rungs:
+            for dtype in dtypes_of(rung):
                 try:
                     main([kernel, "--rung", rung, "--dtype", dtype])
                 except SystemExit as stop:
@@ -37,8 +47,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--no-pool",
         action="store_true",
-        help="an allocation of its own for each array of a GPU, so "
-        "that a sanitizer sees an access beyond its end",
+        help="give each array on a GPU an allocation of its own, so that a sanitizer sees an "
+        "access beyond its end",
     )
     if parser.parse_args().no_pool and devices.name == "cuda":
         devices.xp.cuda.set_allocator(None)

@@ -23,7 +23,7 @@ READING_PATH = (
     "minigan/engine.py",
     "minigan/ops/elementwise.py",
     "minigan/ops/conv.py",
-    "minigan/ops/norm.py",
+    "minigan/ops/normalisation.py",
     "minigan/models/dcgan.py",
     "examples/train_dcgan.py",
 )

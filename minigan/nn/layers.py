@@ -153,9 +153,8 @@ class Conv2d(Module):
 
     def forward(self, x):
         weight = _weight_of(self)  # (out_channels, in_channels, kH, kW)
-        return F.conv2d(
-            x, weight, self.bias, stride=self.stride, padding=self.padding
-        )  # (N, out_channels, P, Q)
+        options = dict(stride=self.stride, padding=self.padding)
+        return F.conv2d(x, weight, self.bias, **options)  # (N, out_channels, P, Q)
 
 
 class ConvTranspose2d(Module):
@@ -188,14 +187,13 @@ class ConvTranspose2d(Module):
         self.output_padding = pair("output_padding", output_padding, 0)
 
     def forward(self, x):
-        return F.conv_transpose2d(
-            x,
-            _weight_of(self),
-            self.bias,
+        weight = _weight_of(self)  # (in_channels, out_channels, kH, kW)
+        options = dict(
             stride=self.stride,
             padding=self.padding,
             output_padding=self.output_padding,
-        )  # (N, out_channels, H, W)
+        )
+        return F.conv_transpose2d(x, weight, self.bias, **options)  # (N, out_channels, H, W)
 
 
 # ---- normalisation -------------------------------------------------------------------------------
@@ -278,9 +276,8 @@ class InstanceNorm2d(_Norm):
     def forward(self, x, negative_slope=None):
         """Normalise, and apply a LeakyReLU of this slope in the same kernel unless it is None."""
         self.check(x)
-        return F.instance_norm(
-            x, self.weight, self.bias, eps=self.eps, negative_slope=negative_slope
-        )  # the shape of x
+        options = dict(eps=self.eps, negative_slope=negative_slope)
+        return F.instance_norm(x, self.weight, self.bias, **options)  # the shape of x
 
 
 # The norms whose ``forward`` takes a negative_slope, so that Sequential can fuse them. A subclass
@@ -307,9 +304,8 @@ class LayerNorm(Module):
         self.eps = _number("eps", eps, 0)
 
     def forward(self, x):
-        return F.layer_norm(
-            x, self.normalized_shape, self.weight, self.bias, eps=self.eps
-        )  # the shape of x
+        shape = self.normalized_shape
+        return F.layer_norm(x, shape, self.weight, self.bias, eps=self.eps)  # the shape of x
 
 
 # ---- other layers with weights -------------------------------------------------------------------

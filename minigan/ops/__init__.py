@@ -1,21 +1,40 @@
 """Every differentiable operation, value and VJP side by side.
 
-Each file is a family: elementwise, shapes (with sums), indexing, joining, products, conv, norm,
-activation, loss, resizing, noise. dtypes has the type promotion. Changes in place, comparisons and
-the answers to Python and NumPy are in in_place, logic and data_model. The methods of Tensor
-(minigan/methods.py) call the names that are imported here.
+Each file is a family. Entry by entry: elementwise, activation (ReLU), smooth (other activations),
+error_function. Axes and sums: shapes, axes, extremes (max, min), magnitudes (norm, std), indexing,
+joining. Products: products, einstein (einsum), conv. Of networks: normalisation, loss, resizing,
+noise. dtypes has the type promotion, conversions what PyTorch calls to(). Changes in place,
+comparisons and the answers to Python and NumPy are in in_place, filling, logic and data_model. The
+methods of Tensor (minigan/methods.py) call the names that are imported here.
 """
 
 import sys
 
-from .. import methods
-from . import data_model, in_place, logic
+from .. import methods, torch_forms
+from . import data_model, filling, in_place, logic
+from .activation import leaky_relu, log_softmax, relu
+from .axes import (
+    chunk,
+    clone,
+    expand_as,
+    flip,
+    repeat,
+    split,
+    squeeze,
+    t,
+    unbind,
+    unsqueeze,
+    view,
+)
+from .conversions import to
 from .dtypes import SCALARS, astype, floating, from_elsewhere, to_float32, to_float64
+from .einstein import einsum
 from .elementwise import (
     abs,
     add,
     check_bounds,
     clamp,
+    cos,
     div,
     exp,
     log,
@@ -24,14 +43,19 @@ from .elementwise import (
     pow,
     power_of,
     sigmoid,
+    sin,
     softplus,
     sqrt,
     sub,
     tanh,
+    where,
 )
+from .error_function import erf
+from .extremes import amin, argmax, argmin, gather, max, maximum, min, minimum
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
-from .products import linear, matmul, maxout
+from .magnitudes import norm, normalize, std
+from .products import bmm, dot, linear, matmul, maxout, mm, mv
 from .shapes import (
     amax,
     centred,
@@ -45,5 +69,7 @@ from .shapes import (
     transpose,
     var,
 )
+from .smooth import elu, gelu, silu, softmax
 
 methods.ops = sys.modules[__name__]
+torch_forms.ops = sys.modules[__name__]

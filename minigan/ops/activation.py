@@ -11,14 +11,18 @@ from ..creation import raw
 from ..engine import Tensor, record
 from .dtypes import floating
 from .elementwise import exp
+from .in_place import in_place_of
 from .shapes import sum
 
 
-def leaky_relu(x, negative_slope=0.01):
+def leaky_relu(x, negative_slope=0.01, inplace=False):
     """max(x, 0) + negative_slope min(x, 0), entry by entry.
 
-    At x = 0 the derivative is negative_slope, as in PyTorch.
+    At x = 0 the derivative is negative_slope, as in PyTorch. inplace: x itself becomes the output,
+    its values and its history, which costs a copy while gradients are recorded.
     """
+    if inplace:
+        return in_place_of(x, lambda old: leaky_relu(old, negative_slope), "leaky_relu")
     if isinstance(negative_slope, Tensor):
         raise TypeError("negative_slope is a Tensor, expected a number: its gradient would be lost")
     if not negative_slope >= 0:
@@ -32,9 +36,9 @@ def leaky_relu(x, negative_slope=0.01):
     )
 
 
-def relu(x):
-    """max(x, 0), entry by entry; its derivative at 0 is 0."""
-    return leaky_relu(x, 0.0)
+def relu(x, inplace=False):
+    """max(x, 0), entry by entry; its derivative at 0 is 0. inplace: see leaky_relu."""
+    return leaky_relu(x, 0.0, inplace)
 
 
 def leaky_relu_grad(g, y, negative_slope):

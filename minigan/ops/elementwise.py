@@ -140,6 +140,20 @@ def sqrt(x):
     return record(value, (x, lambda g, y: g / (2 * y)), op="sqrt")
 
 
+def sin(x):
+    """The sine of each entry, an angle in radians."""
+    x = floating(x)
+    value = devices.xp.sin(x.array)
+    return record(value, (x, lambda g: g * cos(x)), op="sin")
+
+
+def cos(x):
+    """The cosine of each entry, an angle in radians."""
+    x = floating(x)
+    value = devices.xp.cos(x.array)
+    return record(value, (x, lambda g: -g * sin(x)), op="cos")
+
+
 def abs(x):
     """|x|, entry by entry; its derivative is the sign, which is 0 at 0."""
     value = devices.xp.abs(raw(x))
@@ -195,6 +209,27 @@ def clamp(x, min=None, max=None):
 
     value = devices.xp.clip(x.array, *bounds)
     return record(value, (x, to_x), op="clamp", min=min, max=max)
+
+
+def where(condition, x, y):
+    """x where the condition is true, y elsewhere; the three shapes broadcast.
+
+    condition: a tensor or an array of truth values. The gradient goes to the one that was taken.
+    """
+    condition = devices.xp.asarray(condition.array if isinstance(condition, Tensor) else condition)
+    if condition.dtype.kind != "b":
+        raise TypeError(f"where: the condition is {condition.dtype}, expected truth values")
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        x = Tensor(devices.xp.asarray(x, np.float32))
+    x, y = as_pair(x, y)
+    x_shape = x.array.shape
+    y_shape = y.array.shape
+    return record(
+        devices.xp.where(condition, x.array, y.array),
+        (x, lambda g: sum_to(g * condition, x_shape)),
+        (y, lambda g: sum_to(g * ~condition, y_shape)),
+        op="where",
+    )
 
 
 def check_bounds(*bounds):

@@ -24,7 +24,7 @@ from ..engine import (
 )
 from .dtypes import astype
 from .elementwise import add, check_bounds, div, mul, pow, sub
-from .indexing import pick, select
+from .indexing import pick, replaced, select
 from .logic import logical_and, logical_or, logical_xor
 from .products import matmul
 
@@ -76,6 +76,19 @@ def _numbers_for(what, x, source):
     return values
 
 
+def in_place_of(x, operation, name):
+    """Give x the values and the history of operation(x); returns x.
+
+    The shape and the dtype of x must be those of the result: ValueError, TypeError otherwise.
+    """
+    check_writable(x)
+    recorded = recording.get() and x._requires_grad
+    old = snapshot(x) if recorded else x
+    z = operation(old)
+    _check_fit(x, z, name)
+    return rewrite(x, astype(z, x.dtype), old)
+
+
 def copy_(x, source):
     """Overwrite x with the values of source, whose shape is the same or broadcasts; returns x."""
     values = _numbers_for("copy_", x, source)
@@ -96,10 +109,11 @@ def clamp_(x, min=None, max=None):
 def setitem(x, index, values):
     """x[index] = values, which broadcast to the shape of x[index].
 
-    Values that require grad are refused while gradients are recorded. A view of other entries of x
-    is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap: both would hold x[j].
+    If x or the values require grad, x becomes the output of this operation: the values get the
+    gradient of the entries that they fill, and the entries that they replace get none. A view of
+    other entries of x is refused, because ``x[i], x[j] = x[j], x[i]`` would not swap: both would
+    hold x[j].
     """
-    array = _numbers_for("x[index] = values", x, values)
     chosen = select(x.shape, index)
     view = x.array[chosen.view]
     if chosen.arrays:
@@ -110,8 +124,28 @@ def setitem(x, index, values):
             "x[index] = values got a view of other entries of x itself: make a copy with "
             "minigan.tensor(values) first"
         )
+    wants_gradient = x._requires_grad or getattr(values, "_requires_grad", False)
+    if recording.get() and wants_gradient:
+        _set_in_the_graph(x, chosen, values)
+        return
+    array = _numbers_for("x[index] = values", x, values)
     _writable(x)
     view[chosen.arrays or ...] = array
+
+
+def _set_in_the_graph(x, chosen, values):
+    """x[index] = values as an operation, whose output x becomes; chosen: the Selection."""
+    check_writable(x)
+    if not isinstance(values, Tensor):
+        values = Tensor(_numbers_for("x[index] = values", x, values))
+    recorded_changes = x._version[REWRITES]
+    is_own_view = memory_of(values) == memory_of(x) and values._rewrites == recorded_changes
+    if is_own_view and x._rewrites == recorded_changes - 1:
+        # ``x[i] += y`` has changed the view x[i], and now writes it to where it lies: the history
+        # of x is right for all other entries.
+        x._rewrites = recorded_changes
+    old = snapshot(x)
+    rewrite(x, replaced(old, chosen, astype(values, x.dtype)), old)
 
 
 def delitem(x, index):
@@ -148,19 +182,21 @@ def assignment(operation, symbol):
         z = operation(old, y)
         if z is NotImplemented:
             return z
-        if z.shape != x.shape:
-            raise ValueError(
-                f"x {symbol} y: the result has shape {z.shape}, which does not fit into x of shape "
-                f"{x.shape}"
-            )
-        if RANK[z.dtype.kind] > RANK[x.dtype.kind]:
-            raise TypeError(
-                f"x {symbol} y: the result is {z.dtype}, which does not fit into x of {x.dtype}"
-            )
+        _check_fit(x, z, f"x {symbol} y")
         return rewrite(x, astype(z, x.dtype), old)
 
     change.__doc__ = f"x {symbol} y; returns x."
     return change
+
+
+def _check_fit(x, z, what):
+    """Raise an error unless x can hold the values of z."""
+    if z.shape != x.shape:
+        raise ValueError(
+            f"{what}: the result has shape {z.shape}, which does not fit into x of shape {x.shape}"
+        )
+    if RANK[z.dtype.kind] > RANK[x.dtype.kind]:
+        raise TypeError(f"{what}: the result is {z.dtype}, which does not fit into x of {x.dtype}")
 
 
 iadd = assignment(add, "+=")

@@ -37,6 +37,7 @@ import numpy as np
 from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
+from .shapes import reshape, sum_to
 
 EVERYTHING = slice(None)
 
@@ -70,6 +71,33 @@ def put(x, index, shape):
     chosen = index if type(index) is Selection else select(shape, index)
     value = _put_array(x.array, chosen, shape)
     return record(value, (x, lambda g: getitem(g, chosen)), op="put", index=chosen, shape=shape)
+
+
+def replaced(x, index, values):
+    """A copy of x with the values at ``index``, to whose shape they broadcast.
+
+    The gradient of x is 0 where it is replaced.
+    """
+    chosen = index if type(index) is Selection else select(raw(x).shape, index)
+    values_shape = values.array.shape
+    y = x.array.copy("K")
+    y[chosen.view][chosen.arrays or ...] = values.array
+    zero = Tensor(devices.xp.zeros((), x.array.dtype))
+    return record(
+        y,
+        (x, lambda g: replaced(g, chosen, zero)),
+        (values, lambda g: _as_values(getitem(g, chosen), values_shape)),
+        op="replaced",
+        index=chosen,
+    )
+
+
+def _as_values(g, shape):
+    """The gradient of the values, of this shape, from that of the entries that they fill."""
+    more_axes = len(shape) - g.ndim  # of length 1
+    if more_axes > 0:
+        return reshape(sum_to(g, shape[more_axes:]), shape)
+    return sum_to(g, shape)
 
 
 def _put_array(array, chosen, shape):

@@ -94,3 +94,37 @@ def matmul(x, y):
         (y, lambda g: sum_to(matmul(transpose(x, -1, -2), g), y_shape)),
         op="matmul",
     )
+
+
+# ---- products of vectors and matrices under PyTorch's names --------------------------------------
+
+
+def mm(x, y):
+    """The product of two matrices: (n, k), (k, m) -> (n, m)."""
+    return _product("mm", x, y, 2, 2)
+
+
+def bmm(x, y):
+    """The products of two batches of matrices: (b, n, k), (b, k, m) -> (b, n, m)."""
+    if raw(x).shape[:1] != raw(y).shape[:1]:
+        raise ValueError(f"bmm got batches of shapes {x.shape} and {y.shape}, expected one length")
+    return _product("bmm", x, y, 3, 3)
+
+
+def mv(x, y):
+    """A matrix times a vector: (n, k), (k,) -> (n,)."""
+    return _product("mv", x, y, 2, 1)
+
+
+def dot(x, y):
+    """The inner product of two vectors: (k,), (k,) -> ()."""
+    return _product("dot", x, y, 1, 1)
+
+
+def _product(name, x, y, x_ndim, y_ndim):
+    """matmul of tensors with exactly these numbers of axes."""
+    if raw(x).ndim != x_ndim or raw(y).ndim != y_ndim:
+        raise ValueError(
+            f"{name} got shapes {x.shape} and {y.shape}, expected {x_ndim} and {y_ndim} axes"
+        )
+    return matmul(x, y)

@@ -92,16 +92,21 @@ def _count_for_mean(x, dim):
     return n
 
 
-def var(x, dim=None, *, unbiased=True, keepdim=False):
-    """The variance over dim: divided by n - 1, or by n with unbiased=False."""
+def var(x, dim=None, *, unbiased=True, correction=None, keepdim=False):
+    """The variance over dim: divided by n - 1, or by n with unbiased=False.
+
+    correction: what is subtracted from n, instead of ``unbiased``.
+    """
+    if correction is None:
+        correction = int(unbiased)
     n = _count(x, dim)
-    if n <= unbiased:
+    if n <= correction:
         raise ValueError(
             f"var over {n} value with unbiased={unbiased} does not exist: shape {x.shape}, "
             f"dim={dim}"
         )
     d = centred(x, dim)
-    return sum(d * d, dim, keepdim=keepdim) / (n - unbiased)
+    return sum(d * d, dim, keepdim=keepdim) / (n - correction)
 
 
 def centred(x, dim=None):

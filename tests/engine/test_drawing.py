@@ -1,6 +1,4 @@
-"""The picture of an expression: everything that took part, nothing else, and boxes that do not
-overlap.
-"""
+"""The picture of an expression shows all that took part, and nothing else, in separate boxes."""
 
 import builtins
 import itertools
@@ -13,16 +11,26 @@ from minigan import drawing, nn
 from minigan import functional as F
 
 
+def scalar(value):
+    return mg.tensor(value, requires_grad=True)
+
+
 def micrograd():
-    x = [mg.tensor(v, requires_grad=True) for v in (2.0, 0.0, -3.0, 1.0, 6.8813735870195432)]
+    """The neuron of micrograd's README: its trace, its output and the names of its tensors."""
+    x1 = scalar(2.0)
+    x2 = scalar(0.0)
+    w1 = scalar(-3.0)
+    w2 = scalar(1.0)
+    b = scalar(6.8813735870195432)
     with drawing.trace() as t:
-        n = x[0] * x[2] + x[1] * x[3] + x[4]
-        out = n.tanh()
-    return t, out, dict(zip(("x1", "x2", "w1", "w2", "b"), x)) | {"n": n, "o": out}
+        n = x1 * w1 + x2 * w2 + b
+        o = n.tanh()
+    names = dict(x1=x1, x2=x2, w1=w1, w2=w2, b=b, n=n, o=o)
+    return t, o, names
 
 
 def drawn(t, loss, names, tmp_path):
-    """All words of the picture, and the boxes behind it."""
+    """The text of the picture as an SVG."""
     path = t.draw(tmp_path / "graph.svg", loss, names)
     assert path == tmp_path / "graph.svg"
     text = path.read_text()
@@ -33,13 +41,14 @@ def drawn(t, loss, names, tmp_path):
 def cards(t, loss, names):
     """{name: rows} as they will be drawn."""
     tensors, _, _ = drawing._ancestors(t.records, loss)
-    keys = {drawing._key(v): k for k, v in names.items()}
-    grads = mg.grad(loss, [v for v in tensors.values() if v.requires_grad])
-    grads = iter(grads)
-    return {
-        keys.get(k): drawing._card("", v, next(grads) if v.requires_grad else None)
-        for k, v in tensors.items()
-    }
+    name_of = {drawing._key(v): name for name, v in names.items()}
+    found = {}
+    for key, v in tensors.items():
+        grad = None
+        if v.requires_grad:
+            (grad,) = mg.grad(loss, [v])
+        found[name_of.get(key)] = drawing._card("", v, grad)
+    return found
 
 
 def test_values_and_gradients_are_those_of_micrograd_s_readme():
@@ -61,14 +70,17 @@ def test_values_and_gradients_are_those_of_micrograd_s_readme():
 )
 def test_pictures_are_written_and_no_grad_is_touched(suffix, magic, tmp_path):
     t, out, names = micrograd()
-    t.draw(tmp_path / f"graph{suffix}", out, names)
-    assert (tmp_path / f"graph{suffix}").read_bytes().startswith(magic)
-    assert [entry.name for entry in tmp_path.iterdir()] == [f"graph{suffix}"]
+    path = tmp_path / f"graph{suffix}"
+    t.draw(path, out, names)
+    assert path.read_bytes().startswith(magic)
+    assert list(tmp_path.iterdir()) == [path]
     assert all(v.grad is None for v in names.values())
 
 
 def test_what_plays_no_part_is_left_out():
-    a, b, outsider = (mg.tensor(v, requires_grad=True) for v in (2.0, 3.0, 5.0))
+    a = scalar(2.0)
+    b = scalar(3.0)
+    outsider = scalar(5.0)
     with drawing.trace() as t:
         loss = a * b + 1.5
         a * outsider
@@ -79,18 +91,19 @@ def test_what_plays_no_part_is_left_out():
 
 
 def test_nothing_is_collected_outside_the_block_and_blocks_nest():
-    x = mg.tensor(2.0, requires_grad=True)
+    x = scalar(2.0)
     with drawing.trace() as outer:
         x + 1
         with drawing.trace() as inner:
             x + 1
         x * 3
     x * x
-    assert (len(outer.records), len(inner.records)) == (2, 1)
+    assert len(outer.records) == 2
+    assert len(inner.records) == 1
 
 
 def test_a_tensor_used_twice_is_one_box_with_two_lines():
-    x = mg.tensor(3.0, requires_grad=True)
+    x = scalar(3.0)
     with drawing.trace() as t:
         y = x * x
     boxes, lines, *_ = layout(t, y)
@@ -101,100 +114,131 @@ def test_a_tensor_used_twice_is_one_box_with_two_lines():
 
 def layout(t, loss):
     tensors, operations, columns = drawing._ancestors(t.records, loss)
-    return drawing._layout(
-        {k: drawing._card("", v, None) for k, v in tensors.items()}, operations, columns
-    )
+    found = {key: drawing._card("", v, None) for key, v in tensors.items()}
+    return drawing._layout(found, operations, columns)
 
 
 def neuron(inputs, seed):
     rng = np.random.default_rng(seed)
-    total = mg.tensor(rng.normal(), requires_grad=True)
+    total = scalar(rng.normal())
     for x in inputs:
-        total = total + x * mg.tensor(rng.normal(), requires_grad=True)
+        total = total + x * scalar(rng.normal())
     return total.tanh()
 
 
 def network():
     with drawing.trace() as t:
         inputs = [mg.tensor(0.5), mg.tensor(-1.0)]
-        loss = (neuron([neuron(inputs, i) for i in range(3)], 3) - 1.0) ** 2
+        hidden = [neuron(inputs, seed) for seed in range(3)]
+        out = neuron(hidden, seed=3)
+        loss = (out - 1.0) ** 2
     return t, loss
 
 
 def test_a_power_is_drawn_with_its_exponent():
-    x = mg.tensor(1.5, requires_grad=True)
-    p = mg.tensor(2.0, requires_grad=True)
+    x = scalar(1.5)
+    p = scalar(2.0)
     with drawing.trace() as t:
         loss = x**3 + x**-0.5 + x**p
-    symbols = [symbol for symbol, _ in drawing._ancestors(t.records, loss)[1].values()]
+    _, operations, _ = drawing._ancestors(t.records, loss)
+    symbols = [symbol for symbol, _ in operations.values()]
     assert sorted(symbols) == ["**", "** -0.5", "** 3", "+", "+"]
 
 
 def second_order():
-    x = mg.tensor(1.5, requires_grad=True)
+    x = scalar(1.5)
     with drawing.trace() as t:
-        (slope,) = mg.grad((x * x + x.exp()) * x, x, create_graph=True)
+        y = (x * x + x.exp()) * x
+        (slope,) = mg.grad(y, x, create_graph=True)
     return t, slope
 
 
 def arrays():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+    x = mg.randn(2, 1, 5, 5)
     with drawing.trace() as t:
-        loss = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())(
-            mg.randn(2, 1, 5, 5)
-        ).mean()
+        loss = net(x).mean()
     return t, loss
 
 
-@pytest.mark.parametrize(
+def micrograd_alone():
+    t, out, _ = micrograd()
+    return t, out
+
+
+def are_apart(a, b):
+    """Whether two boxes (left, middle, width, height) do not overlap."""
+    x0, y0, w0, h0 = a
+    x1, y1, w1, h1 = b
+    beside = x0 + w0 <= x1 or x1 + w1 <= x0
+    return beside or abs(y0 - y1) >= (h0 + h1) / 2
+
+
+def runs_through(start, end, box):
+    """Whether a piece of a line, from start to end, crosses the inside of a box."""
+    x, y, w, h = box
+    if start[1] != end[1]:  # lines are steep only in the gaps between columns
+        return False
+    covers = start[0] < x + 1 and x + w - 1 < end[0]
+    return covers and abs(start[1] - y) < h / 2 - 1
+
+
+every_picture = pytest.mark.parametrize(
     "make",
-    [network, second_order, arrays, lambda: micrograd()[:2]],
+    [network, second_order, arrays, micrograd_alone],
     ids=["network", "second order", "arrays", "micrograd"],
 )
-def test_boxes_lie_inside_the_picture_and_apart_and_inputs_stand_to_the_left(make, tmp_path):
+
+
+@every_picture
+def test_boxes_lie_inside_the_picture_and_apart(make, tmp_path):
     t, loss = make()
-    boxes, lines, width, height = layout(t, loss)
+    boxes, _, width, height = layout(t, loss)
     for x, y, w, h in boxes.values():
         assert 0 < x
         assert x + w < width
         assert 0 < y - h / 2
         assert y + h / 2 < height
-    for (x0, y0, w0, h0), (x1, y1, w1, h1) in itertools.combinations(boxes.values(), 2):
-        assert x0 + w0 <= x1 or x1 + w1 <= x0 or abs(y0 - y1) >= (h0 + h1) / 2
-    _, operations, _ = drawing._ancestors(t.records, loss)
-    assert all(
-        boxes[x][0] + boxes[x][2] < boxes[key][0]
-        for key, (_, inputs) in operations.items()
-        for x in inputs
-    )
-    assert all(a[0] <= b[0] for line in lines for a, b in zip(line, line[1:]))
-    for points in lines:  # a line passes boxes above or below, never through
-        for (x0, y0), (x1, y1) in zip(points, points[1:]):
-            assert not any(
-                x0 < x + 1 and x + w - 1 < x1 and abs(y0 - y) < h / 2 - 1 and y0 == y1
-                for x, y, w, h in boxes.values()
-            )
+    for a, b in itertools.combinations(boxes.values(), 2):
+        assert are_apart(a, b)
     assert drawn(t, loss, {}, tmp_path)
+
+
+@every_picture
+def test_inputs_stand_to_the_left_and_lines_run_to_the_right_around_boxes(make):
+    t, loss = make()
+    boxes, lines, _, _ = layout(t, loss)
+    _, operations, _ = drawing._ancestors(t.records, loss)
+    for key, (_, inputs) in operations.items():
+        for name in inputs:
+            x, _, w, _ = boxes[name]
+            assert x + w < boxes[key][0]
+    for line in lines:
+        for start, end in zip(line, line[1:]):
+            assert start[0] <= end[0]
+            assert not any(runs_through(start, end, box) for box in boxes.values())
 
 
 def test_arrays_show_shape_mean_and_deviation():
     x = mg.tensor(np.array([[1.0, 3.0]]), requires_grad=True)
     with drawing.trace() as t:
         loss = (x * x).sum()
-    assert [("", "x (1, 2)"), ("value", "2 ± 1"), ("grad", "4 ± 2")] == drawing._card(
-        "x", x, mg.grad(loss, x)[0]
-    )
-    assert drawing._card("", mg.zeros(0), None) == [("", "(0,)"), ("value", "empty")]
+    (d,) = mg.grad(loss, x)
+    card = drawing._card("x", x, d)
+    assert card == [("", "x (1, 2)"), ("value", "2 ± 1"), ("grad", "4 ± 2")]
+    card = drawing._card("", mg.zeros(0), None)
+    assert card == [("", "(0,)"), ("value", "empty")]
     assert len(t.records) == 2
 
 
 def test_without_gradients_there_are_values_only(tmp_path):
     with drawing.trace() as t, mg.no_grad():
-        loss = F.tanh(mg.tensor(0.5, requires_grad=True) * 2)
+        loss = F.tanh(scalar(0.5) * 2)
     assert drawn(t, loss, {}, tmp_path)
 
 
 def test_drawing_inside_the_block_works_too(tmp_path):
-    x = mg.tensor(2.0, requires_grad=True)
+    x = scalar(2.0)
     with drawing.trace() as t:
         y = x * x
         t.draw(tmp_path / "a.svg", y)
@@ -202,7 +246,7 @@ def test_drawing_inside_the_block_works_too(tmp_path):
 
 
 def test_too_large_and_foreign_graphs_are_refused(tmp_path):
-    x = mg.tensor(1.0, requires_grad=True)
+    x = scalar(1.0)
     with drawing.trace() as t:
         y = x
         for _ in range(60):
@@ -237,7 +281,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, monkeypa
 
 
 def test_a_change_in_place_is_drawn_as_an_operation_on_the_old_values(tmp_path):
-    x = mg.tensor(1.5, requires_grad=True)
+    x = scalar(1.5)
     with drawing.trace() as t:
         h = x * 2
         side = h * 5

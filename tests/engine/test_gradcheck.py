@@ -51,7 +51,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_gradcheck_refuses_a_gradient_that_is(name):
+def test_gradcheck_refuses_a_wrong_gradient(name):
     f = cube_with(WRONG[name])
     with pytest.raises(GradcheckError, match="order 1"):
         mg.gradcheck(f, X, order=1)

@@ -59,7 +59,8 @@ def test_goodfellows_weights_are_uniform_and_those_of_norms_1():
 
 
 def test_a_parameter_under_two_names_is_drawn_once():
-    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    first = nn.Linear(4, 4)
+    second = nn.Linear(4, 4)
     second.weight = first.weight
     mg.manual_seed(1)
     init.dcgan_(nn.Sequential(first, second))

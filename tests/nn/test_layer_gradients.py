@@ -12,7 +12,7 @@ from minigan.models import dcgan
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_gradient_with_respect_to_input_and_parameters(name):
+def test_the_gradients_of_input_and_parameters_are_those_of_finite_differences(name):
     module, x = layer(name)
     parameters = [p.numpy() + 0.1 for p in module.parameters()]
 

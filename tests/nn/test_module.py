@@ -180,7 +180,7 @@ def test_double_between_forward_and_backward_is_refused():
         y.backward()
 
 
-def test_zero_grad_forgets():
+def test_zero_grad_forgets_all_gradients():
     net = nn.Linear(2, 3)
     net(mg.randn(4, 2)).sum().backward()
     assert net.weight.grad is not None

@@ -51,7 +51,7 @@ def has_state(name):
 
 
 @pytest.mark.parametrize("name", list(filter(has_state, LAYERS)))
-def test_weights_move_to_torch(name):
+def test_weights_that_move_to_pytorch_compute_the_same_there(name):
     ours, x = layer(name)
     for t in ours.parameters():
         values = np.random.default_rng(5).standard_normal(t.shape)

@@ -99,7 +99,7 @@ TABLE = {
         "requires grad numbers detach()",
     ),
     "a negative slope": (lambda: F.leaky_relu(IMAGE, -0.2), ValueError, "-0.2 at least 0"),
-    "a slope that is no number": (
+    "a slope that is not a number": (
         lambda: F.leaky_relu(IMAGE, float("nan")),
         ValueError,
         "nan at least 0",

@@ -255,7 +255,7 @@ TABLE = {
         ValueError,
         "float64 float32",
     ),
-    "a weight that is no matrix": (
+    "a weight that is not a matrix": (
         lambda: F.linear(mg.ones(2, 3), mg.ones(3)),
         ValueError,
         "(2, 3) (3,)",

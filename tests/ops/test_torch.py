@@ -18,7 +18,7 @@ from minigan.engine import Tensor
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 @settings(max_examples=20)
 @given(case=cases())
-def test_operation(operation, case):
+def test_value_gradient_and_its_gradient_are_pytorch_s(operation, case):
     arrays, options = operation.inputs(case)
     ours = our_leaves(arrays)
     theirs = their_leaves(arrays)
@@ -43,7 +43,7 @@ def as_dtype(options, dtype):
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 @settings(max_examples=10)
 @given(case=cases())
-def test_operation_in_float32(operation, case):
+def test_float32_is_as_exact_as_the_length_of_the_sum_allows(operation, case):
     """In float32, minigan is as exact as the sum's length allows.
 
     PyTorch computes in float64 on the same numbers. The bound is some roundings times the root of

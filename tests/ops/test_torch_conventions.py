@@ -82,7 +82,7 @@ KINKS = {
 
 
 @pytest.mark.parametrize("name", KINKS)
-def test_convention_at_the_kink(name):
+def test_the_subgradient_at_a_kink_is_pytorch_s(name):
     f, values = KINKS[name]
     ours = our_leaves([values])
     theirs = their_leaves([values])

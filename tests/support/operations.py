@@ -7,83 +7,14 @@ linear operation is squared by ``Operation.function``: otherwise its second deri
 so is every wrong one.
 """
 
-from dataclasses import dataclass
-from typing import Callable
-
 import inputs as draw
 import inputs_of_layers as draw_layer
 import numpy as np
+import operations_by_torchs_names  # noqa: F401  adds its rows
+from rows import MINIGAN, OPERATIONS, Operation, linear_operation, operation
 from strategies import convolution, transposed_convolution
 
-import minigan as mg
-from minigan import functional as F
-from minigan import ops
-from minigan.ops import activation, conv, norm
-
-
-@dataclass(repr=False)
-class Operation:
-    """A row of the table."""
-
-    name: str
-    inputs: Callable  # inputs(case) -> (float64 arrays, options)
-    apply: Callable  # apply(F, *tensors, **options) -> a Tensor
-    linear: bool
-    order: int  # the highest order of a derivative that is worth its time
-
-    def function(self, namespace, options):
-        """The operation as a function of its tensors alone, squared if it is linear."""
-
-        def f(*tensors):
-            y = self.apply(namespace, *tensors, **options)
-            return y * y if self.linear else y
-
-        return f
-
-    def __repr__(self):
-        return self.name
-
-
-class Minigan:
-    """Looks a name up where a user finds it."""
-
-    def __getattr__(self, name):
-        for module in (F, mg, conv):
-            if hasattr(module, name):
-                return getattr(module, name)
-        return getattr(activation, name)
-
-    def centred(self, x, dim=None):
-        return ops.centred(x, dim)
-
-    def channel_affine(self, x, centre, scale, shift, negative_slope):
-        return norm.channel_affine(x, centre, scale, shift, negative_slope)
-
-    def constant(self, array):
-        """The array as what the library at hand takes for a constant."""
-        return array
-
-    def bce_of_number(self, x, target, **options):
-        return F.binary_cross_entropy_with_logits(x, target, **options)
-
-    def dropout(self, x, p, seed):
-        mg.manual_seed(seed)  # the same mask at every call
-        return F.dropout(x, p)
-
-
-MINIGAN = Minigan()
-OPERATIONS = []
-
-
-def operation(name, inputs, *, linear=False, order=2):
-    """A decorator: the function becomes a row with this name. Several make several rows."""
-
-    def add(apply):
-        OPERATIONS.append(Operation(name, inputs, apply, linear, order))
-        return apply
-
-    return add
-
+__all__ = ["MINIGAN", "OPERATIONS", "Operation", "operation"]
 
 normal = draw.any_shape()
 positive = draw.any_shape("positive")
@@ -94,12 +25,12 @@ shaped = draw.with_shape
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-@operation("x + y", pair(), linear=True, order=3)
+@linear_operation("x + y", pair(), order=3)
 def add(F, x, y):
     return x + y
 
 
-@operation("x - y", pair(), linear=True, order=3)
+@linear_operation("x - y", pair(), order=3)
 def subtract(F, x, y):
     return x - y
 
@@ -124,12 +55,12 @@ def power(F, x, y):
     return x**y
 
 
-@operation("-x", normal, linear=True)
+@linear_operation("-x", normal)
 def negate(F, x):
     return -x
 
 
-@operation("1 - x", normal, linear=True)
+@linear_operation("1 - x", normal)
 def subtract_from_one(F, x):
     return 1 - x
 
@@ -144,7 +75,7 @@ def power_of_two(F, x):
     return 2**x
 
 
-@operation("abs", nonzero, linear=True)
+@linear_operation("abs", nonzero)
 def absolute(F, x):
     return x.abs()
 
@@ -179,12 +110,12 @@ def softplus(F, x):
     return F.softplus(x)
 
 
-@operation("clamp", draw.limits, linear=True)
+@linear_operation("clamp", draw.limits)
 def clamp(F, x, min, max):
     return x.clamp(min, max)
 
 
-@operation("double", normal, linear=True)
+@linear_operation("double", normal)
 def double(F, x):
     return x.double()
 
@@ -192,12 +123,12 @@ def double(F, x):
 # ---- sums ----------------------------------------------------------------------------------------
 
 
-@operation("sum", draw.reduced(), linear=True, order=3)
+@linear_operation("sum", draw.reduced(), order=3)
 def total(F, x, **options):
     return x.sum(**options)
 
 
-@operation("mean", draw.reduced(), linear=True)
+@linear_operation("mean", draw.reduced())
 def mean(F, x, **options):
     return x.mean(**options)
 
@@ -212,12 +143,12 @@ def biased_var(F, x, **options):
     return x.var(unbiased=False, **options)
 
 
-@operation("centred", draw.centred, linear=True)
+@linear_operation("centred", draw.centred)
 def centred(F, x, **options):
     return F.centred(x, **options)
 
 
-@operation("amax", draw.reduced("distinct"), linear=True)
+@linear_operation("amax", draw.reduced("distinct"))
 def amax(F, x, **options):
     return x.amax(**options)
 
@@ -225,27 +156,27 @@ def amax(F, x, **options):
 # ---- shapes --------------------------------------------------------------------------------------
 
 
-@operation("reshape", shaped(draw.reshaped), linear=True)
+@linear_operation("reshape", shaped(draw.reshaped))
 def reshape(F, x, shape):
     return x.reshape(shape)
 
 
-@operation("flatten", shaped(draw.merged), linear=True)
+@linear_operation("flatten", shaped(draw.merged))
 def flatten(F, x, start_dim, end_dim):
     return x.flatten(start_dim, end_dim)
 
 
-@operation("transpose", shaped(draw.swapped), linear=True)
+@linear_operation("transpose", shaped(draw.swapped))
 def transpose(F, x, dim0, dim1):
     return x.transpose(dim0, dim1)
 
 
-@operation("permute", shaped(draw.shuffled), linear=True)
+@linear_operation("permute", shaped(draw.shuffled))
 def permute(F, x, dims):
     return x.permute(dims)
 
 
-@operation("expand", draw.expanded, linear=True)
+@linear_operation("expand", draw.expanded)
 def expand(F, x, shape):
     return x.expand(shape)
 
@@ -257,17 +188,17 @@ def constants(F, index):
     return F.constant(index) if isinstance(index, np.ndarray) else index
 
 
-@operation("x[index]", draw.indexed, linear=True, order=3)
+@linear_operation("x[index]", draw.indexed, order=3)
 def getitem(F, x, index):
     return x[constants(F, index)]
 
 
-@operation("cat", draw.joined(grows=True), linear=True)
+@linear_operation("cat", draw.joined(grows=True))
 def cat(F, *xs, dim):
     return F.cat(xs, dim)
 
 
-@operation("stack", draw.joined(grows=False), linear=True)
+@linear_operation("stack", draw.joined(grows=False))
 def stack(F, *xs, dim):
     return F.stack(xs, dim)
 
@@ -280,7 +211,7 @@ def product(F, x, y):
     return x @ y
 
 
-@operation("array @ x", shaped(draw.left_factor), linear=True)
+@linear_operation("array @ x", shaped(draw.left_factor))
 def product_with_array(F, x, array):
     return F.constant(array) @ x
 
@@ -305,12 +236,12 @@ def conv2d_weight_grad(F, x, g, **options):
     return F.conv2d_weight_grad(x, g, **options)
 
 
-@operation("add_bias", draw_layer.bias, linear=True)
+@linear_operation("add_bias", draw_layer.bias)
 def add_bias(F, x, b):
     return F.add_bias(x, b)
 
 
-@operation("channel_sum", draw_layer.channels, linear=True)
+@linear_operation("channel_sum", draw_layer.channels)
 def channel_sum(F, x):
     return F.channel_sum(x)
 
@@ -349,27 +280,27 @@ def layer_norm(F, x, *weights, normalized_shape):
 # ---- activations ---------------------------------------------------------------------------------
 
 
-@operation("leaky_relu", draw.slope, linear=True)
+@linear_operation("leaky_relu", draw.slope)
 def leaky_relu(F, x, negative_slope):
     return F.leaky_relu(x, negative_slope)
 
 
-@operation("leaky_relu_grad", draw.slope_and_output, linear=True)
+@linear_operation("leaky_relu_grad", draw.slope_and_output)
 def leaky_relu_grad(F, g, y, negative_slope):
     return F.leaky_relu_grad(g, F.tensor(y), negative_slope)
 
 
-@operation("relu", nonzero, linear=True)
+@linear_operation("relu", nonzero)
 def relu(F, x):
     return F.relu(x)
 
 
-@operation("dropout", draw.any_shape(p=0.3, seed=5), linear=True)
+@linear_operation("dropout", draw.any_shape(p=0.3, seed=5))
 def dropout(F, x, p, seed):
     return F.dropout(x, p=p, seed=seed)
 
 
-@operation("maxout", draw_layer.maxout, linear=True)
+@linear_operation("maxout", draw_layer.maxout)
 def maxout(F, x, pieces):
     return F.maxout(x, pieces)
 
@@ -377,18 +308,18 @@ def maxout(F, x, pieces):
 # ---- images --------------------------------------------------------------------------------------
 
 
-@operation("pad, reflect", draw_layer.padded("reflect"), linear=True)
-@operation("pad, constant", draw_layer.padded("constant"), linear=True)
+@linear_operation("pad, reflect", draw_layer.padded("reflect"))
+@linear_operation("pad, constant", draw_layer.padded("constant"))
 def pad(F, x, padding, **options):
     return F.pad(x, padding, **options)
 
 
-@operation("interpolate", draw_layer.resized, linear=True)
+@linear_operation("interpolate", draw_layer.resized)
 def interpolate(F, x, **options):
     return F.interpolate(x, **options)
 
 
-@operation("pixel_shuffle", draw_layer.pixels, linear=True)
+@linear_operation("pixel_shuffle", draw_layer.pixels)
 def pixel_shuffle(F, x, factor):
     return F.pixel_shuffle(x, factor)
 
@@ -421,6 +352,6 @@ def mse_loss(F, x, t, reduction):
     return F.mse_loss(x, t, reduction=reduction)
 
 
-@operation("l1_loss", draw_layer.predictions(kinked=True), linear=True)
+@linear_operation("l1_loss", draw_layer.predictions(kinked=True))
 def l1_loss(F, x, t, reduction):
     return F.l1_loss(x, t, reduction=reduction)

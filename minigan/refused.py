@@ -1,0 +1,47 @@
+"""What PyTorch has and minigan has not: a sentence for each name that people try."""
+
+HALF = "minigan computes in float32 and float64: half precision is not supported"
+COMPLEX = "minigan has real numbers only: complex numbers are not supported"
+SPARSE = "minigan has dense arrays only: sparse tensors are not supported"
+HOOKS = (
+    "hooks are not supported: call the layers one after the other to see what is between them, or "
+    "minigan.grad(loss, x) for the gradient of anything"
+)
+DISTRIBUTED = "one process works on one device: several devices in one process are not supported"
+COMPILED = "minigan runs each operation as it is called: compiling a network is not supported"
+
+REFUSED = {
+    "half": HALF,
+    "bfloat16": HALF,
+    "float16": HALF,
+    "amp": HALF,
+    "autocast": HALF,
+    "complex64": COMPLEX,
+    "complex128": COMPLEX,
+    "cfloat": COMPLEX,
+    "cdouble": COMPLEX,
+    "fft": COMPLEX,
+    "sparse": SPARSE,
+    "sparse_coo_tensor": SPARSE,
+    "to_sparse": SPARSE,
+    "to_dense": SPARSE,
+    "register_hook": HOOKS,
+    "register_forward_hook": HOOKS,
+    "register_forward_pre_hook": HOOKS,
+    "register_backward_hook": HOOKS,
+    "register_full_backward_hook": HOOKS,
+    "distributed": DISTRIBUTED,
+    "DataParallel": DISTRIBUTED,
+    "share_memory": DISTRIBUTED,
+    "share_memory_": DISTRIBUTED,
+    "compile": COMPILED,
+    "jit": COMPILED,
+}
+
+
+def refusal(owner, name):
+    """The message of the AttributeError for owner.name."""
+    message = f"{owner} has no attribute {name!r}"
+    if name in REFUSED:
+        message = f"{message}: {REFUSED[name]}"
+    return message
