@@ -25,7 +25,13 @@ from minigan.backends.host import machine
 
 SLOPES = (None, 0.0, 0.2, 1.5)
 both_rungs = pytest.mark.parametrize("rung", ["naive", "tiled"])
-any_case = given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
+any_case = given(
+    case=cases(),
+    dtype=dtypes,
+    layout=layouts,
+    rung=rungs,
+    seed=seeds,
+)
 
 
 def tolerance_for(x):
