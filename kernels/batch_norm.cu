@@ -1,54 +1,62 @@
-// Batch normalisation (Ioffe and Szegedy 2015) with the LeakyReLU that follows it, and their
-// gradient.
-//
-//     y = act((x - mean[c]) scale[c] + bias[c]),   scale = weight / sqrt(var + eps)
-//
-// mean and var are over the rows r = (h, w, n) of a matrix (rows, C). With m rows, z = (x - mean)
-// inv_std and dz the gradient behind the activation,
-//
-//     dbias = sum of dz,   dweight = sum of dz z,   dx = weight inv_std (dz - dbias / m - z dweight / m).
-//
-// Where the mean is large beside the spread of x, its rounding is too. So nothing here is
-// computed about a rounded mean alone. The statistics are those of x - pivot, with one of the
-// channel's own numbers for the pivot: a small difference of neighbours is exact. And the mean
-// they give, of pivot plus the mean of x - pivot, is two numbers: `centre`, their sum as it
-// rounds, and `rest`, what that left over. Then (x - mean) scale + bias = (x - centre) scale +
-// shift, where shift = bias - rest scale, and no digit is lost. In the form x scale + shift the
-// two terms would cancel.
-//
-// The statistics read x once and leave behind all that is per channel: a network has dozens of
-// such short vectors, and a launch for each step of their arithmetic would cost more than the
-// images. The forward pass reads and writes once: 12 bytes per float in training, 8 in
-// evaluation, where the centre is the running mean and the shift the bias. The gradient reads g,
-// x and y for its two sums and again for dx: 28 bytes. Instance norm is the same with rows (h, w)
-// and N C columns. Where there is no activation, the slope is 1 and the gradient's y is g once
-// more: then dz = g, and the second read of g comes from the first-level cache.
-//
-// On a CPU, the forward pass of one channel c:
-//
-//     for (r = 0; r < rows; r++) mean += x[r][c] / rows;
-//     for (r = 0; r < rows; r++) var += (x[r][c] - mean) * (x[r][c] - mean) / rows;
-//     scale = weight[c] / sqrt(var + eps);
-//     for (r = 0; r < rows; r++) y[r][c] = act((x[r][c] - mean) * scale + bias[c]);
-//
-// Check a rung: python -m minigan.launch batch_norm_forward --rung tiled, or batch_norm_statistics,
-// batch_norm_grad.
+/* Batch normalisation (Ioffe and Szegedy 2015) with the LeakyReLU that follows it, and their
+   gradient:
+
+     y = act((x - mean[c]) scale[c] + bias[c]),   scale = weight / sqrt(var + eps).
+
+   mean and var are over the rows r = (h, w, n) of a matrix (rows, C). With m rows,
+   z = (x - mean) inv_std, and dz the gradient before the activation,
+
+     dbias = sum of dz,   dweight = sum of dz z,
+     dx = weight inv_std (dz - dbias / m - z dweight / m).
+
+   Rungs: naive, tiled. On a CPU, the forward pass of one channel c:
+
+     for (int r = 0; r < rows; r++) mean += x[r][c] / rows;
+     for (int r = 0; r < rows; r++) var += (x[r][c] - mean) * (x[r][c] - mean) / rows;
+     scale = weight[c] / sqrt(var + eps);
+     for (int r = 0; r < rows; r++) y[r][c] = act((x[r][c] - mean) * scale + bias[c]);
+
+   python -m minigan.launch batch_norm_forward --rung tiled (or batch_norm_statistics,
+   batch_norm_grad) compares a rung with plain loops and prints "right", or how wrong it is.
+
+   How the digits are kept. Where the mean is large beside the spread of x, so is the mean's
+   rounding error. Therefore nothing here is computed about a rounded mean alone. The statistics
+   are those of x - pivot, where the pivot is one of the channel's own numbers: the difference of
+   neighbours is exact. The mean, which is pivot plus the mean of x - pivot, is kept as two
+   numbers: `centre`, their rounded sum, and `rest`, what the rounding left over. Then
+   (x - mean) scale + bias = (x - centre) scale + shift with shift = bias - rest scale, and no
+   digit is lost. In the form x scale + shift the two terms would cancel.
+
+   What is read and written. One pass over x computes mean, inv_std, scale and shift per channel:
+   a network has dozens of such short vectors, and a launch for each step of their arithmetic would
+   cost more than the images. The forward pass reads and writes each number once: 12 bytes per
+   float in training, 8 in evaluation, where the centre is the running mean and the shift the bias.
+   The gradient reads g, x and y for its two sums, and again for dx: 28 bytes. Instance norm is the
+   same with rows (h, w) and N C columns. Where there is no activation, the slope is 1 and g is
+   passed for the gradient's y: then dz = g, and the second read of g comes from the L1 cache. */
 #include "memory.cuh"
 
-// Where a channel's pivot lies: in the middle of the image, because its corners are often a
-// border of one colour.
-__device__ __forceinline__ int pivot_row(int rows) { return rows / 2; }
+// Where a channel's pivot lies: in the middle of the image, because the corners are often a border
+// of one colour.
+__device__ __forceinline__ int pivot_row(int rows) {
+    return rows / 2;
+}
 
 // y[0..4][c] = centre, rest, inv_std = 1 / sqrt(var + eps), scale, shift; and the running
-// statistics go by `momentum` towards mean and the unbiased variance. `mean` is that of x -
-// pivot. The rest is what Knuth's sum of two numbers leaves: `back` is the part of the centre
-// that came from the mean, as it is after rounding.
+// statistics go by `momentum` towards the mean and the unbiased variance. `mean` is that of
+// x - pivot. The rest comes from Knuth's error-free sum of two numbers: `back` is the part of the
+// centre that came from the mean, as it is after rounding.
 template <typename T>
-__device__ void finish_channel(int c, T pivot, T mean, T var, const T* weight, const T* bias, T* running_mean,
-                               T* running_var, T* y, T momentum, T eps, int rows, int channels) {
-    const T centre = pivot + mean, back = centre - pivot;
+__device__ void finish_channel(int c, T pivot, T mean, T var,
+                               const T* weight, const T* bias,      // (C) each, or null: 1, 0
+                               T* running_mean, T* running_var,     // (C) each, or null
+                               T* y,                                // (5, C)
+                               T momentum, T eps, int rows, int channels) {
+    const T centre = pivot + mean;
+    const T back = centre - pivot;
     const T rest = (pivot - (centre - back)) + (mean - back);
-    const T inv_std = 1 / sqrt(var + eps), scale = weight ? inv_std * weight[c] : inv_std;
+    const T inv_std = 1 / sqrt(var + eps);
+    const T scale = weight ? inv_std * weight[c] : inv_std;
     y[c] = centre;
     y[channels + c] = rest;
     y[2 * channels + c] = inv_std;
@@ -59,59 +67,67 @@ __device__ void finish_channel(int c, T pivot, T mean, T var, const T* weight, c
     running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * rows / (rows - 1));
 }
 
-// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows, one thread per channel.
-// It adds up in double: one after the other, a million floats of one sign would lose three of
-// their seven digits.
+/* naive: one thread takes one channel, or one number. The sums are added in double, because one
+   after the other a million floats of one sign would lose three of their seven digits. Only C
+   threads run, they read x twice, 4 bytes at a time, and each load waits for the addition before
+   it. */
+
+// mean = sum of x[r][c] / rows,   var = sum of (x[r][c] - mean)^2 / rows
 template <typename T>
-__global__ void batch_norm_statistics_naive(const T* __restrict__ x,            // (rows, C)
-                                            const T* __restrict__ weight,       // (C), or null: 1
-                                            const T* __restrict__ bias,         // (C), or null: 0
-                                            T* __restrict__ running_mean,       // (C), or null: none are kept
-                                            T* __restrict__ running_var,        // (C), or null
-                                            T* __restrict__ y,                  // (5, C): see finish_channel
+__global__ void batch_norm_statistics_naive(const T* __restrict__ x,       // (rows, C)
+                                            const T* __restrict__ weight,  // (C), or null: 1
+                                            const T* __restrict__ bias,    // (C), or null: 0
+                                            T* __restrict__ running_mean,  // (C), or null
+                                            T* __restrict__ running_var,   // (C), or null
+                                            T* __restrict__ y,             // (5, C)
                                             T momentum, T eps, int rows, int channels) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= channels) return;
     const T pivot = x[pivot_row(rows) * channels + c];
-    double total = 0, squares = 0;
+    double total = 0;
+    double squares = 0;
     for (int row = 0; row < rows; row++) total += double(x[row * channels + c]) - pivot;
     const double mean = total / rows;
     for (int row = 0; row < rows; row++) {
         const double d = double(x[row * channels + c]) - pivot - mean;
         squares += d * d;
     }
-    finish_channel(c, pivot, T(mean), T(squares / rows), weight, bias, running_mean, running_var, y, momentum, eps,
-                   rows, channels);
+    finish_channel(c, pivot, T(mean), T(squares / rows), weight, bias, running_mean, running_var, y,
+                   momentum, eps, rows, channels);
 }
 
-// y[r][c] = act((x[r][c] - centre[c]) scale[c] + shift[c]), one thread per number i = r C + c.
+// y[r][c] = act((x[r][c] - centre[c]) scale[c] + shift[c]), where i = r C + c
 template <typename T>
-__global__ void batch_norm_forward_naive(const T* __restrict__ x,               // (rows, C)
-                                         const T* __restrict__ centre,          // (C)
-                                         const T* __restrict__ scale,           // (C)
-                                         const T* __restrict__ shift,           // (C)
-                                         T* __restrict__ y,                     // (rows, C)
+__global__ void batch_norm_forward_naive(const T* __restrict__ x,       // (rows, C)
+                                         const T* __restrict__ centre,  // (C)
+                                         const T* __restrict__ scale,   // (C)
+                                         const T* __restrict__ shift,   // (C)
+                                         T* __restrict__ y,             // (rows, C)
                                          T slope, int rows, int channels) {
-    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, c = i % channels;
-    if (i < unsigned(rows) * channels) y[i] = leaky((x[i] - centre[c]) * scale[c] + shift[c], slope);
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    const unsigned c = i % channels;
+    if (i < unsigned(rows) * channels)
+        y[i] = leaky((x[i] - centre[c]) * scale[c] + shift[c], slope);
 }
 
-// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean) inv_std[c], one
-// thread per channel; the mean is the sum of its two parts, and double adds up.
+// sums[0][c] = dbias = sum of dz,   sums[1][c] = dweight = sum of dz (x - mean) inv_std[c]. The
+// mean is the sum of its two parts.
 template <typename T>
-__global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,             // (rows, C)
-                                           const T* __restrict__ x,             // (rows, C)
-                                           const T* __restrict__ y,             // (rows, C)
-                                           const T* __restrict__ mean,          // (2, C): centre, rest
-                                           const T* __restrict__ inv_std,       // (C)
-                                           T* __restrict__ sums,                // (2, C)
+__global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,        // (rows, C)
+                                           const T* __restrict__ x,        // (rows, C)
+                                           const T* __restrict__ y,        // (rows, C)
+                                           const T* __restrict__ mean,     // (2, C): centre, rest
+                                           const T* __restrict__ inv_std,  // (C)
+                                           T* __restrict__ sums,           // (2, C)
                                            T slope, int rows, int channels) {
     const int c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= channels) return;
-    double dbias = 0, dweight = 0;
+    double dbias = 0;
+    double dweight = 0;
     for (int row = 0; row < rows; row++) {
         const int i = row * channels + c;
-        const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c], dz = leaky_grad(g[i], y[i], slope);
+        const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c];
+        const T dz = leaky_grad(g[i], y[i], slope);
         dbias += dz;
         dweight += dz * z;
     }
@@ -119,61 +135,64 @@ __global__ void batch_norm_grad_sums_naive(const T* __restrict__ g,             
     sums[channels + c] = T(dweight);
 }
 
-// dx = weight inv_std (dz - dbias / rows - z dweight / rows),   z = (x - mean) inv_std, one
-// thread per number.
+// dx = weight inv_std (dz - dbias / rows - z dweight / rows),   z = (x - mean) inv_std
 template <typename T>
-__global__ void batch_norm_grad_naive(const T* __restrict__ g,                  // (rows, C)
-                                      const T* __restrict__ x,                  // (rows, C)
-                                      const T* __restrict__ y,                  // (rows, C)
-                                      const T* __restrict__ mean,               // (2, C): centre, rest
-                                      const T* __restrict__ inv_std,            // (C)
-                                      const T* __restrict__ weight,             // (C), or null: 1
-                                      const T* __restrict__ sums,               // (2, C): dbias, dweight
-                                      T* __restrict__ dx,                       // (rows, C)
+__global__ void batch_norm_grad_naive(const T* __restrict__ g,        // (rows, C)
+                                      const T* __restrict__ x,        // (rows, C)
+                                      const T* __restrict__ y,        // (rows, C)
+                                      const T* __restrict__ mean,     // (2, C): centre, rest
+                                      const T* __restrict__ inv_std,  // (C)
+                                      const T* __restrict__ weight,   // (C), or null: 1
+                                      const T* __restrict__ sums,     // (2, C): dbias, dweight
+                                      T* __restrict__ dx,             // (rows, C)
                                       T slope, int rows, int channels) {
-    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, c = i % channels;
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    const unsigned c = i % channels;
     if (i >= unsigned(rows) * channels) return;
-    const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c], dz = leaky_grad(g[i], y[i], slope);
-    dx[i] = (weight ? weight[c] : T(1)) * inv_std[c] * (dz - sums[c] / rows - z * sums[channels + c] / rows);
+    const T z = (x[i] - mean[c] - mean[channels + c]) * inv_std[c];
+    const T dz = leaky_grad(g[i], y[i], slope);
+    const T factor = (weight ? weight[c] : T(1)) * inv_std[c];
+    dx[i] = factor * (dz - sums[c] / rows - z * sums[channels + c] / rows);
 }
 
-// Rung 2, tiled. The naive statistics run on C threads, which read x twice, 4 bytes at a time,
-// each load waiting for the addition before it. Here bands of rows occupy all multiprocessors, x
-// is read once by loads of 16 bytes, four ahead, and mean and m2 are carried along together (see
-// Moments); a second pass unites the bands in their order. The elementwise kernels keep centre,
-// scale and the like in registers down the rows and lose the division i % C. A second pass over a
-// matrix begins where the first ended, in the L2 cache. That should take the sums from a few per
-// cent of the bandwidth, and the elementwise kernels from some 60, to 85 per cent.
+/* tiled: bands of rows keep all multiprocessors busy. x is read once, by loads of 16 bytes with
+   four under way, while mean and m2 are carried along together (see Moments); a second pass merges
+   the bands in their order. The elementwise kernels keep centre, scale and the like in registers
+   down the rows, which saves the division i % C. A kernel that reads the matrix again begins where
+   the one before ended, in the L2 cache. That should take the sums from a few per cent of the
+   bandwidth, and the elementwise kernels from some 60, to 85 per cent. */
 
-// With d[r][c] = x[r][c] - pivot[c], partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d
-// - that mean)^2, over the rows of band b = blockIdx.x; V divides C.
+// With d[r][c] = x[r][c] - pivot[c], over the rows of band b = blockIdx.x:
+// partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d - that mean)^2; V divides C.
 template <typename T, int V>
-__global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            // (rows, C)
-                                            T* __restrict__ partial,            // (bands, 2, C)
+__global__ void batch_norm_statistics_tiled(const T* __restrict__ x,  // (rows, C)
+                                            T* __restrict__ partial,  // (bands, 2, C)
                                             int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band);
     Moments<T> moments[V] = {};
-    T count = 0;                                // the same for all channels: one division serves them
+    T count = 0;    // the same for all channels, so that one division serves them all
     T pivot[V] = {};
     if (tile.row < tile.end) load(pivot, x + pivot_row(rows) * channels + tile.c);
     int row = tile.row;
-    for (; row + 3 * tile.step < tile.end; row += 4 * tile.step, count += 4) {
+    for (; row + 3 * tile.step < tile.end; row += 4 * tile.step) {
         T four[4][V];                           // rows, loaded together
         for (int i = 0; i < 4; i++) load(four[i], x + (row + i * tile.step) * channels + tile.c);
         const T share = 4 / (count + 4);
-        for (int v = 0; v < V; v++) {
-            for (int i = 0; i < 4; i++) four[i][v] -= pivot[v];
-            const T centre = (four[0][v] + four[1][v] + four[2][v] + four[3][v]) / 4;
+        for (int j = 0; j < V; j++) {
+            for (int i = 0; i < 4; i++) four[i][j] -= pivot[j];
+            const T centre = (four[0][j] + four[1][j] + four[2][j] + four[3][j]) / 4;
             T squares = 0;
-            for (int i = 0; i < 4; i++) squares += (four[i][v] - centre) * (four[i][v] - centre);
-            moments[v].merge({4, centre, squares}, share);
+            for (int i = 0; i < 4; i++) squares += (four[i][j] - centre) * (four[i][j] - centre);
+            moments[j].merge({4, centre, squares}, share);
         }
+        count += 4;
     }
 #pragma unroll 1
-    for (; row < tile.end; row += tile.step, count += 1) {
+    for (; row < tile.end; row += tile.step) {  // the rows that are left, one by one
         T pack[V];
         load(pack, x + row * channels + tile.c);
-        for (int v = 0; v < V; v++) moments[v].merge({1, pack[v] - pivot[v], 0}, 1 / (count + 1));
+        for (int j = 0; j < V; j++) moments[j].merge({1, pack[j] - pivot[j], 0}, 1 / (count + 1));
+        count += 1;
     }
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<V>(channels);
@@ -182,17 +201,18 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,            
     partial[(2 * blockIdx.x + 1) * channels + c] = total.m2;
 }
 
-// mean and var = m2 / rows of the union of the bands; each but the last has `band` rows. The same
-// tiles, whose rows are now the bands.
+// mean and var = m2 / rows of all bands together; each band but the last has `band` rows. The tiles
+// are those of a matrix whose rows are the bands.
 template <typename T>
-__global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,          // (rows, C)
-                                                  const T* __restrict__ partial,    // (bands, 2, C)
-                                                  const T* __restrict__ weight,     // (C), or null: 1
-                                                  const T* __restrict__ bias,       // (C), or null: 0
-                                                  T* __restrict__ running_mean,     // (C), or null: none are kept
-                                                  T* __restrict__ running_var,      // (C), or null
-                                                  T* __restrict__ y,                // (4, C): see finish_channel
-                                                  T momentum, T eps, int rows, int channels, int band, int bands) {
+__global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,        // (rows, C)
+                                                  const T* __restrict__ partial,  // (bands, 2, C)
+                                                  const T* __restrict__ weight,   // (C), or null: 1
+                                                  const T* __restrict__ bias,     // (C), or null: 0
+                                                  T* __restrict__ running_mean,   // (C), or null
+                                                  T* __restrict__ running_var,    // (C), or null
+                                                  T* __restrict__ y,              // (5, C)
+                                                  T momentum, T eps,
+                                                  int rows, int channels, int band, int bands) {
     const Tile tile = Tile::of<1>(bands, channels, bands);
     Moments<T> moments[1] = {};
 #pragma unroll 4
@@ -202,21 +222,24 @@ __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,      
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<1>(channels);
     if (c >= channels) return;
-    finish_channel(c, x[pivot_row(rows) * channels + c], total.mean, total.m2 / rows, weight, bias, running_mean,
-                   running_var, y, momentum, eps, rows, channels);
+    const T pivot = x[pivot_row(rows) * channels + c];
+    finish_channel(c, pivot, total.mean, total.m2 / rows, weight, bias, running_mean, running_var,
+                   y, momentum, eps, rows, channels);
 }
 
 // As batch_norm_forward_naive; V divides C.
 template <typename T, int V>
-__global__ void batch_norm_forward_tiled(const T* __restrict__ x,               // (rows, C)
-                                         const T* __restrict__ centre,          // (C)
-                                         const T* __restrict__ scale,           // (C)
-                                         const T* __restrict__ shift,           // (C)
-                                         T* __restrict__ y,                     // (rows, C)
+__global__ void batch_norm_forward_tiled(const T* __restrict__ x,       // (rows, C)
+                                         const T* __restrict__ centre,  // (C)
+                                         const T* __restrict__ scale,   // (C)
+                                         const T* __restrict__ shift,   // (C)
+                                         T* __restrict__ y,             // (rows, C)
                                          T slope, int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
-    T mean[V], a[V], b[V];
+    T mean[V];
+    T a[V];
+    T b[V];
     load(mean, centre + tile.c);
     load(a, scale + tile.c);
     load(b, shift + tile.c);
@@ -224,7 +247,7 @@ __global__ void batch_norm_forward_tiled(const T* __restrict__ x,               
     for (int row = tile.row; row < tile.end; row += tile.step) {
         T pack[V];
         load(pack, x + row * channels + tile.c);
-        for (int v = 0; v < V; v++) pack[v] = leaky((pack[v] - mean[v]) * a[v] + b[v], slope);
+        for (int j = 0; j < V; j++) pack[j] = leaky((pack[j] - mean[j]) * a[j] + b[j], slope);
         store(y + row * channels + tile.c, pack);
     }
 }
@@ -233,12 +256,12 @@ __global__ void batch_norm_forward_tiled(const T* __restrict__ x,               
 // rows of band b = blockIdx.x; V divides C. channel_sum_tiled adds the bands: to it, partial is a
 // matrix (bands, 2 C).
 template <typename T, int V>
-__global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             // (rows, C)
-                                           const T* __restrict__ x,             // (rows, C)
-                                           const T* __restrict__ y,             // (rows, C)
-                                           const T* __restrict__ mean,          // (2, C): centre, rest
-                                           const T* __restrict__ inv_std,       // (C)
-                                           T* __restrict__ partial,             // (bands, 2, C)
+__global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,        // (rows, C)
+                                           const T* __restrict__ x,        // (rows, C)
+                                           const T* __restrict__ y,        // (rows, C)
+                                           const T* __restrict__ mean,     // (2, C): centre, rest
+                                           const T* __restrict__ inv_std,  // (C)
+                                           T* __restrict__ partial,        // (bands, 2, C)
                                            T slope, int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band);
     Sums<T, 2> sums[V] = {};
@@ -248,60 +271,69 @@ __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,             
 #pragma unroll 4
         for (int row = tile.row; row < tile.end; row += tile.step) {
             const int i = row * channels + tile.c;
-            T outer[V], output[V], value[V];
+            T outer[V];
+            T output[V];
+            T value[V];
             load(outer, g + i);
-        load(output, y + i);
-        load(value, x + i);
-            for (int v = 0; v < V; v++) {
-                const T dz = leaky_grad(outer[v], output[v], slope);
-                sums[v].at[0] += dz;
-                sums[v].at[1] += dz * (value[v] - centre[v]);
+            load(output, y + i);
+            load(value, x + i);
+            for (int j = 0; j < V; j++) {
+                const T dz = leaky_grad(outer[j], output[j], slope);
+                sums[j].at[0] += dz;
+                sums[j].at[1] += dz * (value[j] - centre[j]);
             }
         }
     }
     const Sums<T, 2> total = merge_rows(sums);
     const int c = merged_channel<V>(channels);
     if (c >= channels) return;
-    partial[2 * blockIdx.x * channels + c] = total.at[0];
-    partial[(2 * blockIdx.x + 1) * channels + c] = (total.at[1] - mean[channels + c] * total.at[0]) * inv_std[c];
+    const T dbias = total.at[0];
+    const T dweight = (total.at[1] - mean[channels + c] * total.at[0]) * inv_std[c];
+    partial[2 * blockIdx.x * channels + c] = dbias;
+    partial[(2 * blockIdx.x + 1) * channels + c] = dweight;
 }
 
 // As batch_norm_grad_naive; V divides C. x - centre is taken first, so that a large mean costs no
-// digits of dx.
+// digits of dx. What does not depend on the row is computed before the rows:
+// dx = factor (dz - less - (x - centre) per_d).
 template <typename T, int V>
-__global__ void batch_norm_grad_tiled(const T* __restrict__ g,                  // (rows, C)
-                                      const T* __restrict__ x,                  // (rows, C)
-                                      const T* __restrict__ y,                  // (rows, C)
-                                      const T* __restrict__ mean,               // (2, C): centre, rest
-                                      const T* __restrict__ inv_std,            // (C)
-                                      const T* __restrict__ weight,             // (C), or null: 1
-                                      const T* __restrict__ sums,               // (2, C): dbias, dweight
-                                      T* __restrict__ dx,                       // (rows, C)
+__global__ void batch_norm_grad_tiled(const T* __restrict__ g,        // (rows, C)
+                                      const T* __restrict__ x,        // (rows, C)
+                                      const T* __restrict__ y,        // (rows, C)
+                                      const T* __restrict__ mean,     // (2, C): centre, rest
+                                      const T* __restrict__ inv_std,  // (C)
+                                      const T* __restrict__ weight,   // (C), or null: 1
+                                      const T* __restrict__ sums,     // (2, C): dbias, dweight
+                                      T* __restrict__ dx,             // (rows, C)
                                       T slope, T inverse_rows, int rows, int channels, int band) {
     const Tile tile = Tile::of<V>(rows, channels, band, true);
     if (tile.row >= tile.end) return;
-    T centre[V], rest[V], std[V], less[V], per_d[V], factor[V];      // dx = factor (dz - less - (x - centre) per_d)
+    T centre[V], rest[V], std[V];
     load(centre, mean + tile.c);
     load(rest, mean + channels + tile.c);
     load(std, inv_std + tile.c);
-    load(factor, (weight ? weight : inv_std) + tile.c);     // weight inv_std, of which one is here
+    T factor[V], less[V], per_d[V];
+    const T* scale = weight ? weight : inv_std;     // without a weight, the factor is inv_std alone
+    load(factor, scale + tile.c);
     load(less, sums + tile.c);
     load(per_d, sums + channels + tile.c);
-    for (int v = 0; v < V; v++) {
-        per_d[v] *= inverse_rows * std[v];
-        less[v] = less[v] * inverse_rows - rest[v] * per_d[v];
-        if (weight) factor[v] *= std[v];
+    for (int j = 0; j < V; j++) {
+        per_d[j] *= inverse_rows * std[j];
+        less[j] = less[j] * inverse_rows - rest[j] * per_d[j];
+        if (weight) factor[j] *= std[j];
     }
 #pragma unroll 2
     for (int row = tile.row; row < tile.end; row += tile.step) {
         const int i = row * channels + tile.c;
-        T outer[V], output[V], value[V];
+        T outer[V];
+        T output[V];
+        T value[V];
         load(outer, g + i);
         load(output, y + i);
         load(value, x + i);
-        for (int v = 0; v < V; v++) {
-            const T dz = leaky_grad(outer[v], output[v], slope);
-            value[v] = factor[v] * (dz - less[v] - (value[v] - centre[v]) * per_d[v]);
+        for (int j = 0; j < V; j++) {
+            const T dz = leaky_grad(outer[j], output[j], slope);
+            value[j] = factor[j] * (dz - less[j] - (value[j] - centre[j]) * per_d[j]);
         }
         store(dx + i, value);
     }

@@ -1,84 +1,116 @@
 /* The tile loop of all three convolutions: one matrix product, whose factors are never built.
 
-   result[m][n] = sum over k of A[m][k] B[k][n]. Where a number of A or B lies in memory is the
-   operation's affair, its Maps: the place of (row, step) is a row's place plus a step's place, so
-   an address costs an addition and two comparisons, not divisions. A block owns a tile of ROWS x
-   COLUMNS results and walks along k in slices of 128 bytes; while it multiplies one slice, the
-   next ones are on their way into shared memory. What lies outside is zero, so no shape is a
-   special case. A Maps struct holds, besides what it computes with,
+     result[m][n] = sum over k of A[m][k] B[k][n].
 
-     A_DEEP, B_DEEP              whether memory runs along k, or else along the rows of A, the columns of B
-     int rows(), columns()       of the product;  long long size(): numbers in the whole result
-     int narrow(m0, m1, n0, n1)  how many steps the tile of rows m0..m1 and columns n0..n1 needs, and their digits:
-     int middles, inners         step k is (outer, middle, inner), counted like hours, minutes and seconds
-     Place a_row(m), b_column(n);  Step step(digits)
-     bool a_inside(row, step), b_inside(column, step)    whether the sum of two places lies in the array
+   The operation's Maps know where a number of A or B lies in memory. The place of (row, step) is
+   the row's place plus the step's place, so an address costs one addition and two comparisons
+   instead of divisions. A block computes a tile of ROWS x COLUMNS results, and walks along k in
+   slices of 128 bytes. While it multiplies one slice, the next ones are on their way into shared
+   memory (double buffering, or three stages). What lies outside the arrays counts as zero, so no
+   shape is a special case. A Maps struct holds, besides the sizes that it computes with:
+
+     A_DEEP, B_DEEP              whether memory runs along k, and not along A's rows or B's columns
+     int rows(), columns()       of the product
+     long long size()            how many numbers the whole result has
+     int narrow(m0, m1, n0, n1)  how many steps the tile of these rows and columns needs
+     int middles, inners         step k is (outer, middle, inner): see Digits
+     Place a_row(m)              the place of row m of A
+     Place b_column(n)           the place of column n of B
+     Step step(digits)           the places of a step in A and in B
+     bool a_inside(row, step)    whether the sum of two places lies in the image
+     bool b_inside(column, step)
      int output(m)               where row m of the result begins; its columns lie side by side */
 #pragma once
 #include "common.cuh"
 
-// Sizes of a convolution: images x (H, W, N, C), maps y (P, Q, N, K), weights w (K, R, S, C), in
-// this order of memory; y[p, q] = sum over r, s of x[p stride_h + r - pad_h, q stride_w + s -
-// pad_w] w[r, s].
+// The sizes of a convolution: images x (H, W, N, C), maps y (P, Q, N, K), weights (K, R, S, C), in
+// this order in memory. Output pixel (p, q) and tap (r, s) meet input pixel
+// (p stride_h + r - pad_h, q stride_w + s - pad_w).
 struct Conv {
     int N, C, H, W, K, P, Q, R, S, stride_h, stride_w, pad_h, pad_w;
 };
 
-struct alignas(16) Place { int offset, h, w, unused; };     // an offset into an array, and coordinates in its image
-struct Step { Place a, b; };
-constexpr int NOWHERE = -(1 << 30);                         // a coordinate that no addition brings back into the image
-
-// The number (outer * middles + middle) * inners + inner by its digits: sums of such numbers need
-// no division.
+// The digits of a number = (outer * middles + middle) * inners + inner, like hours, minutes and
+// seconds. A pixel of a batch of images is such a number, (row * width + column) * N + image; so is
+// a step through a filter, (r * S + s) * C + c.
 struct Digits {
     int outer, middle, inner;
 
-    __device__ static Digits of(int k, int middles, int inners) {
-        return {k / inners / middles, k / inners % middles, k % inners};
-    }
-    __device__ void add(const Digits& d, int middles, int inners) {
-        inner += d.inner, middle += d.middle, outer += d.outer;
-        if (inner >= inners) inner -= inners, ++middle;
-        if (middle >= middles) middle -= middles, ++outer;
+    // Adds another number, without a division.
+    __device__ void add(const Digits& other, int middles, int inners) {
+        inner += other.inner;
+        middle += other.middle;
+        outer += other.outer;
+        if (inner >= inners) {
+            inner -= inners;
+            ++middle;
+        }
+        if (middle >= middles) {
+            middle -= middles;
+            ++outer;
+        }
     }
 };
 
-// ---- shared memory
-// --------------------------------------------------------------------------------------------------
-// LENGTH rows of A (or columns of B) by DEPTH steps, in lines of 16-byte chunks. DEEP: a line is
-// a row, 128 bytes, all 32 banks; else a line is a step. Shared memory serves eight chunks at a
-// time if they lie in different eighths of the banks. Copies go along lines, which is never a
-// conflict. Reads go across: MmaTile wants the same chunk of eight rows, four apart (DEEP), or
-// chunks j and j + 4 of four steps; FmaTile the same chunk of eight such rows, or neighbours.
-// Stored straight, the eight would lie in one or two eighths; the XOR with row / CHUNK, or with
-// the step, parts them.
+__device__ __forceinline__ Digits digits_of(int number, int middles, int inners) {
+    return {number / inners / middles, number / inners % middles, number % inners};
+}
+
+// Where a row, a column or a step lies: an offset into an array, and coordinates in its image.
+struct alignas(16) Place { int offset, h, w, unused; };
+struct Step { Place a, b; };
+
+// A coordinate that no addition brings back into the image.
+constexpr int NOWHERE = -(1 << 30);
+
+// ---- shared memory -----------------------------------------------------------------------------
+// A slice of A (or B) in shared memory: LENGTH rows (or columns) by DEPTH steps, in lines of chunks
+// of 16 bytes. DEEP: a line is a row, 128 bytes, which is all 32 banks; otherwise a line is a step.
+//
+// Shared memory serves eight chunks at a time if they lie in different eighths of the banks.
+// Copies go along a line, which is never a bank conflict. Reads go across the lines. MmaTile reads
+// the same chunk of eight rows, four apart (DEEP), or chunks j and j + 4 of four steps; FmaTile
+// reads the same chunk of eight such rows, or neighbours. In the plain order these eight would lie
+// in one or two eighths of the banks. The XOR with row / CHUNK, or with the step, separates them.
 template <typename T, bool DEEP, int LENGTH>
 struct SharedTile {
-    static constexpr int DEPTH = 128 / sizeof(T), SIZE = LENGTH * DEPTH;
+    static constexpr int DEPTH = 128 / sizeof(T);
+    static constexpr int SIZE = LENGTH * DEPTH;
 
-    static __device__ __forceinline__ unsigned at(unsigned row, unsigned k) {   // unsigned: / and % are one instruction
-        if constexpr (DEEP) return row * DEPTH + (k / CHUNK<T> ^ row / CHUNK<T> % 8) * CHUNK<T> + k % CHUNK<T>;
-        else return k * LENGTH + (row / CHUNK<T> ^ k % 4) * CHUNK<T> + row % CHUNK<T>;
+    // Unsigned, because / and % by a power of two are then one instruction.
+    static __device__ __forceinline__ unsigned at(unsigned row, unsigned k) {
+        if constexpr (DEEP) {
+            const unsigned chunk = k / CHUNK<T> ^ row / CHUNK<T> % 8;
+            return row * DEPTH + chunk * CHUNK<T> + k % CHUNK<T>;
+        } else {
+            const unsigned chunk = row / CHUNK<T> ^ k % 4;
+            return k * LENGTH + chunk * CHUNK<T> + row % CHUNK<T>;
+        }
     }
-    // How much further lies a row greater by a multiple of 32, or by less than 4 among four: the
-    // XOR is the same.
-    static __device__ __forceinline__ unsigned beyond(unsigned rows) { return rows * (DEEP ? DEPTH : 1); }
+    // How much further a row lies that is greater by a multiple of 32, or by less than 4 within a
+    // group of four: for these the XOR is the same.
+    static __device__ __forceinline__ unsigned beyond(unsigned rows) {
+        return rows * (DEEP ? DEPTH : 1);
+    }
 };
 
 // Copies slices into tiles. Neighbouring threads copy neighbours in memory, VEC numbers each, so
-// that a warp reads whole lines; a thread keeps its place along the line and takes every DOWN-th
-// line. The places of its rows stay in registers, or, where they are many (KEEP is false), in the
-// table that all threads made of them.
+// that a warp reads whole lines (coalesced access). A thread keeps its place along the line and
+// takes every DOWN-th line. It keeps the places of its rows in registers, or, where they are many
+// (KEEP is false), reads them from the table that all threads made together.
 template <typename T, bool DEEP, int LENGTH, int VEC, int THREADS, bool ASYNC>
 struct Copier {
     typedef SharedTile<T, DEEP, LENGTH> Tile;
-    static constexpr int ACROSS = (DEEP ? Tile::DEPTH : LENGTH) / VEC, DOWN = THREADS / ACROSS;
-    static constexpr int TIMES = (DEEP ? LENGTH : Tile::DEPTH) / DOWN;
-    static_assert(DOWN * ACROSS == THREADS && TIMES * DOWN * ACROSS * VEC == Tile::SIZE, "threads share evenly");
+    static constexpr int ACROSS = (DEEP ? Tile::DEPTH : LENGTH) / VEC;      // threads along a line
+    static constexpr int DOWN = THREADS / ACROSS;
+    static constexpr int TIMES = (DEEP ? LENGTH : Tile::DEPTH) / DOWN;      // lines of a thread
+    static_assert(DOWN * ACROSS == THREADS, "threads share evenly");
+    static_assert(TIMES * DOWN * ACROSS * VEC == Tile::SIZE, "threads share evenly");
 
     static constexpr bool KEEP = !DEEP || TIMES <= 8;
-    unsigned across = threadIdx.x % ACROSS * VEC, down = threadIdx.x / ACROSS;
-    const Place* table;                 // a tile's rows
+    unsigned across = threadIdx.x % ACROSS * VEC;
+    unsigned down = threadIdx.x / ACROSS;
+    const Place* table;                 // the places of the tile's rows
     Place own[DEEP && KEEP ? TIMES : 1];
 
     __device__ __forceinline__ void take(const Place* rows) {
@@ -89,7 +121,8 @@ struct Copier {
     }
 
     template <class StepAt, class Inside>
-    __device__ __forceinline__ void copy(T* tile, const T* source, StepAt step_at, Inside inside) const {
+    __device__ __forceinline__ void copy(T* tile, const T* source, StepAt step_at,
+                                         Inside inside) const {
         Place step = step_at(DEEP ? across : down);
 #pragma unroll
         for (int i = 0; i < TIMES; ++i) {
@@ -102,66 +135,80 @@ struct Copier {
             if constexpr (ASYNC) {
                 cp_async<VEC * sizeof(T)>(to, from, valid);
             } else {
-                T v[VEC] = {};
-                if (valid) load(v, from);
-                store(to, v);
+                T pack[VEC] = {};
+                if (valid) load(pack, from);
+                store(to, pack);
             }
         }
     }
 };
 
-// ---- the product of one slice: registers
-// ----------------------------------------------------------------------------
+// ---- the product of one slice, in registers ----------------------------------------------------
 
-// Fused multiply-adds, any type. 16 x 16 threads; a thread owns CHUNK neighbouring rows in every
-// 16 CHUNK, and as many columns. 8 x 4 results need 12 numbers from shared memory per step: three
-// for eight multiplications instead of sixteen. (8 x 8 would need two, but two blocks of it have
-// no room for their registers.)
+// Fused multiply-adds, for any type, with register blocking. Of the 16 x 16 threads, each owns
+// CHUNK neighbouring rows in every 16 CHUNK, and as many columns. 8 x 4 results need 12 numbers
+// from shared memory per step: three for eight multiplications instead of sixteen. (8 x 8 results
+// would need two, but the registers of two such blocks have no room on a multiprocessor.)
 template <typename T, int ROWS_, int COLUMNS_>
 struct FmaTile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = 256, BLOCKS = 2, STAGES = 2;
     static constexpr bool ASYNC = false;
-    static constexpr int STRIDE = 16 * CHUNK<T>, DOWN = ROWS / STRIDE, ACROSS = COLUMNS / STRIDE;
+    static constexpr int STRIDE = 16 * CHUNK<T>;
+    static constexpr int DOWN = ROWS / STRIDE;          // squares of a thread below one another
+    static constexpr int ACROSS = COLUMNS / STRIDE;     // and beside one another
     T sum[DOWN][ACROSS][CHUNK<T>][CHUNK<T>] = {};
     typedef T Square[CHUNK<T>][CHUNK<T>];
 
     // f[i][j] = the number of row + i and step k + j
     template <class Tile>
-    static __device__ __forceinline__ void fragment(Square& f, const T* tile, unsigned row, unsigned k, bool deep) {
+    static __device__ __forceinline__ void fragment(Square& f, const T* tile, unsigned row,
+                                                    unsigned k, bool deep) {
 #pragma unroll
         for (int i = 0; i < CHUNK<T>; ++i) {
-            T v[CHUNK<T>];
-            load(v, tile + (deep ? Tile::at(row + i, k) : Tile::at(row, k + i)));
+            T chunk[CHUNK<T>];
+            load(chunk, tile + (deep ? Tile::at(row + i, k) : Tile::at(row, k + i)));
 #pragma unroll
-            for (int j = 0; j < CHUNK<T>; ++j) (deep ? f[i][j] : f[j][i]) = v[j];
-        }
-    }
-
-    template <class A, class B, bool A_DEEP, bool B_DEEP>
-    __device__ __forceinline__ void multiply(const T* a, const T* b) {
-        const unsigned row = threadIdx.x / 16 * CHUNK<T>, column = threadIdx.x % 16 * CHUNK<T>;
-#pragma unroll 1            // unrolled, the compiler fetches ahead into registers that it does not have
-        for (int k = 0; k < A::DEPTH; k += CHUNK<T>) {
-            Square fa, fb[ACROSS];
-#pragma unroll
-            for (int n = 0; n < ACROSS; ++n) fragment<B>(fb[n], b, column + n * STRIDE, k, B_DEEP);
-#pragma unroll
-            for (int m = 0; m < DOWN; ++m) {
-                fragment<A>(fa, a, row + m * STRIDE, k, A_DEEP);
-#pragma unroll
-                for (int n = 0; n < ACROSS; ++n)
-#pragma unroll
-                    for (int i = 0; i < CHUNK<T>; ++i)
-#pragma unroll
-                        for (int j = 0; j < CHUNK<T>; ++j)
-#pragma unroll
-                            for (int l = 0; l < CHUNK<T>; ++l) sum[m][n][i][j] += fa[i][l] * fb[n][j][l];
+            for (int j = 0; j < CHUNK<T>; ++j) {
+                if (deep)
+                    f[i][j] = chunk[j];
+                else
+                    f[j][i] = chunk[j];
             }
         }
     }
 
-    // For each row that the thread owns, line = line_of(row), then write(line, column, v) for
-    // every CHUNK neighbours.
+    // square += fa times the transpose of fb
+    static __device__ __forceinline__ void multiply_add(Square& square, const Square& fa,
+                                                        const Square& fb) {
+#pragma unroll
+        for (int i = 0; i < CHUNK<T>; ++i)
+#pragma unroll
+            for (int j = 0; j < CHUNK<T>; ++j)
+#pragma unroll
+                for (int l = 0; l < CHUNK<T>; ++l) square[i][j] += fa[i][l] * fb[j][l];
+    }
+
+    template <class A, class B, bool A_DEEP, bool B_DEEP>
+    __device__ __forceinline__ void multiply(const T* a, const T* b) {
+        const unsigned row = threadIdx.x / 16 * CHUNK<T>;
+        const unsigned column = threadIdx.x % 16 * CHUNK<T>;
+#pragma unroll 1    // unrolled, the compiler would load ahead into registers that it does not have
+        for (int k = 0; k < A::DEPTH; k += CHUNK<T>) {
+            Square fa, fb[ACROSS];
+#pragma unroll
+            for (int n = 0; n < ACROSS; ++n)
+                fragment<B>(fb[n], b, column + n * STRIDE, k, B_DEEP);
+#pragma unroll
+            for (int m = 0; m < DOWN; ++m) {
+                fragment<A>(fa, a, row + m * STRIDE, k, A_DEEP);
+#pragma unroll
+                for (int n = 0; n < ACROSS; ++n) multiply_add(sum[m][n], fa, fb[n]);
+            }
+        }
+    }
+
+    // Calls line = line_of(row) for each row that the thread owns, then write(line, column, chunk)
+    // for every CHUNK neighbours of the row.
     template <class LineOf, class Write>
     __device__ __forceinline__ void results(LineOf line_of, Write write) const {
 #pragma unroll
@@ -170,56 +217,68 @@ struct FmaTile {
             for (int i = 0; i < CHUNK<T>; ++i) {
                 T* line = line_of(threadIdx.x / 16 * CHUNK<T> + m * STRIDE + i);
 #pragma unroll
-                for (int n = 0; n < ACROSS; ++n) write(line, threadIdx.x % 16 * CHUNK<T> + n * STRIDE, sum[m][n][i]);
+                for (int n = 0; n < ACROSS; ++n)
+                    write(line, threadIdx.x % 16 * CHUNK<T> + n * STRIDE, sum[m][n][i]);
             }
     }
 };
 
-// Tensor cores, float. Four warps (eight, for more than 128 x 128 results) share the tile,
-// WARPS_DOWN x WARPS_ACROSS, and a warp cuts its part into panels of 32 rows or columns. mma
-// wants rows g = 0..7 of a tile in lanes 4g..4g + 3; which of our rows these are is free. Here
-// row g of tile q = 0..3 is row 16 (g % 2) + 4 (g / 2) + q of the panel: then a lane finds the
-// four tiles' numbers in one chunk where memory runs along the rows, and in the end it holds four
-// neighbours of a row of the result, for 16-byte stores.
+// Tensor cores, for float. Four warps (eight, for more than 128 x 128 results) share the tile as
+// WARPS_DOWN x WARPS_ACROSS, and a warp cuts its part into panels of 32 rows or columns. mma wants
+// rows g = 0..7 of an 8-row matrix in lanes 4g..4g + 3, and leaves us free to say which of our rows
+// these are. Here row g of the panel's matrix q = 0..3 is row 16 (g % 2) + 4 (g / 2) + q of the
+// panel. Then a lane finds its numbers of the four matrices in one chunk where memory runs along
+// the rows, and at the end it holds four neighbours of a row of the result, for 16-byte stores.
 template <int ROWS_, int COLUMNS_, int WARPS_DOWN>
 struct MmaTile {
-    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, THREADS = ROWS * COLUMNS > 128 * 128 ? 256 : 128;
-    static constexpr int STAGES = ROWS == 256 && COLUMNS == 64 ? 2 : 3;     // two blocks have room for no third
-    static constexpr int BLOCKS = ROWS * COLUMNS <= 128 * 64 ? 3 : 256 / THREADS;   // that must find their registers
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_;
+    static constexpr int THREADS = ROWS * COLUMNS > 128 * 128 ? 256 : 128;
+    // of 256 x 64, two blocks on a multiprocessor have no room for a third stage
+    static constexpr int STAGES = ROWS == 256 && COLUMNS == 64 ? 2 : 3;
+    // how many blocks must find registers on a multiprocessor
+    static constexpr int BLOCKS = ROWS * COLUMNS <= 128 * 64 ? 3 : 256 / THREADS;
     static constexpr bool ASYNC = true;
     static constexpr int WARPS_ACROSS = THREADS / WARP / WARPS_DOWN;
-    static constexpr int DOWN = ROWS / 32 / WARPS_DOWN, ACROSS = COLUMNS / 32 / WARPS_ACROSS;      // panels of a warp
+    static constexpr int DOWN = ROWS / 32 / WARPS_DOWN;         // panels of a warp
+    static constexpr int ACROSS = COLUMNS / 32 / WARPS_ACROSS;
     float sum[DOWN][ACROSS][2][4][4] = {};
 
-    static __device__ __forceinline__ unsigned row_of(unsigned g) { return 16 * (g % 2) + 4 * (g / 2); }
-    static __device__ __forceinline__ unsigned first_row() { return threadIdx.x / WARP / WARPS_ACROSS * DOWN * 32; }
+    static __device__ __forceinline__ unsigned row_of(unsigned g) {
+        return 16 * (g % 2) + 4 * (g / 2);
+    }
+    static __device__ __forceinline__ unsigned first_row() {
+        return threadIdx.x / WARP / WARPS_ACROSS * DOWN * 32;
+    }
     static __device__ __forceinline__ unsigned first_column() {
         return threadIdx.x / WARP % WARPS_ACROSS * ACROSS * 32;
     }
 
     typedef uint32_t Panel[4][2];
 
-    // f[q][half]: of the panel at row its tile q's row lane / 4, step k + lane % 4 + 4 half,
-    // rounded
+    // f[q][half] = of the panel that begins at `row`: its matrix q's row lane / 4, step
+    // k + lane % 4 + 4 half, rounded to TF32.
     template <class Tile>
-    static __device__ __forceinline__ void panel(Panel& f, const float* tile, unsigned row, unsigned k, bool deep) {
+    static __device__ __forceinline__ void panel(Panel& f, const float* tile, unsigned row,
+                                                 unsigned k, bool deep) {
         tile += Tile::beyond(row);
         const unsigned lane = threadIdx.x % WARP;
         if (deep) {
 #pragma unroll
-            for (int q = 0; q < 4; q += 2) {        // matrices (q, steps 0-3), (q + 1, 0-3), (q, 4-7), (q + 1, 4-7)
+            for (int q = 0; q < 4; q += 2) {
+                // the matrices (q, steps 0-3), (q + 1, 0-3), (q, 4-7), (q + 1, 4-7)
+                const unsigned line = row_of(lane % 8) + lane / 8 % 2;
                 uint32_t r[4];
-                ldmatrix_x4(r, tile + Tile::at(row_of(lane % 8) + lane / 8 % 2, k + lane / 16 * 4) + Tile::beyond(q));
+                ldmatrix_x4(r, tile + Tile::at(line, k + lane / 16 * 4) + Tile::beyond(q));
 #pragma unroll
                 for (int i = 0; i < 4; ++i) f[q + i % 2][i / 2] = to_tf32(__uint_as_float(r[i]));
             }
         } else {
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
-                float v[4];
-                load(v, tile + Tile::at(row_of(lane / 4), k + lane % 4 + 4 * half));
+                float chunk[4];
+                load(chunk, tile + Tile::at(row_of(lane / 4), k + lane % 4 + 4 * half));
 #pragma unroll
-                for (int q = 0; q < 4; ++q) f[q][half] = to_tf32(v[q]);
+                for (int q = 0; q < 4; ++q) f[q][half] = to_tf32(chunk[q]);
             }
         }
     }
@@ -237,8 +296,9 @@ struct MmaTile {
             for (int m = 0; m < DOWN; ++m)
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
-                    const Panel& f = fa[m];
-                    const uint32_t rows[4] = {f[2 * i][0], f[2 * i + 1][0], f[2 * i][1], f[2 * i + 1][1]};
+                    const uint32_t(&upper)[2] = fa[m][2 * i];
+                    const uint32_t(&lower)[2] = fa[m][2 * i + 1];
+                    const uint32_t rows[4] = {upper[0], lower[0], upper[1], lower[1]};
 #pragma unroll
                     for (int n = 0; n < ACROSS; ++n)
 #pragma unroll
@@ -247,9 +307,11 @@ struct MmaTile {
         }
     }
 
+    // As FmaTile::results.
     template <class LineOf, class Write>
     __device__ __forceinline__ void results(LineOf line_of, Write write) const {
-        const int g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
+        const int g = threadIdx.x % WARP / 4;
+        const int t = threadIdx.x % 4;
 #pragma unroll
         for (int m = 0; m < DOWN; ++m)
 #pragma unroll
@@ -258,73 +320,113 @@ struct MmaTile {
 #pragma unroll
                 for (int n = 0; n < ACROSS; ++n)
 #pragma unroll
-                    for (int e = 0; e < 2; ++e) {       // column 2t + e of tiles 0..3 is 16 e + 4 t + 0..3
-                        float v[4];
+                    for (int e = 0; e < 2; ++e) {
+                        // column 2t + e of the matrices 0..3 is column 16 e + 4 t + 0..3
+                        float chunk[4];
 #pragma unroll
-                        for (int j = 0; j < 4; ++j) v[j] = sum[m][n][q / 2][j][q % 2 * 2 + e];
-                        write(line, first_column() + 32 * n + 16 * e + 4 * t, v);
+                        for (int j = 0; j < 4; ++j) chunk[j] = sum[m][n][q / 2][j][q % 2 * 2 + e];
+                        write(line, first_column() + 32 * n + 16 * e + 4 * t, chunk);
                     }
             }
     }
 };
 
-// A kernel's launch bounds: so many threads, and registers for so many blocks on a multiprocessor.
+// A kernel's launch bounds: how many threads, and for how many blocks on a multiprocessor there
+// must be registers.
 #define TILE_BOUNDS(...) __launch_bounds__(__VA_ARGS__::THREADS, __VA_ARGS__::BLOCKS)
 
-// ---- the loop
-// -------------------------------------------------------------------------------------------------------
+// ---- the loop ----------------------------------------------------------------------------------
 
 // The places of a slice's steps in shared memory. Neighbouring threads ask for the first steps of
-// neighbouring chunks (a DEEP factor) or for neighbouring steps: either lie in different banks.
+// neighbouring chunks (a DEEP factor), or for neighbouring steps. Either way they lie in different
+// banks.
 template <typename T>
 struct StepTable {
-    static constexpr int STRIDE = 8 + 8 / CHUNK<T>, SIZE = STRIDE * CHUNK<T>;
-    static __device__ __forceinline__ unsigned at(unsigned k) { return k / CHUNK<T> + k % CHUNK<T> * STRIDE; }
+    static constexpr int STRIDE = 8 + 8 / CHUNK<T>;
+    static constexpr int SIZE = STRIDE * CHUNK<T>;
+    static __device__ __forceinline__ unsigned at(unsigned k) {
+        return k / CHUNK<T> + k % CHUNK<T> * STRIDE;
+    }
 };
 
-// Dynamic shared memory: STAGES (ROWS + COLUMNS) 128 bytes for the stages, 4 StepTable::SIZE 16
-// for the steps of two slices, and (ROWS + COLUMNS) 16 for the rows' places where they must last.
-// blockIdx.x: the tile, columns first, so that blocks that run together share rows of A in the
-// second-level cache. blockIdx.y of gridDim.y: the share of the steps; each makes a result of its
-// own, and sum_parts adds them in order. a, b: the arrays that the places index; result:
+// Stores neighbours of a result's line from column n on, less those beyond the last column.
+template <typename T>
+__device__ __forceinline__ void store_inside(T* line, int n, int columns,
+                                             const T (&chunk)[CHUNK<T>]) {
+    if (line == nullptr || n >= columns) return;
+    if (columns % CHUNK<T> == 0) {
+        store(line + n, chunk);
+    } else {
+#pragma unroll
+        for (int j = 0; j < CHUNK<T>; ++j)
+            if (n + j < columns) line[n + j] = chunk[j];
+    }
+}
+
+// Computes a block's tile of the product. a, b: the arrays that the places index. result:
 // gridDim.y times maps.size() numbers.
+//
+// blockIdx.x is the tile, columns first, so that blocks that run together share rows of A in the
+// L2 cache. blockIdx.y of gridDim.y is the share of the steps (split-K): each share makes a result
+// of its own, and sum_parts adds these in order. Dynamic shared memory, in bytes: STAGES (ROWS +
+// COLUMNS) 128 for the stages, 4 StepTable::SIZE 16 for the steps of two slices, and (ROWS +
+// COLUMNS) 16 for the places of the rows, where they must last.
 template <class Tile, int A_VEC, int B_VEC, class Maps, typename T>
 __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps maps) {
     typedef SharedTile<T, Maps::A_DEEP, Tile::ROWS> A;
     typedef SharedTile<T, Maps::B_DEEP, Tile::COLUMNS> B;
     typedef StepTable<T> Steps;
-    constexpr int DEPTH = A::DEPTH, STAGE = A::SIZE + B::SIZE, THREADS = Tile::THREADS;
+    constexpr int DEPTH = A::DEPTH;
+    constexpr int STAGE = A::SIZE + B::SIZE;
+    constexpr int THREADS = Tile::THREADS;
     typedef Copier<T, Maps::A_DEEP, Tile::ROWS, A_VEC, THREADS, Tile::ASYNC> CopierA;
     typedef Copier<T, Maps::B_DEEP, Tile::COLUMNS, B_VEC, THREADS, Tile::ASYNC> CopierB;
+    constexpr bool PLACES_LAST = !CopierA::KEEP || !CopierB::KEEP;
     DYNAMIC_SHARED(T, shared);
     Place* steps = reinterpret_cast<Place*>(shared + Tile::STAGES * STAGE);
-    Place* places = CopierA::KEEP && CopierB::KEEP ? reinterpret_cast<Place*>(shared)      // until the first copies
-                                                   : steps + 4 * Steps::SIZE;
+    Place* places = steps + 4 * Steps::SIZE;
+    if constexpr (!PLACES_LAST)
+        places = reinterpret_cast<Place*>(shared);  // where the first copies overwrite them
 
-    const int rows = maps.rows(), columns = maps.columns();
+    // The tile, and its share of the slices.
+    const int rows = maps.rows();
+    const int columns = maps.columns();
     const int tiles_across = ceil_div(columns, Tile::COLUMNS);
-    const int row0 = blockIdx.x / tiles_across * Tile::ROWS, column0 = blockIdx.x % tiles_across * Tile::COLUMNS;
+    const int row0 = blockIdx.x / tiles_across * Tile::ROWS;
+    const int column0 = blockIdx.x % tiles_across * Tile::COLUMNS;
     if (row0 >= rows) return;               // the grid is that of the largest phase
-    const int length = maps.narrow(row0, min(row0 + Tile::ROWS, rows) - 1,
-                                   column0, min(column0 + Tile::COLUMNS, columns) - 1);
+    const int last_row = min(row0 + Tile::ROWS, rows) - 1;
+    const int last_column = min(column0 + Tile::COLUMNS, columns) - 1;
+    const int length = maps.narrow(row0, last_row, column0, last_column);
     const long long slices = ceil_div(length, DEPTH);
-    const int first = slices * blockIdx.y / gridDim.y, end = slices * (blockIdx.y + 1) / gridDim.y;
+    const int first = slices * blockIdx.y / gridDim.y;
+    const int end = slices * (blockIdx.y + 1) / gridDim.y;
 
+    // Each of the first DEPTH threads finds the place of one step k of every slice.
     const Place nowhere = {0, NOWHERE, NOWHERE};
-    int k = first * DEPTH + threadIdx.x;                // the first DEPTH threads: the step whose place to find next
-    Digits digits = {}, depth = {};
-    if (threadIdx.x < DEPTH && length > 0)
-        digits = Digits::of(k, maps.middles, maps.inners), depth = Digits::of(DEPTH, maps.middles, maps.inners);
+    int k = first * DEPTH + threadIdx.x;
+    Digits digits = {};                     // of k
+    Digits depth = {};                      // of DEPTH, the distance to the next slice's step
+    if (threadIdx.x < DEPTH && length > 0) {
+        digits = digits_of(k, maps.middles, maps.inners);
+        depth = digits_of(DEPTH, maps.middles, maps.inners);
+    }
     const auto find_steps = [&](int slice) {
         if (threadIdx.x >= DEPTH) return;
         const Step step = k < length ? maps.step(digits) : Step{nowhere, nowhere};
-        k += DEPTH, digits.add(depth, maps.middles, maps.inners);
+        k += DEPTH;
+        digits.add(depth, maps.middles, maps.inners);
         Place* to = steps + slice % 2 * 2 * Steps::SIZE + Steps::at(threadIdx.x);
-        to[0] = step.a, to[Steps::SIZE] = step.b;
+        to[0] = step.a;
+        to[Steps::SIZE] = step.b;
     };
     for (int i = threadIdx.x; i < Tile::ROWS + Tile::COLUMNS; i += THREADS) {
-        const int m = row0 + i, n = column0 + i - Tile::ROWS;
-        places[i] = i < Tile::ROWS ? (m < rows ? maps.a_row(m) : nowhere) : (n < columns ? maps.b_column(n) : nowhere);
+        const int m = row0 + i;
+        const int n = column0 + i - Tile::ROWS;
+        Place place = nowhere;
+        if (i < Tile::ROWS && m < rows) place = maps.a_row(m);
+        if (i >= Tile::ROWS && n < columns) place = maps.b_column(n);
+        places[i] = place;
     }
     find_steps(first);
     __syncthreads();
@@ -332,47 +434,50 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     CopierB copy_b;
     copy_a.take(places);
     copy_b.take(places + Tile::ROWS);
+    const auto start_copies = [&](int slice) {
+        T* stage = shared + slice % Tile::STAGES * STAGE;
+        const Place* of_slice = steps + slice % 2 * 2 * Steps::SIZE;
+        copy_a.copy(stage, a, [&](unsigned k) { return of_slice[Steps::at(k)]; },
+                    [&](const Place& row, const Place& step) { return maps.a_inside(row, step); });
+        copy_b.copy(stage + A::SIZE, b,
+                    [&](unsigned k) { return of_slice[Steps::SIZE + Steps::at(k)]; },
+                    [&](const Place& column, const Place& step) {
+                        return maps.b_inside(column, step);
+                    });
+    };
 
-    // A slice is copied STAGES - 1 rounds before it is multiplied, its steps are found one round
-    // before that. The one barrier of a round parts the readers of a stage from its next writers,
-    // and a slice's arrival from its readers.
+    // A slice is copied STAGES - 1 rounds before it is multiplied, and its steps are found one
+    // round before that. The one barrier of a round separates the readers of a stage from its next
+    // writers, and the arrival of a slice from its readers.
     Tile tile;
     for (int slice = first - (Tile::STAGES - 1); slice < end; ++slice) {
         if constexpr (Tile::ASYNC) cp_async_wait<Tile::STAGES - 2>();
         __syncthreads();
         const int next = slice + Tile::STAGES - 1;
         if (next < end) {
-            T* stage = shared + next % Tile::STAGES * STAGE;
-            const Place* of_slice = steps + next % 2 * 2 * Steps::SIZE;
-            copy_a.copy(stage, a, [&](unsigned k) { return of_slice[Steps::at(k)]; },
-                        [&](const Place& row, const Place& step) { return maps.a_inside(row, step); });
-            copy_b.copy(stage + A::SIZE, b, [&](unsigned k) { return of_slice[Steps::SIZE + Steps::at(k)]; },
-                        [&](const Place& column, const Place& step) { return maps.b_inside(column, step); });
+            start_copies(next);
             if (next + 1 < end) find_steps(next + 1);
         }
-        if constexpr (Tile::ASYNC) cp_async_commit();       // an empty group too: the wait counts groups
+        if constexpr (Tile::ASYNC) cp_async_commit();   // an empty group too: the wait counts them
         if (slice < first) continue;
         const T* stage = shared + slice % Tile::STAGES * STAGE;
         tile.template multiply<A, B, Maps::A_DEEP, Maps::B_DEEP>(stage, stage + A::SIZE);
     }
 
+    // The epilogue: a line of the result per row, or none for the rows beyond the last.
     result += blockIdx.y * maps.size();
-    const auto line_of = [&](int row) { return row0 + row < rows ? result + maps.output(row0 + row) : nullptr; };
-    tile.results(line_of, [&](T* line, int column, const T (&v)[CHUNK<T>]) {
-        const int n = column0 + column;
-        if (line == nullptr || n >= columns) return;
-        if (columns % CHUNK<T> == 0) store(line + n, v);
-        else
-#pragma unroll
-            for (int j = 0; j < CHUNK<T>; ++j)
-                if (n + j < columns) line[n + j] = v[j];
+    const auto line_of = [&](int row) {
+        return row0 + row < rows ? result + maps.output(row0 + row) : nullptr;
+    };
+    tile.results(line_of, [&](T* line, int column, const T (&chunk)[CHUNK<T>]) {
+        store_inside(line, column0 + column, columns, chunk);
     });
 }
 
-// result[i] = sum over z of parts[z][i]. Row y of the threads adds parts y, y + blockDim.y, ...,
-// then row 0 adds what the rows have: always in this order, so always the same bits. Neighbouring
-// threads read neighbours; the speed is memory's. Many parts of a small result want 8 rows of 32
-// threads, else too few threads wait for load after load.
+// result[i] = sum over z of parts[z][i], the second pass of split-K. Row y of the threads adds the
+// parts y, y + blockDim.y, ..., then row 0 adds what the rows have: always in this order, so always
+// the same bits. Neighbouring threads read neighbours, and the memory is the bottleneck. Many parts
+// of a small result need 8 rows of 32 threads; otherwise too few threads wait for load after load.
 template <typename T>
 __global__ void __launch_bounds__(256)
 sum_parts_tiled(const T* __restrict__ parts,            // (splits, count)
@@ -383,7 +488,8 @@ sum_parts_tiled(const T* __restrict__ parts,            // (splits, count)
     T sum = 0;
     if (i < count)
 #pragma unroll 8
-        for (int z = threadIdx.y; z < splits; z += blockDim.y) sum += parts[z * static_cast<long long>(count) + i];
+        for (int z = threadIdx.y; z < splits; z += blockDim.y)
+            sum += parts[z * static_cast<long long>(count) + i];
     if (blockDim.y > 1) {                               // then blockDim.x is 32
         of_row[threadIdx.y][threadIdx.x] = sum;
         __syncthreads();

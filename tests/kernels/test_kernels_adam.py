@@ -1,6 +1,7 @@
 """Adam's CUDA kernels: PyTorch's definition, all parameters in one launch, or in as few as fit."""
 
 import math
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -13,51 +14,103 @@ from minigan.backends import reference
 from minigan.backends.cuda import adam_step, launch
 
 
-def pytorch_step(p, g, m, v, step, lr, betas, eps, weight_decay):
-    """One step of torch.optim.Adam's single-tensor code, line by line."""
-    g = g + weight_decay * p
-    m += (g - m) * (1 - betas[0])
-    v *= betas[1]
-    v += (1 - betas[1]) * g * g
-    bias_correction1 = 1 - betas[0] ** step
-    bias_correction2 = 1 - betas[1] ** step
-    p -= lr / bias_correction1 * (m / (np.sqrt(v) / math.sqrt(bias_correction2) + eps))
+class Options(NamedTuple):
+    """What a step is told beside the arrays."""
+
+    step: int = 3
+    lr: float = 0.01
+    betas: tuple = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
 
 
-def arrays(case, shapes, dtype, layout="contiguous"):
+DCGAN = Options(lr=2e-4, betas=(0.5, 0.999))
+
+
+class Arrays(NamedTuple):
+    """A list of arrays each, one for every parameter."""
+
+    p: list
+    g: list
+    m: list
+    v: list
+
+    def copies(self):
+        """The same numbers, contiguous, in memory of their own."""
+        return Arrays(*([a.copy() for a in arrays] for arrays in self))
+
+    def bits(self):
+        """All numbers as bytes."""
+        return b"".join(a.tobytes() for a in self.all())
+
+    def all(self):
+        """The arrays in one list."""
+        return self.p + self.g + self.m + self.v
+
+
+def make_arrays(case, shapes, dtype, layout="contiguous"):
     """Parameters, gradients and both moments, writable, in this memory layout."""
-    made = [
-        [in_layout(case.normal(*s).astype(dtype), layout).copy(order="K") for s in shapes]
-        for _ in range(3)
-    ]
-    return [
-        *made,
-        [in_layout(case.positive(*s).astype(dtype), layout).copy(order="K") for s in shapes],
-    ]
+
+    def laid_out(a):
+        return in_layout(a.astype(dtype), layout).copy(order="K")
+
+    made = Arrays([], [], [], [])
+    for arrays in (made.p, made.g, made.m):
+        for shape in shapes:
+            arrays.append(laid_out(case.normal(*shape)))
+    for shape in shapes:
+        made.v.append(laid_out(case.positive(*shape)))
+    return made
+
+
+def pytorch_step(p, g, m, v, options):
+    """One step of torch.optim.Adam's single-tensor code, line by line."""
+    beta1, beta2 = options.betas
+    g = g + options.weight_decay * p
+    m += (g - m) * (1 - beta1)
+    v *= beta2
+    v += (1 - beta2) * g * g
+    bias_correction1 = 1 - beta1**options.step
+    bias_correction2 = 1 - beta2**options.step
+    denominator = np.sqrt(v) / math.sqrt(bias_correction2) + options.eps
+    p -= options.lr / bias_correction1 * (m / denominator)
+
+
+def run_both(ours, options, rung, seed):
+    """A step by a kernel, in place -> the arrays after a step by the plain loops."""
+    plain = ours.copies()
+    with on_device(rung, seed) as kernels:
+        kernels.adam(*ours, *options)
+    reference.adam(*plain, *options)
+    return plain
+
+
+def assert_close(ours, plain, rtol=1e-5, atol=1e-6):
+    pairs = zip(ours.all(), plain.all(), strict=True)
+    for a, b in pairs:
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
 
 
 @settings(max_examples=40)
 @given(case=cases(), dtype=dtypes, layout=layouts, rung=rungs, seed=seeds)
 def test_a_step_agrees_with_the_plain_loops_in_place(case, dtype, layout, rung, seed):
-    shapes = [case.of(case.shape(0, 3), (case.choose(1, 9000),)) for _ in range(case.choose(1, 5))]
-    ours = arrays(case, shapes, dtype, layout)
-    plain = [[a.copy() for a in same] for same in ours]
-    grads = [a.copy() for a in ours[1]]
-    arguments = (
-        case.choose(1, 5),
-        0.01,
-        case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)),
-        1e-8,
-        case.of(0.0, 0.1),
+    shapes = []
+    for _ in range(case.choose(1, 5)):
+        short_axes = case.shape(0, 3)
+        one_long_axis = (case.choose(1, 9000),)
+        shapes.append(case.of(short_axes, one_long_axis))
+    ours = make_arrays(case, shapes, dtype, layout)
+    gradients = ours.copies().g
+    options = Options(
+        step=case.choose(1, 5),
+        betas=case.of((0.9, 0.999), (0.5, 0.9), (0.0, 0.9)),
+        weight_decay=case.of(0.0, 0.1),
     )
-    with on_device(rung, seed) as kernels:
-        kernels.adam(*ours, *arguments)
-    reference.adam(*plain, *arguments)
+    plain = run_both(ours, options, rung, seed)
     tolerance = 20 * np.finfo(dtype).eps
-    for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-    for a, before in zip(ours[1], grads):
-        np.testing.assert_array_equal(a, before, "adam wrote to the gradients")
+    assert_close(ours, plain, tolerance, tolerance)
+    for a, b in zip(ours.g, gradients):
+        np.testing.assert_array_equal(a, b, "adam wrote to the gradients")
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
@@ -65,82 +118,81 @@ def test_a_step_agrees_with_the_plain_loops_in_place(case, dtype, layout, rung, 
 def test_twenty_steps_are_pytorchs(rung, weight_decay):
     case = fixed_case(1)
     shapes = [(3,), (5, 7), (4, 4, 4), (4099,)]
-    p, _, m, v = arrays(case, shapes, np.float64)
-    m, v = ([np.zeros_like(a) for a in same] for same in (m, v))
-    theirs = [[a.copy() for a in same] for same in (p, m, v)]
+    ours = make_arrays(case, shapes, np.float64)
+    for moment in ours.m + ours.v:
+        moment[...] = 0
+    theirs = ours.copies()
     for step in range(1, 21):
-        g = [case.normal(*s) for s in shapes]
-        settings = step, 2e-4, (0.5, 0.999), 1e-8, weight_decay
+        g = [case.normal(*shape) for shape in shapes]
+        ours = ours._replace(g=g)
+        theirs = theirs._replace(g=g)
+        options = DCGAN._replace(step=step, weight_decay=weight_decay)
         with on_device(rung, step) as kernels:
-            kernels.adam(p, g, m, v, *settings)
-        for pi, gi, mi, vi in zip(theirs[0], g, theirs[1], theirs[2]):
-            pytorch_step(pi, gi, mi, vi, *settings)
-    for a, b in zip(p + m + v, sum(theirs, [])):
-        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+            kernels.adam(*ours, *options)
+        for one in zip(*theirs):
+            pytorch_step(*one, options)
+    assert_close(ours, theirs, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("count", [96, 97, 200])
 def test_more_parameters_than_a_table_holds(count):
-    case = fixed_case(2)
     shapes = [(1 + 7 * i % 50,) for i in range(count)]
-    shapes[5] = shapes[-1] = (4097,)  # a whole chunk and one number more
-    ours = arrays(case, shapes, np.float32)
-    plain = [[a.copy() for a in same] for same in ours]
-    with on_device("tiled", 3) as kernels:
-        kernels.adam(*ours, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
-    reference.adam(*plain, 3, 0.01, (0.9, 0.999), 1e-8, 0.0)
-    for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    a_chunk_and_one_number = (4097,)
+    shapes[5] = a_chunk_and_one_number
+    shapes[-1] = a_chunk_and_one_number
+    ours = make_arrays(fixed_case(2), shapes, np.float32)
+    plain = run_both(ours, Options(), "tiled", 3)
+    assert_close(ours, plain)
 
 
 def test_the_last_chunk_of_the_longest_array():
-    """Its numbers are counted up to 2^31 - 1024, of which only those of the last block exist:
-    pointers aim at them.
+    """Its numbers are counted up to 2^31 - 1024.
+
+    Only those of the last block exist: the pointers aim so far before the arrays.
     """
-    first = launch.MOST // adam_step.ADAM_CHUNK * adam_step.ADAM_CHUNK
-    ours = arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
-    plain = [[a.copy() for a in same] for same in ours]
-    settings = 3, 0.01, (0.9, 0.999), 1e-8, 0.0
+    blocks = launch.MOST // adam_step.ADAM_CHUNK
+    first = blocks * adam_step.ADAM_CHUNK
+    ours = make_arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
     launch_as_usual = launch.launch
 
     def launch_far_out(plan, arguments, touches):
         row = arguments[0]["rows"][0]
-        for pointer in "pgmv":
+        for pointer in ("p", "g", "m", "v"):
             row[pointer] -= np.uintp(4 * first)
-        row["n"], row["first_block"] = launch.MOST, -(first // adam_step.ADAM_CHUNK)
+        row["n"] = launch.MOST
+        row["first_block"] = -blocks
         launch_as_usual(plan, arguments, touches)
 
-    with on_device("tiled", 5) as kernels, mock.patch.object(launch, "launch", launch_far_out):
-        kernels.adam(*ours, *settings)
-    reference.adam(*plain, *settings)
-    for a, b in zip(sum(ours, []), sum(plain, []), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    with mock.patch.object(launch, "launch", launch_far_out):
+        plain = run_both(ours, Options(), "tiled", 5)
+    assert_close(ours, plain)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_parameters_anywhere_in_memory(dtype):
-    """Slices that start off the 16-byte grid take the narrow loads; their neighbours stay as they
-    were.
+    """Slices that start off the 16-byte grid take the narrow loads.
+
+    Their neighbours stay as they were.
     """
-    case = fixed_case(4)
-    whole = arrays(case, [(1000,)], dtype)
-    before = [same[0].copy() for same in whole]
-    views = [[same[0][1:998]] for same in whole]
-    plain = [[same[0].copy()] for same in views]
-    with on_device("tiled", 4) as kernels:
-        kernels.adam(*views, 1, 0.01, (0.9, 0.999), 1e-8, 0.0)
-    reference.adam(*plain, 1, 0.01, (0.9, 0.999), 1e-8, 0.0)
-    for same, was, expected in zip(whole, before, plain):
-        np.testing.assert_allclose(same[0][1:998], expected[0], rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(same[0][[0, 998, 999]], was[[0, 998, 999]])
+    whole = make_arrays(fixed_case(4), [(1000,)], dtype)
+    before = whole.copies()
+    slices = [[arrays[0][1:998]] for arrays in whole]
+    views = Arrays(*slices)
+    plain = run_both(views, Options(step=1), "tiled", 4)
+    assert_close(views, plain)
+    pairs = zip(whole.all(), before.all())
+    for a, b in pairs:
+        a[1:998] = b[1:998]
+        np.testing.assert_array_equal(a, b, "adam wrote beside its arrays")
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_the_same_bits_whatever_the_schedule(rung):
-    results = set()
+    options = DCGAN._replace(lr=0.01, weight_decay=0.1)
+    bits = set()
     for seed in (1, 2, 3):
-        ours = arrays(fixed_case(3), [(5, 7), (4099,)], np.float32)
+        ours = make_arrays(fixed_case(3), [(5, 7), (4099,)], np.float32)
         with on_device(rung, seed) as kernels:
-            kernels.adam(*ours, 3, 0.01, (0.5, 0.999), 1e-8, 0.1)
-        results.add(b"".join(a.tobytes() for a in sum(ours, [])))
-    assert len(results) == 1
+            kernels.adam(*ours, *options)
+        bits.add(ours.bits())
+    assert len(bits) == 1

@@ -1,5 +1,6 @@
-"""The kernels of the three convolutions belong together: each other's adjoints, and each other's
-gradients.
+"""The kernels of the three convolutions belong together.
+
+They are each other's adjoints, and each other's gradients.
 """
 
 import convolutions
@@ -13,54 +14,79 @@ from strategies import cases, fixed_case, in_layout, layouts
 import minigan as mg
 from minigan import functional as F
 
-OPERATIONS = "conv2d", "conv_transpose2d", "conv2d_weight_grad"
+
+def rows_that_no_window_reaches(image, taps, stride, padding):
+    """How much larger the image is than its windows, along each axis: an output_padding."""
+    rest = []
+    for n, r, step, pad in zip(image, taps, stride, padding):
+        padded = n + 2 * pad
+        rest.append((padded - r) % step)
+    return tuple(rest)
 
 
 @settings(max_examples=25)
 @given(case=cases(), rung=rungs, layout=layouts, seed=seeds)
 def test_the_three_operations_are_each_others_adjoints(case, rung, layout, seed):
-    """<conv2d(x, w), g> = <x, conv_transpose2d(g, w)> = <w, conv2d_weight_grad(x, g)>, within the
-    sums' bounds.
+    """<conv2d(x, w), g> = <x, conv_transpose2d(g, w)> = <w, conv2d_weight_grad(x, g)>.
+
+    Each is right within its sums' bounds.
     """
     name, dtype = rung
-    x, w, stride, padding = convolutions.draw("conv2d", case)
-    g = case.normal(
-        len(x), len(w), *convolutions.map_size(x.shape[2:], w.shape[2:], stride, padding)
-    )
-    x, w, g = (in_layout(np.asarray(a, dtype), layout) for a in (x, w, g))
-    rest = tuple(
-        (n + 2 * p - r) % s for n, p, r, s in zip(x.shape[2:], padding, w.shape[2:], stride)
-    )
-    calls = [
-        (g, [x, w, stride, padding]),
-        (x, [g, w, stride, padding, rest]),
-        (w, [x, g, w.shape[2:], stride, padding]),
-    ]
-    values = []
-    bounds = []
-    for operation, (other, arguments) in zip(OPERATIONS, calls):
+
+    def laid_out(a):
+        return in_layout(np.asarray(a, dtype), layout)
+
+    def product_with(other, operation, *arguments):
+        """The inner product of the operation's result with an array -> (it, its bound)."""
         y = convolutions.run(operation, arguments, name, seed)
-        values.append(np.vdot(np.float64(y), np.float64(other)))
-        bounds.append(np.vdot(error_bound(operation, arguments, dtype, name), np.abs(other)))
-    assert abs(values[0] - values[1]) <= bounds[0] + bounds[1]
-    assert abs(values[0] - values[2]) <= bounds[0] + bounds[2]
+        bound = error_bound(operation, arguments, dtype, name)
+        product = np.vdot(np.float64(y), np.float64(other))
+        return product, np.vdot(bound, np.abs(other))
+
+    x, w, stride, padding = convolutions.draw("conv2d", case)
+    image = x.shape[2:]
+    taps = w.shape[2:]
+    maps = convolutions.map_size(image, taps, stride, padding)
+    rest = rows_that_no_window_reaches(image, taps, stride, padding)
+    g = laid_out(case.normal(len(x), len(w), *maps))
+    x = laid_out(x)
+    w = laid_out(w)
+    of_maps = product_with(g, "conv2d", x, w, stride, padding)
+    of_images = product_with(x, "conv_transpose2d", g, w, stride, padding, rest)
+    of_weights = product_with(w, "conv2d_weight_grad", x, g, taps, stride, padding)
+    assert_equal(of_maps, of_images)
+    assert_equal(of_maps, of_weights)
+
+
+def assert_equal(one, other):
+    """Two numbers, each with its bound."""
+    value, bound = one
+    other_value, other_bound = other
+    difference = abs(value - other_value)
+    assert difference <= bound + other_bound
+
+
+def downsample(x, w, b):
+    stride = (2, 1)
+    y = F.conv2d(x, w, b, stride=stride, padding=1)
+    return y.tanh()
+
+
+def upsample(x, w):
+    stride = (1, 2)
+    y = F.conv_transpose2d(x, w, stride=stride, padding=1, output_padding=(0, 1))
+    return y.tanh()
 
 
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_gradients_to_second_order(rung):
     case = fixed_case(7)
-    x = case.normal(2, 2, 5, 4)
+    images = (2, 2, 5, 4)
+    x = case.normal(*images)
     w = case.normal(3, 2, 3, 2)
     b = case.normal(3)
     v = case.normal(2, 2, 3, 2)
-
-    def upsample(x, v):
-        return F.conv_transpose2d(x, v, stride=(1, 2), padding=1, output_padding=(0, 1)).tanh()
-
+    checks = [(downsample, [x, w, b]), (upsample, [x, v])]
     with on_device(rung, 7):
-        assert mg.gradcheck(
-            lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=1).tanh(),
-            [x, w, b],
-            directions=1,
-        )
-        assert mg.gradcheck(upsample, [x, v], directions=1)
+        for function, inputs in checks:
+            assert mg.gradcheck(function, inputs, directions=1)

@@ -2,11 +2,13 @@
 passes.
 """
 
+import copy
 import os
 import re
 import shutil
 import textwrap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -24,69 +26,79 @@ pytestmark = pytest.mark.skipif(
 
 def floats(n):
     """n different numbers, none of which TF32 can hold."""
-    return np.linspace(1, 2, n, dtype=np.float32) + np.float32(2**-20)
+    few_bits = np.linspace(1, 2, n, dtype=np.float32)
+    return few_bits + np.float32(2**-20)
+
+
+def zeros(n):
+    return np.zeros(n, np.float32)
 
 
 def empty(n):
     return Out(np.empty(n, np.float32))
 
 
-# kernel: (kinds of report, arguments, and where they are not the usual ones: grid, block, bytes
-# of shared memory). Which of the two lines of a race comes second, and whether a tile is read too
-# early or unwritten, is the schedule's.
+class Mistake(NamedTuple):
+    """How a kernel is launched, and what must be reported."""
+
+    # of report. Which line of a race comes second, and whether a tile is read too early or
+    # unwritten, depends on the schedule.
+    kinds: str
+    arguments: list = [floats(64), empty(64)]
+    grid: tuple = (1,)
+    block: tuple = (64,)
+    shared: int = 0  # bytes of dynamic shared memory
+
+
 CASES = {
-    "missing_syncthreads": ("race|unwritten", [floats(64), empty(64)], {}),
-    "missing_second_syncthreads": ("race", [floats(512), empty(512)], {}),
-    "missing_syncwarp": ("race|unwritten", [floats(64), empty(64)], {}),
-    "syncwarp_for_a_block": ("race|unwritten", [floats(64), empty(64)], {}),
-    "syncwarp_of_other_lanes": ("race|unwritten", [floats(64), empty(64)], {}),
-    "shuffle_for_a_barrier": ("race", [floats(64), empty(64)], {}),
-    "racy_sum_in_shared": ("race", [floats(64), empty(1)], {}),
-    "racy_sum_across_blocks": ("race", [floats(256), np.zeros(4, np.float32)], {"grid": (4,)}),
-    "block_reads_its_neighbours_result": ("race|unwritten", [empty(256)], {"grid": (4,)}),
-    "two_threads_write_one_address": ("race", [np.zeros(64, np.float32)], {}),
-    "race_of_a_byte": ("race|unwritten", [empty(64)], {}),
-    "write_after_only_some_have_read": ("race", [np.zeros(4, np.float32)], {}),
-    "barrier_in_a_branch": ("divergence", [floats(64), empty(64)], {}),
-    "barriers_in_both_branches": ("divergence", [empty(64)], {}),
-    "return_before_a_barrier": ("divergence", [empty(50), np.int32(50)], {}),
-    "division_by_zero": ("undefined", [floats(64), empty(64), np.int32(50)], {}),
-    "off_by_one_read": ("out of bounds", [floats(100), empty(100), np.int32(100)], {}),
-    "one_before_the_start": ("out of bounds", [floats(64), empty(64)], {}),
-    "off_by_one_write": ("out of bounds", [empty(100), np.int32(100)], {}),
-    "index_beyond_a_shared_array": ("undefined", [floats(64), empty(64)], {}),
-    "pointer_past_a_shared_array": ("out of bounds", [floats(64), empty(64)], {}),
-    "too_much_static_shared_memory": ("shared memory", [floats(64), empty(64)], {}),
-    "static_on_top_of_dynamic_shared_memory": (
-        "shared memory",
-        [floats(64), empty(64)],
-        {"shared": 227 << 10},
-    ),
-    "beyond_dynamic_shared_memory": ("out of bounds", [floats(64), empty(64)], {"shared": 256}),
-    "unwritten_shared_memory": ("unwritten", [floats(64), empty(64)], {}),
-    "unwritten_byte": ("unwritten", [empty(64)], {}),
-    "shared_memory_of_another_block": ("unwritten", [empty(256)], {"grid": (4,)}),
-    "adds_to_an_output": ("unwritten", [empty(64)], {}),
-    "output_not_wholly_written": ("not written", [empty(64)], {}),
-    "misaligned_float4": ("misaligned", [floats(260), empty(64)], {}),
-    "wait_for_too_few_groups": ("cp.async", [floats(128), empty(64)], {}),
-    "copy_without_commit": ("cp.async", [floats(64), empty(64)], {}),
-    "wait_without_barrier": ("race|cp.async|unwritten", [floats(64), empty(64)], {}),
-    "pipeline_without_second_barrier": ("race|cp.async", [floats(512), empty(512)], {}),
-    "misaligned_copy": ("misaligned", [floats(260), empty(64)], {}),
-    "source_overwritten_before_the_wait": ("cp.async", [floats(64), empty(64)], {}),
-    "source_overwritten_by_another_thread": ("race", [floats(64), empty(64)], {}),
-    "source_of_a_copy_that_nobody_waits_for": ("race", [floats(64), empty(64)], {}),
-    "copy_within_shared_memory": ("refused", [floats(64), empty(64)], {}),
-    "copy_into_global_memory": ("refused", [floats(64), empty(64)], {}),
-    "misaligned_row": ("refused|misaligned", [floats(160), empty(32)], {"block": (32,)}),
-    "row_in_global_memory": ("refused", [floats(128), empty(32)], {"block": (32,)}),
-    "unrounded_operand": ("refused", [floats(32), empty(32)], {"block": (32,)}),
-    "product_of_half_a_warp": ("refused", [floats(32), np.zeros(32, np.float32)], {"block": (32,)}),
-    "intrinsic_outside_its_mask": ("mask", [floats(64), empty(64)], {}),
-    "shuffle_in_a_branch": ("divergence", [floats(64), empty(64)], {}),
-    "shuffles_in_both_branches": ("divergence", [floats(64), empty(64)], {}),
-    "shuffle_from_a_lane_outside": ("refused", [floats(64), np.zeros(64, np.float32)], {}),
+    "missing_syncthreads": Mistake("race|unwritten"),
+    "missing_second_syncthreads": Mistake("race", [floats(512), empty(512)]),
+    "missing_syncwarp": Mistake("race|unwritten"),
+    "syncwarp_for_a_block": Mistake("race|unwritten"),
+    "syncwarp_of_other_lanes": Mistake("race|unwritten"),
+    "shuffle_for_a_barrier": Mistake("race"),
+    "racy_sum_in_shared": Mistake("race", [floats(64), empty(1)]),
+    "racy_sum_across_blocks": Mistake("race", [floats(256), zeros(4)], grid=(4,)),
+    "block_reads_its_neighbours_result": Mistake("race|unwritten", [empty(256)], grid=(4,)),
+    "two_threads_write_one_address": Mistake("race", [zeros(64)]),
+    "race_of_a_byte": Mistake("race|unwritten", [empty(64)]),
+    "write_after_only_some_have_read": Mistake("race", [zeros(4)]),
+    "barrier_in_a_branch": Mistake("divergence"),
+    "barriers_in_both_branches": Mistake("divergence", [empty(64)]),
+    "return_before_a_barrier": Mistake("divergence", [empty(50), np.int32(50)]),
+    "division_by_zero": Mistake("undefined", [floats(64), empty(64), np.int32(50)]),
+    "off_by_one_read": Mistake("out of bounds", [floats(100), empty(100), np.int32(100)]),
+    "one_before_the_start": Mistake("out of bounds"),
+    "off_by_one_write": Mistake("out of bounds", [empty(100), np.int32(100)]),
+    "index_beyond_a_shared_array": Mistake("undefined"),
+    "pointer_past_a_shared_array": Mistake("out of bounds"),
+    "too_much_static_shared_memory": Mistake("shared memory"),
+    "static_on_top_of_dynamic_shared_memory": Mistake("shared memory", shared=227 << 10),
+    "beyond_dynamic_shared_memory": Mistake("out of bounds", shared=256),
+    "unwritten_shared_memory": Mistake("unwritten"),
+    "unwritten_byte": Mistake("unwritten", [empty(64)]),
+    "shared_memory_of_another_block": Mistake("unwritten", [empty(256)], grid=(4,)),
+    "adds_to_an_output": Mistake("unwritten", [empty(64)]),
+    "output_not_wholly_written": Mistake("not written", [empty(64)]),
+    "misaligned_float4": Mistake("misaligned", [floats(260), empty(64)]),
+    "wait_for_too_few_groups": Mistake("cp.async", [floats(128), empty(64)]),
+    "copy_without_commit": Mistake("cp.async"),
+    "wait_without_barrier": Mistake("race|cp.async|unwritten"),
+    "pipeline_without_second_barrier": Mistake("race|cp.async", [floats(512), empty(512)]),
+    "misaligned_copy": Mistake("misaligned", [floats(260), empty(64)]),
+    "source_overwritten_before_the_wait": Mistake("cp.async"),
+    "source_overwritten_by_another_thread": Mistake("race"),
+    "source_of_a_copy_that_nobody_waits_for": Mistake("race"),
+    "copy_within_shared_memory": Mistake("refused"),
+    "copy_into_global_memory": Mistake("refused"),
+    "misaligned_row": Mistake("refused|misaligned", [floats(160), empty(32)], block=(32,)),
+    "row_in_global_memory": Mistake("refused", [floats(128), empty(32)], block=(32,)),
+    "unrounded_operand": Mistake("refused", [floats(32), empty(32)], block=(32,)),
+    "product_of_half_a_warp": Mistake("refused", [floats(32), zeros(32)], block=(32,)),
+    "intrinsic_outside_its_mask": Mistake("mask"),
+    "shuffle_in_a_branch": Mistake("divergence"),
+    "shuffles_in_both_branches": Mistake("divergence"),
+    "shuffle_from_a_lane_outside": Mistake("refused", [floats(64), zeros(64)]),
 }
 
 
@@ -96,9 +108,16 @@ def compiled():
 
 
 def run(name, right, seed):
-    _, arguments, options = CASES[name]
-    options = {"grid": (1,), "block": (64,), **options}
-    return machine.run_kernel(FILE, f"{name}<{right}>", arguments=arguments, seed=seed, **options)
+    case = CASES[name]
+    return machine.run_kernel(
+        FILE,
+        f"{name}<{right}>",
+        case.grid,
+        case.block,
+        copy.deepcopy(case.arguments),  # some kernels write to their inputs
+        shared=case.shared,
+        seed=seed,
+    )
 
 
 def marked_lines(name):
@@ -120,7 +139,7 @@ def test_the_mistake_is_reported_in_every_schedule(name):
             run(name, "false", seed)
         error = caught.value
         lines = marked_lines(name)
-        assert error.kind in CASES[name][0].split("|")
+        assert error.kind in CASES[name].kinds.split("|")
         assert f"{name}<false>" in str(error)
         assert f"MINIGAN_HOST_SEED={seed} " in str(error)
         if lines:

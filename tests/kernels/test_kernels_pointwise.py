@@ -20,7 +20,11 @@ from strategies import cases, dtypes, fixed_case, layouts
 
 from minigan import devices
 from minigan.backends import reference
+from minigan.backends.cuda.architectures import ceil
+from minigan.backends.cuda.rungs import C_TYPES
 from minigan.backends.host import machine
+
+both_rungs = pytest.mark.parametrize("rung", ["naive", "tiled"])
 
 
 def anything(case):
@@ -117,71 +121,90 @@ def test_any_array_may_lie_off_the_grid(name):
     band=st.integers(1, 90),
 )
 def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
-    """Also for those that the ladder would not choose: one channel a warp, bands of a row, bands
-    longer than a tile.
+    """Also for tilings that would not be chosen.
+
+    One channel a warp, bands of one row, bands longer than a tile.
     """
-    v = case.of(16 // np.dtype(dtype).itemsize, 1)
-    g = case.normal(case.choose(1, 200), v * case.choose(1, 9)).astype(dtype)
+    pack = case.of(16 // np.dtype(dtype).itemsize, 1)
+    g = case.normal(case.choose(1, 200), pack * case.choose(1, 9)).astype(dtype)
     rows, c = g.shape
-    bands = -(-rows // band)
-    t = {np.float32: "float", np.float64: "double"}[dtype]
-    partial = np.empty((bands, c), dtype)
+    ctype = C_TYPES[g.dtype]
+    partial = np.empty((ceil(rows, band), c), dtype)
+    sizes = [np.int32(size) for size in (rows, c, band)]
     machine.run_kernel(
         "channels.cu",
-        f"channel_sum_tiled<{t}, {v}>",
-        (bands, -(-c // (v * lanes))),
+        f"channel_sum_tiled<{ctype}, {pack}>",
+        (len(partial), ceil(c, pack * lanes)),
         (lanes, 256 // lanes),
-        [g, machine.Out(partial), *(np.int32(n) for n in (rows, c, band))],
+        [g, machine.Out(partial), *sizes],
         seed=seed,
     )
-    expected = [g[first : first + band].astype(np.float64).sum(0) for first in range(0, rows, band)]
-    np.testing.assert_allclose(
-        partial, expected, rtol=100 * np.finfo(dtype).eps, atol=100 * np.finfo(dtype).eps
-    )
+    tolerance = 100 * np.finfo(dtype).eps
+    for b, sums in enumerate(partial):
+        rows_of_band = g[b * band : (b + 1) * band]
+        exact = rows_of_band.astype(np.float64).sum(0)
+        np.testing.assert_allclose(sums, exact, rtol=tolerance, atol=tolerance)
 
 
 def test_the_error_of_a_long_sum_stays_small():
-    """One after the other, 100,000 float32 tenths miss by 1e-4 of their sum; in parts they must
-    do far better.
+    """One after the other, 100,000 float32 tenths miss by 1e-4 of their sum.
+
+    In parts they must do far better.
     """
-    g = np.full((100_000, 1), np.float32(0.1))
+    count = 100_000
+    tenth = np.float32(0.1)
+    g = np.full((count, 1), tenth)
     with on_device("tiled", 1) as kernels:
-        total = kernels.channel_sum(g)
-    assert (
-        abs(total[0] / (1e5 * float(g[0, 0])) - 1)
-        < 1e-6
-        < abs(np.cumsum(g)[-1] / (1e5 * float(g[0, 0])) - 1)
-    )
+        (total,) = kernels.channel_sum(g)
+    one_by_one = np.cumsum(g)[-1]
+    exact = count * float(tenth)
+    assert abs(total / exact - 1) < 1e-6
+    assert abs(one_by_one / exact - 1) > 1e-6
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled"])
+NAN = np.nan
+INF = np.inf
+
+
+@both_rungs
 def test_activation_at_the_edges(rung):
-    small = 1e-45 if devices.name != "cuda" else 1.2e-38  # CuPy has denormal numbers count as 0
-    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 3.0, -2.0, small], np.float32)
+    small = 1e-45
+    if devices.name == "cuda":  # there CuPy has denormal numbers count as 0
+        small = 1.2e-38
+    x = np.float32([NAN, INF, -INF, 0.0, -0.0, 3.0, -2.0, small])
+    g = np.ones(8, np.float32)
+    g[-1] = NAN
     with on_device(rung, 5) as kernels:
         relu = kernels.leaky_relu(x, 0.0)
         leaky = kernels.leaky_relu(x, 0.5)
-        grad = kernels.leaky_relu_grad(np.float32([1, 1, 1, 1, 1, 1, 1, np.nan]), x, 0.5)
-    np.testing.assert_array_equal(relu, np.float32([np.nan, np.inf, 0, 0, 0, 3, 0, small]))
-    np.testing.assert_array_equal(leaky, np.float32([np.nan, np.inf, -np.inf, 0, 0, 3, -1, small]))
-    np.testing.assert_array_equal(grad, np.float32([0.5, 1, 0.5, 0.5, 0.5, 1, 0.5, np.nan]))
+        grad = kernels.leaky_relu_grad(g, x, 0.5)
+    assert_equal(relu, [NAN, INF, 0, 0, 0, 3, 0, small])
+    assert_equal(leaky, [NAN, INF, -INF, 0, 0, 3, -1, small])
+    assert_equal(grad, [0.5, 1, 0.5, 0.5, 0.5, 1, 0.5, NAN])
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled"])
+def assert_equal(actual, expected):
+    np.testing.assert_array_equal(actual, np.float32(expected))
+
+
+@both_rungs
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_loss_is_exact_where_the_textbook_formula_overflows(rung, dtype):
     x = np.array([2000, -2000, 80, -80], dtype)
-    t = np.array([0, 1, 1, 0], dtype)
+    target = np.array([0, 1, 1, 0], dtype)
+    one = np.asarray(1, dtype)
+    poison = np.array([1, NAN, 2, 3], dtype)
     with on_device(rung, 6) as kernels:
-        loss = kernels.bce_with_logits(x, t, "none")
-        grad = kernels.bce_with_logits_grad(x, t, np.asarray(1, dtype), "sum")
-        poisoned = kernels.bce_with_logits(np.array([1, np.nan, 2, 3], dtype), 1.0, "mean")
-    np.testing.assert_allclose(loss, [2000, 2000, math.exp(-80), math.exp(-80)], rtol=1e-6)
-    np.testing.assert_allclose(grad, [1, -1, 0, math.exp(-80)], rtol=1e-6)
+        loss = kernels.bce_with_logits(x, target, "none")
+        grad = kernels.bce_with_logits_grad(x, target, one, "sum")
+        poisoned = kernels.bce_with_logits(poison, 1.0, "mean")
+    tiny = math.exp(-80)
+    np.testing.assert_allclose(loss, [2000, 2000, tiny, tiny], rtol=1e-6)
+    np.testing.assert_allclose(grad, [1, -1, 0, tiny], rtol=1e-6)
     assert np.isnan(poisoned)
 
 
-@pytest.mark.parametrize("rung", ["naive", "tiled"])
+@both_rungs
 @pytest.mark.parametrize("name", KERNELS)
 def test_bits_do_not_depend_on_the_schedule(name, rung):
     arguments = mapped(np.float32, KERNELS[name][0](fixed_case(11)))
@@ -195,11 +218,13 @@ def test_bits_do_not_depend_on_the_schedule(name, rung):
 def test_a_sum_over_several_blocks_is_added_in_order():
     case = fixed_case(12)
     x = np.float32(case.normal(30_000))
-    t = np.float32(case.positive(30_000) / 2)
-    values = set()
+    target = np.float32(case.positive(30_000) / 2)
+    bits = set()
     for seed in range(4):
         with on_device("tiled", seed) as kernels:
-            values.add(kernels.bce_with_logits(x, t, "mean").tobytes())
-    exact = np.mean(np.logaddexp(0, x.astype(np.float64)) - x.astype(np.float64) * t)
-    np.testing.assert_allclose([np.frombuffer(v, np.float32) for v in values], exact, rtol=1e-6)
-    assert len(values) == 1
+            loss = kernels.bce_with_logits(x, target, "mean")
+        bits.add(loss.tobytes())
+    x = x.astype(np.float64)
+    exact = np.mean(np.logaddexp(0, x) - x * target)
+    np.testing.assert_allclose(loss, exact, rtol=1e-6)
+    assert len(bits) == 1

@@ -5,7 +5,7 @@ itself judges memory.
 """
 
 import pytest
-from test_mutation_kernels import TESTS, checks
+from kernel_suite import TESTS_OF, checks
 
 from minigan.backends.cuda import launch
 from minigan.backends.host import compiler, machine
@@ -14,10 +14,12 @@ from minigan.backends.host import compiler, machine
 @pytest.mark.slow
 @pytest.mark.parametrize("file", launch.instantiations)
 def test_no_undefined_behaviour(file, monkeypatch):
-    """The tests of the file's kernels run again until all have been judged, those that name a
-    tile first.
+    """The tests of the file's kernels run again until all have been judged.
+
+    Those that name a tile come first.
     """
-    judged, all_of_them = set(), set(launch.instantiations[file])
+    all_of_them = set(launch.instantiations[file])
+    judged = set()
 
     def compiled(at, expression):
         if at == file:
@@ -25,12 +27,13 @@ def test_no_undefined_behaviour(file, monkeypatch):
         loaded = compiler.loaded.get((at, expression, "undefined"))
         return loaded or compiler.library(at, (expression,), sanitize="undefined")
 
+    def names_no_tile(check):
+        return "every_tile" not in check[0]
+
     compiler.library(file, launch.instantiations[file], sanitize="undefined")
     monkeypatch.setattr(machine, "compiled", compiled)
     launch._prepared.cache_clear()
-    for _, check in sorted(
-        checks(*TESTS[file], cases=60), key=lambda check: "every_tile" not in check[0]
-    ):
+    for _, check in sorted(checks(*TESTS_OF[file], cases=60), key=names_no_tile):
         if judged != all_of_them:
             check()
     assert judged == all_of_them

@@ -276,62 +276,71 @@ def times(factor, kernel, component):
     return wrong
 
 
+RESULTS = {"batch_norm_statistics": 4, "batch_norm_grad": 3}  # of kernels with more than one
+# The kernels as they are, for those that call them and change something.
+right = types.SimpleNamespace(**{name: getattr(cpu, name) for name in public(cpu)})
+
+
+def constant_moments(g, x, y, mean, inv_std, weight, slope):
+    _, dweight, dbias = right.batch_norm_grad(g, x, y, mean, inv_std, weight, slope)
+    dz = g if slope is None else right.leaky_relu_grad(g, y, slope)
+    scale = inv_std if weight is None else inv_std * weight
+    per_channel = (-1,) + (1,) * (x.ndim - 2)
+    return dz * scale.reshape(per_channel), dweight, dbias
+
+
+def no_activation(g, x, y, mean, inv_std, weight, slope):
+    return right.batch_norm_grad(g, x, y, mean, inv_std, weight, None)
+
+
+def unbiased_variance(x, *rest):
+    n = x[:, 0].size
+    axes = (0, *range(2, x.ndim))
+    mean = x.mean(axes, keepdims=True)
+    wider = (n / (n - 1 or 1)) ** 0.5
+    return right.batch_norm_statistics(mean + (x - mean) * wider, *rest)
+
+
+def sum_for_mean(x, target, g, reduction):
+    return right.bce_with_logits_grad(x, target, g, "sum")
+
+
+def another_target(x, target, g, reduction):
+    return right.bce_with_logits_grad(x, 1 - target, g, reduction)
+
+
+def mirrored_taps(*arguments):
+    return right.conv2d_weight_grad(*arguments)[:, :, ::-1, ::-1]
+
+
+def no_output_padding(x, weight, stride, padding, output_padding):
+    below, right_of_it = output_padding
+    y = right.conv_transpose2d(x, weight, stride, padding, (0, 0))
+    return np.pad(y, ((0, 0), (0, 0), (0, below), (0, right_of_it)))
+
+
+# kernel, what is wrong, the wrong kernel
+CLASSIC_MISTAKES = [
+    ("batch_norm_grad", "takes mean and variance for constants", constant_moments),
+    ("batch_norm_grad", "forgets the activation", no_activation),
+    ("batch_norm_statistics", "unbiased variance", unbiased_variance),
+    ("bce_with_logits_grad", "forgets the mean", sum_for_mean),
+    ("bce_with_logits_grad", "of another target", another_target),
+    ("conv2d_weight_grad", "taps mirrored", mirrored_taps),
+    ("conv_transpose2d", "forgets output_padding", no_output_padding),
+]
+
+
 def kernel_mutants():
     """(name, what is wrong, the kernel): each result of each kernel zeroed, negated, scaled; and
     classic mistakes.
     """
     for name in KERNELS:
-        for component in range({"batch_norm_statistics": 4, "batch_norm_grad": 3}.get(name, 1)):
+        for component in range(RESULTS.get(name, 1)):
             for mutation, factor in (("zeroed", 0), ("negated", -1), ("scaled", 1.1)):
-                yield (
-                    name,
-                    f"{mutation}, result {component}",
-                    times(factor, getattr(cpu, name), component),
-                )
-    right = {name: getattr(cpu, name) for name in public(cpu)}
-
-    def batch_norm_grad(g, x, y, mean, inv_std, weight, slope):
-        _, dweight, dbias = right["batch_norm_grad"](g, x, y, mean, inv_std, weight, slope)
-        dz = g if slope is None else right["leaky_relu_grad"](g, y, slope)
-        scale = inv_std if weight is None else inv_std * weight
-        return dz * scale.reshape(-1, *[1] * (x.ndim - 2)), dweight, dbias
-
-    yield "batch_norm_grad", "takes mean and variance for constants", batch_norm_grad
-    yield (
-        "batch_norm_grad",
-        "forgets the activation",
-        lambda *a: right["batch_norm_grad"](*a[:6], None),
-    )
-
-    def batch_norm_statistics(x, *rest):
-        n = x[:, 0].size
-        mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
-        return right["batch_norm_statistics"](mean + (x - mean) * (n / (n - 1 or 1)) ** 0.5, *rest)
-
-    yield "batch_norm_statistics", "unbiased variance", batch_norm_statistics
-    yield (
-        "bce_with_logits_grad",
-        "forgets the mean",
-        lambda x, t, g, reduction: right["bce_with_logits_grad"](x, t, g, "sum"),
-    )
-    yield (
-        "bce_with_logits_grad",
-        "of another target",
-        lambda x, t, g, r: right["bce_with_logits_grad"](x, 1 - t, g, r),
-    )
-    yield (
-        "conv2d_weight_grad",
-        "taps mirrored",
-        lambda *a: right["conv2d_weight_grad"](*a)[:, :, ::-1, ::-1],
-    )
-    yield (
-        "conv_transpose2d",
-        "forgets output_padding",
-        lambda x, w, s, p, extra: np.pad(
-            right["conv_transpose2d"](x, w, s, p, (0, 0)),
-            ((0, 0), (0, 0), (0, extra[0]), (0, extra[1])),
-        ),
-    )
+                wrong = times(factor, getattr(cpu, name), component)
+                yield name, f"{mutation}, result {component}", wrong
+    yield from CLASSIC_MISTAKES
 
 
 @pytest.mark.parametrize(

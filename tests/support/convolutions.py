@@ -8,11 +8,13 @@ operation itself on |a| and |b|, number by number.
 
 import contextlib
 import os
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
-from on_device import on_device
+from on_device import mapped, on_device
 from strategies import convolution, in_layout, transposed_convolution
 
 from minigan.backends import reference
@@ -32,50 +34,103 @@ rungs = st.sampled_from(
 
 
 def draw(name, case):
-    """Arguments of an operation: odd shapes, one in two with channels that 16 bytes divide, some
-    with many images.
+    """Arguments of an operation with odd shapes.
+
+    One in two has channels that 16 bytes divide; some have many images.
     """
     images = case.of(1, 1, 1, 14)
     wide = case.of(1, 4)
     tall = case.of(1, 4, 3)
     if name == "conv_transpose2d":
-        (n, k, p, q), (_, c, r, s), *options = (
-            getattr(a, "shape", a) for a in transposed_convolution(case)
-        )
-        return [
-            case.normal(n * images, k * tall, p, q),
-            case.normal(k * tall, c * wide, r, s),
-            *options,
-        ]
-    (n, c, h, w), (k, _, r, s), stride, padding = (
-        getattr(a, "shape", a) for a in convolution(case)
-    )
+        x, weight, stride, padding, output_padding = transposed_convolution(case)
+        n, k, p, q = x.shape
+        _, c, r, s = weight.shape
+        x = case.normal(n * images, k * tall, p, q)
+        weight = case.normal(k * tall, c * wide, r, s)
+        return [x, weight, stride, padding, output_padding]
+    x, weight, stride, padding = convolution(case)
+    n, c, h, w = x.shape
+    k, _, r, s = weight.shape
     x = case.normal(n * images, c * wide, h, w)
     if name == "conv2d":
         return [x, case.normal(k * tall, c * wide, r, s), stride, padding]
-    return [
-        x,
-        case.normal(n * images, k * tall, *map_size((h, w), (r, s), stride, padding)),
-        (r, s),
-        stride,
-        padding,
-    ]
+    g = case.normal(n * images, k * tall, *map_size((h, w), (r, s), stride, padding))
+    return [x, g, (r, s), stride, padding]
 
 
 def map_size(image, kernel, stride, padding):
     """The height and width of a convolution's output."""
-    return tuple(
-        (n + 2 * pad - r) // step + 1 for n, r, step, pad in zip(image, kernel, stride, padding)
-    )
+    size = []
+    for n, taps, step, pad in zip(image, kernel, stride, padding):
+        size.append((n + 2 * pad - taps) // step + 1)
+    return tuple(size)
+
+
+class Sizes(NamedTuple):
+    """The sizes of a convolution, in PyTorch's order."""
+
+    images: tuple  # (N, C, H, W); of a transposed convolution (N, K, P, Q)
+    weight: tuple  # (K, R, S); of a transposed convolution (C, R, S)
+    stride: tuple = (1, 1)
+    padding: tuple = (0, 0)
+    output_padding: tuple = (0, 0)
+
+
+def read_sizes(text):
+    """ "2 4 5 5 | 8 3 3 | 2 1 | 1 1" -> Sizes. The last columns may be missing."""
+    columns = [tuple(map(int, column.split())) for column in text.split("|")]
+    return Sizes(*columns)
+
+
+def arguments(name, case, text, dtype=np.float64):
+    """Arguments of an operation with the sizes that the text tells: see read_sizes."""
+    images, weight, stride, padding, output_padding = read_sizes(text)
+    n, channels, *image = images
+    maps, *taps = weight
+    x = case.normal(*images).astype(dtype)
+    if name == "conv2d":
+        w = case.normal(maps, channels, *taps).astype(dtype)
+        return [x, w, stride, padding]
+    if name == "conv_transpose2d":
+        w = case.normal(channels, maps, *taps).astype(dtype)
+        return [x, w, stride, padding, output_padding]
+    size = map_size(image, taps, stride, padding)
+    g = case.normal(n, maps, *size).astype(dtype)
+    return [x, g, tuple(taps), stride, padding]
+
+
+class TileCase(NamedTuple):
+    """A kernel, and sizes for which it must be chosen."""
+
+    kernel: str  # "conv2d_tiled<float, 64, 64, 4, 4>"
+    sizes: str
+
+    @property
+    def dtype(self):
+        return np.float64 if "double" in self.kernel else np.float32
+
+    @property
+    def rung(self):
+        return self.kernel.split("<")[0].split("_")[-1]
+
+
+def tile_cases(table):
+    """The lines of a table, "kernel | sizes", as TileCases. Its first line names the columns."""
+    found = []
+    for line in table.strip().splitlines()[1:]:
+        kernel, _, sizes = line.partition("|")
+        found.append(TileCase(kernel.strip(), sizes))
+    return found
+
+
+def each_tile(cases):
+    """Run a test once for each of these TileCases, as its argument `tile`."""
+    return pytest.mark.parametrize("tile", cases, ids=[tile.kernel for tile in cases])
 
 
 def terms(name, a, b, *_):
     """How many products each number of the result adds up, at most."""
-    return {
-        "conv2d": b[0].size,
-        "conv_transpose2d": b[:, 0].size,
-        "conv2d_weight_grad": b[:, 0].size,
-    }[name]
+    return b[0].size if name == "conv2d" else b[:, 0].size
 
 
 def run(name, arguments, rung, seed, host=False):
@@ -114,18 +169,19 @@ def ran(launches):
 
 def error_bound(name, arguments, dtype, rung):
     """By how much each number of the result may differ from the exact one."""
-    magnitudes = [np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    relative = (terms(name, *arguments) + 2) * np.finfo(dtype).eps + (
-        2.01 * TF32 if rung == "tensor" else 0
-    )
+    magnitudes = mapped(np.abs, arguments)
+    relative = (terms(name, *arguments) + 2) * np.finfo(dtype).eps
+    if rung == "tensor":
+        relative += 2.01 * TF32
     return relative * getattr(reference, name)(*magnitudes)
 
 
 def check(
     name, arguments, dtype=np.float32, rung="tensor", seed=0, layouts=("contiguous", "contiguous")
 ):
-    """Run a kernel and compare -> the launches. The loops see, in float64, the very numbers that
-    it is given.
+    """Run a kernel and compare -> the launches.
+
+    The loops see, in float64, the very numbers that the kernel is given.
     """
     a, b, *options = arguments
     given = [in_layout(np.asarray(x, dtype), layout) for x, layout in zip((a, b), layouts)]
@@ -136,9 +192,10 @@ def check(
     bound = error_bound(name, exact, dtype, rung)
     assert y.dtype == dtype
     assert y.shape == expected.shape
-    wrong = ~(np.abs(y - expected) <= bound)
+    error = np.abs(y - expected)
+    wrong = ~(error <= bound)
     assert not wrong.any(), (
-        f"{wrong.sum()} of {y.size} numbers differ by up to {np.abs(y - expected)[wrong].max()}, "
+        f"{wrong.sum()} of {y.size} numbers differ by up to {error[wrong].max()}, "
         f"allowed {bound[wrong].min()}"
     )
     for x, before in zip(given, exact):
@@ -154,12 +211,12 @@ def same_bits_whatever_the_schedule(name, arguments, rung):
 
 
 def whole_numbers_come_out_exact(name, arguments, rung):
-    """TF32 holds whole numbers up to 2^11, float32 sums up to 2^24; results that TF32 could not
-    hold are among them.
+    """A sum or a part of one that is rounded to TF32 on its way shows.
 
-    So a rounding that nobody asked for, of a sum on its way out or of a part of one, shows.
+    TF32 holds whole numbers up to 2^11, float32 sums up to 2^24. Among the results are numbers that
+    TF32 could not hold.
     """
-    whole = [np.round(300 * np.float32(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+    whole = mapped(lambda a: np.round(300 * np.float32(a)), arguments)
     y = run(name, whole, rung, 0)
     expected = getattr(reference, name)(*whole)
     assert 2**11 < abs(expected).max() < 2**24
@@ -168,44 +225,49 @@ def whole_numbers_come_out_exact(name, arguments, rung):
 
 
 def conflicts_in_the_loop(name, arguments):
-    """Turns of shared memory's banks beyond the least, in the tensor kernel's loop -> (conflicts,
-    turns).
+    """Turns of shared memory's banks in the tensor kernel's loop -> (beyond the least, all).
 
     The places of the rows are read once per block, before the loop, in Copier::take: these are
     left out.
     """
     with launch.collect_launches(counting=True) as launches:
         run(name, arguments, "tensor", 0, host=True)
-    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8").splitlines()
-    once = {
-        ("gemm.cuh", n)
-        for n, line in enumerate(source, 1)
-        if "own[0] = rows" in line or "own[i] = rows" in line
-    }
-    lines = [
-        line
-        for line in launches[0].report.lines
-        if line.space == "shared" and not once & set(line.places)
-    ]
-    return sum(line.cost - line.ideal for line in lines), sum(line.cost for line in lines)
+    conflicts = 0
+    turns = 0
+    for line in launches[0].report.lines:
+        if line.space == "shared" and not places_of_take() & set(line.places):
+            conflicts += line.cost - line.ideal
+            turns += line.cost
+    return conflicts, turns
+
+
+def places_of_take():
+    """The lines of Copier::take that read shared memory: a set of (file, line)."""
+    source = (sources.kernels_folder() / "gemm.cuh").read_text(encoding="utf-8")
+    places = set()
+    for number, line in enumerate(source.splitlines(), 1):
+        if "own[0] = rows" in line or "own[i] = rows" in line:
+            places.add(("gemm.cuh", number))
+    return places
+
+
+IMAGES = (2, 3, 0, 1)  # the orders in which the kernels want them in memory
+WEIGHTS = (0, 2, 3, 1)
 
 
 def the_same_bits_off_the_grid(name, arguments, rung):
-    """16-byte loads would be misaligned where 16 does not divide an array's address: other
-    kernels must run.
+    """Where 16 does not divide an array's address, other kernels must run.
+
+    16-byte loads would be misaligned.
     """
     a, b, *options = arguments
+    order = IMAGES if name == "conv2d_weight_grad" else WEIGHTS
     with launch.collect_launches() as launches:
         aligned = run(name, arguments, rung, 0)
-        for some in (
-            [_shifted(a, IMAGES), b],
-            [a, _shifted(b, IMAGES if name == "conv2d_weight_grad" else WEIGHTS)],
-        ):
+        for some in ([_shifted(a, IMAGES), b], [a, _shifted(b, order)]):
             assert run(name, [*some, *options], rung, 0).tobytes() == aligned.tobytes()
-    assert ran(launches)[0] not in ran(launches)[1:]
-
-
-IMAGES, WEIGHTS = (2, 3, 0, 1), (0, 2, 3, 1)  # the orders in which the kernels want them in memory
+    first, *others = ran(launches)
+    assert first not in others
 
 
 def _shifted(a, order):

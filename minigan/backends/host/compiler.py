@@ -131,7 +131,7 @@ def runtime():
     folder = kernels_folder() / "host"
     sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]*"))]
     objects = []
-    for part in ("runtime", "memory"):
+    for part in ("runtime", "memory", "hooks"):
         command = [*_HOST_FLAGS, "-c", folder / f"{part}.cpp"]
         objects.append(_built(f"{part}.o", sources, command))
     return objects
