@@ -128,45 +128,76 @@ def select(shape, index):
     """The Selection that an index means for a tensor of this shape; all arrays in it are copies."""
     if type(index) is int and shape:
         return Selection((_in_range(index, 0, shape), ...), (), False)
-    if isinstance(index, list):
-        _check_list(index)
-    parts = index if type(index) is tuple else (index,)
-    parts = _without_ellipsis([_part(part) for part in parts], shape)
     view = []
     arrays = []
+    has_arrays = False
+    repeats = False
     axis = 0  # the axis of x that the next part is about
-    for part in parts:
-        in_view, in_arrays, axes = _translated(part, axis, shape)
-        view += in_view
-        arrays += in_arrays
-        axis += axes
-    view.append(...)
-    shapes = [array.shape for array in arrays if array is not EVERYTHING]
-    if not shapes:
-        return Selection(tuple(view), (), False)
-    _check_broadcast(shapes)
-    return Selection(tuple(view), tuple(arrays), any(map(_is_positions, parts)))
-
-
-def _translated(part, axis, shape):
-    """A part that is about this axis of x, and perhaps about the next ones, in two steps.
-
-    -> what it adds to a Selection's view, what it adds to the arrays, how many axes it is about.
-    """
-    if type(part) is slice:
-        return [part], [EVERYTHING], 1
-    if type(part) is int:
-        return [_in_range(part, axis, shape)], [], 1
-    if part is None:
-        return [None], [EVERYTHING], 0
-    if type(part) is bool:
-        return [None], [devices.xp.zeros(int(part), np.intp)], 0
-    if _is_positions(part):
-        return [EVERYTHING], [part], 1
-    return [EVERYTHING] * part.ndim, _positions_of_true(part, axis, shape), part.ndim
+    for part in _parts(index, shape):
+        if type(part) is slice:
+            view.append(part)
+            arrays.append(EVERYTHING)
+            axis += 1
+        elif type(part) is int:
+            view.append(_in_range(part, axis, shape))
+            axis += 1
+        elif part is None:
+            view.append(None)
+            arrays.append(EVERYTHING)
+        elif type(part) is bool:
+            has_arrays = True
+            view.append(None)
+            arrays.append(devices.xp.zeros(int(part), np.intp))
+        elif _is_mask(part):
+            has_arrays = True
+            view += [EVERYTHING] * part.ndim
+            arrays += _positions_of_true(part, axis, shape)
+            axis += part.ndim
+        else:  # positions
+            has_arrays = True
+            repeats = True
+            view.append(EVERYTHING)
+            arrays.append(part)
+            axis += 1
+    if not has_arrays:
+        return Selection((*view, ...), (), False)
+    _check_broadcast(arrays)
+    return Selection((*view, ...), tuple(arrays), repeats)
 
 
 # ---- the parts -----------------------------------------------------------------------------------
+
+
+def _parts(index, shape):
+    """The parts of an index, with full slices in the place of ``...`` or else at the end."""
+    if isinstance(index, list):
+        _check_list(index)
+    given = index if type(index) is tuple else (index,)
+    parts = [_part(part) for part in given]
+    named = 0  # axes that the parts are about
+    place = None  # of the ...
+    for i, part in enumerate(parts):
+        if type(part) is slice or type(part) is int:
+            named += 1
+        elif part is ...:
+            if place is not None:
+                raise IndexError("an index holds more than one ..., expected at most one")
+            place = i
+        elif part is not None and type(part) is not bool:
+            named += part.ndim if _is_mask(part) else 1
+    if named > len(shape):
+        raise IndexError(
+            f"an index names {named} axes, but the tensor of shape {shape} has {len(shape)}"
+        )
+    missing = [EVERYTHING] * (len(shape) - named)
+    if place is None:
+        return parts + missing
+    return parts[:place] + missing + parts[place + 1 :]
+
+
+def _is_mask(array):
+    """Does this array pick where it is True? Otherwise it holds positions."""
+    return array.dtype.kind == "b"
 
 
 def _part(part):
@@ -250,38 +281,6 @@ def _check_list(index):
             )
 
 
-def _is_positions(part):
-    """Is this part an array of positions? Otherwise it is a number, a slice, None or a mask."""
-    return hasattr(part, "dtype") and part.dtype.kind != "b"
-
-
-def _axes_of(part):
-    """How many axes of x a part is about."""
-    if type(part) is slice or type(part) is int:
-        return 1
-    if part is None or part is ... or type(part) is bool:
-        return 0
-    return 1 if _is_positions(part) else part.ndim
-
-
-def _without_ellipsis(parts, shape):
-    """The parts with full slices in the place of ``...``, or at the end if there is no ``...``."""
-    named = 0  # axes that the parts are about
-    place = len(parts)
-    for i, part in enumerate(parts):
-        named += _axes_of(part)
-        if part is ...:
-            if place < len(parts):
-                raise IndexError("an index holds more than one ..., expected at most one")
-            place = i
-    if named > len(shape):
-        raise IndexError(
-            f"an index names {named} axes, but the tensor of shape {shape} has {len(shape)}"
-        )
-    missing = [EVERYTHING] * (len(shape) - named)
-    return parts[:place] + missing + parts[place + 1 :]
-
-
 def _in_range(number, axis, shape):
     if not -shape[axis] <= number < shape[axis]:
         raise IndexError(
@@ -310,8 +309,9 @@ def _positions_of_true(mask, axis, shape):
     return mask.nonzero()
 
 
-def _check_broadcast(shapes):
-    """Raise IndexError unless arrays of these shapes broadcast to one shape."""
+def _check_broadcast(arrays):
+    """Raise IndexError unless the arrays of a Selection broadcast to one shape."""
+    shapes = [array.shape for array in arrays if array is not EVERYTHING]
     if len(shapes) == 1:
         return
     try:

@@ -233,7 +233,7 @@ def test_functions_that_only_look_take_tensors_that_require_grad(tmp_path):
     assert np.array_equal(np.load(tmp_path / "t.npy"), a)
     assert np.array_equal(np.load(tmp_path / "t.npz")["t"], a)
     assert np.array_equal(np.loadtxt(tmp_path / "t.txt"), a)
-    assert not np.zeros_like(t).any()
+    assert np.zeros_like(t).tolist() == [[0, 0], [0, 0]]
     np.testing.assert_allclose(t, a)
     np.testing.assert_array_equal(a, t)
     with pytest.raises(AssertionError):

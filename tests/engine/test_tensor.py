@@ -1,6 +1,5 @@
 """What a tensor looks like, and what its own methods do."""
 
-import copy
 import inspect
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from tensors import array, listed
 
 import minigan as mg
-from minigan import devices
 from minigan.methods import TensorMethods
 
 F32 = np.float32
@@ -57,29 +55,6 @@ def test_a_tensor_knows_its_shape_axes_size_and_dtype():
     assert t.ndim == 2
     assert t.numel() == 6
     assert t.dtype == F32
-
-
-def test_deepcopy_copies_values_and_flag_but_no_history():
-    x = mg.tensor(array(3), requires_grad=True)
-    (x * x).sum().backward()
-    y = copy.deepcopy(x)
-    assert y.requires_grad
-    assert y.grad is None
-    assert not devices.xp.shares_memory(x.array, y.array)
-    np.testing.assert_array_equal(x.numpy(), y.numpy())
-    twice = y * 2
-    twice.sum().backward()
-    assert listed(y.grad) == [2, 2, 2]
-
-
-def test_deepcopy_keeps_the_class_and_what_is_shared():
-    p = mg.nn.Parameter(mg.ones(2))
-    assert type(copy.deepcopy(p)) is mg.nn.Parameter
-    tied = copy.deepcopy([p, p])
-    assert tied[0] is tied[1]
-    x = mg.tensor(array(3), requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"output of mul .* detach\(\)"):
-        copy.deepcopy(x * 2)
 
 
 def test_in_place_changes_return_the_tensor_and_keep_its_dtype():

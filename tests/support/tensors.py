@@ -1,4 +1,4 @@
-"""Arrays and tensors of random numbers, and the numbers of a tensor as a list."""
+"""Small arrays and tensors, and the numbers of a tensor as a list."""
 
 import numpy as np
 
@@ -17,6 +17,11 @@ def leaf(*shape, seed=0):
     rng = np.random.default_rng(seed)
     values = rng.uniform(0.5, 2.0, shape)
     return mg.tensor(np.asarray(values), requires_grad=True)
+
+
+def row(requires_grad=False):
+    """The float32 numbers 1, 2, 3."""
+    return mg.tensor([1.0, 2.0, 3.0], requires_grad=requires_grad)
 
 
 def listed(t):
