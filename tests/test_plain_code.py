@@ -41,6 +41,20 @@ def test_a_file_can_be_read_aloud(path):
     assert not found.faults
 
 
+KERNELS = [
+    path
+    for folder in ("kernels", "tests/kernels")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".cu", ".cuh", ".cpp", ".h")
+]
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=name_of)
+def test_a_line_of_c_plus_plus_has_at_most_100_columns(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > plain_code.MOST_COLUMNS] == []
+
+
 def test_the_reading_path_fits_into_an_evening():
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in READING_PATH]
     assert sum(plain_code.measure(text).lines for text in texts) <= MOST_ON_THE_PATH

@@ -1,6 +1,8 @@
-/* Wrong kernels, each as small as its mistake allows. Every kernel is a template on `right`: gallery<false> holds the
-   mistake, which the host device must report at a line marked "here"; gallery<true> is the same kernel without it.
-   A block has 64 threads, unless a comment says otherwise; tests/test_kernels_gallery.py holds arguments and reports. */
+/* Wrong kernels, each as small as its mistake allows.
+
+   Every kernel is a template on `right`. gallery<false> holds the mistake, which the host device
+   must report at a line marked "here"; gallery<true> is the same kernel without it. A block has 64
+   threads, unless a comment says otherwise. test_kernels_gallery.py has arguments and reports. */
 #include "common.cuh"
 
 // y = x reversed within the block, by way of shared memory.
@@ -24,7 +26,8 @@ __global__ void missing_second_syncthreads(const float* x, float* y) {
   }
 }
 
-// y = x reversed within each warp: threads of one warp need no barrier of the block, but they need one.
+// y = x reversed within each warp: threads of one warp need no barrier of the block, but they need
+// one of the warp.
 template <bool right>
 __global__ void missing_syncwarp(const float* x, float* y) {
   __shared__ float tile[64];
@@ -43,7 +46,8 @@ __global__ void syncwarp_for_a_block(const float* x, float* y) {
   y[threadIdx.x] = tile[63 - threadIdx.x];  // <- here
 }
 
-// Pairs of lanes that order themselves with a mask; the wrong one reads the neighbouring pair's value.
+// Pairs of lanes that order themselves with a mask; the wrong one reads the neighbouring pair's
+// value.
 template <bool right>
 __global__ void syncwarp_of_other_lanes(const float* x, float* y) {
   __shared__ float tile[64];
@@ -314,7 +318,9 @@ __global__ void pipeline_without_second_barrier(const float* x, float* y) {
       y[64 * i + threadIdx.x] = tile[i % 2][63 - threadIdx.x];  // <- here
       if (right) __syncthreads();
     }
-    if (i + 2 < 8) cp_async<4>(&tile[(i + 2) % 2][threadIdx.x], x + 64 * (i + 2) + threadIdx.x, true);  // <- here
+    const int next = i + 2;
+    const float* const from = x + 64 * next + threadIdx.x;
+    if (next < 8) cp_async<4>(&tile[next % 2][threadIdx.x], from, true);  // <- here
     cp_async_commit();
   }
 }
@@ -418,7 +424,9 @@ __global__ void unrounded_operand(const float* x, float* y) {
 template <bool right>
 __global__ void product_of_half_a_warp(const float* x, float* y) {
   if (!right && threadIdx.x >= 16) return;
-  const uint32_t bits = to_tf32(x[threadIdx.x]), a[4] = {bits, bits, bits, bits}, b[2] = {bits, bits};
+  const uint32_t bits = to_tf32(x[threadIdx.x]);
+  const uint32_t a[4] = {bits, bits, bits, bits};
+  const uint32_t b[2] = {bits, bits};
   float d[4] = {};
   mma_tf32(d, a, b);  // <- here
   y[threadIdx.x] = d[0];

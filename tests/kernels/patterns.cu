@@ -35,7 +35,8 @@ __global__ void intrinsics(const int* x, int* out) {
   out[192 + t] = __shfl_up_sync(ALL_LANES, v, 4);
   out[256 + t] = __ballot_sync(ALL_LANES, v % 3 == 0);
   out[320 + t] = __any_sync(ALL_LANES, v == 40) * 2 + __all_sync(ALL_LANES, v < 32);
-  const unsigned half = t % 32 < 16 ? 0xffffu : 0xffff0000u;  // two groups of lanes, each in its own time
+  // two groups of lanes, each in its own time
+  const unsigned half = t % 32 < 16 ? 0xffffu : 0xffff0000u;
   out[384 + t] = __shfl_xor_sync(half, v, 8);
   out[512 + t] = __shfl_down_sync(ALL_LANES, v, 33);  // of which five bits count
   out[448 + t] = t % 32 < 16 ? __ballot_sync(0xffffu, v % 2) : 0;
@@ -66,14 +67,17 @@ __global__ void landing(const float* x, float* y) {
   y[64 + threadIdx.x] = tile[threadIdx.x];
 }
 
-__global__ void overflow(const int* x, int* y) { y[threadIdx.x] = x[threadIdx.x] + 1; }  // <- overflow
+__global__ void overflow(const int* x, int* y) {
+  y[threadIdx.x] = x[threadIdx.x] + 1;  // <- overflow
+}
 
 // All threads write y[0]: which two are caught is the schedule's.
 __global__ void contest(int* y) { y[0] = blockIdx.x * blockDim.x + threadIdx.x; }
 
-// Does as it is told, in shared memory or, where there are blocks, in y. In step s a thread reads (op % 2 = 0) or writes
-// cell op / 2 % 2: the word, or its byte op / 4 - 1; -1 rests. Then come the step's barriers: 0 none, 2 of the block, or
-// 4 mask + 1 of the lanes of the mask, which has eight bits, or is the whole warp's where it is 255.
+// Does as it is told, in shared memory or, where there are blocks, in y. In step s a thread reads
+// (op % 2 = 0) or writes cell op / 2 % 2: the word, or its byte op / 4 - 1; -1 rests. Then come the
+// step's barriers: 0 none, 2 of the block, or 4 mask + 1 of the lanes of the mask, which has eight
+// bits, or is the whole warp's where it is 255.
 template <bool shared>
 __global__ void program(const int* ops, const int* barriers, int steps, float* y) {
   __shared__ float tile[2];

@@ -97,8 +97,14 @@ def test_buffers_belong_to_the_state_unless_they_are_passing():
     assert next(net.parameters()) is net.weight
     net.none = mg.ones(4)
     assert "none" in net.state_dict()
-    assert net.double().kept.dtype == np.float64
-    assert net.to(mg.float32).kept.dtype == np.float32
+
+
+def test_a_module_is_converted_and_stays_on_its_device():
+    net = nn.BatchNorm2d(2)
+    net.double()
+    assert net.running_mean.dtype == np.float64
+    net.to(mg.float32)
+    assert net.running_mean.dtype == np.float32
     assert net.to("cpu") is net
     assert net.cpu() is net
     with pytest.raises(ValueError, match="device is 'cuda', but this process works on"):
