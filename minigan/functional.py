@@ -4,6 +4,7 @@ from .ops.activation import leaky_relu, log_softmax, prelu, relu
 from .ops.conv import channel_sum, conv2d, conv_transpose2d
 from .ops.elementwise import abs, exp, log, sigmoid, softplus, sqrt, tanh
 from .ops.error_function import erf
+from .ops.grouped import conv1d, conv_transpose1d
 from .ops.indexing import getitem
 from .ops.joining import cat
 from .ops.loss import (
@@ -19,7 +20,8 @@ from .ops.loss import (
 )
 from .ops.magnitudes import normalize
 from .ops.noise import dropout, dropout2d
-from .ops.normalisation import batch_norm, instance_norm, layer_norm
+from .ops.normalisation import batch_norm, group_norm, instance_norm, layer_norm
+from .ops.pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from .ops.products import linear, matmul, maxout
 from .ops.resizing import interpolate, pad, pixel_shuffle
 from .ops.shapes import amax, expand, flatten, mean, permute, reshape, sum, transpose
@@ -27,12 +29,16 @@ from .ops.smooth import elu, gelu, silu, softmax
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool2d",
     "amax",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
+    "conv1d",
     "conv2d",
+    "conv_transpose1d",
     "conv_transpose2d",
     "cross_entropy",
     "dropout",
@@ -41,6 +47,7 @@ __all__ = [
     "exp",
     "flatten",
     "gelu",
+    "group_norm",
     "instance_norm",
     "interpolate",
     "l1_loss",
@@ -49,6 +56,7 @@ __all__ = [
     "linear",
     "log",
     "log_softmax",
+    "max_pool2d",
     "maxout",
     "mse_loss",
     "nll_loss",

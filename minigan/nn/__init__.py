@@ -17,7 +17,7 @@ from .activations import (
 )
 from .checks import expect
 from .containers import ModuleDict, ModuleList, Sequential
-from .convolution import Conv2d, ConvTranspose2d
+from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .images import (
     ConstantPad2d,
     Dropout,
@@ -41,5 +41,6 @@ from .losses import (
     SmoothL1Loss,
 )
 from .module import Buffer, Count, Module, Parameter
-from .normalisation import FUSED, BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm
+from .normalisation import FUSED, BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
+from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .spectral import remove_spectral_norm, spectral_norm

@@ -120,8 +120,10 @@ class Upsample(Module):
     Give either size, an int or a pair, or scale_factor f, a number or a pair.
     """
 
-    def __init__(self, size=None, scale_factor=None, mode="nearest"):
-        self.options = dict(size=size, scale_factor=scale_factor, mode=mode)
+    def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None):
+        self.options = dict(
+            size=size, scale_factor=scale_factor, mode=mode, align_corners=align_corners
+        )
 
     def forward(self, x):
         return F.interpolate(x, **self.options)  # (N, C, *size)

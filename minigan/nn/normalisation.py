@@ -153,3 +153,26 @@ class LayerNorm(Module):
     def forward(self, x):
         shape = self.normalized_shape
         return F.layer_norm(x, shape, self.weight, self.bias, eps=self.eps)  # the shape of x
+
+
+class GroupNorm(Module):
+    """Group normalisation (Wu and He 2018): each group of channels of each sample.
+
+    (N, num_channels, ...) -> the same shape, see F.group_norm.
+    """
+
+    normalises = True
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
+        self.num_groups = whole_number("num_groups", num_groups, 1)
+        self.num_channels = whole_number("num_channels", num_channels, 1)
+        if num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels is {num_channels}, expected a multiple of {num_groups}"
+            )
+        self.eps = number("eps", eps, 0)
+        self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(num_channels)) if affine else None)
+
+    def forward(self, x):
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)

@@ -20,7 +20,7 @@ def draw_weights(shape, out_features, bias):
             f"a layer has weights of shape {shape}, expected whole numbers, at least one of each"
         )
     fan_in = math.prod(shape[1:])
-    if len(shape) == 2:
+    if len(shape) != 4:
         weight = zeros(shape)
     else:
         # A weight (K, C, R, S) is stored as (K, R, S, C), because the kernels read neighbouring

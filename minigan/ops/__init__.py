@@ -11,7 +11,7 @@ methods of Tensor (minigan/methods.py) call the names that are imported here.
 import sys
 
 from .. import methods, torch_forms
-from . import data_model, filling, in_place, logic
+from . import data_model, filling, grouped, in_place, logic
 from .activation import leaky_relu, log_softmax, relu
 from .axes import (
     chunk,

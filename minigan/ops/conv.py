@@ -15,17 +15,21 @@ from ..engine import record
 from ..files.foreign import is_whole_number
 from .shapes import expand, reshape
 
+grouped = None  # later the module grouped.py, which is made of this one and puts itself here
 
-def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation, as torch.nn.functional.conv2d.
 
     x (N, C, H, W), weight (K, C, R, S), bias (K,) -> (N, K, P, Q), with
     P = (H + 2 padding - R) // stride + 1. stride, padding: an int or a pair. Raises ValueError for
-    shapes that do not fit, TypeError for mixed dtypes.
+    shapes that do not fit, TypeError for mixed dtypes. dilation, groups, and "same" as padding: see
+    grouped.py.
     """
+    if dilation not in (1, (1, 1)) or groups != 1 or isinstance(padding, str):
+        return grouped.general_conv2d(x, weight, bias, stride, padding, dilation, groups)
     stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
-    check_undilated("conv2d", dilation, groups)
     image, kernel = _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
     if min(_output_size(image, kernel, stride, padding)) < 1:
         raise ValueError(
@@ -37,18 +41,20 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv_transpose2d(
-    x, weight, bias=None, *, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):
     """The adjoint of conv2d in its first argument, as torch.nn.functional.conv_transpose2d.
 
     x (N, K, P, Q), weight (K, C, R, S), bias (C,) -> (N, C, H, W), with
     H = (P - 1) stride - 2 padding + R + output_padding. stride, padding, output_padding: an int or
-    a pair; output_padding must be smaller than stride.
+    a pair; output_padding must be smaller than stride. dilation, groups: see grouped.py.
     """
+    if dilation not in (1, (1, 1)) or groups != 1:
+        options = stride, padding, output_padding, groups, dilation
+        return grouped.general_conv_transpose2d(x, weight, bias, *options)
     stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
     output_padding = pair("output_padding", output_padding, 0)
-    check_undilated("conv_transpose2d", dilation, groups)
     image, kernel = _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
     if any(extra >= s for extra, s in zip(output_padding, stride)):
         raise ValueError(
@@ -189,14 +195,6 @@ def pair(name, value, least):
             f"{name} is {value!r}, expected an int or a pair of ints of at least {least}"
         )
     return values
-
-
-def check_undilated(name, dilation, groups):
-    """Raise ValueError unless dilation and groups are 1, the only ones that minigan has."""
-    if dilation not in (1, (1, 1)) or groups != 1:
-        raise ValueError(
-            f"{name}: dilation {dilation} and groups {groups} are not supported, only 1 and 1"
-        )
 
 
 def _check_operands(name, x, weight, bias, weight_axes):

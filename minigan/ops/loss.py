@@ -15,9 +15,9 @@ import numpy as np
 from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record, recording
-from . import getitem
 from .activation import log_softmax
 from .elementwise import abs, clamp, sigmoid, where
+from .indexing import getitem
 from .shapes import mean, sum
 
 

@@ -12,6 +12,7 @@ derivatives silently wrong; the composition computes it anew from x.
 from .. import devices
 from ..creation import raw, zeros
 from ..engine import VERSION, Tensor, grad, record, recording
+from ..files.foreign import whole_number
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .elementwise import sqrt
@@ -217,7 +218,7 @@ def _repeated(t, n):
     return reshape(expand(t, n, c), n * c)
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Normalised over the last axes, those of ``normalized_shape``, per sample (Ba et al. 2016)."""
     if hasattr(normalized_shape, "__iter__"):
         shape = tuple(normalized_shape)
@@ -234,4 +235,27 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, *, eps=1e-5):
         y = y * weight
     if bias is not None:
         y = y + bias
+    return y
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    """Each group of neighbouring channels of each sample normalised alone (Wu and He 2018).
+
+    x (N, C, ...); weight, bias: (C,) or None. Raises ValueError unless num_groups divides C.
+    """
+    groups = whole_number("group_norm: num_groups", num_groups, 1)
+    if raw(x).ndim < 2 or x.shape[1] % groups or 0 in x.shape:
+        raise ValueError(
+            f"group_norm: x has shape {x.shape}, expected (N, C, ...) with C a multiple of "
+            f"num_groups={groups}"
+        )
+    for t in (weight, bias):
+        if t is not None and t.shape != x.shape[1:2]:
+            raise ValueError(f"group_norm: weight and bias are {t.shape}, expected {x.shape[1:2]}")
+    grouped = reshape(x, (x.shape[0], groups, -1))
+    y = reshape(layer_norm(grouped, grouped.shape[2:], eps=eps), x.shape)
+    if weight is not None:
+        y = y * per_channel(weight, x.ndim)
+    if bias is not None:
+        y = y + per_channel(bias, x.ndim)
     return y

@@ -9,7 +9,7 @@ from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
 from ..files.foreign import is_whole_number, whole_number
-from . import getitem
+from .indexing import getitem
 from .joining import cat
 from .products import matmul
 from .shapes import expand, permute, reshape, transpose
@@ -88,14 +88,17 @@ def _pad_reflect(x, widths):
     return x
 
 
-def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
+def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """Resize images (N, C, H, W) to ``size`` or by ``scale_factor``, an int or a pair.
 
-    mode: "nearest" or "bilinear". As torch.nn.functional.interpolate with align_corners=False.
-    Both are linear and separable: one small matrix per axis, y = rows x columns^T. Nearest by a
-    whole factor is a broadcast. Raises ValueError for arguments that do not fit.
+    mode: "nearest" or "bilinear", as torch.nn.functional.interpolate. align_corners, for bilinear:
+    whether the centres of the corner pixels stay where they are, or, as by default, the corners of
+    the image. Both modes are linear and separable: one small matrix per axis, y = rows x columns^T.
+    Nearest by a whole factor is a broadcast. Raises ValueError for arguments that do not fit.
     """
     _check_interpolation(x, size, scale_factor, mode)
+    if align_corners is not None and mode == "nearest":
+        raise ValueError("interpolate: align_corners is for bilinear, mode is 'nearest'")
     h, w = x.shape[2:]
     factor_h, factor_w = _two(scale_factor)
     if scale_factor is None:
@@ -111,6 +114,8 @@ def interpolate(x, size=None, *, scale_factor=None, mode="nearest"):
     is_whole = _is_whole_factor(h, new_h, factor_h) and _is_whole_factor(w, new_w, factor_w)
     if mode == "nearest" and is_whole:
         return _repeat_pixels(x, new_h // h, new_w // w)
+    if align_corners:
+        factor_h = factor_w = "aligned"
     rows = _resizing(h, new_h, factor_h, mode)  # (new_h, H)
     columns = _resizing(w, new_w, factor_w, mode)  # (new_w, W)
     y = matmul(_like(x, rows), x)  # (N, C, new_h, W)
@@ -159,18 +164,32 @@ def _like(x, matrix):
 
 
 def _resizing(old, new, factor, mode):
-    """The (new, old) matrix that resizes a line of pixels; factor: None if the size is given."""
+    """The (new, old) matrix that resizes a line of pixels.
+
+    factor: None if the size is given, "aligned" if the first and the last pixel stay in place.
+    """
     if new == old or mode == "nearest" and new == 2 * old:
         return np.repeat(np.eye(old), new // old, 0)
-    # Input pixels per output pixel. PyTorch uses the given factor, even if new is rounded.
-    ratio = old / new if factor is None else 1 / factor
     matrix = np.zeros((new, old))
     i = np.arange(new)
+    if factor == "aligned":
+        return _mixed(matrix, i * ((old - 1) / max(1, new - 1)))
+    # Input pixels per output pixel. PyTorch uses the given factor, even if new is rounded.
+    ratio = old / new if factor is None else 1 / factor
     if mode == "nearest":
         source = i.astype(np.float32) * np.float32(ratio)  # computed in float32, as in PyTorch
         matrix[i, np.minimum(source, old - 1).astype(int)] = 1
         return matrix
-    centre = (i + 0.5) * ratio - 0.5  # where output pixel i lies among the input's pixels
+    return _mixed(matrix, (i + 0.5) * ratio - 0.5)
+
+
+def _mixed(matrix, centre):
+    """The matrix, so far zeros, that mixes the two input pixels beside each centre.
+
+    centre: where each output pixel lies among the input's pixels.
+    """
+    new, old = matrix.shape
+    i = np.arange(new)
     centre = np.clip(centre, 0, old - 1)
     left = np.floor(centre).astype(int)
     right = np.minimum(left + 1, old - 1)

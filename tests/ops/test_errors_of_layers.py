@@ -183,16 +183,76 @@ TABLE = {
         ValueError,
         "(-1, 3) at least one",
     ),
-    "half a channel": (lambda: nn.Conv2d(3, 2.5, 3), ValueError, "(2.5, 3, 3, 3) whole numbers"),
-    "a dilated layer": (
-        lambda: nn.Conv2d(3, 3, 3, dilation=2),
+    "half a channel": (lambda: nn.Conv2d(3, 2.5, 3), ValueError, "channels 2.5 a whole number"),
+    "groups that do not divide the channels": (
+        lambda: nn.Conv2d(3, 4, 3, groups=2),
         ValueError,
-        "dilation 2 not supported",
+        "3 and 4 channels 2 groups",
     ),
-    "a layer of groups": (
-        lambda: nn.ConvTranspose2d(4, 4, 3, groups=2),
+    "groups that do not fit the weight": (
+        lambda: F.conv2d(IMAGE, mg.ones(2, 3, 1, 1), groups=3),
         ValueError,
-        "groups 2 not supported",
+        "(2, 3, 4, 4) (2, 3, 1, 1) groups=3",
+    ),
+    "transposed groups that do not fit": (
+        lambda: F.conv_transpose2d(IMAGE, mg.ones(3, 2, 1, 1), groups=2),
+        ValueError,
+        "3 channels 2 groups",
+    ),
+    "same padding with a stride": (
+        lambda: F.conv2d(IMAGE, mg.ones(2, 3, 3, 3), padding="same", stride=2),
+        ValueError,
+        "'same' (2, 2)",
+    ),
+    "an unknown padding": (
+        lambda: F.conv2d(IMAGE, mg.ones(2, 3, 3, 3), padding="full"),
+        ValueError,
+        "'full'",
+    ),
+    "a padding mode": (
+        lambda: nn.Conv2d(3, 3, 3, padding_mode="circular"),
+        ValueError,
+        "'circular'",
+    ),
+    "lines of another shape": (
+        lambda: F.conv1d(IMAGE, mg.ones(2, 3, 3)),
+        ValueError,
+        "(2, 3, 4, 4) (2, 3, 3)",
+    ),
+    "a window that does not fit": (
+        lambda: F.avg_pool2d(IMAGE, 5),
+        ValueError,
+        "5 4 pixels",
+    ),
+    "a window in the padding": (
+        lambda: F.max_pool2d(IMAGE, 2, 2, 2),
+        ValueError,
+        "(2, 2) at most half",
+    ),
+    "a dilated window": (
+        lambda: F.max_pool2d(IMAGE, 2, dilation=2),
+        ValueError,
+        "dilation is 2",
+    ),
+    "a size of images for lines": (
+        lambda: F.adaptive_avg_pool2d(mg.ones(2, 3, 4), 1),
+        ValueError,
+        "(2, 3, 4)",
+    ),
+    "groups of channels": (
+        lambda: F.group_norm(IMAGE, 2),
+        ValueError,
+        "(2, 3, 4, 4) num_groups=2",
+    ),
+    "aligned corners of nearest pixels": (
+        lambda: F.interpolate(IMAGE, 2, align_corners=True),
+        ValueError,
+        "align_corners 'nearest'",
+    ),
+    "half a group": (
+        lambda: nn.ConvTranspose2d(4, 4, 3, groups=0.5),
+        ValueError,
+        "groups is 0.5",
     ),
     "a kernel of no size": (lambda: nn.Conv2d(3, 3, 0), ValueError, "kernel_size 0 at least 1"),
     "a function in Sequential": (

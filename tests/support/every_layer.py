@@ -215,6 +215,35 @@ CALLS = """
     ZeroPad2d((1, 0, 1, 0))                            1 2 4 3
     ConstantPad2d(2, 0.5)                              1 2 2 3
     Upsample(None, 2)                                  1 2 2 3
+    Conv2d(4, 6, 3, 1, 1, groups=2)                    2 4 3 4
+    Conv2d(3, 3, 3, padding=1, groups=3, bias=False)   2 3 3 4
+    Conv2d(2, 3, 3, 1, 2, 2)                           2 2 5 6
+    Conv2d(2, 4, (3, 2), (2, 1), (1, 2), (2, 3), 2)    1 2 6 7
+    Conv2d(2, 3, 3, padding="same")                    1 2 4 5
+    Conv2d(2, 3, (2, 4), padding="same", dilation=2)   1 2 6 7
+    Conv2d(2, 3, 3, padding="valid")                   1 2 4 5
+    Conv2d(2, 3, 3, 1, 1, padding_mode="reflect")      1 2 4 5
+    Conv2d(2, 3, 3, 2, (1, 2), padding_mode="replicate")  1 2 4 5
+    ConvTranspose2d(4, 6, 3, 2, 1, 1, 2)               1 4 3 2
+    ConvTranspose2d(2, 3, 3, 1, 0, 0, 1, True, 2)      1 2 3 2
+    ConvTranspose2d(2, 4, (3, 2), 2, 1, 1, 2, False, (2, 3))  1 2 3 4
+    Conv1d(2, 3, 3)                                    2 2 6
+    Conv1d(4, 6, 3, 2, 1, 2, 2, False)                 2 4 9
+    AvgPool2d(2)                                       2 2 4 5
+    AvgPool2d(3, 2, 1)                                 1 2 5 6
+    AvgPool2d(3, 2, 1, True)                           1 2 6 5
+    AvgPool2d(3, 2, 1, True, False)                    1 2 6 5
+    AvgPool2d((2, 3), stride=(1, 2))                   1 2 4 5
+    MaxPool2d(2)                                       2 2 4 5
+    MaxPool2d(3, 1, 1)                                 1 2 4 5
+    MaxPool2d(3, stride=2, padding=1, ceil_mode=True)  1 2 6 6
+    AdaptiveAvgPool2d(1)                               1 2 4 5
+    AdaptiveAvgPool2d((3, 2))                          1 2 4 5
+    AdaptiveAvgPool2d((None, 7))                       1 2 4 5
+    GroupNorm(2, 4)                                    2 4 3 2
+    GroupNorm(4, 4, 1e-3, False)                       2 4 3
+    Upsample(scale_factor=2, mode="bilinear", align_corners=True)  1 2 3 2
+    Upsample((5, 1), None, "bilinear", True)           1 2 3 2
     Sequential(OrderedDict(a=Linear(3, 2), b=Tanh()))  4 3
 """
 for _line in CALLS.strip().splitlines():

@@ -1,7 +1,6 @@
 """Inputs of the operations in operations_by_torchs_names.py; see inputs.py."""
 
 import numpy as np
-from inputs_of_layers import reduction
 
 EVERY = slice(None)
 MIDDLE = slice(1, 3)
@@ -179,44 +178,3 @@ def two_vectors(case):
     x = case.normal(k)
     y = case.normal(k)
     return [x, y], {}
-
-
-def any_image(**options):
-    """(N, C, H, W)."""
-
-    def inputs(case):
-        shape = case.shape(4, 4, most=3)
-        return [case.normal(*shape)], options
-
-    return inputs
-
-
-def prelu(case):
-    """x (N, C, H) away from 0, and a weight for all or for each channel."""
-    n, c, h = case.numbers(3, 1, 3)
-    weights = case.of(1, c)
-    x = case.away((n, c, h), 0)
-    return [x, case.normal(weights)], {}
-
-
-def replicated(case):
-    """Images, and a padding, perhaps larger than they are."""
-    x = case.normal(2, 1, 2, 3)
-    padding = case.numbers(4, 0, 4)
-    return [x], dict(padding=padding)
-
-
-def probabilities(case):
-    """Probabilities and targets."""
-    shape = case.shape(1, 3)
-    x = case.rng.uniform(0.1, 0.9, shape)
-    target = case.rng.uniform(0, 1, shape)
-    return [x], dict(target=target, **reduction(case))
-
-
-def predictions_beside_kinks(case):
-    """Predictions and targets whose differences are far from 0 and from 0.5."""
-    shape = case.shape(1, 3)
-    x = case.normal(*shape)
-    error = case.away(shape, 0, 0.5, -0.5)
-    return [x, x - error], reduction(case)

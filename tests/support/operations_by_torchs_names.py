@@ -1,5 +1,6 @@
 """The rows of operations that minigan has because people who come from PyTorch look for them."""
 
+import images_by_torchs_names as draw_images
 import inputs as draw
 import inputs_by_torchs_names as draw_torchs
 import inputs_of_layers as draw_layer
@@ -49,17 +50,17 @@ def gelu(F, x, approximate):
     return F.gelu(x, approximate=approximate)
 
 
-@operation("prelu", draw_torchs.prelu)
+@operation("prelu", draw_images.prelu)
 def prelu(F, x, weight):
     return F.prelu(x, weight)
 
 
-@linear_operation("dropout2d", draw_torchs.any_image(p=0.4, seed=3))
+@linear_operation("dropout2d", draw_images.any_image(p=0.4, seed=3))
 def dropout2d(F, x, p, seed):
     return F.dropout2d(x, p=p, seed=seed)
 
 
-@linear_operation("pad, replicate", draw_torchs.replicated)
+@linear_operation("pad, replicate", draw_images.replicated)
 def pad_replicate(F, x, padding):
     return F.pad(x, padding, "replicate")
 
@@ -229,10 +230,53 @@ def dot(F, x, y):
     return x.dot(y)
 
 
+# ---- images --------------------------------------------------------------------------------------
+
+
+@operation("conv2d of groups", draw_images.grouped_convolution)
+def grouped_conv2d(F, x, weight, bias, **options):
+    return F.conv2d(x, weight, bias, **options)
+
+
+@operation("conv_transpose2d of groups", draw_images.grouped_transposed_convolution)
+def grouped_conv_transpose2d(F, x, weight, bias, **options):
+    return F.conv_transpose2d(x, weight, bias, **options)
+
+
+@operation("conv1d", draw_images.lines_and_weight)
+def conv1d(F, x, weight, bias):
+    return F.conv1d(x, weight, bias, 2, 1)
+
+
+@operation("conv_transpose1d", draw_images.lines_and_weight)
+def conv_transpose1d(F, x, weight, bias):
+    return F.conv_transpose1d(x, weight.transpose(0, 1), bias, 2, 1, 1)
+
+
+@linear_operation("avg_pool2d", draw_images.pooled)
+def avg_pool2d(F, x, **options):
+    return F.avg_pool2d(x, **options)
+
+
+@linear_operation("max_pool2d", draw_images.pooled_distinct)
+def max_pool2d(F, x, **options):
+    return F.max_pool2d(x, **options)
+
+
+@linear_operation("adaptive_avg_pool2d", draw_images.adaptively_pooled)
+def adaptive_avg_pool2d(F, x, output_size):
+    return F.adaptive_avg_pool2d(x, output_size)
+
+
+@operation("group_norm", draw_images.groups_of_channels)
+def group_norm(F, x, weight, bias, groups):
+    return F.group_norm(x, groups, weight, bias)
+
+
 # ---- losses --------------------------------------------------------------------------------------
 
 
-@operation("binary_cross_entropy", draw_torchs.probabilities)
+@operation("binary_cross_entropy", draw_images.probabilities)
 def binary_cross_entropy(F, x, target, reduction):
     return F.binary_cross_entropy(x, F.constant(target), reduction=reduction)
 
@@ -242,6 +286,6 @@ def nll_loss(F, x, labels, reduction):
     return F.nll_loss(x, F.constant(labels), reduction=reduction)
 
 
-@operation("smooth_l1_loss", draw_torchs.predictions_beside_kinks)
+@operation("smooth_l1_loss", draw_images.predictions_beside_kinks)
 def smooth_l1_loss(F, x, t, reduction):
     return F.smooth_l1_loss(x, t, reduction=reduction, beta=0.5)

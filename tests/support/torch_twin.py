@@ -88,7 +88,7 @@ def dropout_mask(shape, p, seed):
     """The mask that rng.py promises: float32 numbers of NumPy's PCG64 in C order."""
     rng = np.random.Generator(np.random.PCG64(seed))
     numbers = rng.random(shape, np.float32)
-    keep = np.asarray(numbers >= p)
+    keep = np.asarray(numbers >= p, np.float64)
     return torch.from_numpy(keep) / (1 - p)
 
 
