@@ -7,7 +7,7 @@ from .backends.cuda.rungs import rung, set_tf32
 from .creation import ones, tensor, zeros
 from .data import images
 from .devices import device, set_device
-from .engine import Tensor, grad, no_grad
+from .engine import Tensor, grad
 from .evaluation import metrics
 from .factories import (
     arange,
@@ -23,6 +23,7 @@ from .factories import (
     zeros_like,
 )
 from .finite_differences import gradcheck
+from .grad_modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .nn import init
 from .ops import (
     abs,

@@ -10,7 +10,8 @@ from contextvars import ContextVar
 import numpy as np
 
 from . import devices
-from .engine import Tensor, inside, recording
+from .engine import Tensor, inside
+from .grad_modes import recording
 
 GPU = 2  # DLPack's number for CUDA memory
 room = ContextVar("room", default=None)  # [how many more numbers may be made], or None: no limit

@@ -14,31 +14,15 @@ to any order.
 
 import itertools
 import weakref
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
 from . import devices
+from .grad_modes import recording, recording_set_to
 from .methods import TensorMethods
 
-recording = ContextVar("recording", default=True)  # does record() build the graph?
 trace = ContextVar("trace", default=None)  # a list of Operations while somebody collects them
 clock = itertools.count()  # numbers the Nodes, so that inputs have smaller numbers than outputs
-
-
-@contextmanager
-def _recording_set_to(flag):
-    """Inside the block, record() builds the graph only if flag is true."""
-    before = recording.set(flag)
-    try:
-        yield
-    finally:
-        recording.reset(before)
-
-
-def no_grad():
-    """``with no_grad():`` or ``@no_grad()``: no graph is kept, and results require no gradient."""
-    return _recording_set_to(False)
 
 
 class Node:
@@ -179,13 +163,14 @@ class Tensor(TensorMethods):
             self._version[OWNER] = self._version[OWNER] or self.node
         self._requires_grad = bool(flag)
 
-    def backward(self, g=None, create_graph=False):
+    def backward(self, g=None, create_graph=False, *, gradient=None, retain_graph=None):
         """Backpropagation: add to ``.grad`` of every leaf the gradient of sum(g * self).
 
         g: a Tensor of self's shape; None is 1, for a Tensor with one entry. create_graph: record
-        the backward pass, so that gradients can be differentiated again.
+        the backward pass, so that gradients can be differentiated again. gradient is PyTorch's
+        name for g; retain_graph changes nothing, because a graph is never freed by its use.
         """
-        g = _seed(self, g)
+        g = _seed(self, gradient if g is None else g)
         gradients = _backpropagate([self], [g], None, create_graph)
         taken = {memory_of(g)}  # memory that already belongs to somebody
         for node, d in gradients.items():
@@ -350,13 +335,23 @@ def _attach(y, node):
 # ---- the backward pass: backpropagation ----------------------------------------------------------
 
 
-def grad(outputs, inputs, grad_outputs=None, create_graph=False):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    create_graph=False,
+    *,
+    retain_graph=None,
+    only_inputs=True,
+    allow_unused=True,
+):
     """Gradients of sum_i <grad_outputs_i, outputs_i> with respect to the inputs: a tuple.
 
     outputs, inputs: a Tensor that requires grad, or a list or tuple of them. grad_outputs: Tensors
     of the outputs' shapes; None for outputs with one entry. create_graph: record the backward pass,
     so that the gradients can be differentiated again. The result is None for an input that the
-    outputs do not depend on. No ``.grad`` changes.
+    outputs do not depend on. No ``.grad`` changes. retain_graph, only_inputs and allow_unused, of
+    PyTorch, are accepted and change nothing.
     """
     outputs = _as_list(outputs)
     inputs = _as_list(inputs)
@@ -383,7 +378,7 @@ def _as_list(tensors):
 def _backpropagate(outputs, gs, targets, create_graph):
     """The backward pass -> {target Node: gradient}. targets None means every leaf."""
     arrived = {}  # Node -> the sum of the gradients that have arrived so far
-    with _recording_set_to(create_graph):
+    with recording_set_to(create_graph):
         for y, g in zip(outputs, gs):
             _add_gradient(arrived, y.node, _seed(y, g))
         oldest = min((node.order for node in targets), default=0) if targets else 0

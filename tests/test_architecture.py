@@ -25,6 +25,7 @@ ROOMS = [
     {"refused"},
     {"torch_forms"},
     {"methods"},
+    {"grad_modes"},
     {"engine"},
     {"creation"},
     {"rng", "factories"},

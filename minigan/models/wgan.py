@@ -12,7 +12,8 @@ perceptron.
 import math
 
 from .. import nn
-from ..engine import grad, no_grad
+from ..engine import grad
+from ..grad_modes import no_grad
 from ..nn.init import dcgan_
 from ..ops import sqrt
 from ..rng import rand

@@ -16,6 +16,7 @@ from .activations import (
     Tanh,
 )
 from .checks import expect
+from .clipping import clip_grad_norm_, clip_grad_value_
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolution import Conv1d, Conv2d, ConvTranspose2d
 from .images import (

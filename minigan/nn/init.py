@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .. import rng
-from ..engine import no_grad
+from ..grad_modes import no_grad
 from ..ops.in_place import copy_
 from .module import Parameter
 

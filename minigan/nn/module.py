@@ -16,8 +16,9 @@ import numpy as np
 
 from .. import devices
 from ..creation import dtype_of, tensor
-from ..engine import Tensor, no_grad
+from ..engine import Tensor
 from ..files.foreign import shown
+from ..grad_modes import no_grad
 from ..refused import refuse
 from .views import Attributes
 

@@ -2,8 +2,8 @@
 
 from .. import functional as F
 from ..creation import ones, zeros
-from ..engine import no_grad
 from ..files.foreign import whole_number
+from ..grad_modes import no_grad
 from ..ops import var
 from .checks import number
 from .module import Buffer, Count, Module, Parameter

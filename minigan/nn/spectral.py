@@ -9,8 +9,8 @@ weight_u, weight_v.
 """
 
 from .. import functional as F
-from ..engine import no_grad
 from ..files.foreign import whole_number
+from ..grad_modes import no_grad
 from ..ops import dot, mv, permute, reshape
 from ..rng import randn
 from .checks import number

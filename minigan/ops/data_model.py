@@ -19,7 +19,8 @@ import operator
 import numpy as np
 
 from .. import devices
-from ..engine import Tensor, inside, recording
+from ..engine import Tensor, inside
+from ..grad_modes import recording
 
 SCALARS = (int, float, np.number, np.bool_)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import creation, devices
 from ..creation import raw
-from ..engine import Tensor, record, recording
+from ..engine import Tensor, record
+from ..grad_modes import recording
 
 SCALARS = (numbers.Number, np.generic)
 

@@ -11,17 +11,8 @@ because a leaf has no history.
 import numpy as np
 
 from .. import devices
-from ..engine import (
-    OWNER,
-    REWRITES,
-    VERSION,
-    Tensor,
-    check_history,
-    inside,
-    memory_of,
-    recording,
-    trace,
-)
+from ..engine import OWNER, REWRITES, VERSION, Tensor, check_history, inside, memory_of, trace
+from ..grad_modes import recording
 from .dtypes import astype
 from .elementwise import add, check_bounds, div, mul, pow, sub
 from .indexing import pick, replaced, select

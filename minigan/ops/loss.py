@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import devices
 from ..creation import raw
-from ..engine import Tensor, record, recording
+from ..engine import Tensor, record
+from ..grad_modes import recording
 from .activation import log_softmax
 from .elementwise import abs, clamp, sigmoid, where
 from .indexing import getitem

@@ -24,9 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import engine, rng
+from .. import rng
 from ..data import images
 from ..files import messages, whole_file
+from ..grad_modes import no_grad
 from . import checkpoint, run_folder, run_log, run_pictures
 from .interrupts import Interrupts
 from .resuming import (
@@ -235,7 +236,7 @@ class Run:
         if step == 0:
             before = {name: fingerprint(thing) for name, thing in self.state.items()}
         random = rng.state_dict()
-        with engine.no_grad():
+        with no_grad():
             pictures = np.asarray(self.sample())
         rng.load_state_dict(random)
         changed = [name for name, mark in before.items() if mark != fingerprint(self.state[name])]

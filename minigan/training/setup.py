@@ -8,7 +8,7 @@ import inspect
 
 from .. import data, models, rng
 from ..creation import zeros
-from ..engine import no_grad
+from ..grad_modes import no_grad
 from .run import Run
 from .sampling import Latents, generate
 from .scripts import one_sentence

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.engine import Tensor, record, recording
+from minigan.engine import Tensor, record
 from minigan.finite_differences import GradcheckError
+from minigan.grad_modes import recording
 
 
 def normal(seed, *shape):

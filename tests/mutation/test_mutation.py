@@ -20,8 +20,9 @@ from strategies import fixed_case
 import minigan as mg
 from minigan import engine, ops
 from minigan.backends import cpu
-from minigan.engine import Tensor, recording
+from minigan.engine import Tensor
 from minigan.finite_differences import GradcheckError
+from minigan.grad_modes import recording
 
 ROWS = {operation.name: operation for operation in OPERATIONS}
 CASES = 6  # fixed cases per row: a broken VJP must be noticed in one of them

@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "SGD with momentum": dict(lr=0.05, momentum=0.9),
     "SGD with nesterov": dict(lr=0.05, momentum=0.9, nesterov=True),
     "SGD with weight decay": dict(lr=0.1, momentum=0.5, weight_decay=0.01),
+    "SGD with dampening": dict(lr=0.1, momentum=0.9, dampening=0.3),
     "RMSprop": dict(lr=5e-3),
     "RMSprop with momentum": dict(lr=5e-3, alpha=0.9, eps=1e-6, momentum=0.9),
     "RMSprop with weight decay": dict(lr=5e-3, weight_decay=0.1),
@@ -24,6 +25,8 @@ OPTIMIZERS = {
     "Adam of DCGAN": dict(lr=2e-4, betas=(0.5, 0.999)),
     "Adam of WGAN-GP": dict(lr=1e-2, betas=(0.0, 0.9), eps=1e-4),
     "Adam with weight decay": dict(lr=1e-2, weight_decay=0.1),
+    "AdamW": dict(lr=1e-2),
+    "AdamW with more weight decay": dict(lr=1e-2, betas=(0.5, 0.9), weight_decay=0.3),
 }
 
 
@@ -77,6 +80,9 @@ SCHEDULES = {  # name -> arguments, the same for both libraries
     "ExponentialLR": [0.9],
     "StepLR": [3, 0.5],
     "LambdaLR": [harmonic_factor],
+    "MultiStepLR": [[2, 5, 6], 0.5],
+    "LinearLR": [0.25, 0.9, 4],
+    "CosineAnnealingLR": [7, 0.01],
 }
 
 

@@ -127,7 +127,7 @@ def test_an_optimiser_s_state_is_of_its_own_parameters(name):
         assert refused(optimiser, {**state, "state": odd})
     for odd in (None, [], [0], [0, 0], [1, 0], [0, 1, 2], ["0", "1"], {}, "01", [None, None]):
         assert refused(optimiser, replaced(state, ("param_groups", 0, "params"), odd))
-    for key in ("amsgrad", "maximize", "centered", "dampening", "decoupled_weight_decay"):
+    for key in set(optimiser.fixed) - set(optimiser.settings):
         for value in (True, 1, 0.5, None, "", [], {}, float("nan")):
             assert key in refused(optimiser, replaced(state, ("param_groups", 0, key), value))
 
