@@ -14,4 +14,5 @@ from .schedules import (
     MultiStepLR,
     ReduceLROnPlateau,
     StepLR,
+    decayed,
 )
