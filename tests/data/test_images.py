@@ -5,6 +5,7 @@ import pytest
 from data_files import bytes_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 import minigan as mg
 from minigan.data import images
@@ -22,44 +23,54 @@ def test_all_256_bytes_survive_the_way_to_floats_and_back():
     assert y[0] == -1
     assert y[255] == 1
     expected = np.arange(256) / 127.5 - 1
-    assert np.allclose(y, expected, atol=1e-7, rtol=0)
-    for dtype in (np.float16, np.float32, np.float64):
+    assert_allclose(y, expected, atol=1e-7)
+    for dtype in ("float16", "float32", "float64"):
         floats = y.astype(dtype)
-        assert np.array_equal(images.to_uint8(floats), x)
+        back = images.to_uint8(floats)
+        assert_array_equal(back, x)
 
 
 def test_floats_are_rounded_and_clipped():
     step = 2 / 255
-    below = [-1e30, -1.2, -1 + 0.49 * step]
-    one = [-1 + 0.51 * step]
-    above = [1 - 0.49 * step, 1.2, 1e30]
-    y = np.array(below + one + above, np.float32)
-    assert images.to_uint8(y).tolist() == [0, 0, 0, 1, 255, 255, 255]
+    black = [-1e30, -1.2, -1 + 0.49 * step]
+    almost_black = [-1 + 0.51 * step]
+    white = [1 - 0.49 * step, 1.2, 1e30]
+    floats = np.array(black + almost_black + white)
+    found = images.to_uint8(floats)
+    assert_array_equal(found, 3 * [0] + [1] + 3 * [255])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_pixels_that_are_not_finite_are_refused(value):
+    floats = np.zeros(3)
+    floats[1] = float(value)
     with pytest.raises(ValueError, match="1 of 3 pixels are not finite"):
-        images.to_uint8(np.array([0, value, 0], np.float32))
+        images.to_uint8(floats)
 
 
 def test_each_code_refuses_the_other():
+    coded = bytes_of(3)
+    floats = coded.astype("float32")
     with pytest.raises(TypeError, match="images are float32, expected uint8"):
-        images.to_float(np.zeros(3, np.float32))
+        images.to_float(floats)
     with pytest.raises(TypeError, match="images are uint8, expected floats"):
-        images.to_uint8(np.zeros(3, np.uint8))
+        images.to_uint8(coded)
 
 
 # ---- resizing
 
 
-@pytest.mark.parametrize("size, kernel", [(5, "LANCZOS"), (11, "LANCZOS"), (13, "HAMMING")])
-def test_the_filters_are_lanczos_where_it_shrinks_and_hamming_where_it_grows(size, kernel):
-    picture = bytes_of(12, 12)
-    kernel = Image.Resampling[kernel]
-    expected = Image.fromarray(picture).resize((size, size), kernel)
-    found = images.resize(picture[None, None], size)
-    assert np.array_equal(found[0, 0], np.asarray(expected))
+FILTERS = {5: "LANCZOS", 11: "LANCZOS", 13: "HAMMING"}
+
+
+@pytest.mark.parametrize("size", FILTERS)
+def test_the_filters_are_lanczos_where_it_shrinks_and_hamming_where_it_grows(size):
+    batch = bytes_of(1, 1, 12, 12)
+    picture = Image.fromarray(batch[0, 0])
+    kernel = Image.Resampling[FILTERS[size]]
+    expected = picture.resize((size, size), kernel)
+    found = images.resize(batch, size)
+    assert_array_equal(found[0, 0], expected)
 
 
 LENGTHS = st.integers(1, 20)
@@ -85,7 +96,7 @@ def test_the_largest_centred_square_is_what_is_kept(side, margin, tall):
     margins[axis] = margin
     padded = np.pad(square, margins)
     resized = images.resize(padded, side)
-    assert np.array_equal(resized, square)
+    assert_array_equal(resized, square)
 
 
 def test_the_size_that_is_already_there_costs_nothing():
@@ -107,14 +118,16 @@ def test_enlarging_is_smooth_and_keeps_the_picture():
     large = images.resize(digit, 64)
 
     def greatest_step(x):
-        steps = np.diff(x.astype(int), axis=3)
+        pixels = x.astype(int)
+        steps = np.diff(pixels, axis=3)
         return np.abs(steps).max()
 
     assert greatest_step(large) < 60 < greatest_step(digit)
     # The mean of each 8x8 block, against its one pixel.
     blocks = large.reshape(8, 8, 8, 8)
     means = blocks.mean(axis=(1, 3))
-    correlation = np.corrcoef(means.ravel(), digit.ravel())
+    pixels = digit.ravel()
+    correlation = np.corrcoef(means.ravel(), pixels)
     assert correlation[0, 1] > 0.97
 
 
