@@ -21,6 +21,7 @@ from . import gif
 MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
 BAND = 1 << 20  # pixels that are converted at a time
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs a program, as EPS
+TIFF_WIDTH = 256  # the number of the tag
 ORIENTATION = 0x0112  # the EXIF tag: 1 to 8, how the camera was held
 GREY_MODES = ("1", "L", "LA", "La")
 MANY = "with several pictures, of which the first is read"
@@ -135,8 +136,8 @@ def read_header(path):
 
 def _lies_on_its_side(image):
     """Whether the camera was held upright, so that height and width of the file are exchanged."""
-    if image.format == "TIFF":
-        return False  # Pillow has exchanged them already
+    if image.format == "TIFF" and image.width != image.tag_v2[TIFF_WIDTH]:
+        return False  # Pillow, from version 11 on, has exchanged them already
     Image, _ = pillow()
     # PNG's own getexif() would decode the pixels, to look for an orientation that follows them.
     orientation = Image.Image.getexif(image).get(ORIENTATION)
