@@ -19,6 +19,15 @@ import minigan as mg
 from minigan.training import checkpoint, interrupts, run_log
 from minigan.training.interrupts import Interrupts
 
+
+@pytest.fixture(autouse=True, scope="module")
+def hangups_count():
+    """Also where these tests were themselves started by nohup, which has hangups ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 # ---- noting
 
 
