@@ -26,7 +26,7 @@ ROOMS = [
     {"refused"},
     {"torch_forms"},
     {"methods"},
-    {"grad_modes"},
+    {"grad_modes", "memory"},
     {"engine"},
     {"creation"},
     {"rng", "factories"},
