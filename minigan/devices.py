@@ -1,15 +1,14 @@
 """Which arrays, and which implementation of the kernel-backed operations, this process works with.
 
-Two module variables are all that the rest of minigan sees: ``devices.xp``, the array module
-(NumPy or CuPy), and ``devices.kernels``, a namespace of array functions (conv2d,
-batch_norm_forward, adam, ...): array in, array out, no autograd. An operation calls
-``devices.kernels.conv2d(x, w, ...)`` and never asks where it runs; a new device is a new row in
-the table below and touches no operation.
+An operation uses two module variables: ``devices.xp``, the array module (NumPy or CuPy), and
+``devices.kernels``, a namespace of array functions (conv2d, batch_norm_forward, adam, ...) that
+take and return arrays and know no gradients. An operation calls ``devices.kernels.conv2d(x, w)``
+and never asks where it runs; a new device is a new row in the table below and touches no operation.
 
-The device is chosen when one of the two is first read, not when minigan is imported: an
-environment that asks for what this machine does not have is no reason why an import should fail,
-or why set_device should not put it right. Until then the variables are not there, and Python
-calls this module's ``__getattr__``; afterwards it costs nothing.
+The device is chosen when one of the two is first read, not when minigan is imported. So an
+environment that asks for a missing device does not make the import fail, and set_device can still
+choose another. Until then the variables do not exist, and Python calls this module's
+``__getattr__``; afterwards reading them costs nothing.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ from .grad_modes import recording, recording_set_to
 from .memory import Memory, check_history, memory_of
 from .methods import TensorMethods
 
-trace = ContextVar("trace", default=None)  # a list of Operations while somebody collects them
+trace = ContextVar("trace", default=None)  # a list of Operations while drawing.py collects them
 clock = itertools.count()  # numbers the Nodes, so that inputs have smaller numbers than outputs
 
 
