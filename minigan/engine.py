@@ -448,7 +448,7 @@ def _seed(y, g):
     if g is None:
         if y.array.size != 1:
             raise RuntimeError(
-                f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that "
+                f"an output of shape {y.array.shape} is not a scalar: its gradient needs g of that "
                 "shape"
             )
         return Tensor(devices.xp.ones_like(y.array))

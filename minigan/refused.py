@@ -1,4 +1,4 @@
-"""What PyTorch has and minigan has not: a sentence for each name that people try."""
+"""What PyTorch has and minigan lacks: a sentence for each name that people try."""
 
 HALF = "minigan computes in float32 and float64: half precision is not supported"
 COMPLEX = "minigan has real numbers only: complex numbers are not supported"

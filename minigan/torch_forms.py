@@ -190,7 +190,7 @@ class TorchForms:
         return ops.split(self, split_size, dim)
 
     def chunk(self, chunks, dim=0):
-        """At most so many pieces of one length along dim -> a tuple of views."""
+        """At most ``chunks`` pieces of one length along dim -> a tuple of views."""
         return ops.chunk(self, chunks, dim)
 
     def unbind(self, dim=0):

@@ -2,8 +2,8 @@
 
 Read ``mul`` first. Its value is the first argument of ``record``. Beside each input stands the VJP,
 which maps the gradient g of the output to the gradient of that input. VJPs call the operations of
-this file on Tensors, so they can be differentiated in turn. ``as_pair`` (dtypes.py) makes Tensors of
-one dtype of both inputs, and ``sum_to`` (shapes.py) undoes broadcasting: it sums a gradient over the
+this file on Tensors, so they can be differentiated in turn. ``as_pair`` (dtypes.py) makes both
+inputs Tensors of one dtype. ``sum_to`` (shapes.py) undoes broadcasting: it sums a gradient over the
 axes along which an input was repeated. A closure that reads only x_shape keeps no array alive. What
 is constant inside a VJP is piecewise constant: a mask, a sign, a shape.
 """
