@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import data, devices, engine, files, functional, models, nn, ops, optim, rng
+from . import cuda, data, devices, engine, files, functional, models, nn, ops, optim, rng
 from .backends.cuda.rungs import rung, set_tf32
 from .creation import ones, tensor, zeros
 from .data import images
@@ -27,6 +27,7 @@ from .grad_modes import enable_grad, inference_mode, is_grad_enabled, no_grad, s
 from .nn import init
 from .ops import (
     abs,
+    add,
     amax,
     amin,
     argmax,
@@ -37,6 +38,7 @@ from .ops import (
     clamp,
     clone,
     cos,
+    div,
     dot,
     einsum,
     erf,
@@ -53,7 +55,9 @@ from .ops import (
     min,
     minimum,
     mm,
+    mul,
     mv,
+    neg,
     norm,
     permute,
     pow,
@@ -67,6 +71,7 @@ from .ops import (
     squeeze,
     stack,
     std,
+    sub,
     sum,
     t,
     tanh,
@@ -85,12 +90,15 @@ __version__ = "0.1.0"
 
 # dtypes under PyTorch's names
 float32 = np.dtype("float32")
+float = float32
 float64 = np.dtype("float64")
 double = float64
 int32 = np.dtype("int32")
+int = int32
 int64 = np.dtype("int64")
 long = int64
 uint8 = np.dtype("uint8")
+bool = np.dtype("bool")
 
 
 def __getattr__(name):

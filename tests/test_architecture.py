@@ -22,7 +22,7 @@ ROOMS = [
     {"files"},
     {"backends"},
     {"devices"},
-    {"refused"},
+    {"cuda", "refused"},
     {"torch_forms"},
     {"methods"},
     {"grad_modes"},
