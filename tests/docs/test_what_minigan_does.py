@@ -29,6 +29,14 @@ def test_what_stands_beside_a_refusal_works(row, names):
         pages.run(program, names)
 
 
+@pytest.mark.parametrize("name", ["coming-from-pytorch.md", "dcgan-tutorial.md"])
+def test_the_files_that_a_page_names_exist(name):
+    links = pages.links(name)
+    assert links
+    for link in links:
+        assert (pages.DOCS / link).exists(), link
+
+
 def test_the_tables_are_read():
     assert len(pages.the_same()) > 150
     assert len(pages.what_differs()) > 25

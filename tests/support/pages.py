@@ -23,6 +23,12 @@ def text_of(name):
     return (DOCS / name).read_text(encoding="utf-8")
 
 
+def links(name):
+    """The files and folders that a page links to, seen from docs/."""
+    without_code = re.sub(r"`[^`]*`", "", text_of(name))
+    return re.findall(r"\]\(([^)#:]+)\)", without_code)
+
+
 def blocks(text):
     """The blocks of Python code in a text."""
     return FENCE.findall(text)
