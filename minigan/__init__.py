@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import cuda, data, devices, engine, files, functional, models, nn, ops, optim, rng
+from . import autograd, cuda, data, devices, engine, files, functional, models, nn, ops, optim, rng
 from .backends.cuda.rungs import rung, set_tf32
 from .creation import ones, tensor, zeros
 from .data import images
@@ -10,6 +10,9 @@ from .devices import device, set_device
 from .engine import Tensor, grad
 from .evaluation import metrics
 from .factories import (
+    DoubleTensor,
+    FloatTensor,
+    LongTensor,
     arange,
     as_tensor,
     empty,
@@ -46,6 +49,7 @@ from .ops import (
     flatten,
     flip,
     gather,
+    isnan,
     log,
     log_softmax,
     matmul,

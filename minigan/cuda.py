@@ -5,6 +5,9 @@ is the only one that a tensor can be made on.
 """
 
 from . import devices
+from .factories import DoubleTensor, FloatTensor, LongTensor
+
+__all__ = ["DoubleTensor", "FloatTensor", "LongTensor", "device_count", "is_available"]
 
 
 def is_available():

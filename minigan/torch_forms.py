@@ -79,6 +79,10 @@ class TorchForms:
         """self <= other, entry by entry."""
         return self <= other
 
+    def isnan(self):
+        """Is each entry not a number?"""
+        return ops.isnan(self)
+
     def sin(self):
         """The sine of each entry, an angle in radians."""
         return ops.sin(self)

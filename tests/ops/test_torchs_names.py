@@ -135,6 +135,16 @@ CALLS = """
     torch.full((2,), True)
     torch.full((2,), 7, dtype=torch.float32)
     torch.full((2,), 7, dtype=torch.float)
+    torch.FloatTensor(2, 3).fill_(1.5)
+    torch.FloatTensor([1, 2])
+    torch.DoubleTensor([[1.0]])
+    torch.LongTensor(np.array([1, 2]))
+    torch.cuda.FloatTensor([1]) if torch.cuda.is_available() else torch.FloatTensor([1])
+    x.type(torch.FloatTensor)
+    torch.isnan(torch.tensor([1.0, np.nan, np.inf]))
+    x.isnan()
+    torch.autograd.Variable(x)
+    np.array(torch.autograd.Variable(x, requires_grad=True).requires_grad)
     torch.zeros(2, dtype=torch.int)
     torch.zeros(2, dtype=torch.bool)
     torch.nn.functional.relu(x)
@@ -218,6 +228,17 @@ def test_from_numpy_and_numpy_share_the_memory():
     x.fill_(2)
     assert array.tolist() == [2, 2, 2]
     assert mg.as_tensor(x) is x
+
+
+def test_a_variable_is_a_leaf_on_the_same_memory():
+    x = mg.ones(2, requires_grad=True)
+    v = mg.autograd.Variable(x * 2, requires_grad=True)
+    (v * v).sum().backward()
+    assert v.grad.tolist() == [4, 4]
+    assert x.grad is None
+    mg.autograd.Variable(x).fill_(5)
+    assert x.tolist() == [5, 5]
+    assert mg.autograd.grad is mg.grad
 
 
 def test_a_clone_has_memory_of_its_own():
