@@ -81,7 +81,7 @@ class TorchForms:
 
     def isnan(self):
         """Is each entry not a number?"""
-        return ops.isnan(self)
+        return ops.logic.isnan(self)
 
     def sin(self):
         """The sine of each entry, an angle in radians."""
