@@ -164,6 +164,9 @@ class device(contextlib.ContextDecorator):
     def __repr__(self):
         return f"device({self.type!r})"
 
+    def __str__(self):
+        return self.type
+
 
 def _name_of(device, why):
     """The key of DEVICES that a string or a device object names."""

@@ -7,6 +7,9 @@ HOOKS = (
     "hooks are not supported: call the layers one after the other to see what is between them, or "
     "minigan.grad(loss, x) for the gradient of anything"
 )
+INNER_GRADIENTS = (
+    "only leaves keep their gradient: minigan.grad(loss, x) gives that of any tensor x of the graph"
+)
 DISTRIBUTED = "one process works on one device: several devices in one process are not supported"
 COMPILED = "minigan runs each operation as it is called: compiling a network is not supported"
 
@@ -30,6 +33,7 @@ REFUSED = {
     "register_forward_pre_hook": HOOKS,
     "register_backward_hook": HOOKS,
     "register_full_backward_hook": HOOKS,
+    "retain_grad": INNER_GRADIENTS,
     "distributed": DISTRIBUTED,
     "DataParallel": DISTRIBUTED,
     "share_memory": DISTRIBUTED,

@@ -55,6 +55,34 @@ class TorchForms:
         """1 / sqrt(self)"""
         return self**-0.5
 
+    def eq(self, other):
+        """self == other, entry by entry."""
+        return self == other
+
+    def ne(self, other):
+        """self != other, entry by entry."""
+        return self != other
+
+    def gt(self, other):
+        """self > other, entry by entry."""
+        return self > other
+
+    def ge(self, other):
+        """self >= other, entry by entry."""
+        return self >= other
+
+    def lt(self, other):
+        """self < other, entry by entry."""
+        return self < other
+
+    def le(self, other):
+        """self <= other, entry by entry."""
+        return self <= other
+
+    def isnan(self):
+        """Is each entry not a number?"""
+        return ops.logic.isnan(self)
+
     def sin(self):
         """The sine of each entry, an angle in radians."""
         return ops.sin(self)
@@ -208,6 +236,13 @@ class TorchForms:
     def contiguous(self):
         """self: operations put the memory in order themselves where they need to."""
         return self
+
+    # ---- the graph -------------------------------------------------------------------------------
+
+    @property
+    def is_leaf(self):
+        """Is this a tensor that no recorded operation has computed?"""
+        return self.node is None or self.node.leaf is not None
 
     # ---- dtypes and devices ----------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ from .error_function import erf
 from .extremes import amin, argmax, argmin, gather, max, maximum, min, minimum
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
+from .logic import isnan
 from .magnitudes import norm, normalize, std
 from .products import bmm, dot, linear, matmul, maxout, mm, mv
 from .shapes import (

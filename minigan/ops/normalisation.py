@@ -26,10 +26,10 @@ def batch_norm(
     running_var=None,
     weight=None,
     bias=None,
-    *,
     training=False,
     momentum=0.1,
     eps=1e-5,
+    *,
     negative_slope=None,
 ):
     """Batch normalisation per channel, as torch.nn.functional.batch_norm.

@@ -89,6 +89,17 @@ CALLS = """
     x.sub(1)
     x.mul(2).div(3).neg()
     x.square()
+    torch.add(x, 1)
+    torch.sub(x, x[0])
+    torch.mul(x, x)
+    torch.div(x, 2)
+    torch.neg(x)
+    x.eq(2)
+    x.ne(2)
+    x.gt(0)
+    x.ge(x[0])
+    x.lt(0)
+    x.le(0)
     x.clamp(-1, 1)
     torch.clamp(x, min=0)
     x[0].mm(x[0].t())
@@ -123,6 +134,24 @@ CALLS = """
     torch.full((2,), 7)
     torch.full((2,), True)
     torch.full((2,), 7, dtype=torch.float32)
+    torch.full((2,), 7, dtype=torch.float)
+    torch.FloatTensor(2, 3).fill_(1.5)
+    torch.FloatTensor([1, 2])
+    torch.DoubleTensor([[1.0]])
+    torch.LongTensor(np.array([1, 2]))
+    torch.cuda.FloatTensor([1]) if torch.cuda.is_available() else torch.FloatTensor([1])
+    x.type(torch.FloatTensor)
+    torch.isnan(torch.tensor([1.0, np.nan, np.inf]))
+    x.isnan()
+    torch.autograd.Variable(x)
+    np.array(torch.autograd.Variable(x, requires_grad=True).requires_grad)
+    torch.zeros(2, dtype=torch.int)
+    torch.zeros(2, dtype=torch.bool)
+    torch.nn.functional.relu(x)
+    torch.nn.functional.batch_norm(x, None, None, None, None, True, 0.1, 1e-3)
+    np.array(x.is_leaf)
+    np.array((x * 2).is_leaf)
+    np.array((x.clone().requires_grad_() * 2).is_leaf)
     torch.zeros_like(x)
     torch.ones_like(x, dtype=torch.float32)
     torch.full_like(x, 3)
@@ -201,6 +230,17 @@ def test_from_numpy_and_numpy_share_the_memory():
     assert mg.as_tensor(x) is x
 
 
+def test_a_variable_is_a_leaf_on_the_same_memory():
+    x = mg.ones(2, requires_grad=True)
+    v = mg.autograd.Variable(x * 2, requires_grad=True)
+    (v * v).sum().backward()
+    assert v.grad.tolist() == [4, 4]
+    assert x.grad is None
+    mg.autograd.Variable(x).fill_(5)
+    assert x.tolist() == [5, 5]
+    assert mg.autograd.grad is mg.grad
+
+
 def test_a_clone_has_memory_of_its_own():
     x = mg.ones(2)
     y = x.clone()
@@ -248,6 +288,9 @@ def test_the_device_at_hand_is_accepted_and_another_one_refused():
         assert x.to(torch.device("cpu")) is x
         assert mg.zeros(2, device=x.device).device == "cpu"
         assert not x.is_cuda
+        assert str(x.device) == "cpu"
+        assert not mg.cuda.is_available()
+        assert mg.cuda.device_count() == 0
         for call in (
             lambda: x.to("cuda"),
             lambda: x.cuda(),
@@ -266,6 +309,8 @@ MISSING = {
     "torch.float16": "half precision is not supported",
     "torch.complex64": "complex numbers are not supported",
     "x.register_hook(print)": "hooks are not supported",
+    "x.retain_grad()": "only leaves keep their gradient: minigan.grad",
+    "torch.nn.DataParallel": "minigan.nn has no attribute 'DataParallel': one process works on",
     "x.to_sparse()": "sparse tensors are not supported",
     "torch.sparse": "sparse tensors are not supported",
     "x.nothing_of_the_kind": "'Tensor' object has no attribute 'nothing_of_the_kind'",
