@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from minigan.backends import cuda, reference
-from minigan.launch import main
+from minigan.backends.cuda import launch
+from minigan.launch import SCHEDULES, SHAPES, main
 
 pytestmark = pytest.mark.usefixtures("on_host")
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,39 @@ def test_the_program_finds_a_wrong_kernel(monkeypatch):
     )
     with pytest.raises(SystemExit, match="leaky_relu: an error of .* times its bound"):
         main(["leaky_relu"])
+
+
+def test_the_program_says_what_it_does_while_it_does_it(capsys):
+    main(["leaky_relu"])
+    out = capsys.readouterr().out
+    assert out.count("comparing with plain loops on images of shape") == len(SHAPES)
+
+
+def test_memory_is_counted_in_a_run_of_its_own(monkeypatch):
+    """Counting takes far longer than running: the time that is printed must be without it."""
+    is_counting = []
+
+    collect = launch.collect_launches
+
+    def noted(counting=False, dry_run=False):
+        if not dry_run:
+            is_counting.append(counting)
+        return collect(counting, dry_run)
+
+    monkeypatch.setattr(launch, "collect_launches", noted)
+    main(["leaky_relu"])
+    assert is_counting == [False] * SCHEDULES * len(SHAPES) + [True]
+
+
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
+    def interrupted(x, slope):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cuda, "leaky_relu", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(["leaky_relu"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "python -m minigan.launch: interrupted\n"
 
 
 def test_it_runs_as_a_module_without_a_warning():
