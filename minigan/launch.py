@@ -19,6 +19,7 @@ import numpy as np
 
 from . import devices
 from .backends import cuda, reference
+from .backends.convolution_sizes import output_size
 from .backends.cuda import launch, rungs
 from .backends.cuda.architectures import occupancy
 from .backends.cuda.resources import resources
@@ -70,14 +71,13 @@ class Numbers:
         n, c, h, w = shape.images
         self.k = 3 if shape.is_narrow else c + 8
         self.stride = (1, 1) if shape.is_narrow else (2, 1)
-        p = (h + 2 * PADDING[0] - KERNEL_SIZE[0]) // self.stride[0] + 1
-        q = (w + 2 * PADDING[1] - KERNEL_SIZE[1]) // self.stride[1] + 1
+        y_size = output_size((h, w), KERNEL_SIZE, self.stride, PADDING)
         self.pixels = n * h * w
         rng = np.random.default_rng(0)
         self.x = rng.standard_normal(shape.images).astype(dtype)
         self.y = rng.standard_normal(shape.images).astype(dtype)
         self.weight = rng.standard_normal((self.k, c, *KERNEL_SIZE)).astype(dtype)
-        self.g = rng.standard_normal((n, self.k, p, q)).astype(dtype)
+        self.g = rng.standard_normal((n, self.k, *y_size)).astype(dtype)
         self.row = rng.standard_normal(c).astype(dtype)
 
 

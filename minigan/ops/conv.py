@@ -11,6 +11,7 @@ So the VJPs of each one are the other two, and derivatives of any order need not
 """
 
 from .. import devices
+from ..backends.convolution_sizes import output_size, transposed_size
 from ..creation import raw
 from ..engine import record
 from ..files.foreign import is_whole_number
@@ -31,10 +32,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         return grouped.general_conv2d(x, weight, bias, stride, padding, dilation, groups)
     stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
-    image, kernel = _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
-    if min(_output_size(image, kernel, stride, padding)) < 1:
+    image, kernel_size = _check_operands("conv2d", x, weight, bias, weight_axes=(1, 0))
+    if min(output_size(image, kernel_size, stride, padding)) < 1:
         raise ValueError(
-            f"conv2d: a kernel of {kernel} does not fit into an image of {image} padded by "
+            f"conv2d: a kernel of {kernel_size} does not fit into an image of {image} padded by "
             f"{padding}"
         )
     y = _conv2d(x, weight, stride, padding)
@@ -56,19 +57,17 @@ def conv_transpose2d(
     stride = pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
     output_padding = pair("output_padding", output_padding, 0)
-    image, kernel = _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
+    image, kernel_size = _check_operands("conv_transpose2d", x, weight, bias, weight_axes=(0, 1))
     if any(extra >= s for extra, s in zip(output_padding, stride)):
         raise ValueError(
             f"conv_transpose2d: output_padding {output_padding} must be smaller than stride "
             f"{stride}"
         )
-    size = []
-    for n, s, p, k, extra in zip(image, stride, padding, kernel, output_padding):
-        size.append((n - 1) * s - 2 * p + k + extra)
+    size = transposed_size(image, kernel_size, stride, padding, output_padding)
     if min(size) < 1:
         raise ValueError(
-            f"conv_transpose2d: an input of {image} with kernel {kernel} and padding "
-            f"{padding} leaves an image of {tuple(size)}"
+            f"conv_transpose2d: an input of {image} with kernel {kernel_size} and padding "
+            f"{padding} leaves an image of {size}"
         )
     y = _conv_transpose2d(x, weight, stride, padding, output_padding)
     return y if bias is None else add_bias(y, bias)
@@ -81,7 +80,7 @@ def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
     padding = pair("padding", padding, 0)
     for what, t in (("x", x), ("g", g)):
         _check_operand("conv2d_weight_grad", what, t, 4, x)
-    p, q = _output_size(x.shape[2:], kernel_size, stride, padding)
+    p, q = output_size(x.shape[2:], kernel_size, stride, padding)
     if (len(g), *g.shape[2:]) != (len(x), p, q):
         raise ValueError(
             f"conv2d_weight_grad: g has shape {g.shape}, expected ({len(x)}, K, {p}, {q})"
@@ -93,12 +92,12 @@ def conv2d_weight_grad(x, g, kernel_size, *, stride=1, padding=0):
 
 
 def _conv2d(x, w, stride, padding):
-    kernel = w.array.shape[2:]
-    unread = _unread_margin(x, kernel, stride, padding)
+    kernel_size = w.array.shape[2:]
+    unread = _unread_margin(x, kernel_size, stride, padding)
     return record(
         devices.kernels.conv2d(x.array, w.array, stride, padding),
         (x, lambda g: _conv_transpose2d(g, w, stride, padding, unread)),
-        (w, lambda g: _weight_grad(x, g, kernel, stride, padding)),
+        (w, lambda g: _weight_grad(x, g, kernel_size, stride, padding)),
         op="conv2d",
         stride=stride,
         padding=padding,
@@ -106,11 +105,11 @@ def _conv2d(x, w, stride, padding):
 
 
 def _conv_transpose2d(x, w, stride, padding, output_padding):
-    kernel = w.array.shape[2:]
+    kernel_size = w.array.shape[2:]
     return record(
         devices.kernels.conv_transpose2d(x.array, w.array, stride, padding, output_padding),
         (x, lambda g: _conv2d(g, w, stride, padding)),
-        (w, lambda g: _weight_grad(g, x, kernel, stride, padding)),
+        (w, lambda g: _weight_grad(g, x, kernel_size, stride, padding)),
         op="conv_transpose2d",
         stride=stride,
         padding=padding,
@@ -118,34 +117,26 @@ def _conv_transpose2d(x, w, stride, padding, output_padding):
     )
 
 
-def _weight_grad(x, g, kernel, stride, padding):
-    unread = _unread_margin(x, kernel, stride, padding)
+def _weight_grad(x, g, kernel_size, stride, padding):
+    unread = _unread_margin(x, kernel_size, stride, padding)
     return record(
-        devices.kernels.conv2d_weight_grad(x.array, g.array, kernel, stride, padding),
+        devices.kernels.conv2d_weight_grad(x.array, g.array, kernel_size, stride, padding),
         (x, lambda h: _conv_transpose2d(g, h, stride, padding, unread)),
         (g, lambda h: _conv2d(x, h, stride, padding)),
         op="conv2d_weight_grad",
-        kernel_size=kernel,
+        kernel_size=kernel_size,
         stride=stride,
         padding=padding,
     )
 
 
-def _output_size(image, kernel, stride, padding):
-    """(P, Q): how many windows fit below each other and side by side; at most 0 if none fits."""
-    size = []
-    for n, p, k, s in zip(image, padding, kernel, stride):
-        size.append((n + 2 * p - k) // s + 1)
-    return size
-
-
-def _unread_margin(x, kernel, stride, padding):
+def _unread_margin(x, kernel_size, stride, padding):
     """How many rows and columns at the end of x no window reads.
 
     The adjoint needs them as output_padding: otherwise its image would be too small.
     """
     margin = []
-    for n, p, k, s in zip(x.array.shape[2:], padding, kernel, stride):
+    for n, p, k, s in zip(x.array.shape[2:], padding, kernel_size, stride):
         margin.append((n + 2 * p - k) % s)
     return tuple(margin)
 

@@ -12,9 +12,10 @@ thing more. With stride 1, a convolution is also a transposed convolution, of it
 So a stride-1 convolution into few channels becomes a transposed one, and is multiplied first.
 """
 
+from ..convolution_sizes import output_size, transposed_size
 from . import im2col, one_window, shifted_products, winograd
 
-_FEWER = 4  # so many times fewer numbers to gather make the other way cheaper
+_FEWER = 4  # with a quarter of the numbers to gather, the mirrored convolution is cheaper
 
 
 def conv2d(x, weight, stride, padding):
@@ -25,14 +26,15 @@ def conv2d(x, weight, stride, padding):
     image = x.shape[2:]
     if winograd.applies(weight.shape, stride, padding, image):
         return winograd.conv2d(x, weight)
-    kernel = weight.shape[2:]
-    size = _map_size(image, kernel, stride, padding)
+    kernel_size = weight.shape[2:]
+    size = output_size(image, kernel_size, stride, padding)
     y_shape = len(weight), *size
-    if _is_cheaper_mirrored(x.shape, y_shape, kernel, stride, padding):
+    if _is_cheaper_mirrored(x.shape, y_shape, kernel_size, stride, padding):
         mirrored = _mirror(weight)
-        other = _mirrored_padding(kernel, padding)
+        other = _mirrored_padding(kernel_size, padding)
         return _transpose(x, mirrored, stride, other)
-    if size == (1, 1):
+    has_one_window = size == (1, 1)
+    if has_one_window:
         return one_window.conv2d(x, weight, padding)
     return im2col.conv2d(x, weight, stride, padding, size)
 
@@ -51,10 +53,11 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 
 def _transpose(x, weight, stride, padding, output_padding=(0, 0)):
     """conv_transpose2d of a layer that is not Winograd's."""
-    maps = x.shape[2:]
-    kernel = weight.shape[2:]
-    size = _image_size(maps, kernel, stride, padding, output_padding)
-    if maps == (1, 1):
+    image = x.shape[2:]
+    kernel_size = weight.shape[2:]
+    size = transposed_size(image, kernel_size, stride, padding, output_padding)
+    has_one_pixel = image == (1, 1)
+    if has_one_pixel:
         return one_window.conv_transpose2d(x, weight, padding, size)
     k, c = weight.shape[:2]
     if _FEWER * c <= k:
@@ -68,54 +71,33 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     (N, C, H, W), (N, K, P, Q) -> (K, C, R, S).
     """
     y_shape = g.shape[1:]
-    weight_shape = (g.shape[1], x.shape[1], *kernel_size)
-    if winograd.applies(weight_shape, stride, padding, x.shape[2:]):
+    k = g.shape[1]
+    c = x.shape[1]
+    weight_shape = (k, c, *kernel_size)
+    image = x.shape[2:]
+    if winograd.applies(weight_shape, stride, padding, image):
         return winograd.conv2d_weight_grad(x, g)
     if _is_cheaper_mirrored(x.shape, y_shape, kernel_size, stride, padding):
         other = _mirrored_padding(kernel_size, padding)
         mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)
         return _mirror(mirrored)
-    if y_shape[1:] == (1, 1):
+    has_one_window = y_shape[1:] == (1, 1)
+    if has_one_window:
         return one_window.conv2d_weight_grad(x, g, kernel_size, padding)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)
-
-
-def _map_size(image, kernel, stride, padding):
-    """How many windows fit down and across an image: (P, Q)."""
-    size = []
-    for i in (0, 1):
-        padded = image[i] + 2 * padding[i]
-        free = padded - kernel[i]
-        windows = free // stride[i] + 1
-        size.append(windows)
-    return tuple(size)
-
-
-def _image_size(maps, kernel, stride, padding, output_padding):
-    """The size of a transposed convolution's images: (H, W).
-
-    It is the smallest that has so many windows, plus what the stride leaves uncovered.
-    """
-    size = []
-    for i in (0, 1):
-        steps = maps[i] - 1
-        padded = steps * stride[i] + kernel[i]
-        smallest = padded - 2 * padding[i]
-        size.append(smallest + output_padding[i])
-    return tuple(size)
 
 
 # ---- the mirror image of a stride-1 convolution --------------------------------------------------
 
 
-def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
+def _is_cheaper_mirrored(x_shape, y_shape, kernel_size, stride, padding):
     """Whether a convolution is cheaper as the transposed convolution of its mirrored weight.
 
     Then the many channels are multiplied first, and only few are gathered.
     """
     if stride != (1, 1):
         return False
-    mirrored_padding = _mirrored_padding(kernel, padding)
+    mirrored_padding = _mirrored_padding(kernel_size, padding)
     if min(mirrored_padding) < 0:
         return False
     _, c, height, width = x_shape
@@ -125,10 +107,10 @@ def _is_cheaper_mirrored(x_shape, y_shape, kernel, stride, padding):
     return _FEWER * gathered_mirrored <= gathered
 
 
-def _mirrored_padding(kernel, padding):
+def _mirrored_padding(kernel_size, padding):
     """The padding of the transposed convolution that is this convolution."""
-    rows = kernel[0] - 1 - padding[0]
-    columns = kernel[1] - 1 - padding[1]
+    rows = kernel_size[0] - 1 - padding[0]
+    columns = kernel_size[1] - 1 - padding[1]
     return rows, columns
 
 
