@@ -7,13 +7,14 @@ bits are the same with any number of threads.
 """
 
 import copy
-import os
 import queue
 import threading
 import weakref
 from collections import deque
 from concurrent.futures import Future
 from typing import NamedTuple
+
+from ..files.cores import allowed_cores
 
 BATCHES = 2  # that are prepared ahead; this bounds the memory
 MOST_WORKERS = 16  # threads, if nobody says how many
@@ -28,11 +29,7 @@ class Batch(NamedTuple):
 
 def default_workers():
     """One thread for each core that this process may run on, at most MOST_WORKERS."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
+    return min(allowed_cores(), MOST_WORKERS)
 
 
 class Ahead:

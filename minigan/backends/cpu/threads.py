@@ -18,6 +18,7 @@ import threading
 from threadpoolctl import ThreadpoolController
 
 from ...files import messages
+from ...files.cores import allowed_cores
 
 _local = threading.local()  # .busy: inside a task
 _lock = threading.Lock()
@@ -31,12 +32,8 @@ _blas_threads = None  # BLAS's own setting, while a region holds it at one
 
 def thread_count():
     """How many threads `parallel` uses: BLAS's setting, at most the cores that are allowed."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count()
-    allowed = _blas_threads or [library.get_num_threads() for library in _blas]
-    return max(1, min([cores, *allowed]))
+    of_blas = _blas_threads or [library.get_num_threads() for library in _blas]
+    return max(1, min([allowed_cores(), *of_blas]))
 
 
 def split(size, parts):
