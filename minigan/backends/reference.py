@@ -159,13 +159,14 @@ def add_bias(x, bias):
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """mean (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift.
+    """centre_and_rest (2, C), inv_std = 1 / sqrt(var + eps), scale = weight inv_std, shift.
 
     var[c] is the mean of (x[n, c, ...] - mean[c])^2 over all axes but c, which have m values.
 
-    The mean is two numbers: mean[0] is the mean in x's dtype, and mean[1] is what that rounding
-    left over. With shift = bias - mean[1] scale, (x - mean[0]) scale + shift is
-    weight (x - mean) inv_std + bias.
+    centre_and_rest: where the mean is large beside the spread of x, its rounding error is large
+    too. So the mean is kept as the sum of two numbers in x's dtype: the centre, here the rounded
+    mean, and the rest, which is what that rounding left over. With shift = bias - rest scale,
+    (x - centre) scale + shift is weight (x - mean) inv_std + bias, and no digit is lost.
 
     In place, with mu = momentum: running_mean = (1 - mu) running_mean + mu mean, and
     running_var = (1 - mu) running_var + mu var m / (m - 1).
@@ -186,8 +187,8 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     if running_mean is not None:
         running_mean[...] = _moved(running_mean, mean, momentum)
         running_var[...] = _moved(running_var, var * m / (m - 1), momentum)
-    parts = np.stack([mean, rest])
-    return tuple(a.astype(x.dtype) for a in (parts, inv_std, scale, shift))
+    centre_and_rest = np.stack([mean, rest])
+    return tuple(a.astype(x.dtype) for a in (centre_and_rest, inv_std, scale, shift))
 
 
 def _moved(running, value, momentum):
@@ -209,10 +210,10 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
 
 
 @_in_float64
-def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
+def batch_norm_grad(g, x, y, centre_and_rest, inv_std, weight, negative_slope):
     """dx, dweight, dbias of y = act(w n + b), n = (x - mean) / std, by the whole Jacobian of n.
 
-    A channel has m values. With d = x - mean[0] - mean[1], its Jacobian J is
+    A channel has m values. With d = x - centre - rest, its Jacobian J is
 
         dn_j / dx_i = ([i = j] - 1 / m) / std - d_j d_i / (m std^3).
 
@@ -220,6 +221,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     g, x, y (N, C, ...).
     """
     dz = g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
+    centre, rest = centre_and_rest
     C = len(inv_std)
     dx = np.zeros(x.shape)
     dweight = np.zeros(C)
@@ -227,7 +229,7 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     for c in range(C):
         dz_c = dz[:, c].ravel()
         d = x[:, c].ravel()
-        d = d - mean[0, c] - mean[1, c]
+        d = d - centre[c] - rest[c]
         m = len(d)
         of_mean = (np.eye(m) - 1 / m) * inv_std[c]
         of_std = np.outer(d, d) * inv_std[c] ** 3 / m

@@ -100,9 +100,10 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
     kernels = devices.kernels
     vectors = (weight, bias, *running)
     w, b, *averages = [None if t is None else t.array for t in vectors]
-    batch_mean, inv_std, scale, shift = kernels.batch_norm_statistics(
+    centre_and_rest, inv_std, scale, shift = kernels.batch_norm_statistics(
         x.array, w, b, *averages, momentum, eps
     )
+    centre = centre_and_rest[0]
     for t in running:
         if t is not None:
             t._memory.changes += 1
@@ -111,12 +112,12 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
         if recording.get():
             return _composite_vjp(g, x, weight, bias, eps, negative_slope)
         gradients = kernels.batch_norm_grad(
-            g.array, x.array, y.array, batch_mean, inv_std, w, negative_slope
+            g.array, x.array, y.array, centre_and_rest, inv_std, w, negative_slope
         )
         return tuple(Tensor(a) for a in gradients)
 
     return record(
-        kernels.batch_norm_forward(x.array, batch_mean[0], scale, shift, negative_slope),
+        kernels.batch_norm_forward(x.array, centre, scale, shift, negative_slope),
         ((x, weight, bias), to_inputs),
         op="batch_norm",
         training=True,

@@ -61,7 +61,7 @@ def test_a_line_repeats_the_columns(columns):
     shape = many_rows(columns)
     for block in blocks.blocks_of(shape, 3000):
         line = block.repeat(vector)
-        expected = np.tile(vector, block.many)
+        expected = np.tile(vector, block.rows_per_line)
         np.testing.assert_array_equal(line, expected)
 
 

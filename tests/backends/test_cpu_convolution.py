@@ -232,8 +232,8 @@ def test_layers_that_winograd_serves_are_their_definitions(
     pixels = 8 if by_pixels else 1 << 10  # several blocks of tile rows, or one
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "thread_count", lambda: count)
-        patch.setattr(winograd, "_PIXELS", pixels)
-        patch.setattr(winograd, "_MOST", 1 << 13)  # several parts of the batch
+        patch.setattr(winograd, "_LEAST_ROWS", pixels)
+        patch.setattr(winograd, "_MOST_ELEMENTS", 1 << 13)  # several parts of the batch
         check_convolutions(layer, dtype, layout_x, layout_w, seed)
 
 

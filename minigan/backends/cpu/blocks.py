@@ -19,36 +19,36 @@ _LINE = 1 << 11  # numbers in a line: long enough for NumPy, and a block has at 
 
 
 class Block(NamedTuple):
-    """Some rows of a (rows, C) matrix, `many` of which are seen as one line of many C numbers.
+    """Some rows of a (rows, C) matrix, seen as lines: rows_per_line rows are one line.
 
     NumPy is fast where its innermost loop is long, and a matrix of three columns has short rows. A
-    sum down a column of lines has `many` times fewer terms than one down the rows, so float32 loses
-    few digits.
+    line has L = rows_per_line * C numbers. A sum down a column of the lines has only a
+    rows_per_line-th of the terms of one down the rows, so float32 loses few digits.
     """
 
     start: int
     stop: int
-    many: int
+    rows_per_line: int
 
     def lines(self, matrix):
-        """These rows of the matrix, as (lines, many C): a view."""
-        return matrix[self.start : self.stop].reshape(-1, self.many * matrix.shape[1])
+        """These rows of the matrix, as (lines, L): a view."""
+        return matrix[self.start : self.stop].reshape(-1, self.rows_per_line * matrix.shape[1])
 
     def repeat(self, vector):
-        """One number per column, as one per place in a line: (C,) -> (many C,)."""
-        return np.broadcast_to(vector, (self.many, len(vector))).reshape(-1)
+        """One number per column, as one per place in a line: (C,) -> (L,)."""
+        return np.broadcast_to(vector, (self.rows_per_line, len(vector))).reshape(-1)
 
     def sums(self, lines, times=None):
         """The sum of each column, of the numbers or of their products with `times`.
 
-        (lines, many C) -> float64 (C,).
+        (lines, L) -> float64 (C,).
         """
         if times is None:
             ones = np.ones(len(lines), lines.dtype)
             along = np.matmul(ones, lines)  # two to four times as fast as sum(axis=0)
         else:
             along = np.einsum("ij,ij->j", lines, times)
-        return along.reshape(self.many, -1).sum(axis=0, dtype=np.float64)
+        return along.reshape(self.rows_per_line, -1).sum(axis=0, dtype=np.float64)
 
 
 def blocks_of(shape, size=None):
@@ -60,11 +60,14 @@ def blocks_of(shape, size=None):
     rows, columns = shape
     if rows * columns == 0:
         return []
-    many = max(1, min(_LINE, size) // columns)
-    lines = rows // many
-    parts = split(lines, math.ceil(lines * many * columns / size)) if lines else []
-    found = [Block(part.start * many, part.stop * many, many) for part in parts]
-    rest = rows - lines * many
+    rows_per_line = max(1, min(_LINE, size) // columns)
+    lines = rows // rows_per_line
+    parts = split(lines, math.ceil(lines * rows_per_line * columns / size)) if lines else []
+    found = [
+        Block(part.start * rows_per_line, part.stop * rows_per_line, rows_per_line)
+        for part in parts
+    ]
+    rest = rows - lines * rows_per_line
     if rest:
         found.append(Block(rows - rest, rows, rest))
     return found

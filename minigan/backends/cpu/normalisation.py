@@ -16,11 +16,10 @@ _NEAR = 3  # a mean that is no more standard deviations away from 0 costs no dig
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); updates the running statistics.
+    """(N, C, ...) -> centre_and_rest (2, C), inv_std, scale, shift (C,).
 
-    The mean is the sum of two numbers, centre and rest. Mostly the centre is the mean as x's dtype
-    rounds it, and the rest is what that rounding left over; where all means are small, the centre
-    is 0 and the rest is the mean. With the biased variance
+    centre_and_rest is the mean as two numbers: see reference.py. Where all means are small, the
+    centre is 0 and the rest is the mean. With the biased variance
 
         inv_std = 1 / sqrt(var + eps),  scale = weight inv_std,  shift = bias - rest scale,
 
@@ -42,8 +41,8 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
     inv_std = 1 / std
     scale = inv_std if weight is None else weight * inv_std
     shift = -rest * scale if bias is None else bias - rest * scale
-    parts = np.stack([mean, rest])
-    return tuple(a.astype(x.dtype) for a in (parts, inv_std, scale, shift))
+    centre_and_rest = np.stack([mean, rest])
+    return tuple(a.astype(x.dtype) for a in (centre_and_rest, inv_std, scale, shift))
 
 
 def _moments(rows):
@@ -66,7 +65,7 @@ def _moments(rows):
         block = blocks[i]
         lines = block.lines(rows)
         some = lines[::8]
-        centre = block.sums(some) / (len(some) * block.many)
+        centre = block.sums(some) / (len(some) * block.rows_per_line)
         centre = centre.astype(rows.dtype)
         centred = scratch("centred", lines.shape, lines.dtype)
         np.subtract(lines, block.repeat(centre), out=centred)
@@ -112,18 +111,18 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     return as_image(y, x)
 
 
-def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
+def batch_norm_grad(g, x, y, centre_and_rest, inv_std, weight, negative_slope):
     """The gradient of batch norm in training and its activation: dx, dweight, dbias.
 
     dx (N, C, ...), the others (C,). With z the normalised x, dz = g act'(y) and averages E over the
     channel,
     dbias = Σ dz, dweight = Σ dz z, dx = weight inv_std (dz - E[dz] - z E[dz z]).
-    mean (2, C): see batch_norm_statistics.
+    centre_and_rest: see reference.batch_norm_statistics.
     """
     g = as_rows(g)
     rows = as_rows(x)
     y = None if negative_slope is None else as_rows(y)
-    centre, rest = mean
+    centre, rest = centre_and_rest
     blocks = blocks_of(rows.shape)
     channels = rows.shape[1]
     sums = np.empty((2, len(blocks), channels), np.float64)

@@ -59,18 +59,18 @@ from .winograd_transforms import (
     copy_cells,
 )
 
-_PIXELS = 256  # rows of a matrix product below which BLAS is slow
-_CHANNELS = 128  # output channels per task, where tasks are of channels
-_MOST = 6 << 20  # elements of v that the weight gradient holds at once: 24 MB of float32
+_LEAST_ROWS = 256  # of a matrix product: with fewer, BLAS is slow
+_TASK_CHANNELS = 128  # output channels of a task, where tasks share the channels
+_MOST_ELEMENTS = 6 << 20  # of v, that the weight gradient holds at once: 24 MB of float32
 
 
 def applies(weight_shape, stride, padding, image_size):
-    """Is it the 4x4, stride 2, padding 1 layer, with whole tiles and enough channels to pay?
+    """Whether this is the 4x4, stride 2, padding 1 layer, with whole tiles and enough channels.
 
-    A tile sees 4 x 4 pixels.
+    A tile sees 4 x 4 pixels. With fewer than 16 channels the transforms cost more than they save.
     """
-    kernel = tuple(weight_shape[2:])
-    if kernel != (4, 4) or stride != (2, 2) or padding != (1, 1):
+    kernel_size = tuple(weight_shape[2:])
+    if kernel_size != (4, 4) or stride != (2, 2) or padding != (1, 1):
         return False
     has_whole_tiles = all(n % 4 == 0 for n in image_size)
     channels = min(weight_shape[:2])
@@ -90,30 +90,34 @@ def conv2d(x, weight):
     shape = height // 2, width // 2, batch, k
     y = empty(shape, x.dtype)  # (P, Q, N, K)
 
-    def multiply(v, u, y):
-        shape = v.shape[:5] + u.shape[1:2]  # (3, 3, T, columns, N, K)
-        m = scratch("winograd m", shape, y.dtype)
-        np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
-        apply_A(m, y)
-
-    def some_channels(ks):
-        u = apply_G(weight[ks])
-        multiply(whole, u, y[..., ks])
-
-    def some_images(n):
-        for t in _blocks(n, slice(0, down), across):
-            v = _scratch("v", n, t, across, 4 * c, x.dtype)
-            apply_B(x[:, :, n], t, v)
-            rows = slice(2 * t.start, 2 * t.stop)
-            multiply(v, u, y[rows, :, n])
-
     if _share_channels(batch, down * across):
-        whole = _transform_whole(apply_B, x, down, across, 4 * c)
+        v_of_all = _transform_whole(apply_B, x, down, across, 4 * c)
+
+        def some_channels(ks):
+            u = apply_G(weight[ks])
+            _multiply(v_of_all, u, y[..., ks])
+
         parallel(some_channels, _channel_tasks(k))
     else:
-        u = apply_G(weight)
+        u_of_all = apply_G(weight)
+
+        def some_images(n):
+            for t in _blocks(n, slice(0, down), across):
+                v = _scratch("v", n, t, across, 4 * c, x.dtype)
+                apply_B(x[:, :, n], t, v)
+                rows = slice(2 * t.start, 2 * t.stop)
+                _multiply(v, u_of_all, y[rows, :, n])
+
         parallel(some_images, split(batch, thread_count()))
     return y.transpose(PIXELS)
+
+
+def _multiply(v, u, some_of_y):
+    """Write A [v * u], some of the layer's outputs."""
+    shape = v.shape[:5] + u.shape[1:2]  # (3, 3, T, columns, N, K)
+    m = scratch("winograd m", shape, v.dtype)
+    np.matmul(_matrices(v), u.transpose(0, 2, 1), out=_matrices(m))
+    apply_A(m, some_of_y)
 
 
 # ---- s' = B' [(A' g) * (G w)] --------------------------------------------------------------------
@@ -129,34 +133,38 @@ def conv_transpose2d(x, weight):
     shape = 2 * p, 2 * q, batch, c
     y = empty(shape, x.dtype)  # (H, W, N, C)
 
-    def multiply(d, u, below):
-        shape = d.shape[:5] + u.shape[2:]  # (3, 3, T, columns, N, 4C)
-        v = scratch("winograd v'", shape, d.dtype)
-        np.matmul(_matrices(d), u, out=_matrices(v))
-        return apply_B_transposed(v, below)
-
-    def some_channels(cs):
-        u = apply_G(weight[:, cs])
-        s, _ = multiply(whole, u, None)
-        copy_cells(y[..., cs], s, 0, to_image=True)
-
-    def some_images(n):
-        below = None  # what the tiles above add to the first row of cells
-        for t in _blocks(n, slice(0, down), across):
-            d = _scratch("d", n, t, across, k, x.dtype)
-            apply_A_transposed(x[:, :, n], t, d)
-            s, below = multiply(d, u, below)
-            if t.stop < down:
-                s = s[:-1]  # the next tiles add to this row of cells
-            copy_cells(y[:, :, n], s, 2 * t.start, to_image=True)
-
     if _share_channels(batch, down * across):
-        whole = _transform_whole(apply_A_transposed, x, down, across, k)
+        d_of_all = _transform_whole(apply_A_transposed, x, down, across, k)
+
+        def some_channels(cs):
+            u = apply_G(weight[:, cs])
+            s, _ = _multiply_transposed(d_of_all, u, None)
+            copy_cells(y[..., cs], s, 0, to_image=True)
+
         parallel(some_channels, _channel_tasks(c))
     else:
-        u = apply_G(weight)
+        u_of_all = apply_G(weight)
+
+        def some_images(n):
+            below = None  # what the tiles above add to the first row of cells
+            for t in _blocks(n, slice(0, down), across):
+                d = _scratch("d", n, t, across, k, x.dtype)
+                apply_A_transposed(x[:, :, n], t, d)
+                s, below = _multiply_transposed(d, u_of_all, below)
+                if t.stop < down:
+                    s = s[:-1]  # the next tiles add to this row of cells
+                copy_cells(y[:, :, n], s, 2 * t.start, to_image=True)
+
         parallel(some_images, split(batch, thread_count()))
     return y.transpose(PIXELS)
+
+
+def _multiply_transposed(d, u, below):
+    """B' [d * u] -> (some rows of cells, what they add to the row of cells below them)."""
+    shape = d.shape[:5] + u.shape[2:]  # (3, 3, T, columns, N, 4C)
+    v = scratch("winograd v'", shape, d.dtype)
+    np.matmul(_matrices(d), u, out=_matrices(v))
+    return apply_B_transposed(v, below)
 
 
 # ---- w' = G' [(A' g) * (B s)] --------------------------------------------------------------------
@@ -169,7 +177,7 @@ def conv2d_weight_grad(x, g):
     x = x.transpose(PIXELS)  # (2P, 2Q, N, C)
     g = g.transpose(PIXELS)  # (P, Q, N, K)
     elements = 9 * p * q * batch * c  # of v
-    parts = math.ceil(elements / _MOST)
+    parts = math.ceil(elements / _MOST_ELEMENTS)
     first, *others = split(batch, parts)
     dw = _weight_grad(x[:, :, first], g[:, :, first])
     for some in others:
@@ -192,7 +200,7 @@ def _weight_grad(x, g):
 
     def some_channels(ks):
         shape = 9, ks.stop - ks.start, 4 * c
-        du = scratch("winograd m", shape, v.dtype)
+        du = scratch("winograd du", shape, v.dtype)
         d_ks = _matrices(d)[:, :, ks]
         np.matmul(d_ks.transpose(0, 2, 1), _matrices(v), out=du)
         apply_G_transposed(du, dw[ks])
@@ -206,12 +214,12 @@ def _weight_grad(x, g):
 
 def _share_channels(batch, tiles):
     """Whether threads share the output channels: if images are few or very small."""
-    return batch < thread_count() or batch * tiles < _PIXELS
+    return batch < thread_count() or batch * tiles < _LEAST_ROWS
 
 
 def _channel_tasks(channels):
     """Slices of the output channels; the weights and products of one fit a second-level cache."""
-    parts = math.ceil(channels / _CHANNELS)
+    parts = math.ceil(channels / _TASK_CHANNELS)
     return split(channels, max(thread_count(), parts))
 
 
@@ -241,13 +249,13 @@ def _transform_whole(transform, x, tiles, columns, channels):
 
 
 def _blocks(n, tiles, columns):
-    """Some tile rows of images n, as many at a time as make matrices of _PIXELS rows."""
+    """Some tile rows of images n, as many at a time as make matrices of _LEAST_ROWS rows."""
     first = tiles.start
     count = tiles.stop - first
     images = n.stop - n.start
     matrix_rows = count * columns * images  # of a matrix with all of them
     found = []
-    for t in split(count, math.ceil(matrix_rows / _PIXELS)):
+    for t in split(count, math.ceil(matrix_rows / _LEAST_ROWS)):
         block = slice(first + t.start, first + t.stop)
         found.append(block)
     return found
