@@ -56,7 +56,7 @@ __global__ void adam_naive(T* __restrict__ p,        // (n)
 constexpr int ADAM_ROWS = 96;
 
 // How many numbers of one tensor a block takes.
-constexpr int ADAM_CHUNK = 4096;
+constexpr int ADAM_TILE = 4096;
 
 template <typename T>
 struct AdamRow {
@@ -64,7 +64,7 @@ struct AdamRow {
     const T* g;
     T *m, *v;
     int n;
-    int first_block;                // blocks of the rows before: ceil(n / ADAM_CHUNK) each
+    int first_block;                // blocks of the rows before: ceil(n / ADAM_TILE) each
 };
 
 template <typename T>
@@ -102,13 +102,13 @@ __device__ __forceinline__ void adam_pack(const AdamRow<T>& row, int i, const Ad
     store(row.v + i, v);
 }
 
-// The update of all tensors of the table, a chunk per block. Where V > 1 all pointers are aligned
+// The update of all tensors of the table, a tile per block. Where V > 1 all pointers are aligned
 // to 16 bytes; V need not divide n, so the last few numbers go one by one.
 template <typename T, int V>
 __global__ void adam_tiled(AdamTable<T> table) {
     const AdamRow<T>& row = table.rows[table.row_of(blockIdx.x)];
-    const int first = (blockIdx.x - row.first_block) * ADAM_CHUNK;
-    const int end = first + min(ADAM_CHUNK, row.n - first);
+    const int first = (blockIdx.x - row.first_block) * ADAM_TILE;
+    const int end = first + min(ADAM_TILE, row.n - first);
     const int whole = end - (end - first) % V;
     for (int i = first + threadIdx.x * V; i < whole; i += THREADS * V)
         adam_pack<V>(row, i, table.step);

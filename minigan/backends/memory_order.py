@@ -20,6 +20,37 @@ def in_order(x, axes):
     return view.copy(order="C")
 
 
+class MemoryOrder:
+    """The order in which an array's axes lie in memory, for operations that take any order.
+
+    In it, arrays of the same shape are C-contiguous, so they can be seen as sequences of numbers
+    that belong together one by one.
+    """
+
+    def __init__(self, x):
+        self.axes = None  # of x, the outermost first; None: as they are
+        if not x.flags.c_contiguous:
+            distances = [abs(stride) for stride in x.strides]
+            self.axes = tuple(sorted(range(x.ndim), key=lambda axis: -distances[axis]))
+
+    def stored(self, a):
+        """An array of the same shape with its axes in this order: a copy if it lies otherwise."""
+        if self.axes is not None:
+            return in_order(a, self.axes)
+        return a if a.flags.c_contiguous else a.copy(order="C")
+
+    def vector(self, a):
+        """The same, as a sequence of numbers: (size,)."""
+        return self.stored(a).reshape(-1)
+
+    def restored(self, y):
+        """The inverse of `stored`: a view with the axes as they were."""
+        if self.axes is None:
+            return y
+        inverse = sorted(range(y.ndim), key=self.axes.__getitem__)
+        return y.transpose(inverse)
+
+
 def as_rows(x):
     """(N, C, ...) as a matrix with a column per channel, of N H W rows in the order (H, W, N)."""
     pixel_axes = range(2, x.ndim)

@@ -150,16 +150,16 @@ def test_the_last_chunk_of_the_longest_array():
 
     Only those of the last block exist: the pointers aim so far before the arrays.
     """
-    blocks = launch.MOST // adam_step.ADAM_CHUNK
-    first = blocks * adam_step.ADAM_CHUNK
-    ours = make_arrays(fixed_case(5), [(launch.MOST - first,)], np.float32)
+    blocks = launch.MAX_ELEMENTS // adam_step.ADAM_TILE
+    first = blocks * adam_step.ADAM_TILE
+    ours = make_arrays(fixed_case(5), [(launch.MAX_ELEMENTS - first,)], np.float32)
     launch_as_usual = launch.launch
 
     def launch_far_out(plan, arguments, touches):
         row = arguments[0]["rows"][0]
         for pointer in ("p", "g", "m", "v"):
             row[pointer] -= np.uintp(4 * first)
-        row["n"] = launch.MOST
+        row["n"] = launch.MAX_ELEMENTS
         row["first_block"] = -blocks
         launch_as_usual(plan, arguments, touches)
 

@@ -19,7 +19,7 @@ from strategies import cases, dtypes, fixed_case, in_layout, layouts
 import minigan as mg
 from minigan import functional as F
 from minigan.backends import reference
-from minigan.backends.cuda.architectures import ceil
+from minigan.backends.cuda.plans import ceil_div
 from minigan.backends.cuda.rungs import C_TYPES
 from minigan.backends.host import machine
 
@@ -161,7 +161,7 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
 def statistics_in_tiles(x, pack, lanes, band, seed):
     """Both passes with this tiling -> what they leave behind for each channel, (5, C)."""
     rows, c = x.shape
-    bands = ceil(rows, band)
+    bands = ceil_div(rows, band)
     block = (lanes, 256 // lanes)
     ctype = C_TYPES[x.dtype]
     partial = np.empty((bands, 2, c), x.dtype)
@@ -173,7 +173,7 @@ def statistics_in_tiles(x, pack, lanes, band, seed):
     machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_tiled<{ctype}, {pack}>",
-        (bands, ceil(c, pack * lanes)),
+        (bands, ceil_div(c, pack * lanes)),
         block,
         [x, machine.Out(partial), *sizes[:3]],
         seed=seed,
@@ -182,7 +182,7 @@ def statistics_in_tiles(x, pack, lanes, band, seed):
     machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_merge_tiled<{ctype}>",
-        (1, ceil(c, lanes)),
+        (1, ceil_div(c, lanes)),
         block,
         [*merge_arguments, *momentum_and_eps, *sizes],
         seed=seed,

@@ -16,7 +16,7 @@ import minigan as mg
 from minigan.backends import cuda
 from minigan.backends.cuda import convolution, launch, sources
 from minigan.backends.cuda.arguments import Out
-from minigan.backends.cuda.launch import Plan
+from minigan.backends.cuda.plans import Plan
 from minigan.backends.cuda.resources import resources
 from minigan.backends.host import machine
 

@@ -139,7 +139,9 @@ LONG, LONG_ROWS, ROW, MEAN = normal(101), normal(101, 1), normal(1), normal(2, 1
 )
 @pytest.mark.parametrize("rung", ["naive", "tiled"])
 def test_an_array_that_an_int_cannot_count(operation, arguments, rung, monkeypatch):
-    monkeypatch.setattr(launch, "MOST", 100)  # 2^31 - 1024 numbers would fill this machine's memory
+    monkeypatch.setattr(
+        launch, "MAX_ELEMENTS", 100
+    )  # 2^31 - 1024 numbers would fill this machine's memory
     monkeypatch.setattr(machine, "prepare", lambda *_: pytest.fail("the kernel ran"))
     with (
         mg.rung(rung),

@@ -20,7 +20,7 @@ from strategies import cases, dtypes, fixed_case, layouts
 
 from minigan import devices
 from minigan.backends import reference
-from minigan.backends.cuda.architectures import ceil
+from minigan.backends.cuda.plans import ceil_div
 from minigan.backends.cuda.rungs import C_TYPES
 from minigan.backends.host import machine
 
@@ -129,12 +129,12 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     g = case.normal(case.choose(1, 200), pack * case.choose(1, 9)).astype(dtype)
     rows, c = g.shape
     ctype = C_TYPES[g.dtype]
-    partial = np.empty((ceil(rows, band), c), dtype)
+    partial = np.empty((ceil_div(rows, band), c), dtype)
     sizes = [np.int32(size) for size in (rows, c, band)]
     machine.run_kernel(
         "channels.cu",
         f"channel_sum_tiled<{ctype}, {pack}>",
-        (len(partial), ceil(c, pack * lanes)),
+        (len(partial), ceil_div(c, pack * lanes)),
         (lanes, 256 // lanes),
         [g, machine.Out(partial), *sizes],
         seed=seed,

@@ -15,7 +15,7 @@ import minigan as mg
 from minigan.backends import cpu, cuda, reference
 from minigan.backends.cuda import launch, sources
 from minigan.backends.cuda import rungs as ladder
-from minigan.backends.cuda.launch import Plan
+from minigan.backends.cuda.plans import Plan
 
 pytestmark = pytest.mark.usefixtures("on_host")
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def test_rungs_by_dtype_and_set_tf32(monkeypatch):
 def test_a_rung_in_the_environment(rung, message):
     script = (
         "import numpy; from minigan.backends.cuda import rungs; "
-        "print(rungs.choose('conv2d', numpy.dtype('float32')))"
+        "print(rungs.pick_rung('conv2d', numpy.dtype('float32')))"
     )
     result = subprocess.run(
         [sys.executable, "-c", script],

@@ -4,7 +4,7 @@ import numpy as np
 
 from minigan.backends.cuda import launch
 from minigan.backends.cuda.arguments import Out
-from minigan.backends.cuda.launch import Plan
+from minigan.backends.cuda.plans import Plan
 
 LEAKY = "leaky_relu.cu:leaky_relu_naive<float>"
 X = np.zeros(8, np.float32)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..memory_order import MemoryOrder
 from ..summation import total
 from .blocks import for_each_slice, slices_of
 from .memory import empty, scratch
@@ -14,28 +15,32 @@ _FEW = 1 << 21  # numbers that Adam updates no sooner on two threads than on one
 
 def leaky_relu(x, negative_slope):
     """x where x > 0, otherwise negative_slope x. Any shape, negative_slope >= 0."""
-    order = Order(x)
-    x = order.flat(x)
+    order = MemoryOrder(x)
+    x = order.stored(x)
     y = empty(x.shape, x.dtype)
+    y_vector = y.reshape(-1)
+    x_vector = x.reshape(-1)
 
     def apply(block):
-        leaky_relu_into(y[block], x[block], negative_slope)
+        leaky_relu_into(y_vector[block], x_vector[block], negative_slope)
 
-    for_each_slice(apply, x)
+    for_each_slice(apply, x_vector)
     return order.restored(y)
 
 
 def leaky_relu_grad(g, y, negative_slope):
     """g where y > 0, otherwise negative_slope g: at y = 0 too, as in PyTorch."""
-    order = Order(y)
-    y = order.flat(y)
-    g = order.flat(g)
+    order = MemoryOrder(y)
+    y = order.stored(y)
     dx = empty(y.shape, y.dtype)
+    dx_vector = dx.reshape(-1)
+    g_vector = order.vector(g)
+    y_vector = y.reshape(-1)
 
     def apply(block):
-        leaky_relu_grad_into(dx[block], g[block], y[block], negative_slope)
+        leaky_relu_grad_into(dx_vector[block], g_vector[block], y_vector[block], negative_slope)
 
-    for_each_slice(apply, y)
+    for_each_slice(apply, y_vector)
     return order.restored(dx)
 
 
@@ -66,30 +71,6 @@ def leaky_relu_grad_into(out, g, y, slope):
     factor = np.multiply(positive, one - slope, out=room)
     factor += slope
     return np.multiply(g, factor, out=out)
-
-
-class Order:
-    """The order in which an array lies in memory: in it, arrays of its shape become vectors."""
-
-    def __init__(self, a):
-        self.shape = a.shape
-        self.axes = None  # of an array that is neither C- nor Fortran-contiguous, outermost first
-        self.letter = "C" if a.flags.c_contiguous else "F"
-        if not a.flags.forc:
-            self.axes = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
-
-    def flat(self, a):
-        """An array of this shape as a vector: a view if it lies in this order."""
-        if self.axes is None:
-            return a.ravel(self.letter)
-        return np.ascontiguousarray(a.transpose(self.axes)).reshape(-1)
-
-    def restored(self, vector):
-        """A vector as an array of this shape."""
-        if self.axes is None:
-            return vector.reshape(self.shape, order=self.letter)
-        outermost_first = vector.reshape([self.shape[axis] for axis in self.axes])
-        return outermost_first.transpose(np.argsort(self.axes))
 
 
 def bce_with_logits(x, target, reduction):
@@ -135,8 +116,8 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
     rates = 1 - beta1, beta2, eps * root, rate, weight_decay
     todo = []
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
-        order = Order(arrays[0])
-        p, g, m, v = [order.flat(a) for a in arrays]
+        order = MemoryOrder(arrays[0])
+        p, g, m, v = [order.vector(a) for a in arrays]
         changed = (arrays[0], p), (arrays[2], m), (arrays[3], v)
         is_in_place = all(np.may_share_memory(a, vector) for a, vector in changed)
         if is_in_place:

@@ -6,16 +6,15 @@ import math
 
 import numpy as np
 
+from ..memory_order import MemoryOrder
 from . import launch
-from .architectures import ceil
 from .grids import THREADS, elementwise
-from .launch import Plan
-from .layout import flat, is_copy
-from .rungs import cached, choice, kernel_name
+from .plans import Plan, cached_plan, ceil_div
+from .rungs import kernel_name, variant_of
 
 # As in adam.cu.
 ADAM_ROWS = 96  # tensors in a table
-ADAM_CHUNK = 4096  # numbers that a block takes
+ADAM_TILE = 4096  # numbers that a block takes
 
 
 @functools.lru_cache
@@ -47,13 +46,13 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
     rows_by_dtype = {}
     changed_copies = []  # (the array, the copy of it that the kernel changes)
     for arrays in zip(params, grads, exp_avgs, exp_avg_sqs):
-        layout = flat(*arrays)
-        row = layout.arrays
+        order = MemoryOrder(arrays[0])
+        row = [order.stored(array) for array in arrays]
         if row[0].size:
             rows_by_dtype.setdefault(row[0].dtype, []).append(row)
         for i in (0, 2, 3):  # all but the gradient
-            if is_copy(arrays[i], row[i]):
-                changed_copies.append((arrays[i], layout.restore(row[i])))
+            if launch.is_copy(arrays[i], row[i]):
+                changed_copies.append((arrays[i], order.restored(row[i])))
     for dtype, rows in rows_by_dtype.items():
         _update(rows, numbers, dtype)
     for array, copy in changed_copies:
@@ -63,39 +62,39 @@ def adam(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight_deca
 def _update(rows, numbers, dtype):
     """Launch Adam for rows of four arrays of one dtype."""
     arrays = list(itertools.chain(*rows))
-    chosen = choice("adam", arrays)
+    variant = variant_of("adam", arrays)
     for array in arrays:  # all before the first launch; and launch() sees no further than a table
         launch.check_array("adam", array, dtype, arrays)
     step_type, table_type = _struct_types(dtype)
-    if chosen.rung == "naive":
+    if variant.rung == "naive":
         for row in rows:
             elementwise("adam", [*row, np.array(numbers, step_type)], row[0].size)
         return
     for first in range(0, len(rows), ADAM_ROWS):
         some = rows[first : first + ADAM_ROWS]
         arrays = list(itertools.chain(*some))
-        chunks = [ceil(row[0].size, ADAM_CHUNK) for row in some]
-        plan = plan_table(chosen, sum(chunks))
-        table = _table(some, chunks, numbers, table_type)
+        blocks = [ceil_div(row[0].size, ADAM_TILE) for row in some]
+        plan = plan_table(variant, sum(blocks))
+        table = _table(some, blocks, numbers, table_type)
         launch.launch(plan, [table], touches=arrays)
 
 
-@cached
-def plan_table(chosen, blocks):
-    """A launch for a table of tensors: every block takes a chunk of one of them."""
-    pack = chosen.pack(0)  # a tensor's last numbers are updated one by one
-    kernel = kernel_name("adam", chosen.rung, (chosen.ctype, pack))
-    return Plan(kernel, (blocks,), (THREADS,), chosen.dtype)
+@cached_plan
+def plan_table(variant, blocks):
+    """A launch for a table of tensors: every block takes a tile of one of them."""
+    pack = variant.pack(0)  # a tensor's last numbers are updated one by one
+    kernel = kernel_name("adam", variant.rung, (variant.ctype, pack))
+    return Plan(kernel, (blocks,), (THREADS,), variant.dtype)
 
 
-def _table(rows, chunks, numbers, table_type):
+def _table(rows, blocks, numbers, table_type):
     """The struct AdamTable: where the arrays are, and which blocks take which of them."""
     table = np.zeros((), table_type)
     first_block = 0
     entries = []
-    for row, blocks in zip(rows, chunks):
+    for row, count in zip(rows, blocks):
         entries.append((*launch.driver.addresses(row), row[0].size, first_block))
-        first_block += blocks
+        first_block += count
     table["rows"][: len(rows)] = entries
     table["step"] = numbers
     table["count"] = len(rows)

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from .plans import ceil_div
+
 # The hardware's limits on a launch, the same for all generations.
-MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # of a grid, along x, y and z
-MOST_THREADS = (1024, 1024, 64)  # of a block, along x, y and z
+GRID_LIMITS = (2**31 - 1, 65535, 65535)  # of a grid, along x, y and z
+BLOCK_LIMITS = (1024, 1024, 64)  # of a block, along x, y and z
 MOST_THREADS_PER_BLOCK = 1024
 REGISTERS = 65536  # of a multiprocessor, 32 bits each
 
@@ -71,9 +73,9 @@ def occupancy(registers, threads, shared, architecture):
     out 256 at a time to each warp, shared memory in units of 128 bytes and 1 KB more per block.
     """
     row = limits(architecture)
-    warps = ceil(threads, 32)
-    registers_of_a_warp = 256 * ceil(32 * registers, 256)
-    bytes_of_a_block = 128 * ceil(shared, 128) + 1024
+    warps = ceil_div(threads, 32)
+    registers_of_a_warp = 256 * ceil_div(32 * registers, 256)
+    bytes_of_a_block = 128 * ceil_div(shared, 128) + 1024
     blocks = min(
         row.blocks,
         row.threads // (32 * warps),
@@ -81,8 +83,3 @@ def occupancy(registers, threads, shared, architecture):
         (row.shared << 10) // bytes_of_a_block,
     )
     return blocks * warps * 32 / row.threads
-
-
-def ceil(a, b):
-    """a / b for integers, rounded up."""
-    return -(-a // b)

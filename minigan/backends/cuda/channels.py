@@ -1,9 +1,9 @@
 """Operations per channel on kernels/channels.cu: the bias of a convolution and its gradient."""
 
+from ..memory_order import as_image, as_rows
 from . import launch
 from .arguments import Out
 from .grids import reduction, rowwise
-from .layout import as_image, as_rows
 
 
 def channel_sum(g):

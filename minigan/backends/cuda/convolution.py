@@ -1,7 +1,7 @@
 """The three convolutions on kernels/conv*.cu: their plans and launches.
 
 Each is one matrix product that reads the images in place (implicit GEMM), cut into tiles that
-tiles.py chooses. layout.py has the order of memory that the kernels know.
+tiles.py chooses. memory_order.py has the order of memory that the kernels know.
 """
 
 import math
@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..convolution_sizes import output_size, transposed_size
+from ..memory_order import PIXELS, TAPS, in_order
 from . import launch
-from .architectures import ceil
 from .arguments import Out
 from .grids import THREADS
-from .launch import Plan
-from .layout import PIXELS, TAPS, in_order
-from .rungs import C_TYPES, FILES, PACK, cached, choose, kernel_name, unknown_dtype
+from .plans import Plan, cached_plan, ceil_div
+from .rungs import C_TYPES, CHUNK, FILES, kernel_name, pick_rung, unknown_dtype
 from .tiles import Product, choose_tile, count_tiles, split_k
 
 SHARED_TILE = 16  # pixels, and output channels, of a block of the shared rung
-NARROW = 4  # columns of a product at most of which most of a tile would be empty
+NARROW = 4  # a product with at most this many columns would leave most of a tile empty
 
 
 class Sizes(NamedTuple):
@@ -57,10 +57,7 @@ def conv2d(x, weight, stride, padding):
     """
     n, c, h, w = x.shape
     k, _, r, s = weight.shape
-    stride_h, stride_w = stride
-    pad_h, pad_w = padding
-    p = (h + 2 * pad_h - r) // stride_h + 1
-    q = (w + 2 * pad_w - s) // stride_w + 1
+    p, q = output_size((h, w), (r, s), stride, padding)
     sizes = Sizes(n, c, h, w, k, p, q, r, s, *stride, *padding)
     x = in_order(x, PIXELS)
     weight = in_order(weight, TAPS)
@@ -72,11 +69,7 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     """(N, K, P, Q), (K, C, R, S) -> (N, C, H, W): the adjoint of conv2d, so its input gradient."""
     n, k, p, q = x.shape
     _, c, r, s = weight.shape
-    stride_h, stride_w = stride
-    pad_h, pad_w = padding
-    more_h, more_w = output_padding
-    h = (p - 1) * stride_h - 2 * pad_h + r + more_h
-    w = (q - 1) * stride_w - 2 * pad_w + s + more_w
+    h, w = transposed_size((p, q), (r, s), stride, padding, output_padding)
     sizes = Sizes(n, c, h, w, k, p, q, r, s, *stride, *padding)
     x = in_order(x, PIXELS)
     weight = in_order(weight, TAPS)
@@ -138,7 +131,7 @@ class ConvolutionPlan(NamedTuple):
     taps: Sizes | None = None  # of the convolution of 1 x 1 that computes all taps
 
 
-@cached
+@cached_plan
 def plan_convolution(operation, rung, dtype, sizes, aligned, target):
     """How to compute a convolution.
 
@@ -159,7 +152,7 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
     if rung == "shared" and product.columns <= SHARED_TILE * 65535:  # no grid is higher
         plan = Plan(
             kernel_name(operation, "shared", (ctype,)),
-            grid=(ceil(product.rows, SHARED_TILE), ceil(product.columns, SHARED_TILE)),
+            grid=(ceil_div(product.rows, SHARED_TILE), ceil_div(product.columns, SHARED_TILE)),
             block=(SHARED_TILE, SHARED_TILE),
             dtype=dtype,
         )
@@ -167,7 +160,7 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
     if rung in ("naive", "shared") or product.phases > 65535:  # no grid has so many phases
         plan = Plan(
             kernel_name(operation, "naive", (ctype,)),
-            grid=(ceil(math.prod(shape), THREADS),),
+            grid=(ceil_div(math.prod(shape), THREADS),),
             block=(THREADS,),
             dtype=dtype,
         )
@@ -198,9 +191,9 @@ def _product(operation, sizes):
         return Product(p * q * n, k, r * s * c, 1), (p, q, n, k)
     if operation == "conv2d_weight_grad":
         return Product(k, r * s * c, p * q * n, 1), (k, r, s, c)
-    taps_of_a_phase = ceil(r, stride_h) * ceil(s, stride_w)
-    taps_inside = ceil(p * q * r * s, h * w)  # that meet x, on average
-    rows = ceil(h, stride_h) * ceil(w, stride_w) * n
+    taps_of_a_phase = ceil_div(r, stride_h) * ceil_div(s, stride_w)
+    taps_inside = ceil_div(p * q * r * s, h * w)  # that meet x, on average
+    rows = ceil_div(h, stride_h) * ceil_div(w, stride_w) * n
     steps = min(taps_of_a_phase, taps_inside) * k
     return Product(rows, c, steps, stride_h * stride_w), (h, w, n, c)
 
@@ -212,8 +205,8 @@ def _load_widths(operation, ctype, sizes, aligned):
         lengths = (sizes.c, sizes.c)
     widths = []
     for length, is_aligned in zip(lengths, aligned):
-        fits = is_aligned and length % PACK[ctype] == 0
-        widths.append(PACK[ctype] if fits else 1)
+        fits = is_aligned and length % CHUNK[ctype] == 0
+        widths.append(CHUNK[ctype] if fits else 1)
     if operation == "conv2d":  # here both factors are read along C
         widths = [min(widths)] * 2
     return tuple(widths)
@@ -224,11 +217,11 @@ def plan_product(operation, rung, ctype, product, widths, target):
 
     The grid is (tiles, parts of the steps, phases).
     """
-    slices = ceil(product.steps, 8 * PACK[ctype])  # a slice is 128 bytes of steps
+    slices = ceil_div(product.steps, 8 * CHUNK[ctype])  # a slice is 128 bytes of steps
     tile = choose_tile(rung, product, slices, widths, target)
     tiles = count_tiles(product, tile)
     parts = split_k(tiles, slices, tile, target)
-    threads = THREADS
+    threads = THREADS  # as FmaTile::THREADS and MmaTile::THREADS of gemm.cuh
     if rung == "tensor" and tile.rows * tile.columns <= 128 * 128:
         threads = 128
     template = tile_template(rung, ctype, tile, widths)
@@ -250,9 +243,9 @@ def tile_template(rung, ctype, tile, widths):
 
 
 def _shared_bytes(rung, ctype, tile, widths):
-    """Bytes of shared memory that a block needs, as gemm.cuh counts them."""
+    """Bytes of shared memory that a block needs: those of `gemm` in gemm.cuh, with its STAGES."""
     edges = tile.rows + tile.columns
-    step_table = 512 * (PACK[ctype] + 1)
+    step_table = 512 * (CHUNK[ctype] + 1)
     if rung == "tiled":
         return 2 * 128 * edges + step_table  # double buffering: one slice arrives, one is used
     is_slim = (tile.rows, tile.columns) == (256, 64)  # two blocks have no room for a third stage
@@ -269,7 +262,7 @@ def _plan_sum_of_parts(operation, dtype, shape, parts):
     count = math.prod(shape)
     return Plan(
         f"{FILES[operation]}:sum_parts_tiled<{C_TYPES[dtype]}>",
-        grid=(ceil(count, block[0]),),
+        grid=(ceil_div(count, block[0]),),
         block=block,
         dtype=dtype,
         sizes=(count, parts),
@@ -286,7 +279,7 @@ def convolve(operation, a, b, sizes):
         factors = [b, a]
     first, second = launch.driver.addresses(factors)
     aligned = (first % 16 == 0, second % 16 == 0)
-    rung = choose(operation, a.dtype)
+    rung = pick_rung(operation, a.dtype)
     plan = plan_convolution(operation, rung, a.dtype, sizes, aligned, launch.target)
     y = launch.empty(plan.shape, a.dtype)
     if plan.taps is not None:
@@ -327,7 +320,7 @@ def _plan_sum_of_taps(operation, dtype, shape):
     """The launch that adds up the taps."""
     return Plan(
         kernel_name(f"{operation}_taps", "tiled", (C_TYPES[dtype],)),
-        grid=(ceil(math.prod(shape), THREADS),),
+        grid=(ceil_div(math.prod(shape), THREADS),),
         block=(THREADS,),
         dtype=dtype,
     )

@@ -1,35 +1,32 @@
 """LeakyReLU and binary cross-entropy on kernels/leaky_relu.cu and bce_with_logits.cu."""
 
-from typing import NamedTuple
-
 import numpy as np
 
+from ..memory_order import MemoryOrder
 from . import launch
 from .arguments import Out
 from .grids import elementwise, total
-from .layout import Flat, flat
 
 
 def leaky_relu(x, negative_slope):
     """x where x > 0, otherwise negative_slope x. Any shape, negative_slope >= 0."""
-    layout = flat(x)
-    (x,) = layout.arrays
+    order = MemoryOrder(x)
+    x = order.stored(x)
     slope = x.dtype.type(negative_slope)
     y = launch.empty(x.shape, x.dtype)
     elementwise("leaky_relu", [x, Out(y), slope], x.size)
-    return layout.restore(y)
+    return order.restored(y)
 
 
 def leaky_relu_grad(g, y, negative_slope):
-    """g where y > 0, otherwise negative_slope g: at the kink the slope is that of the negative
-    side, as in PyTorch.
-    """
-    layout = flat(y, g)
-    y, g = layout.arrays
+    """g where y > 0, otherwise negative_slope g: at y = 0 too, as in PyTorch."""
+    order = MemoryOrder(y)
+    y = order.stored(y)
+    g = order.stored(g)
     slope = y.dtype.type(negative_slope)
     dx = launch.empty(y.shape, y.dtype)
     elementwise("leaky_relu_grad", [g, y, Out(dx), slope], y.size)
-    return layout.restore(dx)
+    return order.restored(dx)
 
 
 def bce_with_logits(x, target, reduction):
@@ -37,16 +34,17 @@ def bce_with_logits(x, target, reduction):
 
     target: an array like x, or a number.
     """
-    inputs = _logits(target, x)
-    (x,) = inputs.arrays
+    order = MemoryOrder(x)
+    x = order.stored(x)
+    target = _target_arguments(target, order, x)
     if reduction == "none":
         losses = launch.empty(x.shape, x.dtype)
-        elementwise("bce_with_logits", [x, *inputs.target, Out(losses)], x.size)
-        return inputs.layout.restore(losses)
+        elementwise("bce_with_logits", [x, *target, Out(losses)], x.size)
+        return order.restored(losses)
     if not x.size:
         return launch.driver.xp.zeros((), x.dtype)
     scale = _scale(x, reduction)
-    return total("bce_with_logits_sum", [x, *inputs.target], scale, x.size)
+    return total("bce_with_logits_sum", [x, *target], scale, x.size)
 
 
 def bce_with_logits_grad(x, target, g, reduction):
@@ -54,37 +52,28 @@ def bce_with_logits_grad(x, target, g, reduction):
 
     g: an array like x for "none", otherwise a 0-d array.
     """
+    order = MemoryOrder(x)
+    x = order.stored(x)
+    target = _target_arguments(target, order, x)
     has_own_g = reduction == "none"  # each element has a gradient of its own
     if has_own_g:
-        inputs = _logits(target, x, g)
-        x, g = inputs.arrays
-    else:
-        inputs = _logits(target, x)
-        (x,) = inputs.arrays
+        g = order.stored(g)
     scale = _scale(x, reduction)
     dx = launch.empty(x.shape, x.dtype)
-    arguments = [x, *inputs.target, g, np.int32(has_own_g), Out(dx), scale]
+    arguments = [x, *target, g, np.int32(has_own_g), Out(dx), scale]
     elementwise("bce_with_logits_grad", arguments, x.size)
-    return inputs.layout.restore(dx)
+    return order.restored(dx)
 
 
-class Inputs(NamedTuple):
-    """What the kernels of the binary cross-entropy read."""
+def _target_arguments(target, order, x):
+    """What the kernels are given for the target: an array or a null pointer, and a number.
 
-    layout: Flat  # of all arrays
-    arrays: list  # the logits, and the gradient where each element has its own
-    target: tuple  # an array and a number; the kernel reads the array if there is one
-
-
-def _logits(target, *arrays):
-    """Arrays of one shape, and a target that is an array like them or a number -> Inputs."""
-    number = arrays[0].dtype.type
-    if not isinstance(target, launch.driver.xp.ndarray):
-        layout = flat(*arrays)
-        return Inputs(layout, layout.arrays, (None, number(target)))
-    layout = flat(*arrays, target)
-    *arrays, target = layout.arrays
-    return Inputs(layout, arrays, (target, number(0)))
+    The kernel reads the array if there is one.
+    """
+    number = x.dtype.type
+    if isinstance(target, launch.driver.xp.ndarray):
+        return order.stored(target), number(0)
+    return None, number(target)
 
 
 def _scale(x, reduction):

@@ -5,57 +5,56 @@ where the arrays allow it.
 """
 
 from . import launch
-from .architectures import ceil
 from .arguments import Out
-from .launch import Plan
-from .rungs import C_TYPES, cached, choice, kernel_name
+from .plans import Plan, cached_plan, ceil_div
+from .rungs import C_TYPES, kernel_name, variant_of
 
-THREADS = 256  # of a block
-SPAN = 1024  # packs of numbers that a block of an elementwise kernel takes
-MOST_REDUCTION_BLOCKS = 528  # of a reduction: each leaves a partial sum for the second pass
-MOST_BLOCKS = 8448  # of the other kernels that read a matrix
+THREADS = 256  # of a block; memory.cuh has the same number
+PACKS_OF_A_BLOCK = 4 * THREADS  # of an elementwise kernel: see PackRange of memory.cuh
+REDUCTION_BLOCKS = 528  # at most: each leaves a partial sum for the second pass
+ROWWISE_BLOCKS = 8448  # at most, of the other kernels that read a matrix
 
 
 # ---- arrays as sequences of numbers --------------------------------------------------------------
 
 
-@cached
-def plan_elementwise(operation, chosen, n):
-    """A launch over n numbers: a thread per number, or SPAN packs per block."""
-    if chosen.rung == "naive":
-        kernel = chosen.kernel(operation)
-        blocks = ceil(n, THREADS)
+@cached_plan
+def plan_elementwise(operation, variant, n):
+    """A launch over n numbers: a thread per number, or PACKS_OF_A_BLOCK per block."""
+    if variant.rung == "naive":
+        kernel = variant.kernel(operation)
+        blocks = ceil_div(n, THREADS)
     else:
-        pack = chosen.pack(n)
-        kernel = chosen.kernel(operation, pack)
-        blocks = ceil(n // pack, SPAN)
-    return Plan(kernel, grid=(blocks,), block=(THREADS,), dtype=chosen.dtype, sizes=(n,))
+        pack = variant.pack(n)
+        kernel = variant.kernel(operation, pack)
+        blocks = ceil_div(n // pack, PACKS_OF_A_BLOCK)
+    return Plan(kernel, grid=(blocks,), block=(THREADS,), dtype=variant.dtype, sizes=(n,))
 
 
 def elementwise(operation, arguments, n):
     """Launch a kernel that sees its arrays as n numbers."""
-    chosen = choice(operation, arguments)
+    variant = variant_of(operation, arguments)
     if n:
-        plan = plan_elementwise(operation, chosen, n)
+        plan = plan_elementwise(operation, variant, n)
         launch.launch(plan, arguments)
 
 
-@cached
-def plan_total(operation, chosen, n):
+@cached_plan
+def plan_total(operation, variant, n):
     """A sum over n numbers, of which every block leaves a part."""
-    if chosen.rung == "naive":
-        kernel = chosen.kernel(operation)
+    if variant.rung == "naive":
+        kernel = variant.kernel(operation)
         blocks = threads = 1  # one thread adds up everything
     else:
-        pack = chosen.pack(n)
-        kernel = chosen.kernel(operation, pack)
-        blocks = ceil(n // pack, SPAN)
+        pack = variant.pack(n)
+        kernel = variant.kernel(operation, pack)
+        blocks = ceil_div(n // pack, PACKS_OF_A_BLOCK)
         threads = THREADS
     return Plan(
         kernel,
         grid=(blocks,),
         block=(threads,),
-        dtype=chosen.dtype,
+        dtype=variant.dtype,
         sizes=(n,),
         parts=blocks,
     )
@@ -63,8 +62,8 @@ def plan_total(operation, chosen, n):
 
 def total(operation, arguments, scale, n):
     """The sum of n > 0 numbers that an elementwise kernel would give, times scale -> ()."""
-    chosen = choice(operation, arguments)
-    plan = plan_total(operation, chosen, n)
+    variant = variant_of(operation, arguments)
+    plan = plan_total(operation, variant, n)
     sums = launch.empty((plan.parts, 1), scale.dtype)
     launch.launch(plan, [*arguments, Out(sums), scale])
     return add_parts(sums).reshape(())
@@ -73,56 +72,56 @@ def total(operation, arguments, scale, n):
 # ---- matrices with a column per channel ----------------------------------------------------------
 
 
-@cached
-def plan_rowwise(operation, chosen, rows, channels):
+@cached_plan
+def plan_rowwise(operation, variant, rows, channels):
     """A launch that reads a (rows, C) matrix and writes another."""
-    if chosen.rung == "naive":
-        blocks = ceil(rows * channels, THREADS)  # one thread per number
+    if variant.rung == "naive":
+        blocks = ceil_div(rows * channels, THREADS)  # one thread per number
         return Plan(
-            chosen.kernel(operation),
+            variant.kernel(operation),
             grid=(blocks,),
             block=(THREADS,),
-            dtype=chosen.dtype,
+            dtype=variant.dtype,
             sizes=(rows, channels),
         )
-    pack = chosen.pack(channels)
-    grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_BLOCKS)
+    pack = variant.pack(channels)
+    grid, block, tile_rows = row_tiles(rows, channels, pack, ROWWISE_BLOCKS)
     return Plan(
-        chosen.kernel(operation, pack),
+        variant.kernel(operation, pack),
         grid,
         block,
-        dtype=chosen.dtype,
+        dtype=variant.dtype,
         sizes=(rows, channels, tile_rows),
     )
 
 
 def rowwise(operation, arguments, rows):
     """Launch a kernel that reads the (rows, C) matrix `rows` and writes another."""
-    chosen = choice(operation, arguments)
+    variant = variant_of(operation, arguments)
     if rows.size:
-        plan = plan_rowwise(operation, chosen, *rows.shape)
+        plan = plan_rowwise(operation, variant, *rows.shape)
         launch.launch(plan, arguments)
 
 
-@cached
-def plan_reduction(operation, chosen, rows, channels):
+@cached_plan
+def plan_reduction(operation, variant, rows, channels):
     """Sums down the columns of a (rows, C) matrix: every tile of rows leaves sums of its own."""
-    if chosen.rung == "naive":
-        blocks = ceil(channels, THREADS)  # one thread per column
+    if variant.rung == "naive":
+        blocks = ceil_div(channels, THREADS)  # one thread per column
         return Plan(
-            chosen.kernel(operation),
+            variant.kernel(operation),
             grid=(blocks,),
             block=(THREADS,),
-            dtype=chosen.dtype,
+            dtype=variant.dtype,
             sizes=(rows, channels),
         )
-    pack = chosen.pack(channels)
-    grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_REDUCTION_BLOCKS)
+    pack = variant.pack(channels)
+    grid, block, tile_rows = row_tiles(rows, channels, pack, REDUCTION_BLOCKS)
     return Plan(
-        chosen.kernel(operation, pack),
+        variant.kernel(operation, pack),
         grid,
         block,
-        dtype=chosen.dtype,
+        dtype=variant.dtype,
         sizes=(rows, channels, tile_rows),
         parts=grid[0],
     )
@@ -133,9 +132,9 @@ def reduction(operation, arguments, rows, width, *numbers):
 
     numbers: scalar arguments that follow the result. -> (width, C).
     """
-    chosen = choice(operation, arguments)
+    variant = variant_of(operation, arguments)
     channels = rows.shape[1]
-    plan = plan_reduction(operation, chosen, *rows.shape)
+    plan = plan_reduction(operation, variant, *rows.shape)
     sums = launch.empty((plan.parts, width * channels), rows.dtype)
     launch.launch(plan, [*arguments, Out(sums), *numbers])
     return add_parts(sums).reshape(width, channels)
@@ -146,12 +145,12 @@ def row_tiles(rows, channels, pack, most):
 
     -> (grid, block, tile_rows): a block takes tile_rows rows of up to 32 packs of channels.
     """
-    packs = ceil(channels, pack)
+    packs = ceil_div(channels, pack)
     across = min(32, _power_of_two(packs))  # threads side by side
-    tile_columns = ceil(packs, across)
+    tile_columns = ceil_div(packs, across)
     step = 4 * THREADS // across  # rows that a block reads at once, four per thread
-    tile_rows = step * ceil(rows, step * max(1, most // tile_columns))
-    grid = (ceil(rows, tile_rows), tile_columns)
+    tile_rows = step * ceil_div(rows, step * max(1, most // tile_columns))
+    grid = (ceil_div(rows, tile_rows), tile_columns)
     block = (across, THREADS // across)
     return grid, block, tile_rows
 
@@ -163,12 +162,12 @@ def second_pass_grid(columns):
     """(grid, block) of a second pass, in which one block takes all rows of its columns."""
     widest = 8 if columns <= 8 * 65535 else 32  # a grid is at most 65535 high
     across = min(widest, _power_of_two(columns))
-    grid = (1, ceil(columns, across))
+    grid = (1, ceil_div(columns, across))
     block = (across, THREADS // across)
     return grid, block
 
 
-@cached
+@cached_plan
 def plan_second_pass(dtype, parts, columns):
     """channel_sum of (parts, columns), in the order of the parts."""
     grid, block = second_pass_grid(columns)

@@ -4,7 +4,7 @@ import itertools
 
 from . import launch
 from .convolution import tile_template
-from .rungs import LADDERS, PACK, RUNGS, expression
+from .rungs import CHUNK, LADDERS, RUNGS, expression
 from .tiles import RULES, loads_suffice
 
 
@@ -14,11 +14,11 @@ def _templates(operation, rung, ctype):
     if rung in ("naive", "shared") or is_second_pass:
         return [(ctype,)]
     if "tensor" not in RUNGS[operation]:
-        return [(ctype, 1), (ctype, PACK[ctype])]
+        return [(ctype, 1), (ctype, CHUNK[ctype])]
     if rung == "tensor" and ctype != "float":
         return []
     found = set()
-    for widths in itertools.product((1, PACK[ctype]), repeat=2):
+    for widths in itertools.product((1, CHUNK[ctype]), repeat=2):
         if operation == "conv2d" and widths[0] != widths[1]:
             continue  # both factors are read along C
         for rule in RULES[rung]:
@@ -31,13 +31,15 @@ def _expressions(file):
     """The kernels of a file, as C++ names them."""
     found = []
     for operation, rungs in LADDERS[file].items():
-        for rung, ctype in itertools.product(rungs, PACK):
+        for rung, ctype in itertools.product(rungs, CHUNK):
             for template in _templates(operation, rung, ctype):
                 found.append(expression(operation, rung, template))
     if any("tensor" in rungs for rungs in LADDERS[file].values()):  # these have split-K
-        found += [f"sum_parts_tiled<{ctype}>" for ctype in PACK]
+        found += [f"sum_parts_tiled<{ctype}>" for ctype in CHUNK]
     return found
 
 
-for _file in LADDERS:
-    launch.instantiations[_file] = _expressions(_file)
+def register():
+    """Fill launch.instantiations, in which the simulator looks for the kernels of a file."""
+    for file in LADDERS:
+        launch.instantiations[file] = _expressions(file)

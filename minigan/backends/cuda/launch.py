@@ -1,13 +1,13 @@
 """Launches the kernels of kernels/*.cu, on a GPU or in the simulator.
 
-    plan = plan_elementwise("leaky_relu", "tiled", x.dtype, True, x.size)
+    plan = plan_elementwise("leaky_relu", KernelVariant("tiled", x.dtype, True), x.size)
     launch(plan, [x, Out(y), np.float32(slope)])
 
-A Plan is data: which kernel, how many blocks and threads. Pure cached functions make it, in the
-file of each family of kernels. ``launch`` checks the arguments and hands them to the *driver*,
-gpu.py for CuPy or host/machine.py for the simulator. Everything up to the driver is the same for
-both, so what the simulator proves of a launch holds on the GPU. A launch is checked before it
-happens, because a GPU answers a wrong one late, elsewhere, or not at all.
+A Plan (plans.py) says which kernel, and how many blocks and threads. Pure cached functions make
+it, in the file of each family of kernels. ``launch`` checks the arguments and hands them to the
+*driver*, gpu.py for CuPy or host/machine.py for the simulator. Everything up to the driver is the
+same for both, so what the simulator proves of a launch holds on the GPU. A launch is checked before
+it happens, because a GPU answers a wrong one late, elsewhere, or not at all.
 
 A driver is a module with
 
@@ -27,28 +27,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .architectures import MOST_BLOCKS, MOST_THREADS, MOST_THREADS_PER_BLOCK, Target
+from .architectures import BLOCK_LIMITS, GRID_LIMITS, MOST_THREADS_PER_BLOCK, Target
 from .arguments import NULL, Out, is_passed_by_value
+from .plans import Plan
 
-# Numbers in an array at most: an int counts them, and steps a little past their end.
-MOST = 2**31 - 2**10
+# Of an array. The kernels index with int32, and may step up to 1,024 past the end.
+MAX_ELEMENTS = 2**31 - 2**10
 
+# Set by `use`, when a device is chosen.
 driver = None  # the module that starts kernels: see above
 target: Target | None = None  # the GPU that plans are made for
-# File -> the kernels that may be asked of it: the simulator compiles them together.
+
+# File -> the kernels that may be asked of it, which the simulator compiles together. It is filled
+# by instantiations.register.
 instantiations = {}
-
-
-class Plan(NamedTuple):
-    """One launch of one kernel, before it has any arrays."""
-
-    kernel: str  # "conv2d.cu:conv2d_tiled<float, 64, 64, 4, 4>": a file, an expression in it
-    grid: tuple  # blocks along x, y, z
-    block: tuple  # threads along x, y, z
-    dtype: np.dtype | None = None  # of all arrays; None: not checked
-    sizes: tuple = ()  # the kernel's last arguments, int32
-    shared: int = 0  # bytes of dynamic shared memory
-    parts: int = 1  # partial results that it leaves for a second pass to add up
 
 
 class Launch(NamedTuple):
@@ -62,7 +54,7 @@ class Launch(NamedTuple):
     plan: Plan
 
 
-class Collector(NamedTuple):
+class LaunchLog(NamedTuple):
     """What is wanted of the launches inside a ``with collect_launches()``."""
 
     launches: list
@@ -70,7 +62,7 @@ class Collector(NamedTuple):
     dry_run: bool  # nothing is launched
 
 
-collector = ContextVar("collector", default=None)
+launch_log = ContextVar("launch_log", default=None)
 
 
 def use(new_driver):
@@ -89,11 +81,11 @@ def collect_launches(counting=False, dry_run=False):
     are then uninitialised arrays.
     """
     launches = []
-    before = collector.set(Collector(launches, counting, dry_run))
+    before = launch_log.set(LaunchLog(launches, counting, dry_run))
     try:
         yield launches
     finally:
-        collector.reset(before)
+        launch_log.reset(before)
 
 
 def launch(plan, arguments, touches=()):
@@ -105,7 +97,7 @@ def launch(plan, arguments, touches=()):
     arrays that the kernel reaches through pointers in a struct. Raises ValueError, TypeError or
     RuntimeError for what cannot run; host.machine.KernelError for what a kernel does wrong.
     """
-    wanted = collector.get()
+    wanted = launch_log.get()
     values = _checked_values(plan, arguments)
     report = None
     if wanted is None:
@@ -124,6 +116,14 @@ def empty(shape, dtype):
     return driver.xp.empty(shape, dtype)
 
 
+def is_copy(array, used):
+    """Whether `used`, which was made from `array`, has memory of its own."""
+    if used is array:
+        return False
+    begin, begin_used = driver.addresses([array, used])
+    return begin != begin_used
+
+
 def _checked_values(plan, arguments):
     """What the kernel is given: the arrays in the Outs, null pointers for None, sizes last.
 
@@ -136,7 +136,11 @@ def _checked_values(plan, arguments):
         if value is None:
             value = NULL
         elif isinstance(value, ndarray) and value.dtype.names is None:
-            if value.size > MOST or not value.flags.c_contiguous or value.dtype is not plan.dtype:
+            if (
+                value.size > MAX_ELEMENTS
+                or not value.flags.c_contiguous
+                or value.dtype is not plan.dtype
+            ):
                 check_array(_operation(plan), value, plan.dtype, arguments)
         elif not isinstance(value, np.generic) and not is_passed_by_value(value):
             raise TypeError(_not_an_argument(plan, value))
@@ -151,9 +155,10 @@ def check_array(name, array, dtype, arguments):
 
     dtype: that it must have, or None. arguments: all of them, to name their dtypes.
     """
-    if array.size > MOST:
+    if array.size > MAX_ELEMENTS:
         raise ValueError(
-            f"{name} got an array of shape {array.shape}, {array.size} elements, more than {MOST}"
+            f"{name} got an array of shape {array.shape}, {array.size} elements, more than "
+            f"{MAX_ELEMENTS}"
         )
     if not array.flags.c_contiguous:
         raise ValueError(
@@ -188,8 +193,8 @@ def _prepared(driver, target, kernel, grid, block, shared):
 
 def _check_limits(target, kernel, grid, block, shared):
     """Refuse what the hardware cannot launch, whatever the kernel."""
-    _check_extent(kernel, "grid", grid, MOST_BLOCKS)
-    _check_extent(kernel, "block", block, MOST_THREADS)
+    _check_extent(kernel, "grid", grid, GRID_LIMITS)
+    _check_extent(kernel, "block", block, BLOCK_LIMITS)
     threads = math.prod(block)
     if threads > MOST_THREADS_PER_BLOCK:
         raise ValueError(

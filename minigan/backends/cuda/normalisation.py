@@ -1,31 +1,31 @@
 """Batch normalisation, fused with its activation, on kernels/batch_norm.cu."""
 
+from ..memory_order import as_image, as_rows
 from . import launch
-from .architectures import ceil
 from .arguments import Out
 from .grids import (
-    MOST_REDUCTION_BLOCKS,
+    REDUCTION_BLOCKS,
     THREADS,
     reduction,
     row_tiles,
     rowwise,
     second_pass_grid,
 )
-from .launch import Plan
-from .layout import as_image, as_rows, is_copy
-from .rungs import cached, choice, choose
+from .plans import Plan, cached_plan, ceil_div
+from .rungs import pick_rung, variant_of
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
-    """(N, C, ...) -> mean (2, C), inv_std, scale, shift (C,); updates the running ones in place.
+    """(N, C, ...) -> centre_and_rest (2, C), inv_std, scale, shift (C,).
 
-    The mean is two numbers: see cpu.batch_norm_statistics.
+    The running mean and variance change in place. centre_and_rest is the mean as two numbers: see
+    reference.batch_norm_statistics.
     """
     given = [weight, bias, running_mean, running_var]
     vectors = [_contiguous(vector) for vector in given]
     y = _statistics(as_rows(x), vectors, x.dtype.type(momentum), x.dtype.type(eps))
     for vector, used in zip(given[2:], vectors[2:]):
-        if vector is not None and is_copy(vector, used):
+        if vector is not None and launch.is_copy(vector, used):
             vector[...] = used
     return y[:2], y[2], y[3], y[4]
 
@@ -42,7 +42,7 @@ def batch_norm_forward(x, centre, scale, shift, negative_slope):
     return as_image(y, x)
 
 
-def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
+def batch_norm_grad(g, x, y, centre_and_rest, inv_std, weight, negative_slope):
     """The gradient of training-mode batch norm and its activation.
 
     -> dx (N, C, ...), dweight (C,), dbias (C,).
@@ -53,11 +53,11 @@ def batch_norm_grad(g, x, y, mean, inv_std, weight, negative_slope):
     if negative_slope is not None:
         y_rows = as_rows(y)
     slope = _slope(x, negative_slope)
-    read = [g_rows, rows, y_rows, _contiguous(mean), _contiguous(inv_std)]
+    read = [g_rows, rows, y_rows, _contiguous(centre_and_rest), _contiguous(inv_std)]
     sums = reduction("batch_norm_grad_sums", read, rows, 2, slope)
     dx = launch.empty(rows.shape, rows.dtype)
     arguments = [*read, _contiguous(weight), sums, Out(dx), slope]
-    if choose("batch_norm_grad", x.dtype) == "tiled":  # this rung multiplies where naive divides
+    if pick_rung("batch_norm_grad", x.dtype) == "tiled":  # this rung multiplies where naive divides
         arguments.append(x.dtype.type(1 / len(rows)))
     rowwise("batch_norm_grad", arguments, rows)
     return as_image(dx, x), sums[1], sums[0]
@@ -76,37 +76,37 @@ def _slope(x, negative_slope):
 # ---- statistics ----------------------------------------------------------------------------------
 
 
-@cached
-def plan_statistics(chosen, rows, channels):
+@cached_plan
+def plan_statistics(variant, rows, channels):
     """(first pass, second pass or None) of the moments of a (rows, C) matrix."""
     operation = "batch_norm_statistics"
-    if chosen.rung == "naive":
-        blocks = ceil(channels, THREADS)  # one thread per column
+    if variant.rung == "naive":
+        blocks = ceil_div(channels, THREADS)  # one thread per column
         only = Plan(
-            chosen.kernel(operation),
+            variant.kernel(operation),
             grid=(blocks,),
             block=(THREADS,),
-            dtype=chosen.dtype,
+            dtype=variant.dtype,
             sizes=(rows, channels),
         )
         return only, None
-    pack = chosen.pack(channels)
-    grid, block, tile_rows = row_tiles(rows, channels, pack, MOST_REDUCTION_BLOCKS)
+    pack = variant.pack(channels)
+    grid, block, tile_rows = row_tiles(rows, channels, pack, REDUCTION_BLOCKS)
     parts = grid[0]
     first = Plan(
-        chosen.kernel(operation, pack),
+        variant.kernel(operation, pack),
         grid,
         block,
-        dtype=chosen.dtype,
+        dtype=variant.dtype,
         sizes=(rows, channels, tile_rows),
         parts=parts,
     )
     grid, block = second_pass_grid(channels)
     second = Plan(
-        chosen.kernel("batch_norm_statistics_merge"),
+        variant.kernel("batch_norm_statistics_merge"),
         grid,
         block,
-        dtype=chosen.dtype,
+        dtype=variant.dtype,
         sizes=(rows, channels, tile_rows, parts),
     )
     return first, second
@@ -117,14 +117,14 @@ def _statistics(rows, vectors, momentum, eps):
 
     vectors: weight, bias, running mean and variance, arrays (C,) or None.
     """
-    chosen = choice("batch_norm_statistics", [rows, *vectors])
+    variant = variant_of("batch_norm_statistics", [rows, *vectors])
     count, channels = rows.shape
     if not rows.size:
         raise ValueError(
             f"batch_norm_statistics got {count} numbers in each of {channels} channels, expected "
             "at least one"
         )
-    first, second = plan_statistics(chosen, count, channels)
+    first, second = plan_statistics(variant, count, channels)
     y = launch.empty((5, channels), rows.dtype)
     rest = [*vectors, Out(y), momentum, eps]
     if second is None:

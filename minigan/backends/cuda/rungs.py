@@ -1,11 +1,11 @@
 """Which kernel of kernels/*.cu an operation launches: the rungs of its ladder, and the choice.
 
-The one idea: the choice depends on shapes, dtypes, alignment and the GPU's generation, never on
-its load, so the same seed gives the same bits.
+A ladder is the list of an operation's kernels, which all compute the same; each rung of it, from
+"naive" on, is one idea faster than the one below (kernels/README.md). The choice depends on shapes,
+dtypes, alignment and the GPU's generation, never on its load, so the same seed gives the same bits.
 """
 
 import contextlib
-import functools
 import os
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -45,7 +45,8 @@ RUNGS = {
     operation: rungs for operations in LADDERS.values() for operation, rungs in operations.items()
 }
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-PACK = {"float": 4, "double": 2}  # numbers in 16 bytes, the most that one load brings
+# CHUNK<T> of common.cuh: numbers in 16 bytes, the most that one load brings.
+CHUNK = {"float": 4, "double": 2}
 
 
 # ---- which rung ----------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def set_tf32(flag):
     tf32 = bool(flag)
 
 
-def choose(operation, dtype):
+def pick_rung(operation, dtype):
     """The rung that is forced, otherwise the highest that serves this dtype on this GPU."""
     rungs = RUNGS[operation]
     name = forced.get() or everywhere
@@ -114,8 +115,8 @@ def choose(operation, dtype):
     return below[-1] if below else rungs[0]
 
 
-class Choice(NamedTuple):
-    """What a plan depends on beside sizes: hashable, because plans are cached by it."""
+class KernelVariant(NamedTuple):
+    """What a plan depends on besides sizes: hashable, because plans are cached by it."""
 
     rung: str  # "naive", "shared", "tiled" or "tensor"
     dtype: np.dtype  # float32 or float64
@@ -135,12 +136,12 @@ class Choice(NamedTuple):
 
         16 bytes where every row begins at a multiple of 16 bytes, otherwise one number.
         """
-        numbers = PACK[C_TYPES[self.dtype]]
+        numbers = CHUNK[C_TYPES[self.dtype]]
         return numbers if self.is_aligned and length % numbers == 0 else 1
 
 
-def choice(operation, arguments):
-    """The Choice for an operation on these arguments, of which the first is an array."""
+def variant_of(operation, arguments):
+    """The KernelVariant for an operation on these arguments, of which the first is an array."""
     ndarray = launch.driver.xp.ndarray
     arrays = []
     for argument in arguments:
@@ -151,7 +152,7 @@ def choice(operation, arguments):
     if dtype not in C_TYPES:
         raise unknown_dtype(operation, dtype)
     is_aligned = not any(address % 16 for address in launch.driver.addresses(arrays))
-    return Choice(choose(operation, dtype), dtype, is_aligned)
+    return KernelVariant(pick_rung(operation, dtype), dtype, is_aligned)
 
 
 def unknown_dtype(operation, dtype):
@@ -159,7 +160,7 @@ def unknown_dtype(operation, dtype):
     return TypeError(f"{operation} got {dtype}, expected float32 or float64")
 
 
-# ---- its plan ------------------------------------------------------------------------------------
+# ---- its name ------------------------------------------------------------------------------------
 
 
 def kernel_name(operation, rung, template):
@@ -170,8 +171,3 @@ def kernel_name(operation, rung, template):
 def expression(operation, rung, template):
     """C++'s name of an instantiation: ("conv2d", "tiled", ("float", 64)) -> conv2d_tiled<...>."""
     return f"{operation}_{rung}<{', '.join(map(str, template))}>"
-
-
-def cached(plan_function):
-    """Cache a pure function that makes plans: a training step asks for the same few every time."""
-    return functools.lru_cache(maxsize=4096)(plan_function)

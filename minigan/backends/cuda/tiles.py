@@ -6,7 +6,7 @@ the edges.
 
 from typing import NamedTuple
 
-from .architectures import ceil
+from .plans import ceil_div
 
 LARGE_SHARED = 147  # KB of shared memory that the largest tiles take
 UNLIMITED = 2**31
@@ -99,7 +99,9 @@ def loads_suffice(rule, widths):
 
 def count_tiles(product, tile):
     """How many tiles cover the product, in all phases."""
-    return ceil(product.rows, tile.rows) * ceil(product.columns, tile.columns) * product.phases
+    return (
+        ceil_div(product.rows, tile.rows) * ceil_div(product.columns, tile.columns) * product.phases
+    )
 
 
 def _fills(product, slices, tile, target):

@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cuda.architectures import ARCHITECTURES, limits, target
+from ..cuda.architectures import (
+    ARCHITECTURES,
+    GRID_LIMITS,
+    MOST_THREADS_PER_BLOCK,
+    limits,
+    target,
+)
 from ..cuda.arguments import NULL, Out, is_passed_by_value
 from ..cuda.launch import instantiations
 from . import compiler, costs
@@ -25,8 +31,7 @@ from . import compiler, costs
 name = "host"
 xp = np
 
-MOST_THREADS = 1024  # of a block
-MOST_BLOCKS = 2**31 - 1  # of a grid
+MOST_BLOCKS = GRID_LIMITS[0]  # of a grid, along all axes together
 MOST_SHARED = 256 << 10  # bytes that a kernel may ask for; its GPU allows less
 ADDRESS = re.compile(r"@([0-9a-f]{2,})")  # "@4f21e0": the address of an instruction
 INDEX = re.compile(r"\b(thread|block) (\d+)")  # "thread 33"
@@ -81,8 +86,8 @@ class Span(NamedTuple):
         return self.begin + self.bytes
 
 
-class Start(NamedTuple):
-    """A compiled kernel, and how it is started."""
+class PreparedKernel(NamedTuple):
+    """A compiled kernel, and how it is launched."""
 
     library: compiler.Library
     expression: str  # which of the library's kernels
@@ -115,7 +120,7 @@ def prepare(plan, target):
     file, expression = plan.kernel.split(":", 1)
     library = compiled(file, expression)
     shared_most = target.shared_per_block << 10
-    kernel = _start(library, expression, plan.grid, plan.block, plan.shared, shared_most)
+    kernel = _prepare_kernel(library, expression, plan.grid, plan.block, plan.shared, shared_most)
     return functools.partial(_execute, kernel)
 
 
@@ -158,8 +163,8 @@ def run_kernel(
     if library is None:
         library = compiler.library(file, (expression,), sanitize=sanitize)
     seed = _checked_seed(seed)
-    _check_extent(expression, _three(grid), _three(block), shared)
-    kernel = _start(library, expression, grid, block, shared, shared_most)
+    _check_is_launchable(expression, _three(grid), _three(block), shared)
+    kernel = _prepare_kernel(library, expression, grid, block, shared, shared_most)
     values = [_checked_value(i, argument) for i, argument in enumerate(arguments)]
     for i, array in enumerate(touches, len(arguments)):
         _checked_value(i, array)
@@ -171,11 +176,15 @@ def _three(extent):
     return (*extent, 1, 1)[:3]
 
 
-def _check_extent(expression, grid, block, shared):
+def _check_is_launchable(expression, grid, block, shared):
     """Refuse what no GPU could launch."""
     threads = np.prod(block)
     blocks = np.prod(grid)
-    if 1 <= threads <= MOST_THREADS and 1 <= blocks <= MOST_BLOCKS and 0 <= shared <= MOST_SHARED:
+    if (
+        1 <= threads <= MOST_THREADS_PER_BLOCK
+        and 1 <= blocks <= MOST_BLOCKS
+        and 0 <= shared <= MOST_SHARED
+    ):
         return
     raise ValueError(
         f"{expression}: no GPU launches grid {grid}, block {block} with {shared} bytes of shared "
@@ -183,8 +192,8 @@ def _check_extent(expression, grid, block, shared):
     )
 
 
-def _start(library, expression, grid, block, shared, shared_most):
-    """A Start; ValueError for a block with more threads than the kernel was compiled for."""
+def _prepare_kernel(library, expression, grid, block, shared, shared_most):
+    """A PreparedKernel; ValueError if a block has more threads than its launch bounds allow."""
     block = _three(block)
     most = library.threads(expression)
     if np.prod(block) > most:
@@ -192,7 +201,7 @@ def _start(library, expression, grid, block, shared, shared_most):
             f"{expression}: block {block}, and its __launch_bounds__ allow {most} threads"
         )
     sizes = library.sizes(expression)
-    return Start(library, expression, sizes, _three(grid), block, shared, shared_most)
+    return PreparedKernel(library, expression, sizes, _three(grid), block, shared, shared_most)
 
 
 def _checked_value(i, argument):
@@ -234,7 +243,7 @@ def _checked_seed(seed):
 def _execute(kernel, values, arguments, touches, counting, seed=None):
     """Run a kernel on checked values -> costs.Report; KernelError for what it does wrong.
 
-    kernel: a Start. arguments: as the caller gave them, to tell which arrays are Outs.
+    kernel: a PreparedKernel. arguments: as the caller gave them, to tell which arrays are Outs.
     """
     if seed is None:
         seed = _checked_seed(None)
@@ -282,11 +291,11 @@ def _marshal(values, arguments, kernel):
         found.append(Value(np.asarray(value), value.nbytes, None))
     sizes = [value.size for value in found]
     if sizes != kernel.sizes:
-        _check_sizes(kernel.expression, sizes, kernel.sizes)
+        _check_parameter_sizes(kernel.expression, sizes, kernel.sizes)
     return found
 
 
-def _check_sizes(expression, given, expected):
+def _check_parameter_sizes(expression, given, expected):
     """Raise TypeError unless values of the given sizes fit the kernel's parameters."""
     if len(given) == len(expected) and all(map(_fits, given, expected)):
         return
