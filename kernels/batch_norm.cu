@@ -155,20 +155,20 @@ __global__ void batch_norm_grad_naive(const T* __restrict__ g,        // (rows, 
     dx[i] = factor * (dz - sums[c] / rows - z * sums[channels + c] / rows);
 }
 
-/* tiled: bands of rows keep all multiprocessors busy. x is read once, by loads of 16 bytes with
+/* tiled: parts of the rows keep all multiprocessors busy. x is read once, by loads of 16 bytes with
    four under way, while mean and m2 are carried along together (see Moments); a second pass merges
-   the bands in their order. The elementwise kernels keep centre, scale and the like in registers
+   the parts in their order. The elementwise kernels keep centre, scale and the like in registers
    down the rows, which saves the division i % C. A kernel that reads the matrix again begins where
    the one before ended, in the L2 cache. That should take the sums from a few per cent of the
    bandwidth, and the elementwise kernels from some 60, to 85 per cent. */
 
-// With d[r][c] = x[r][c] - pivot[c], over the rows of band b = blockIdx.x:
+// With d[r][c] = x[r][c] - pivot[c], over the rows of part b = blockIdx.x:
 // partial[b][0][c] = mean of d,   partial[b][1][c] = sum of (d - that mean)^2; V divides C.
 template <typename T, int V>
 __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,  // (rows, C)
-                                            T* __restrict__ partial,  // (bands, 2, C)
-                                            int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band);
+                                            T* __restrict__ partial,  // (parts, 2, C)
+                                            int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows);
     Moments<T> moments[V] = {};
     T count = 0;    // the same for all channels, so that one division serves them all
     T pivot[V] = {};
@@ -201,23 +201,25 @@ __global__ void batch_norm_statistics_tiled(const T* __restrict__ x,  // (rows, 
     partial[(2 * blockIdx.x + 1) * channels + c] = total.m2;
 }
 
-// mean and var = m2 / rows of all bands together; each band but the last has `band` rows. The tiles
-// are those of a matrix whose rows are the bands.
+// mean and var = m2 / rows of all parts together; each part but the last has tile_rows rows. The
+// tiles are those of a matrix whose rows are the parts.
 template <typename T>
 __global__ void batch_norm_statistics_merge_tiled(const T* __restrict__ x,        // (rows, C)
-                                                  const T* __restrict__ partial,  // (bands, 2, C)
+                                                  const T* __restrict__ partial,  // (parts, 2, C)
                                                   const T* __restrict__ weight,   // (C), or null: 1
                                                   const T* __restrict__ bias,     // (C), or null: 0
                                                   T* __restrict__ running_mean,   // (C), or null
                                                   T* __restrict__ running_var,    // (C), or null
                                                   T* __restrict__ y,              // (5, C)
                                                   T momentum, T eps,
-                                                  int rows, int channels, int band, int bands) {
-    const Tile tile = Tile::of<1>(bands, channels, bands);
+                                                  int rows, int channels, int tile_rows,
+                                                  int parts) {
+    const Tile tile = Tile::of<1>(parts, channels, parts);
     Moments<T> moments[1] = {};
 #pragma unroll 4
     for (int b = tile.row; b < tile.end; b += tile.step)
-        moments[0].merge({T(min(band, rows - b * band)), partial[2 * b * channels + tile.c],
+        moments[0].merge({T(min(tile_rows, rows - b * tile_rows)),
+                          partial[2 * b * channels + tile.c],
                           partial[(2 * b + 1) * channels + tile.c]});
     const Moments<T> total = merge_rows(moments);
     const int c = merged_channel<1>(channels);
@@ -234,36 +236,36 @@ __global__ void batch_norm_forward_tiled(const T* __restrict__ x,       // (rows
                                          const T* __restrict__ scale,   // (C)
                                          const T* __restrict__ shift,   // (C)
                                          T* __restrict__ y,             // (rows, C)
-                                         T slope, int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band, true);
+                                         T slope, int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows, true);
     if (tile.row >= tile.end) return;
-    T mean[V];
+    T c0[V];    // the centre
     T a[V];
     T b[V];
-    load(mean, centre + tile.c);
+    load(c0, centre + tile.c);
     load(a, scale + tile.c);
     load(b, shift + tile.c);
 #pragma unroll 4
     for (int row = tile.row; row < tile.end; row += tile.step) {
         T pack[V];
         load(pack, x + row * channels + tile.c);
-        for (int j = 0; j < V; j++) pack[j] = leaky((pack[j] - mean[j]) * a[j] + b[j], slope);
+        for (int j = 0; j < V; j++) pack[j] = leaky((pack[j] - c0[j]) * a[j] + b[j], slope);
         store(y + row * channels + tile.c, pack);
     }
 }
 
 // partial[b][0][c] and [1][c] = sum of dz and of dz z, as in batch_norm_grad_sums_naive, over the
-// rows of band b = blockIdx.x; V divides C. channel_sum_tiled adds the bands: to it, partial is a
-// matrix (bands, 2 C).
+// rows of part b = blockIdx.x; V divides C. channel_sum_tiled adds the parts: to it, partial is a
+// matrix (parts, 2 C).
 template <typename T, int V>
 __global__ void batch_norm_grad_sums_tiled(const T* __restrict__ g,        // (rows, C)
                                            const T* __restrict__ x,        // (rows, C)
                                            const T* __restrict__ y,        // (rows, C)
                                            const T* __restrict__ mean,     // (2, C): centre, rest
                                            const T* __restrict__ inv_std,  // (C)
-                                           T* __restrict__ partial,        // (bands, 2, C)
-                                           T slope, int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band);
+                                           T* __restrict__ partial,        // (parts, 2, C)
+                                           T slope, int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows);
     Sums<T, 2> sums[V] = {};
     if (tile.row < tile.end) {
         T centre[V];
@@ -305,22 +307,23 @@ __global__ void batch_norm_grad_tiled(const T* __restrict__ g,        // (rows, 
                                       const T* __restrict__ weight,   // (C), or null: 1
                                       const T* __restrict__ sums,     // (2, C): dbias, dweight
                                       T* __restrict__ dx,             // (rows, C)
-                                      T slope, T inverse_rows, int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band, true);
+                                      T slope, T inverse_rows,
+                                      int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows, true);
     if (tile.row >= tile.end) return;
-    T centre[V], rest[V], std[V];
+    T centre[V], rest[V], inv[V];
     load(centre, mean + tile.c);
     load(rest, mean + channels + tile.c);
-    load(std, inv_std + tile.c);
+    load(inv, inv_std + tile.c);
     T factor[V], less[V], per_d[V];
     const T* scale = weight ? weight : inv_std;     // without a weight, the factor is inv_std alone
     load(factor, scale + tile.c);
     load(less, sums + tile.c);
     load(per_d, sums + channels + tile.c);
     for (int j = 0; j < V; j++) {
-        per_d[j] *= inverse_rows * std[j];
+        per_d[j] *= inverse_rows * inv[j];
         less[j] = less[j] * inverse_rows - rest[j] * per_d[j];
-        if (weight) factor[j] *= std[j];
+        if (weight) factor[j] *= inv[j];
     }
 #pragma unroll 2
     for (int row = tile.row; row < tile.end; row += tile.step) {

@@ -46,8 +46,8 @@ __global__ void channel_sum_naive(const T* __restrict__ g,  // (rows, C)
 
 /* tiled: a thread keeps its pack of V channels and goes down the rows. The bias is read once per
    thread instead of once per number, the division i % C is gone, and loads and stores are of 16
-   bytes. For the sum, every multiprocessor gets a band of rows, and a second pass adds the sums of
-   the bands in their order. So the result never depends on scheduling, and its rounding error
+   bytes. For the sum, every multiprocessor gets a part of the rows, and a second pass adds the sums
+   of the parts in their order. So the result never depends on scheduling, and its rounding error
    grows far more slowly than the number of rows. That should take the sum from a few per cent of
    the bandwidth, and the addition from some 60, to 85 per cent. */
 
@@ -56,8 +56,8 @@ template <typename T, int V>
 __global__ void add_bias_tiled(const T* __restrict__ x,     // (rows, C)
                                const T* __restrict__ bias,  // (C)
                                T* __restrict__ y,           // (rows, C)
-                               int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band);
+                               int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows);
     if (tile.row >= tile.end) return;
     T b[V];
     load(b, bias + tile.c);
@@ -70,13 +70,13 @@ __global__ void add_bias_tiled(const T* __restrict__ x,     // (rows, C)
     }
 }
 
-// partial[b][c] = sum of g[r][c] over the rows of band b = blockIdx.x; V divides C. The second
-// pass is this kernel again, with partial for g and a single band: its partial (1, C) is the sum.
+// partial[b][c] = sum of g[r][c] over the rows of part b = blockIdx.x; V divides C. The second
+// pass is this kernel again, with partial for g and a single part: its partial (1, C) is the sum.
 template <typename T, int V>
 __global__ void channel_sum_tiled(const T* __restrict__ g,  // (rows, C)
-                                  T* __restrict__ partial,  // (bands, C)
-                                  int rows, int channels, int band) {
-    const Tile tile = Tile::of<V>(rows, channels, band);
+                                  T* __restrict__ partial,  // (parts, C)
+                                  int rows, int channels, int tile_rows) {
+    const Tile tile = Tile::of<V>(rows, channels, tile_rows);
     Sums<T, 1> sums[V] = {};
 #pragma unroll 4
     for (int row = tile.row; row < tile.end; row += tile.step) {

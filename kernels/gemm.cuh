@@ -2,12 +2,12 @@
 
      result[m][n] = sum over k of A[m][k] B[k][n].
 
-   The operation's Maps know where a number of A or B lies in memory. The place of (row, step) is
-   the row's place plus the step's place, so an address costs one addition and two comparisons
+   The operation's Operands know where a number of A or B lies in memory. The place of (row, step)
+   is the row's place plus the step's place, so an address costs one addition and two comparisons
    instead of divisions. A block computes a tile of ROWS x COLUMNS results, and walks along k in
    slices of 128 bytes. While it multiplies one slice, the next ones are on their way into shared
    memory (double buffering, or three stages). What lies outside the arrays counts as zero, so no
-   shape is a special case. A Maps struct holds, besides the sizes that it computes with:
+   shape is a special case. An Operands struct holds, besides the sizes that it computes with:
 
      A_DEEP, B_DEEP              whether memory runs along k, and not along A's rows or B's columns
      int rows(), columns()       of the product
@@ -23,8 +23,8 @@
 #pragma once
 #include "common.cuh"
 
-// The sizes of a convolution: images x (H, W, N, C), maps y (P, Q, N, K), weights (K, R, S, C), in
-// this order in memory. Output pixel (p, q) and tap (r, s) meet input pixel
+// The sizes of a convolution: images x (H, W, N, C), outputs y (P, Q, N, K), weights (K, R, S, C),
+// in this order in memory. Output pixel (p, q) and tap (r, s) meet input pixel
 // (p stride_h + r - pad_h, q stride_w + s - pad_w).
 struct Conv {
     int N, C, H, W, K, P, Q, R, S, stride_h, stride_w, pad_h, pad_w;
@@ -364,40 +364,40 @@ __device__ __forceinline__ void store_inside(T* line, int n, int columns,
 }
 
 // Computes a block's tile of the product. a, b: the arrays that the places index. result:
-// gridDim.y times maps.size() numbers.
+// gridDim.y times operands.size() numbers.
 //
 // blockIdx.x is the tile, columns first, so that blocks that run together share rows of A in the
 // L2 cache. blockIdx.y of gridDim.y is the share of the steps (split-K): each share makes a result
 // of its own, and sum_parts adds these in order. Dynamic shared memory, in bytes: STAGES (ROWS +
 // COLUMNS) 128 for the stages, 4 StepTable::SIZE 16 for the steps of two slices, and (ROWS +
-// COLUMNS) 16 for the places of the rows, where they must last.
-template <class Tile, int A_VEC, int B_VEC, class Maps, typename T>
-__device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps maps) {
-    typedef SharedTile<T, Maps::A_DEEP, Tile::ROWS> A;
-    typedef SharedTile<T, Maps::B_DEEP, Tile::COLUMNS> B;
+// COLUMNS) 16 for the places of the rows, where they are needed after the first copies.
+template <class Tile, int A_VEC, int B_VEC, class Operands, typename T>
+__device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Operands operands) {
+    typedef SharedTile<T, Operands::A_DEEP, Tile::ROWS> A;
+    typedef SharedTile<T, Operands::B_DEEP, Tile::COLUMNS> B;
     typedef StepTable<T> Steps;
     constexpr int DEPTH = A::DEPTH;
     constexpr int STAGE = A::SIZE + B::SIZE;
     constexpr int THREADS = Tile::THREADS;
-    typedef Copier<T, Maps::A_DEEP, Tile::ROWS, A_VEC, THREADS, Tile::ASYNC> CopierA;
-    typedef Copier<T, Maps::B_DEEP, Tile::COLUMNS, B_VEC, THREADS, Tile::ASYNC> CopierB;
-    constexpr bool PLACES_LAST = !CopierA::KEEP || !CopierB::KEEP;
+    typedef Copier<T, Operands::A_DEEP, Tile::ROWS, A_VEC, THREADS, Tile::ASYNC> CopierA;
+    typedef Copier<T, Operands::B_DEEP, Tile::COLUMNS, B_VEC, THREADS, Tile::ASYNC> CopierB;
+    constexpr bool PLACES_PERSIST = !CopierA::KEEP || !CopierB::KEEP;
     DYNAMIC_SHARED(T, shared);
     Place* steps = reinterpret_cast<Place*>(shared + Tile::STAGES * STAGE);
     Place* places = steps + 4 * Steps::SIZE;
-    if constexpr (!PLACES_LAST)
+    if constexpr (!PLACES_PERSIST)
         places = reinterpret_cast<Place*>(shared);  // where the first copies overwrite them
 
     // The tile, and its share of the slices.
-    const int rows = maps.rows();
-    const int columns = maps.columns();
+    const int rows = operands.rows();
+    const int columns = operands.columns();
     const int tiles_across = ceil_div(columns, Tile::COLUMNS);
     const int row0 = blockIdx.x / tiles_across * Tile::ROWS;
     const int column0 = blockIdx.x % tiles_across * Tile::COLUMNS;
     if (row0 >= rows) return;               // the grid is that of the largest phase
     const int last_row = min(row0 + Tile::ROWS, rows) - 1;
     const int last_column = min(column0 + Tile::COLUMNS, columns) - 1;
-    const int length = maps.narrow(row0, last_row, column0, last_column);
+    const int length = operands.narrow(row0, last_row, column0, last_column);
     const long long slices = ceil_div(length, DEPTH);
     const int first = slices * blockIdx.y / gridDim.y;
     const int end = slices * (blockIdx.y + 1) / gridDim.y;
@@ -408,14 +408,14 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
     Digits digits = {};                     // of k
     Digits depth = {};                      // of DEPTH, the distance to the next slice's step
     if (threadIdx.x < DEPTH && length > 0) {
-        digits = digits_of(k, maps.middles, maps.inners);
-        depth = digits_of(DEPTH, maps.middles, maps.inners);
+        digits = digits_of(k, operands.middles, operands.inners);
+        depth = digits_of(DEPTH, operands.middles, operands.inners);
     }
     const auto find_steps = [&](int slice) {
         if (threadIdx.x >= DEPTH) return;
-        const Step step = k < length ? maps.step(digits) : Step{nowhere, nowhere};
+        const Step step = k < length ? operands.step(digits) : Step{nowhere, nowhere};
         k += DEPTH;
-        digits.add(depth, maps.middles, maps.inners);
+        digits.add(depth, operands.middles, operands.inners);
         Place* to = steps + slice % 2 * 2 * Steps::SIZE + Steps::at(threadIdx.x);
         to[0] = step.a;
         to[Steps::SIZE] = step.b;
@@ -424,8 +424,8 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
         const int m = row0 + i;
         const int n = column0 + i - Tile::ROWS;
         Place place = nowhere;
-        if (i < Tile::ROWS && m < rows) place = maps.a_row(m);
-        if (i >= Tile::ROWS && n < columns) place = maps.b_column(n);
+        if (i < Tile::ROWS && m < rows) place = operands.a_row(m);
+        if (i >= Tile::ROWS && n < columns) place = operands.b_column(n);
         places[i] = place;
     }
     find_steps(first);
@@ -438,11 +438,13 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
         T* stage = shared + slice % Tile::STAGES * STAGE;
         const Place* of_slice = steps + slice % 2 * 2 * Steps::SIZE;
         copy_a.copy(stage, a, [&](unsigned k) { return of_slice[Steps::at(k)]; },
-                    [&](const Place& row, const Place& step) { return maps.a_inside(row, step); });
+                    [&](const Place& row, const Place& step) {
+                        return operands.a_inside(row, step);
+                    });
         copy_b.copy(stage + A::SIZE, b,
                     [&](unsigned k) { return of_slice[Steps::SIZE + Steps::at(k)]; },
                     [&](const Place& column, const Place& step) {
-                        return maps.b_inside(column, step);
+                        return operands.b_inside(column, step);
                     });
     };
 
@@ -461,13 +463,13 @@ __device__ __forceinline__ void gemm(const T* a, const T* b, T* result, Maps map
         if constexpr (Tile::ASYNC) cp_async_commit();   // an empty group too: the wait counts them
         if (slice < first) continue;
         const T* stage = shared + slice % Tile::STAGES * STAGE;
-        tile.template multiply<A, B, Maps::A_DEEP, Maps::B_DEEP>(stage, stage + A::SIZE);
+        tile.template multiply<A, B, Operands::A_DEEP, Operands::B_DEEP>(stage, stage + A::SIZE);
     }
 
     // The epilogue: a line of the result per row, or none for the rows beyond the last.
-    result += blockIdx.y * maps.size();
+    result += blockIdx.y * operands.size();
     const auto line_of = [&](int row) {
-        return row0 + row < rows ? result + maps.output(row0 + row) : nullptr;
+        return row0 + row < rows ? result + operands.output(row0 + row) : nullptr;
     };
     tile.results(line_of, [&](T* line, int column, const T (&chunk)[CHUNK<T>]) {
         store_inside(line, column0 + column, columns, chunk);

@@ -6,19 +6,18 @@
    (coalesced access), 16 bytes at a time, and every thread has several loads under way. Images lie
    in memory as (H, W, N, C), so a sum over a channel is a sum down a column of one matrix with
    H W N rows. Instance norm's sums are the same, with H W rows and N C columns. */
-#ifndef MINIGAN_MEMORY_CUH
-#define MINIGAN_MEMORY_CUH
+#pragma once
 
 #include "common.cuh"
 
-constexpr int THREADS = 256;    // in a block of every tiled kernel here
+constexpr int THREADS = 256;    // in a block of every tiled kernel here; grids.py has it too
 constexpr int WARPS = THREADS / WARP;
 
 // A pack is V neighbours in memory. With V = CHUNK<T> they travel in one load or store of 16 bytes;
 // V = 1 is for addresses, or numbers of channels, that do not allow that.
 
 // The packs that a block takes of an array of n numbers: four per thread, so that several loads are
-// under way at once.
+// under way at once. grids.py counts the blocks: PACKS_OF_A_BLOCK.
 struct PackRange {
     int first, packs;
 
@@ -44,23 +43,23 @@ __device__ __forceinline__ T leaky_grad(T g, T y, T slope) {
     return y > 0 ? g : slope * g;
 }
 
-// A block works on `band` rows by blockDim.x packs of V channels. Thread (x, y) takes pack x of the
-// tile, and of the band the rows y, y + blockDim.y, ... blockIdx.x is the band, and blockIdx.y is
-// the tile's place among the channels. blockDim.x is a power of two of at most 32, and blockDim.x
+// A block works on tile_rows rows by blockDim.x packs of V channels. Thread (x, y) takes pack x of
+// the tile, and of its rows y, y + blockDim.y, ... blockIdx.x counts the tiles down the rows, and
+// blockIdx.y across the channels. blockDim.x is a power of two of at most 32, and blockDim.x
 // blockDim.y = THREADS: a warp reads whole lines of memory whether there are 3 channels or 3,000.
 struct Tile {
     int c, row, end, step;      // this thread's first channel; its rows: row, row + step, ... < end
 
-    // A kernel that follows another one takes the bands from the last to the first (`last_first`),
+    // A kernel that follows another one takes the tiles from the last to the first (`last_first`),
     // because the end of the matrix is what the kernel before has left in the L2 cache.
     template <int V>
-    static __device__ __forceinline__ Tile of(int rows, int channels, int band,
+    static __device__ __forceinline__ Tile of(int rows, int channels, int tile_rows,
                                               bool last_first = false) {
         const int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
         const unsigned place = last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x;
-        const int first = place * band;
+        const int first = place * tile_rows;
         const int row = first + int(threadIdx.y);
-        const int end = c < channels ? first + min(band, rows - first) : 0;
+        const int end = c < channels ? first + min(tile_rows, rows - first) : 0;
         return {c, row, end, int(blockDim.y)};
     }
 };
@@ -138,5 +137,3 @@ __device__ __forceinline__ int merged_channel(int channels) {
     const int thread = threadIdx.y * blockDim.x + threadIdx.x;
     return thread < width ? min(int(blockIdx.y) * width + thread, channels) : channels;
 }
-
-#endif

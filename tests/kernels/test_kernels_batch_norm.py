@@ -140,17 +140,17 @@ def test_any_array_may_lie_off_the_grid():
     dtype=dtypes,
     seed=seeds,
     lanes=st.sampled_from((1, 2, 4, 8, 16, 32)),
-    band=st.integers(1, 90),
+    tile_rows=st.integers(1, 90),
 )
-def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
+def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, tile_rows):
     """Also for tilings that would not be chosen.
 
-    One channel a warp, bands of one row, bands longer than a tile.
+    One channel in a warp, tiles of one row, tiles with more rows than the matrix.
     """
     pack = case.of(16 // np.dtype(dtype).itemsize, 1)
     x = case.normal(case.choose(1, 200), pack * case.choose(1, 9)) + case.of(0, 30)
     x = x.astype(dtype)
-    y = statistics_in_tiles(x, pack, lanes, band, seed)
+    y = statistics_in_tiles(x, pack, lanes, tile_rows, seed)
     x = x.astype(np.float64)
     tolerance = 100 * np.finfo(dtype).eps
     assert_close(y[0], x.mean(0), tolerance)
@@ -158,22 +158,22 @@ def test_statistics_are_right_for_any_tiling(case, dtype, seed, lanes, band):
     assert_close(y[2] ** -2, x.var(0) + 1e-3, tolerance)
 
 
-def statistics_in_tiles(x, pack, lanes, band, seed):
+def statistics_in_tiles(x, pack, lanes, tile_rows, seed):
     """Both passes with this tiling -> what they leave behind for each channel, (5, C)."""
     rows, c = x.shape
-    bands = ceil_div(rows, band)
+    parts = ceil_div(rows, tile_rows)
     block = (lanes, 256 // lanes)
     ctype = C_TYPES[x.dtype]
-    partial = np.empty((bands, 2, c), x.dtype)
+    partial = np.empty((parts, 2, c), x.dtype)
     y = np.empty((5, c), x.dtype)
     no_running_statistics = [machine.NULL] * 2
     no_weight_and_bias = [machine.NULL] * 2
     momentum_and_eps = [x.dtype.type(0.1), x.dtype.type(1e-3)]
-    sizes = [np.int32(size) for size in (rows, c, band, bands)]
+    sizes = [np.int32(size) for size in (rows, c, tile_rows, parts)]
     machine.run_kernel(
         "batch_norm.cu",
         f"batch_norm_statistics_tiled<{ctype}, {pack}>",
-        (bands, ceil_div(c, pack * lanes)),
+        (parts, ceil_div(c, pack * lanes)),
         block,
         [x, machine.Out(partial), *sizes[:3]],
         seed=seed,

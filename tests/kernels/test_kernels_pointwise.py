@@ -118,19 +118,19 @@ def test_any_array_may_lie_off_the_grid(name):
     dtype=dtypes,
     seed=seeds,
     lanes=st.sampled_from((1, 2, 4, 8, 16, 32)),
-    band=st.integers(1, 90),
+    tile_rows=st.integers(1, 90),
 )
-def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
+def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, tile_rows):
     """Also for tilings that would not be chosen.
 
-    One channel a warp, bands of one row, bands longer than a tile.
+    One channel in a warp, tiles of one row, tiles with more rows than the matrix.
     """
     pack = case.of(16 // np.dtype(dtype).itemsize, 1)
     g = case.normal(case.choose(1, 200), pack * case.choose(1, 9)).astype(dtype)
     rows, c = g.shape
     ctype = C_TYPES[g.dtype]
-    partial = np.empty((ceil_div(rows, band), c), dtype)
-    sizes = [np.int32(size) for size in (rows, c, band)]
+    partial = np.empty((ceil_div(rows, tile_rows), c), dtype)
+    sizes = [np.int32(size) for size in (rows, c, tile_rows)]
     machine.run_kernel(
         "channels.cu",
         f"channel_sum_tiled<{ctype}, {pack}>",
@@ -141,8 +141,8 @@ def test_channel_sum_is_right_for_any_tiling(case, dtype, seed, lanes, band):
     )
     tolerance = 100 * np.finfo(dtype).eps
     for b, sums in enumerate(partial):
-        rows_of_band = g[b * band : (b + 1) * band]
-        exact = rows_of_band.astype(np.float64).sum(0)
+        rows_of_tile = g[b * tile_rows : (b + 1) * tile_rows]
+        exact = rows_of_tile.astype(np.float64).sum(0)
         np.testing.assert_allclose(sums, exact, rtol=tolerance, atol=tolerance)
 
 

@@ -84,7 +84,7 @@ def drawn(name, seed, test_file):
         return case.of(*DTYPES)
     if name == "lanes":
         return 2 ** case.choose(0, 5)
-    if name == "band":
+    if name == "tile_rows":
         return case.of(1, 4, 33, 90)
     return case.of(*LAYOUTS)
 
