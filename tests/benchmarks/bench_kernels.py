@@ -7,7 +7,7 @@ know without a GPU: registers, shared memory, occupancy, spills, bank conflicts 
 sectors, and the time that follows from them on an H200.
 
     python tests/benchmarks/bench_kernels.py   # on the GPU; without one, what is known without
-    python tests/benchmarks/bench_kernels.py --write kernels/README.md   # between their markers
+    python tests/benchmarks/bench_kernels.py --static --write kernels/PREDICTIONS.md   # in a file
 """
 
 import argparse

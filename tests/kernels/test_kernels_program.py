@@ -116,7 +116,7 @@ def test_every_file_of_the_kernels_is_part_of_the_package():
     needed = {
         path
         for path in (ROOT / "kernels").rglob("*")
-        if path.suffix in {".cu", ".cuh", ".h", ".cpp"}
+        if path.suffix in {".cu", ".cuh", ".h", ".cpp", ".md"}
     }
     assert needed and needed <= packed
     packages = setup["options"]["packages"].split()

@@ -1,7 +1,7 @@
 """What the kernels ask of memory, counted on the host device: whole sectors, 16 bytes at a time,
 few bank conflicts.
 
-The counts are those of kernels/README.md's table. A kernel that reads every other number, or 4
+The counts are those of kernels/PREDICTIONS.md's table. A kernel that reads every other number, or 4
 bytes where 16 would do, computes the same and is slow: only this shows it.
 """
 
