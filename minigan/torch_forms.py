@@ -295,6 +295,10 @@ class TorchForms:
 
     # ---- changes in place ------------------------------------------------------------------------
 
+    def scatter_(self, dim, index, src):
+        """self[i, index[i, j], k] = src[i, j] for dim = 1; returns self."""
+        return ops.scatter_(self, dim, index, src)
+
     def fill_(self, value):
         """Every entry becomes the value; returns self."""
         return ops.filling.fill_(self, value)

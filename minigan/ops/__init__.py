@@ -51,7 +51,8 @@ from .elementwise import (
     where,
 )
 from .error_function import erf
-from .extremes import amin, argmax, argmin, gather, max, maximum, min, minimum
+from .extremes import amin, argmax, argmin, max, maximum, min, minimum
+from .gathering import gather, one_hot, scatter_
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
 from .logic import isnan

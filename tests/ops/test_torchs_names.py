@@ -83,6 +83,11 @@ CALLS = """
     torch.where(x > 0, x, 0.0)
     x.masked_fill(x < 0, 9.0)
     x.gather(2, x.argmax(2, keepdim=True))
+    torch.zeros(3, 5).scatter_(1, torch.tensor([[1], [4], [0]], dtype=torch.long), 1)
+    x.scatter_(-1, x.argmax(2, keepdim=True), 9.0)
+    x.scatter_(0, x[:1].clamp(0, 1).long(), x[1:] * 3)
+    torch.nn.functional.one_hot(torch.tensor([2, 0], dtype=torch.long))
+    torch.nn.functional.one_hot(torch.tensor([[2], [0]], dtype=torch.long), 4)
     x.pow(2)
     torch.pow(x, 3)
     x.add(x, alpha=2)
@@ -337,6 +342,10 @@ WRONG = {
     'x.norm("nuc")': (ValueError, "p is 'nuc', expected a number, infinity or 'fro'"),
     "x[:0].argmax()": (ValueError, r"argmax: shape \(0, 3, 4\) has no entries"),
     "x.gather(1, x)": (ValueError, "gather: index is float64 of shape"),
+    "x.scatter_(1, x, 1)": (ValueError, "scatter_: index is float64 of shape"),
+    "x.scatter_(1, x.clamp(0, 2).long(), x[:1])": (ValueError, "src has shape .* expected that of"),
+    "torch.nn.functional.one_hot(x)": (TypeError, "one_hot got float64, expected integers"),
+    "torch.nn.functional.one_hot(x[0].long(), 1)": (IndexError, "one_hot got integers from -2"),
     "torch.where(x, x, x)": (TypeError, "condition is float64, expected truth values"),
     "torch.mm(x, x)": (ValueError, r"mm got shapes \(2, 3, 4\) and \(2, 3, 4\), expec"),
     "torch.bmm(x, x[:1])": (ValueError, "bmm got batches of shapes"),
