@@ -106,14 +106,15 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
     for t in running:
         if t is not None:
             t._memory.changes += 1
+    statistics = batch_mean, inv_std
 
-    def to_inputs(g, y):
-        if recording.get():
-            return _composite_vjp(g, x, weight, bias, eps, negative_slope)
-        gradients = kernels.batch_norm_grad(
-            g.array, x.array, y.array, batch_mean, inv_std, w, negative_slope
-        )
-        return tuple(Tensor(a) for a in gradients)
+    def to_inputs(g):
+        return _batch_norm_vjp(g, x, x, weight, bias, statistics, eps, None)
+
+    if negative_slope is not None:  # only then is the output read, so that it must not change
+
+        def to_inputs(g, y):
+            return _batch_norm_vjp(g, x, y, weight, bias, statistics, eps, negative_slope)
 
     return record(
         kernels.batch_norm_forward(x.array, batch_mean[0], scale, shift, negative_slope),
@@ -124,6 +125,17 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
         eps=eps,
         negative_slope=negative_slope,
     )
+
+
+def _batch_norm_vjp(g, x, y, weight, bias, statistics, eps, negative_slope):
+    """The gradients of x, weight and bias. y: the output, whose signs an activation needs."""
+    if recording.get():
+        return _composite_vjp(g, x, weight, bias, eps, negative_slope)
+    w = None if weight is None else weight.array
+    gradients = devices.kernels.batch_norm_grad(
+        g.array, x.array, y.array, *statistics, w, negative_slope
+    )
+    return tuple(Tensor(a) for a in gradients)
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
@@ -155,33 +167,37 @@ def _standardise(x, axes, eps):
 
 def channel_affine(x, centre, scale, shift, negative_slope=None):
     """act((x - centre[c]) * scale[c] + shift[c]): batch norm at evaluation."""
+    vectors = (centre.array, scale.array, shift.array)
+    value = devices.kernels.batch_norm_forward(x.array, *vectors, negative_slope)
+    if negative_slope is None:
+        edges = (
+            (x, lambda g: g * per_channel(scale, g.ndim)),
+            (centre, lambda g: -channel_sum(g) * scale),
+            (scale, lambda g: channel_sum(g * (x - per_channel(centre, g.ndim)))),
+            (shift, lambda g: channel_sum(g)),
+        )
+    else:
+        edges = _edges_with_activation(x, centre, scale, shift, negative_slope)
+    return record(value, *edges, op="channel_affine", negative_slope=negative_slope)
 
-    def inner(g, y):
-        """The gradient before the activation."""
-        return g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
+
+def _edges_with_activation(x, centre, scale, shift, negative_slope):
+    """The same edges with LeakyReLU, whose slopes are read off the output y."""
 
     def to_x(g, y):
-        return inner(g, y) * per_channel(scale, g.ndim)
+        return leaky_relu_grad(g, y, negative_slope) * per_channel(scale, g.ndim)
 
     def to_centre(g, y):
-        return -channel_sum(inner(g, y)) * scale
+        return -channel_sum(leaky_relu_grad(g, y, negative_slope)) * scale
 
     def to_scale(g, y):
-        return channel_sum(inner(g, y) * (x - per_channel(centre, g.ndim)))
+        deviation = x - per_channel(centre, g.ndim)
+        return channel_sum(leaky_relu_grad(g, y, negative_slope) * deviation)
 
     def to_shift(g, y):
-        return channel_sum(inner(g, y))
+        return channel_sum(leaky_relu_grad(g, y, negative_slope))
 
-    vectors = (centre.array, scale.array, shift.array)
-    return record(
-        devices.kernels.batch_norm_forward(x.array, *vectors, negative_slope),
-        (x, to_x),
-        (centre, to_centre),
-        (scale, to_scale),
-        (shift, to_shift),
-        op="channel_affine",
-        negative_slope=negative_slope,
-    )
+    return (x, to_x), (centre, to_centre), (scale, to_scale), (shift, to_shift)
 
 
 def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
