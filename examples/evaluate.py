@@ -27,14 +27,20 @@ def main(argv=None):
         "--data", help="what to compare with (default: what the run was trained on)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
+    scripts.add_skip_unreadable(parser)
     scripts.add_networks(parser)
     args = parser.parse_args(argv)
     with scripts.one_sentence():
         generator, about = load_generator(args.run, args.networks)
-        name, data_dir = (args.data, args.data_dir) if args.data else data_of(args.run)
+        name, data_dir, skips = args.data, args.data_dir, args.skip_unreadable
+        if name is None:
+            name, kept_dir, kept_skips = data_of(args.run)
+            data_dir = data_dir or kept_dir
+            skips = skips or kept_skips
         print(devices.describe(), flush=True)
         pictures = generate(generator, *draw_inputs(args.n, about, args.seed))
-        print(measure(pictures, name, args.data_dir or data_dir, args.seed, thorough=True))
+        found = measure(pictures, name, data_dir, args.seed, thorough=True, skip_unreadable=skips)
+        print(found)
 
 
 if __name__ == "__main__":

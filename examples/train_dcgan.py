@@ -18,7 +18,7 @@ from minigan.optim import Adam, ExponentialMovingAverage
 from minigan.training import chosen, not_negative
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, beta1=0.5, r1=0.0)
-PAPER |= dict(latent_dim=100, latent="uniform", average=0.999)
+PAPER |= dict(latent_dim=100, latent="uniform", flip=False, average=0.999)
 DIGITS = PAPER | dict(steps=3000, batch_size=64, image_size=16, width=16, lr=2e-3, r1=0.5)
 OPTIONS = [
     ("--r1", not_negative, "weight of the R1 penalty"),

@@ -18,7 +18,7 @@ from minigan.training import FLAG, at_least, at_least_one, chosen, fraction
 PAPER = dict(steps=100000, batch_size=100, image_size=28, hidden=1200, units=240, pieces=5)
 PAPER |= dict(latent_dim=100, latent="normal", pack=1, k=1, head_start=0, minimax=False)
 PAPER |= dict(lr=0.1, lr_decay=1.000004, momentum=0.5, last_momentum=0.7, momentum_epochs=250)
-PAPER |= dict(average=0.999, checkpoint_every=1000)
+PAPER |= dict(average=0.999, flip=False, checkpoint_every=1000)
 DIGITS = PAPER | dict(steps=10000, batch_size=64, image_size=8, hidden=256, units=128)
 DIGITS |= dict(log_every=200, sample_every=500, checkpoint_every=500)
 OPTIONS = [

@@ -17,7 +17,7 @@ from minigan.optim import Adam, ExponentialMovingAverage, RMSprop
 from minigan.training import at_least, chosen, not_negative, positive
 
 BOTH = dict(latent_dim=100, latent="normal", hidden=512, average=0.999, n_critic=5)
-BOTH |= dict(clip=0.01, penalty_weight=10.0, generator="dcgan", critic="dcgan")
+BOTH |= dict(flip=False, clip=0.01, penalty_weight=10.0, generator="dcgan", critic="dcgan")
 LARGE = BOTH | dict(steps=20000, image_size=64, width=64)
 SMALL = BOTH | dict(steps=1500, image_size=16, width=16)
 PAPER = {

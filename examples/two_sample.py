@@ -31,11 +31,12 @@ def main(argv=None):
     )
     parser.add_argument("--seed", type=scripts.at_least(0), default=0, help="chooses which")
     parser.add_argument("--data-dir", metavar="DIR", help="where named data sets lie")
+    scripts.add_skip_unreadable(parser)
     args = parser.parse_args(argv)
     first, second = args.sets
     with scripts.one_sentence():
-        x = read(first, args.data_dir)
-        y = read(second, args.data_dir)
+        x = read(first, args.data_dir, args.skip_unreadable)
+        y = read(second, args.data_dir, args.skip_unreadable)
         n = min(args.n, len(x), len(y))
         height = min(x.shape[2], y.shape[2])
         width = min(x.shape[3], y.shape[3])

@@ -19,7 +19,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 # From the ground up: a room, which is a package or a file of its own, may import from itself and
 # from those below.
 ROOMS = [
-    {"files"},
+    {"files", "sizes"},
     {"backends"},
     {"devices"},
     {"refused"},
@@ -39,7 +39,7 @@ ROOMS = [
 # What stands beside them: each of these imports from the rooms named here, and only the last two
 # rooms, and programs, import from it.
 BESIDE = {
-    "data": {"files", "devices", "engine"},
+    "data": {"files", "sizes", "devices", "engine"},
     "finite_differences": {"devices", "engine", "creation"},
     "drawing": {"devices", "engine", "files"},
     "launch": {"backends", "devices"},

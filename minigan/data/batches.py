@@ -59,7 +59,7 @@ class Batches:
         the labels an integer array (batch_size,).
     seed: an integer or several. Each epoch shuffles anew and gives every image at most once: the
         last N mod batch_size of its order are left out, so that every batch is full.
-    crop: a square of so many pixels is cut out of each image at random.
+    crop: a square of so many pixels, or (height, width), is cut out of each image at random.
     flip: half of the images are mirrored, left to right.
     frames: so many neighbouring frames are cut out of each clip at random. All frames of a clip
         share crop and mirroring.

@@ -1,4 +1,4 @@
-"""Images in people's folders and .zip files, and a word about everything that is left out of them.
+"""Images in people's folders, and a word about everything that is left out of them.
 
 The one idea: nothing is passed over in silence. A search notes each file that it passes over, with
 the reason, and whoever reads the images prints one line of it: how many images were read, how many
@@ -7,7 +7,6 @@ files were left out, and why.
 
 import os
 import sys
-import zipfile
 from collections import Counter
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,9 +14,8 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
-from ..files import reading
-from ..files.bounded import open_regular, read_member, room, size_of
-from .images import decode, read_header, read_image, resize
+from ..sizes import height_and_width
+from .images import read_header, read_image, resize
 from .lazy import FolderImages
 
 SPLITS = ("train", "validation", "test")  # 0, 1, 2 in the `split` array of an .npz
@@ -250,7 +248,7 @@ def _read_each(read, root, found, skip_unreadable):
             results[name] = read(root / name)
         except ValueError as error:
             if not skip_unreadable:
-                raise
+                raise ValueError(f"{error} (skip_unreadable goes on without such files)") from error
             print(f"skipped: {error}", file=sys.stderr)
             found.leave_out(UNREADABLE, name)
     if not results:
@@ -269,7 +267,8 @@ def _bytes_decoded(headers, image_size):
     if image_size is None:
         pixels = sum(header.height * header.width for header in headers.values())
     else:
-        pixels = image_size**2 * len(headers)
+        height, width = height_and_width(image_size)
+        pixels = height * width * len(headers)
     return pixels * max(header.channels for header in headers.values())
 
 
@@ -376,50 +375,3 @@ def _check_one_size(sizes, where):
                 f"images differ in size: {where / first} is {texts[0]} and {where / name} is "
                 f"{texts[1]} (height x width); choose an image_size to resize them to"
             )
-
-
-def read_zip(path, folder, image_size):
-    """The images of one folder in a .zip, wherever in it that lies -> uint8 (N, C, H, W).
-
-    Nothing is unpacked to disk, and no more is unfolded than `bounded.room` allows for the file's
-    size. Raises ValueError; MissingSplit if there is no such folder with images.
-    """
-    with reading(f"cannot read {path}"), open_regular(path) as file:
-        archive = zipfile.ZipFile(file)
-        most = room(size_of(file))
-        found = _search_zip(archive, folder)
-        images, total = {}, 0
-        for name, info in sorted(found.names):
-            with reading(f"cannot read the image {name}"):
-                picture = decode(read_member(archive, info, size_of(file)))
-            images[name] = resize(picture.pixels[None], image_size)[0]
-            found.notes.update(picture.notes)
-            total += images[name].nbytes
-            if total > most:
-                raise ValueError(
-                    f"its images have more than {most:,} bytes, which is all that is "
-                    "read of a file of its size"
-                )
-    if not images:
-        raise MissingSplit(f"{path} holds no images in a folder {folder}")
-    found.say(f"{path}: {folder}", len(images))
-    return stack(images, path)
-
-
-def _search_zip(archive, folder):
-    """The images in one folder of an open .zip -> Found, whose names are pairs (path, entry)."""
-    found, seen = Found(), set()
-    for info in archive.infolist():
-        name = PurePosixPath(info.filename.replace("\\", "/"))
-        if info.is_dir() or folder not in name.parts[:-1]:
-            continue
-        if any(part.startswith((".", "__MACOSX")) for part in name.parts):
-            found.leave_out(HIDDEN, name)
-        elif not has_image_name(name):
-            found.leave_out(OTHER_KIND, name)
-        elif name in seen:
-            raise ValueError(f"it holds {name} twice")
-        else:
-            seen.add(name)
-            found.names.append((name, info))
-    return found

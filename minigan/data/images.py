@@ -9,6 +9,7 @@ or not at all.
 import contextlib
 import math
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..files import reading, whole_file
 from ..files.bounded import open_regular, size_of
+from ..sizes import height_and_width
 from . import gif
 
 MOST_PIXELS = 89_478_485  # of one image: above this Pillow warns of a decompression bomb
@@ -24,8 +26,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # none that runs
 TIFF_WIDTH = 256  # the number of the tag
 ORIENTATION = 0x0112  # the EXIF tag: 1 to 8, how the camera was held
 GREY_MODES = ("1", "L", "LA", "La")
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")  # grey values of 16 bits
 MANY = "with several pictures, of which the first is read"
-DEEP = "with 16 bits a channel, of which the upper 8 are read"
+DEEP = "with 16 bits a channel, 0 to 65535, which are scaled to 0 to 255"
 
 
 def to_float(images):
@@ -57,31 +60,38 @@ def check_at_least(least, **numbers):
 
 
 def resize(images, image_size, *, nearest=False):
-    """uint8 (N, C, H, W) -> (N, C, image_size, image_size): the largest centred square, resampled
-    by Pillow.
+    """Crop images to the shape of image_size, and resample what is left -> uint8 (N, C, h, w).
 
-    Lanczos where it shrinks (Pillow widens the filter by the factor, so nothing aliases). Hamming
-    where it grows: no overshoot, and averaged back to its size an enlarged image is nearly
-    itself. nearest: take the nearest pixel instead, for masks and labels, between which there is
-    no mean. image_size None keeps the images.
+    images: uint8 (N, C, H, W), of which the largest centred part is kept. image_size: a side or
+    (h, w), as sizes.height_and_width takes it; None keeps the images.
+
+    Where the images shrink, Pillow's Lanczos filter is used, which it widens by the factor, so that
+    nothing aliases. Where they grow, its Hamming filter: no overshoot, and averaged back to its
+    size an enlarged image is nearly itself. nearest: take the nearest pixel instead, for masks and
+    labels, between which there is no mean.
     """
-    height, width = images.shape[2:]
-    if image_size is None or height == width == image_size:
+    if image_size is None:
         return images
-    check_at_least(1, image_size=image_size)
+    height, width = height_and_width(image_size)
+    if images.shape[2:] == (height, width):
+        return images
     Image, ImageOps = pillow()
     if nearest:
         kernel = Image.Resampling.NEAREST
-    elif image_size < min(height, width):
+    elif height < images.shape[2] and width < images.shape[3]:
         kernel = Image.Resampling.LANCZOS
     else:
         kernel = Image.Resampling.HAMMING
-    resized = np.empty((*images.shape[:2], image_size, image_size), np.uint8)
-    for i in np.ndindex(
-        images.shape[:2]
-    ):  # one channel of one image at a time: any number of channels
-        resized[i] = ImageOps.fit(Image.fromarray(images[i]), (image_size, image_size), kernel)
+    resized = np.empty((*images.shape[:2], height, width), np.uint8)
+    # One channel of one image at a time, so that there may be any number of channels.
+    for i in np.ndindex(images.shape[:2]):
+        resized[i] = ImageOps.fit(Image.fromarray(images[i]), (width, height), kernel)
     return resized
+
+
+def scaled_to_bytes(values):
+    """Values from 0 to 65535 -> uint8 from 0 to 255, rounded: value / 257."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 class Picture(NamedTuple):
@@ -96,9 +106,10 @@ def read_image(path):
 
     It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A
     palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the
-    first is read; of colours with 16 bits a channel the upper 8. Raises ValueError for what is no
-    image, is damaged, has more than MOST_PIXELS pixels or grey values of more than 8 bits, for a
-    pipe or a device, and if the file cannot be opened.
+    first is read. 16 bits a channel are scaled to 8, whatever of them the image uses: 65535 becomes
+    255. Raises ValueError for what is no image, is damaged, has more than MOST_PIXELS pixels, or
+    values that are signed, fractions or of more bits; for a pipe or a device, and if the file
+    cannot be opened.
     """
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
         return decode(file).pixels
@@ -130,8 +141,7 @@ def read_header(path):
             width, height = image.size
             if _lies_on_its_side(image):
                 width, height = height, width
-            channels = 1 if image.mode in GREY_MODES else 3
-            return Header(channels, height, width, size_of(file), _notes(image))
+            return Header(_channels(image), height, width, size_of(file), _notes(image))
 
 
 def _lies_on_its_side(image):
@@ -175,8 +185,9 @@ def _open_picture(file):
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has {width} x {height}, {too_many}")
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"its pixels have mode {image.mode}, expected 8 bits a channel")
+    is_number = image.mode in ("I", "F") or image.mode.startswith("I;")
+    if is_number and not _has_deep_grey(image):
+        raise ValueError(f"its pixels have mode {image.mode}, expected 8 or 16 bits a channel")
     return image
 
 
@@ -185,13 +196,20 @@ def _notes(image):
     notes = []
     if getattr(image, "is_animated", False):
         notes.append(MANY)
-    if _has_deep_colour(image):
+    if _has_deep_grey(image) or _has_deep_colour(image):
         notes.append(DEEP)
     return tuple(notes)
 
 
+def _has_deep_grey(image):
+    """Whether its pixels are numbers from 0 to 65535."""
+    # Pillow before version 12 opens a PNG of 16 bits, and every version a PPM, in a mode of 32.
+    is_wide = image.mode == "I" and image.format in ("PNG", "PPM")
+    return image.mode in DEEP_MODES or is_wide
+
+
 def _has_deep_colour(image):
-    """Whether its colours have 16 bits a channel, of which Pillow's RGB keeps 8."""
+    """Whether its colours have 16 bits a channel. Pillow's RGB keeps the upper 8 of them."""
     for codec, _, _, how in image.tile:
         values = how if isinstance(how, tuple) else (how,)
         if codec.startswith("ppm"):
@@ -204,15 +222,40 @@ def _has_deep_colour(image):
 def _pixels(image):
     """A picture -> uint8 (1, H, W) or (3, H, W), converted in bands of rows to save memory."""
     width, height = image.size
-    mode, channels = ("L", 1) if image.mode in GREY_MODES else ("RGB", 3)
-    pixels = np.empty((height, width, channels), np.uint8)
+    if _has_deep_grey(image):
+        convert = partial(_deep_grey_pixels, clear=image.info.get("transparency"))
+    elif image.mode in GREY_MODES:
+        convert = partial(_byte_pixels, mode="L")
+    else:
+        convert = partial(_byte_pixels, mode="RGB")
+    pixels = np.empty((height, width, _channels(image)), np.uint8)
     rows = max(1, BAND // width)
     for top in range(0, height, rows):
-        band = image.crop((0, top, width, min(top + rows, height)))
-        if band.has_transparency_data:
-            band = _on_white(band)
-        pixels[top : top + rows] = np.asarray(band.convert(mode)).reshape(-1, width, channels)
+        bottom = min(top + rows, height)
+        band = convert(image.crop((0, top, width, bottom)))
+        pixels[top:bottom] = band.reshape(bottom - top, width, -1)
     return pixels.transpose(2, 0, 1)
+
+
+def _channels(image):
+    """How many channels a picture will have: 1 if it is grey, otherwise 3."""
+    return 1 if image.mode in GREY_MODES or _has_deep_grey(image) else 3
+
+
+def _byte_pixels(image, mode):
+    """A picture of 8 bits a channel -> uint8 (H, W) for the mode L, (H, W, 3) for RGB."""
+    if image.has_transparency_data:
+        image = _on_white(image)
+    return np.asarray(image.convert(mode))
+
+
+def _deep_grey_pixels(image, clear):
+    """A picture of 16 bits a pixel -> uint8 (H, W). clear: the value that stands for nothing."""
+    values = np.asarray(image)
+    pixels = scaled_to_bytes(values)
+    if isinstance(clear, int):
+        pixels[values == clear] = 255  # on white paper
+    return pixels
 
 
 def _on_white(image):

@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from ..sizes import height_and_width
 from .images import read_image, resize
 
 
@@ -119,5 +120,5 @@ def shape_of(headers, image_size):
     headers = list(headers)
     channels = max(header.channels for header in headers)
     if image_size is not None:
-        return channels, image_size, image_size
+        return channels, *height_and_width(image_size)
     return channels, headers[0].height, headers[0].width

@@ -10,6 +10,7 @@ import numpy as np
 from ..files import reading
 from ..files.bounded import Npz, open_regular
 from .folders import SPLITS, MissingSplit
+from .images import scaled_to_bytes
 
 MOST_NAMES = 1 << 16  # of classes in an .npz file
 MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
@@ -27,10 +28,11 @@ class Source(NamedTuple):
 def read_npz(path, split="train", key="images"):
     """An .npz file -> images uint8 (N, C, H, W), labels int64 (N,) or None, classes or None.
 
-    Its array `key` is uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. It may have
-    `labels`, integers (N,) of at least 0, `classes`, the name of each label, and `split` (N,), 0
-    train, 1 validation, 2 test. Without `split` all images are train. Nothing is unpickled.
-    Headers are checked before an array is read: bounded.room says how much a file may unfold to.
+    Its array `key` is (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3: uint8, or uint16, of
+    which 0 to 65535 are scaled to 0 to 255. It may have `labels`, integers (N,) of at least 0,
+    `classes`, the name of each label, and `split` (N,), 0 train, 1 validation, 2 test. Without
+    `split` all images are train. Nothing is unpickled. Headers are checked before an array is read:
+    bounded.room says how much a file may unfold to.
     Raises OSError, ValueError (MissingSplit).
     """
     return read_source(path, split, key, with_masks=False)[:3]
@@ -51,7 +53,10 @@ def read_source(path, split, key, *, with_masks):
         if splits is None:
             splits = np.zeros(count, int)
         _check_splits(splits)
-        images = _to_nchw(arrays.read(key), layout)
+        images = arrays.read(key)
+        if images.dtype != np.uint8:
+            images = scaled_to_bytes(images)
+        images = _to_nchw(images, layout)
         if with_masks and "masks" in arrays:
             masks = _read_masks(arrays, count)
     chosen = splits == SPLITS.index(split)
@@ -67,7 +72,7 @@ def read_source(path, split, key, *, with_masks):
 def _read_masks(arrays, count):
     """The array `masks`, one for each image -> uint8 (N, C, H, W)."""
     header = arrays.header("masks")
-    layout = _layout(header.shape, header.dtype, "masks")
+    layout = _layout(header.shape, header.dtype, "masks", deep=False)
     if header.shape[0] != count:
         raise ValueError(f"masks has shape {header.shape}, expected one for each of {count} images")
     return _to_nchw(arrays.read("masks"), layout)
@@ -129,10 +134,14 @@ def _check_splits(splits):
         )
 
 
-def _layout(shape, dtype, what):
-    """How the axes of images are laid out -> "NHW", "NCHW" or "NHWC". Raises ValueError."""
-    if dtype != np.uint8:
-        raise ValueError(f"{what} is {dtype}, expected uint8 from 0 to 255")
+def _layout(shape, dtype, what, deep=True):
+    """How the axes of images are laid out -> "NHW", "NCHW" or "NHWC".
+
+    deep: are 16 bits a value allowed? Raises ValueError.
+    """
+    if dtype != np.uint8 and not (deep and dtype == np.uint16):
+        or_deep = " or uint16 from 0 to 65535" if deep else ""
+        raise ValueError(f"{what} is {dtype}, expected uint8 from 0 to 255{or_deep}")
     if len(shape) == 3:
         return "NHW"
     is_nchw = len(shape) == 4 and shape[1] in (1, 3)

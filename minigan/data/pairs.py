@@ -13,6 +13,7 @@ import numpy as np
 from .. import data
 from ..files import reading
 from ..files.bounded import Npz, open_regular
+from ..sizes import height_and_width, plain_size
 from .images import resize
 from .lazy import FolderImages
 
@@ -37,7 +38,7 @@ def load(args):
     All are grey, or all RGB. Training images have --load-size pixels a side, test images
     --image-size. Raises ValueError, OSError, ImportError.
     """
-    load_size = args.load_size or args.image_size * 286 // 256
+    load_size = args.load_size or _enlarged(args.image_size)
     _check_arguments(args, load_size)
     if args.data == "digits":
         return digits(load_size, args.image_size)
@@ -65,9 +66,17 @@ def load(args):
     return Domains(*kinds, paired=bool(args.halves))
 
 
+def _enlarged(image_size):
+    """The size to load images at, of which image_size is cut out: the paper's 286 for 256."""
+    height, width = height_and_width(image_size)
+    return plain_size((height * 286 // 256, width * 286 // 256))
+
+
 def _check_arguments(args, load_size):
     """Raise ValueError for arguments that contradict each other."""
-    if load_size < args.image_size:
+    load = height_and_width(load_size)
+    cut = height_and_width(args.image_size)
+    if load[0] < cut[0] or load[1] < cut[1]:
         raise ValueError(
             f"--load-size {load_size} is less than --image-size {args.image_size}, "
             "which is cut out of it"

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..sizes import height_and_width
 from . import named
-from .folders import SPLITS, read_folder, read_zip
-from .images import check_at_least, resize
+from .folders import SPLITS, read_folder
+from .images import resize
 from .npz import Source, read_npz, read_source
+from .zipped import read_zip
 
 ASSETS = Path(__file__).parents[1] / "assets"
 BUNDLED = ("digits", "clothes", "nuclei")  # each an .npz file in assets/, the digits not in bytes
@@ -58,8 +60,8 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
         `images`, as nuclei:masks;
         one of two kinds of images: horse2zebra:A or :B and the other sets of the CycleGAN paper,
         or FOLDER:A with trainA, testA in the folder.
-    image_size: crop the largest centred square of each image and resize it to
-        image_size x image_size pixels; None keeps the size.
+    image_size: crop the largest centred part of this shape of each image and resize it to so many
+        pixels: a number for a square, (height, width), or "96x160"; None keeps the size.
     split: train, validation or test.
     data_dir: where relative paths start and named data sets are looked for; otherwise these are
         downloaded once into the cache folder.
@@ -69,7 +71,7 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
     without Pillow.
     """
     if image_size is not None:
-        check_at_least(1, image_size=image_size)
+        height_and_width(image_size)  # to refuse what is none
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
     name = os.fspath(name_or_path)

@@ -1,4 +1,4 @@
-"""The part of an image or clip that goes into a batch: a square, perhaps mirrored; some frames.
+"""The part of an image or clip that goes into a batch: a rectangle, perhaps mirrored; some frames.
 
 The one idea: how a window may lie is a short list of numbers of choices, and where it lies is one
 integer for each of them. So a random generator draws all windows of an epoch at once, and what
@@ -8,6 +8,8 @@ belongs together, such as a photograph and its mask, is cut at the same place.
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..sizes import height_and_width
 
 
 def _check_length(name, value, most, of_what):
@@ -22,7 +24,7 @@ def _check_length(name, value, most, of_what):
 class Window:
     """What is cut out of each image (C, H, W) or clip (T, C, H, W)."""
 
-    crop: int = None  # pixels a side of the square; None: the whole image
+    crop: object = None  # a size: a number for a square, or a pair; None: the whole image
     flip: bool = False  # is every second one mirrored, left to right?
     frames: int = None  # neighbouring frames of a clip; None: all of them
 
@@ -31,7 +33,7 @@ class Window:
         clips = {shape[1] for shape in shapes if len(shape) == 5}
         sizes = {shape[-2:] for shape in shapes}
         if self.crop is not None:
-            _check_length("crop", self.crop, min(map(min, sizes)), "images'")
+            self._check_crop(sizes)
             if len(sizes) > 1:
                 raise ValueError(
                     f"crop is {self.crop}, expected images of one size, not {sorted(sizes)}"
@@ -44,11 +46,28 @@ class Window:
                 )
             _check_length("frames", self.frames, min(clips), "clips'")
 
+    def _check_crop(self, sizes):
+        """Raise ValueError unless what is cut out fits into images of these sizes."""
+        if not isinstance(self.crop, (tuple, list, str)):
+            _check_length("crop", self.crop, min(map(min, sizes)), "images'")
+            return
+        height, width = height_and_width(self.crop, "crop")
+        if height > min(h for h, _ in sizes) or width > min(w for _, w in sizes):
+            found = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
+            raise ValueError(f"crop is {height} x {width}, expected at most the images' {found}")
+
+    def _cut_size(self, height, width):
+        """The height and width of what is cut out of images of this size."""
+        if self.crop is None:
+            return height, width
+        return height_and_width(self.crop, "crop")
+
     def choices(self, shapes):
         """The number of tops, of lefts, of mirrorings and, with frames, of first frames -> list."""
         height, width = shapes[0][-2:]
-        tops = height - (self.crop or height) + 1
-        lefts = width - (self.crop or width) + 1
+        cut_height, cut_width = self._cut_size(height, width)
+        tops = height - cut_height + 1
+        lefts = width - cut_width + 1
         mirrorings = 2 if self.flip else 1
         if self.frames is None:
             return [tops, lefts, mirrorings]
@@ -60,7 +79,7 @@ class Window:
         *outer, height, width = shape
         if self.frames is not None and len(shape) == 4:
             outer[0] = self.frames
-        return (*outer, self.crop or height, self.crop or width)
+        return (*outer, *self._cut_size(height, width))
 
     def cut(self, image, place):
         """What the window shows of one image or clip -> a view.
@@ -74,7 +93,8 @@ class Window:
             first = place[3]
             image = image[first : first + self.frames]
         if self.crop is not None:
-            image = image[..., top : top + self.crop, left : left + self.crop]
+            height, width = height_and_width(self.crop)
+            image = image[..., top : top + height, left : left + width]
         if mirrored:
             image = image[..., ::-1]
         return image

@@ -38,32 +38,40 @@ VALIDATION = 6  # Parzen's sigma is chosen on the last sixth of the training ima
 MOST_VALIDATION = 1000  # or on this many of them
 
 
-def measure(pictures, name, data_dir=None, seed=0, thorough=False):
-    """Compare images (n, C, size, size) in [-1, 1] with the data of their generator -> Quality.
+def measure(pictures, name, data_dir=None, seed=0, thorough=False, *, skip_unreadable=False):
+    """Compare images (n, C, H, W) in [-1, 1] with the data of their generator -> Quality.
 
-    name, data_dir: the data set that the generator was trained on. All images are compared at the
-    data's own size, or at the samples' size if that is smaller or the data is a folder of images.
+    name, data_dir, skip_unreadable: the data set that the generator was trained on, as data.load
+    takes them. All images are compared at the data's own size, or at the samples' size if that is
+    smaller or the data is a folder of images.
     """
-    drawn = pictures.shape[-1]
+    where = {"data_dir": data_dir, "skip_unreadable": skip_unreadable}
+    drawn = pictures.shape[2:]
     size = drawn
     if not data.is_folder(name, data_dir):  # the images of a folder may have any sizes
-        own_size = data.load(name, data_dir=data_dir).images.shape[2:]
-        size = min(size, *own_size)
-    train, test = load_splits(name, size, data_dir)
+        size = _fitting(drawn, data.load(name, **where).images.shape[2:])
+    train, test = load_splits(name, size, **where)
     resized = None
     if size != drawn:
-        resized = data.load(name, drawn, data_dir=data_dir).images
+        resized = data.load(name, drawn, **where).images
     return quality(pictures, train, test, seed=seed, resized=resized, thorough=thorough)
 
 
-def load_splits(name, size, data_dir=None):
+def _fitting(size, own_size):
+    """A (height, width), made smaller until it fits into that of the data."""
+    factor = min(1, own_size[0] / size[0], own_size[1] / size[1])
+    return round(size[0] * factor), round(size[1] * factor)
+
+
+def load_splits(name, size, data_dir=None, *, skip_unreadable=False):
     """The training and test images of a data set at this size, as two Datasets.
 
     Without a test split every fifth training image is a test image.
     """
-    train = data.load(name, size, data_dir=data_dir)
+    where = {"data_dir": data_dir, "skip_unreadable": skip_unreadable}
+    train = data.load(name, size, **where)
     try:
-        return train, data.load(name, size, "test", data_dir)
+        return train, data.load(name, size, "test", **where)
     except ValueError as error:
         print(
             f"{error}: every fifth training image is a test image instead, though the generator "
@@ -82,7 +90,7 @@ def _part(dataset, chosen):
 
 
 def data_of(run):
-    """The --data and --data-dir that a run was trained with, from its config.json."""
+    """The --data, --data-dir and --skip-unreadable of a run, from its config.json."""
     path = find_checkpoint(run).parent / CONFIG
     if not path.exists():
         raise FileNotFoundError(
@@ -96,7 +104,10 @@ def data_of(run):
             raise ValueError(
                 f"data is {shown(name)} and data_dir {shown(data_dir)}, expected names"
             )
-    return name, data_dir
+        skip_unreadable = kept.get("skip_unreadable", False)  # older runs could not skip
+        if not isinstance(skip_unreadable, bool):
+            raise ValueError(f"skip_unreadable is {shown(skip_unreadable)}, expected true or false")
+    return name, data_dir, skip_unreadable
 
 
 @dataclass

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..data.images import to_float
 from ..files import reading
-from ..files.foreign import check_whole, shown
+from ..files.foreign import shown
+from ..sizes import height_and_width
 from ..training.loading import find_checkpoint
 from ..training.run_config import option, read_config
 from ..training.run_folder import CONFIG
@@ -128,7 +129,7 @@ def arguments_of(run):
                 raise ValueError(f"{option(name)} is {shown(kept[name])}, expected a name")
         for name in ("image_size", "load_size"):
             if name == "image_size" or kept[name] is not None:
-                check_whole(option(name), kept[name], 1)
+                height_and_width(kept[name], option(name))
         if not isinstance(kept["skip_unreadable"], bool):
             raise ValueError(
                 f"--skip-unreadable is {shown(kept['skip_unreadable'])}, expected true or false"

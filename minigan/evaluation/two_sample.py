@@ -70,14 +70,14 @@ def _p_value(accuracy, n):
     return math.erfc((accuracy - 0.5) * math.sqrt(2 * n)) / 2
 
 
-def read(name, data_dir=None):
+def read(name, data_dir=None, skip_unreadable=False):
     """The images (n, C, H, W) of an .npy file or of a data set, by name or path.
 
     The images of an .npy file stay on the disk until some are chosen. Raises ValueError, and what
     data.load raises.
     """
     if not name.lower().endswith(".npy"):
-        return data.load(name, data_dir=data_dir).images
+        return data.load(name, data_dir=data_dir, skip_unreadable=skip_unreadable).images
     path = user_path(name)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")

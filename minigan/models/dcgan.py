@@ -12,42 +12,74 @@ from .. import functional as F
 from .. import nn
 from ..engine import grad
 from ..nn.init import dcgan_
+from ..sizes import height_and_width
 
 GENERATOR_TAKES = ("latent",)  # for each image
 
 
+MOST_FACTOR = 16  # no layer has more feature maps than this times the width
+LEAST, MOST = 16, 1024  # pixels of a side
+
+
 def doublings(image_size):
-    """How often a side of 4 pixels must be doubled to reach the image size."""
-    if image_size not in (16, 32, 64, 128):
-        raise ValueError(f"DCGAN: image_size is {image_size}, expected 16, 32, 64 or 128")
-    return image_size.bit_length() - 3
+    """How often the smallest feature maps must be doubled to reach the image size.
+
+    Their shorter side has 4 to 7 pixels: 4 if that of the image is a power of 2. Raises ValueError
+    for a size that cannot be halved so often.
+    """
+    sides = height_and_width(image_size)
+    count = (min(sides) // 4).bit_length() - 1
+    fits = LEAST <= min(sides) and max(sides) <= MOST
+    if not fits or any(side % 2**count for side in sides):
+        multiples = f" that are multiples of {2**count}" if fits else ""
+        raise ValueError(
+            f"DCGAN: image_size is {image_size}, expected sides of {LEAST} to {MOST} "
+            f"pixels{multiples}"
+        )
+    return count
+
+
+def smallest_maps(image_size):
+    """The (height, width) of the smallest feature maps: (4, 4) for 16, 32, 64 or 128 pixels."""
+    height, width = height_and_width(image_size)
+    factor = 2 ** doublings(image_size)
+    return height // factor, width // factor
+
+
+def feature_maps(image_size, width):
+    """How many feature maps each layer of the discriminator has, from the image on -> list.
+
+    width, 2 * width, 4 * width ...: twice as many at half the size, but at most 16 * width.
+    """
+    return [width * min(2**i, MOST_FACTOR) for i in range(doublings(image_size))]
 
 
 class Generator(nn.Module):
     """z (N, latent_dim) or (N, latent_dim, 1, 1) -> images in (-1, 1).
 
-    The images have shape (N, channels, image_size, image_size). width: the number of feature maps
-    before the last layer, 64 in the paper. There are twice as many at half the size, and so on.
+    The images have shape (N, channels, image_size, image_size), or an oblong one for an image_size
+    such as "96x160". width: the number of feature maps before the last layer, 64 in the paper.
+    There are twice as many at half the size, and so on.
     """
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, width=64):
         self.latent_dim = latent_dim
-        upsamplings = doublings(image_size) - 1  # without the last layer
-        maps = width * 2**upsamplings
+        first, *others = reversed(feature_maps(image_size, width))
         layers = [
-            # (N, latent_dim, 1, 1) -> (N, maps, 4, 4)
-            nn.ConvTranspose2d(latent_dim, maps, 4, stride=1, padding=0, bias=False),
-            nn.BatchNorm2d(maps),
+            # (N, latent_dim, 1, 1) -> (N, first, 4, 4)
+            nn.ConvTranspose2d(latent_dim, first, smallest_maps(image_size), bias=False),
+            nn.BatchNorm2d(first),
             nn.ReLU(),
         ]
-        for _ in range(upsamplings):
+        maps = first
+        for next_maps in others:
             layers += [
-                # (N, maps, H, W) -> (N, maps / 2, 2 * H, 2 * W)
-                nn.ConvTranspose2d(maps, maps // 2, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(maps // 2),
+                # (N, maps, H, W) -> (N, next_maps, 2 * H, 2 * W), half as many maps
+                nn.ConvTranspose2d(maps, next_maps, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(next_maps),
                 nn.ReLU(),
             ]
-            maps //= 2
+            maps = next_maps
         layers += [
             # (N, width, image_size / 2, image_size / 2) -> (N, channels, image_size, image_size)
             nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False),
@@ -70,23 +102,24 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, image_size=64, channels=3, width=64):
-        self.shape = (channels, image_size, image_size)
+        self.shape = (channels, *height_and_width(image_size))
+        first, *others = feature_maps(image_size, width)
         layers = [
             # (N, channels, image_size, image_size) -> (N, width, image_size / 2, image_size / 2)
-            nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False),
+            nn.Conv2d(channels, first, 4, stride=2, padding=1, bias=False),
             nn.LeakyReLU(0.2),
         ]
-        maps = width
-        for _ in range(doublings(image_size) - 1):
+        maps = first
+        for next_maps in others:
             layers += [
-                # (N, maps, H, W) -> (N, 2 * maps, H / 2, W / 2)
-                nn.Conv2d(maps, 2 * maps, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(2 * maps),
+                # (N, maps, H, W) -> (N, next_maps, H / 2, W / 2), twice as many maps
+                nn.Conv2d(maps, next_maps, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(next_maps),
                 nn.LeakyReLU(0.2),
             ]
-            maps *= 2
+            maps = next_maps
         # (N, maps, 4, 4) -> (N, 1, 1, 1)
-        layers.append(nn.Conv2d(maps, 1, 4, stride=1, padding=0, bias=False))
+        layers.append(nn.Conv2d(maps, 1, smallest_maps(image_size), bias=False))
         self.main = nn.Sequential(*layers)
         dcgan_(self)
 

@@ -13,6 +13,7 @@ import math
 from .. import nn
 from ..nn.init import goodfellow_
 from ..ops import reshape
+from ..sizes import height_and_width
 from .dcgan import discriminator_loss, generator_loss  # noqa: F401
 
 GENERATOR_TAKES = ("latent",)  # for each image
@@ -26,7 +27,7 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim=100, image_size=28, channels=1, hidden=1200):
         self.latent_dim = latent_dim
-        self.shape = (channels, image_size, image_size)
+        self.shape = (channels, *height_and_width(image_size))
         self.main = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.ReLU(),
@@ -54,7 +55,7 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, image_size=28, channels=1, units=240, pieces=5, pack=1):
-        self.shape = (channels, image_size, image_size)
+        self.shape = (channels, *height_and_width(image_size))
         self.pack = pack
         self.main = nn.Sequential(
             nn.Dropout(0.2),

@@ -17,7 +17,8 @@ from ..grad_modes import no_grad
 from ..nn.init import dcgan_
 from ..ops import sqrt
 from ..rng import rand
-from .dcgan import Generator, doublings  # noqa: F401
+from ..sizes import height_and_width
+from .dcgan import Generator, feature_maps, smallest_maps  # noqa: F401
 
 GENERATOR_TAKES = ("latent",)  # for each image
 
@@ -34,27 +35,30 @@ class Critic(nn.Module):
     def __init__(self, image_size=64, channels=3, width=64, norm="layer"):
         if norm not in NORMS:
             raise ValueError(f"Critic: norm is {norm!r}, expected {', '.join(NORMS)}")
-        self.shape = (channels, image_size, image_size)
-        downsamplings = doublings(image_size)
+        H, W = height_and_width(image_size)
+        self.shape = (channels, H, W)
+        first, *others = feature_maps(image_size, width)
+        H //= 2
+        W //= 2
         layers = [
-            # (N, channels, image_size, image_size) -> (N, width, image_size / 2, image_size / 2)
-            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            # (N, channels, 2 * H, 2 * W) -> (N, first, H, W)
+            nn.Conv2d(channels, first, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
         ]
-        maps = width
-        size = image_size // 2
-        for _ in range(downsamplings - 1):
-            # (N, maps, size, size) -> (N, 2 * maps, size / 2, size / 2)
-            layers.append(nn.Conv2d(maps, 2 * maps, 4, stride=2, padding=1, bias=norm == "none"))
-            maps *= 2
-            size //= 2
+        maps = first
+        for next_maps in others:
+            # (N, maps, H, W) -> (N, next_maps, H / 2, W / 2), twice as many maps
+            layers.append(nn.Conv2d(maps, next_maps, 4, stride=2, padding=1, bias=norm == "none"))
+            maps = next_maps
+            H //= 2
+            W //= 2
             if norm == "batch":
                 layers.append(nn.BatchNorm2d(maps))
             if norm == "layer":
-                layers.append(nn.LayerNorm((maps, size, size)))
+                layers.append(nn.LayerNorm((maps, H, W)))
             layers.append(nn.LeakyReLU(0.2))
         # (N, maps, 4, 4) -> (N, 1, 1, 1)
-        layers.append(nn.Conv2d(maps, 1, 4, stride=1, padding=0))
+        layers.append(nn.Conv2d(maps, 1, smallest_maps(image_size)))
         self.main = nn.Sequential(*layers)
         dcgan_(self)
 
@@ -85,7 +89,7 @@ class MLPGenerator(nn.Module):
 
     def __init__(self, latent_dim=100, image_size=64, channels=3, hidden=512):
         self.latent_dim = latent_dim
-        self.shape = (channels, image_size, image_size)
+        self.shape = (channels, *height_and_width(image_size))
         self.main = _perceptron(latent_dim, hidden, math.prod(self.shape))
 
     def forward(self, z):
@@ -101,7 +105,7 @@ class MLPCritic(nn.Module):
     """
 
     def __init__(self, image_size=64, channels=3, hidden=512):
-        self.shape = (channels, image_size, image_size)
+        self.shape = (channels, *height_and_width(image_size))
         self.main = _perceptron(math.prod(self.shape), hidden, 1)
 
     def forward(self, x):

@@ -56,7 +56,7 @@ class Optimizer:
         self.settings = tuple(settings)  # their names
         self.param_groups = []
         self.state = []  # of each parameter, in the order of the groups
-        params = [params] if isinstance(params, (Tensor, dict)) else list(params)
+        params = list(params)
         if not params:
             raise ValueError(f"{type(self).__name__} got no parameters")
         if not isinstance(params[0], dict):

@@ -44,8 +44,8 @@ class Schedule:
         check_names("the schedule's state", state, {"count", "base"})
         count = check_whole("the schedule's count", state["count"])
         groups = self.optimizer.param_groups
-        bases = state["base"] if isinstance(state["base"], list) else [state["base"]]
-        if len(bases) != len(groups):
+        bases = state["base"] if len(groups) > 1 else [state["base"]]
+        if not isinstance(bases, list) or len(bases) != len(groups):
             raise ValueError(
                 f"the schedule's base is {state['base']!r:.60}, expected {len(groups)} numbers"
             )

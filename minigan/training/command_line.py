@@ -28,7 +28,14 @@ from .loading import load_networks
 from .overrides import add_override, changes, check_overrides
 from .run_config import check_arguments, option
 from .run_folder import CONFIG
-from .scripts import Parser, add_networks, at_least, data_name, one_sentence
+from .scripts import (
+    Parser,
+    add_networks,
+    add_skip_unreadable,
+    at_least,
+    data_name,
+    one_sentence,
+)
 
 # What may change with --resume.
 FREE = (
@@ -79,6 +86,7 @@ def parser(model, description=None, **defaults):
         help="a name, a folder of images or an .npz file (default: %(default)s)",
     )
     _add_places(p, model)
+    add_skip_unreadable(p)
     p.add_argument("--quiet", action="store_true", help="print only errors and the last line")
     add_networks(p)
     p.set_defaults(model=model, **defaults)

@@ -127,7 +127,8 @@ def _check_sizes(args, kept, architecture):
     if not isinstance(architecture, dict):
         return
     for name, size in architecture.items():
-        if type(size) is int and name in kept and kept[name] != size:
+        is_size = type(size) is int or name == "image_size"
+        if is_size and name in kept and kept[name] != size:
             raise ValueError(
                 f"{Path(args.out, CONFIG)}: {option(name)} is {shown(kept[name])}, but the "
                 f"checkpoint was trained with {shown(size)}"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..devices import DeviceError
 from ..files import messages
+from ..sizes import plain_size
 
 # ---- reading arguments
 
@@ -54,6 +55,15 @@ def add_networks(parser):
     )
 
 
+def add_skip_unreadable(parser):
+    """Add --skip-unreadable, which otherwise is an error."""
+    parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="name the unreadable files of a folder and go on without them",
+    )
+
+
 def number(convert, expected, holds):
     """The type of an argument that is a number -> a function from its text to its value.
 
@@ -80,6 +90,15 @@ positive = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 not_negative = number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
 at_least_one = number(float, "a number of at least 1", lambda x: 1 <= x < math.inf)
 fraction = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+
+
+def image_size(text):
+    """The type of --image-size: 64, or 96x160, height x width."""
+    with contextlib.suppress(ValueError):
+        return plain_size(text if "x" in text else int(text))
+    raise argparse.ArgumentTypeError(
+        f"{text} is no size, expected a whole number of at least 1, or height x width, as 96x160"
+    )
 
 
 def file_name(text):

@@ -9,6 +9,7 @@ import inspect
 from .. import data, models, rng
 from ..creation import zeros
 from ..grad_modes import no_grad
+from ..sizes import height_and_width
 from .run import Run
 from .sampling import Latents, generate
 from .scripts import one_sentence
@@ -31,8 +32,13 @@ def images(args):
     be read.
     """
     with one_sentence():
-        dataset = data.load(args.data, image_size=args.image_size, data_dir=args.data_dir)
-        batches = data.Batches(dataset.images, args.batch_size, seed=args.seed)
+        dataset = data.load(
+            args.data,
+            args.image_size,
+            data_dir=args.data_dir,
+            skip_unreadable=args.skip_unreadable,
+        )
+        batches = data.Batches(dataset.images, args.batch_size, seed=args.seed, flip=args.flip)
     return batches, {"image_size": args.image_size, "channels": dataset.images.shape[1]}
 
 
@@ -53,8 +59,8 @@ def networks(args, architecture, Generator, Discriminator):
         G = build(args, own.Generator, architecture)
         D = build(args, own.Discriminator, architecture)
         z = zeros(args.batch_size, args.latent_dim)
-        size = architecture["image_size"]
-        check_fit(args, G, D, z, (args.batch_size, architecture["channels"], size, size))
+        size = height_and_width(architecture["image_size"])
+        check_fit(args, G, D, z, (args.batch_size, architecture["channels"], *size))
     return [G, D]
 
 

@@ -10,9 +10,9 @@ from ..files import reading
 from ..files.foreign import check_whole, shown
 from ..models import check_arguments
 from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
+from ..sizes import height_and_width
 from . import loading
-from .options import FLAG, SWITCH
-from .scripts import at_least, one_sentence, refuse
+from .scripts import at_least, image_size, one_sentence, refuse
 from .setup import begin, build, check_fit
 
 GENERATORS = {"resnet": ResnetGenerator, "unet": UnetGenerator}
@@ -27,9 +27,7 @@ OPTIONS = [
         "A and B are pairs in one .npz: train on A of one half and B of the other; its array of "
         "this name, such as source, says which images belong together",
     ),
-    ("--skip-unreadable", FLAG, "name unreadable files and go on without them"),
-    ("--load-size", at_least(1), "resize to this, then crop at random; or image size * 286 / 256"),
-    ("--flip", SWITCH, "mirror images at random"),
+    ("--load-size", image_size, "resize to this, then crop at random; or image size * 286 / 256"),
     ("--generator", GENERATORS, "residual, or a U-Net"),
     ("--blocks", at_least(0), "residual blocks of a generator; for 128 pixels the paper has 6"),
     ("--depth", at_least(2), "downsampling levels of a U-Net"),
@@ -85,14 +83,14 @@ def networks(args, found):
     with one_sentence():
         G, F = [build(args, Generator, architecture) for _ in "AB"]
         D_A, D_B = [build(args, Discriminator, patches) for _ in "AB"]
-        one_image = mg.zeros(1, channels, args.image_size, args.image_size)
+        one_image = mg.zeros(1, channels, *height_and_width(args.image_size))
         check_fit(args, G, D_B, one_image, one_image.shape)
     return architecture, G, F, D_A, D_B
 
 
 def pools(args, found):
     """The pools of earlier fakes, of A and of B."""
-    shape = (found.a.shape[1], args.image_size, args.image_size)
+    shape = (found.a.shape[1], *height_and_width(args.image_size))
     return [ImagePool(args.pool_size, shape=shape) for _ in "AB"]
 
 

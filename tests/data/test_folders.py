@@ -243,7 +243,7 @@ def test_files_with_several_pictures_and_deep_colours_are_counted(tmp_path, caps
     assert images[:, 0, 0, 0].tolist() == [0x12, 10, 10]
     line = said(capsys)
     assert (
-        "3 images are read; 1 with 16 bits a channel, of which the upper 8 are read; "
+        "3 images are read; 1 with 16 bits a channel, 0 to 65535, which are scaled to 0 to 255; "
         "2 with several pictures" in line
     )
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-import minigan as mg
-from minigan.data import images
+from minigan import data
+from minigan.data import folders, images
 
 Image = pytest.importorskip("PIL.Image", reason="images are read, resized and written by Pillow")
 
@@ -114,7 +114,7 @@ def test_shrinking_averages_instead_of_picking_pixels():
 
 
 def test_enlarging_is_smooth_and_keeps_the_picture():
-    digit = mg.data.load("digits").images[:1]
+    digit = data.load("digits").images[:1]
     large = images.resize(digit, 64)
 
     def greatest_step(x):
@@ -134,6 +134,72 @@ def test_enlarging_is_smooth_and_keeps_the_picture():
 @pytest.mark.parametrize("size", [0, -1, 2.0, False, "8"])
 def test_impossible_sizes_are_refused(size):
     x = bytes_of(1, 1, 4, 4)
-    message = f"image_size is {size!r}, expected a whole number, at least 1"
+    message = f"image_size is {size!r}, expected a whole number of at least 1"
     with pytest.raises(ValueError, match=message):
         images.resize(x, size)
+
+
+# ---- images that are no squares
+
+
+def test_the_largest_centred_part_of_the_shape_is_kept():
+    picture = bytes_of(1, 3, 6, 10)
+    upright = images.resize(picture, (6, 4))
+    assert_array_equal(upright, picture[..., 3:7])
+    flat = images.resize(picture, "2x10")
+    assert_array_equal(flat, picture[..., 2:4, :])
+    assert images.resize(picture, (6, 10)) is picture
+
+
+@pytest.mark.parametrize("height", [5, 20])
+def test_the_whole_is_resized_where_the_shape_is_the_same(height):
+    """By Lanczos where it shrinks, and by Hamming where it grows."""
+    width = 2 * height
+    batch = bytes_of(1, 1, 10, 20)
+    kernel = "LANCZOS" if height < 10 else "HAMMING"
+    picture = Image.fromarray(batch[0, 0])
+    expected = picture.resize((width, height), Image.Resampling[kernel])
+    found = images.resize(batch, (height, width))
+    assert_array_equal(found[0, 0], expected)
+
+
+@pytest.mark.parametrize("kept", [1 << 20, 0])
+def test_a_folder_is_read_at_an_oblong_size(tmp_path, monkeypatch, kept):
+    """All at once, and one image after the other."""
+    monkeypatch.setattr(folders, "KEPT", kept)
+    batch = bytes_of(2, 12, 9, 3)
+    for name, pixels in zip("ab", batch):
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(pixels).save(path)
+    found = data.load(tmp_path, "4x6").images
+    assert found.shape == (2, 3, 4, 6)
+    assert found.is_kept == bool(kept)
+    whole = batch.transpose(0, 3, 1, 2)
+    expected = images.resize(whole, (4, 6))
+    assert_array_equal(np.asarray(found), expected)
+
+
+NUMBERED = np.arange(20, dtype="uint8")
+NUMBERED.shape = (1, 1, 4, 5)
+
+
+@pytest.mark.parametrize("crop", [(2, 3), "2x3"])
+def test_a_crop_may_be_oblong_and_lies_everywhere(crop):
+    batches = data.Batches(NUMBERED, 1, crop=crop)
+    corners = set()
+    for _ in range(200):
+        batch = next(batches)
+        pixels = images.to_uint8(batch.numpy())
+        corner = int(pixels.min())
+        above, below = pixels[0, 0]
+        assert_array_equal(above, range(corner, corner + 3))
+        assert_array_equal(below, above + 5)
+        corners.add(corner)
+    assert corners == {0, 1, 2, 5, 6, 7, 10, 11, 12}
+
+
+@pytest.mark.parametrize("crop", [(5, 2), (2, 6), "1x9"])
+def test_a_crop_that_does_not_fit_is_refused(crop):
+    message = "crop is . x ., expected at most the images' 4 x 5"
+    with pytest.raises(ValueError, match=message):
+        data.Batches(NUMBERED, 1, crop=crop)

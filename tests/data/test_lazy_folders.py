@@ -2,18 +2,16 @@
 
 import gc
 import os
-import struct
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 import tracemalloc
-import zlib
 
 import numpy as np
 import pytest
-from data_files import bits, resume
+from data_files import bits, resume, with_png_chunk
 
 import minigan as mg
 from minigan import data
@@ -156,13 +154,10 @@ def test_an_orientation_behind_the_pixels_is_found_when_they_are_decoded(tmp_pat
     Image.new("L", (6, 4)).save(tmp_path / "1.png")
     exif = Image.Exif()
     exif[images.ORIENTATION] = 6
-    chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    late = exif.tobytes().removeprefix(b"Exif\0\0")
     content = (tmp_path / "1.png").read_bytes()
-    end = content.index(b"IEND") - 4
-    length = struct.pack(">I", len(chunk) - 4)
-    checksum = struct.pack(">I", zlib.crc32(chunk))
-    late = length + chunk + checksum
-    (tmp_path / "1.png").write_bytes(content[:end] + late + content[end:])
+    content = with_png_chunk(content, b"eXIf", late, before=b"IEND")
+    (tmp_path / "1.png").write_bytes(content)
     found = data.load(tmp_path).images
     with pytest.raises(OSError, match=r"1.png has shape \(1, 6, 4\), expected \(1, 4, 6\)"):
         found[0]

@@ -4,25 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from data_files import bytes_of
+from data_files import bytes_of, exif_of, read_hwc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigan.data import images
 
 Image = pytest.importorskip("PIL.Image", reason="images are read, resized and written by Pillow")
-
-
-def exif_of(orientation):
-    """EXIF data that say how the camera was held."""
-    exif = Image.Exif()
-    exif[images.ORIENTATION] = orientation
-    return exif
-
-
-def read_hwc(path):
-    """An image file -> (H, W, C)."""
-    return images.read_image(path).transpose(1, 2, 0)
 
 
 def upright(pixels, orientation):
@@ -126,42 +114,6 @@ def test_one_colour_that_stands_for_transparency_becomes_white(tmp_path):
     is_clear = np.asarray(palette) == 0
     expected = np.where(is_clear[:, :, None], 255, colours)
     assert np.array_equal(read_hwc(path), expected)
-
-
-@pytest.mark.parametrize(
-    "name, content, mode",
-    [
-        ("a.png", np.full((3, 3), 5000, np.uint16), "I(;16)?"),
-        ("a.tif", np.full((3, 3), 5000, np.uint16), "I;16"),
-        ("a.tif", np.full((3, 3), 70_000, np.int32), "I"),
-        ("a.tif", np.full((3, 3), 0.5, np.float32), "F"),
-    ],
-)
-def test_grey_values_of_more_than_8_bits_are_refused_instead_of_clipped(
-    tmp_path, name, content, mode
-):
-    Image.fromarray(content).save(tmp_path / name)
-    with pytest.raises(ValueError, match=f"its pixels have mode {mode}, expected 8 bits a channel"):
-        images.read_image(tmp_path / name)
-
-
-def test_colours_of_16_bits_keep_their_upper_8_and_fewer_bits_are_scaled(tmp_path):
-    path = tmp_path / "a.ppm"
-    colour = bytes_of(3, 3, 3)
-    words = colour.astype(">u2") * 257
-    path.write_bytes(b"P6 3 3 65535\n" + words.tobytes())
-    assert np.array_equal(read_hwc(path), colour)
-    assert images.read_picture(path).notes == (images.DEEP,)
-
-    nibbles = colour // 16
-    path.write_bytes(b"P6 3 3 15\n" + nibbles.tobytes())
-    assert np.array_equal(read_hwc(path), nibbles * 17)
-    assert images.read_picture(path).notes == ()
-
-    is_white = colour[:, :, 0] > 99
-    Image.fromarray(is_white).save(tmp_path / "a.png")
-    found = images.read_image(tmp_path / "a.png")
-    assert np.array_equal(found[0], is_white * 255)
 
 
 @pytest.mark.parametrize(

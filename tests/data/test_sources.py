@@ -139,11 +139,11 @@ def write_bad(folder):
     (folder / "notes" / "notes.txt").write_text("no images")
     write_images(folder, ["sizes/a.png"], size=(7, 5))
     write_images(folder, ["sizes/b.png"], size=(4, 5))
-    write_images(folder, ["broken/good.png", "broken/torn.png", "deep/16bit.png"])
+    write_images(folder, ["broken/good.png", "broken/torn.png", "deep/a.png"])
     write_images(folder, ["split/test/1.png", "flat/1.png"])
     whole = (folder / "broken" / "torn.png").read_bytes()
     (folder / "broken" / "torn.png").write_bytes(whole[:-25])
-    Image.fromarray(np.full((4, 4), 5000, np.uint16)).save(folder / "deep" / "16bit.png")
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(folder / "deep" / "fractions.tif")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def write_bad(folder):
         ("notes", {}, ValueError, "notes holds no images"),
         ("sizes", {}, ValueError, "a.png is 5 x 7 and .*b.png is 5 x 4 .* image_size"),
         ("broken", {}, ValueError, "cannot read the image .*torn.png"),
-        ("deep", {}, ValueError, "16bit.png: its pixels have mode I(;16)?, expected 8 bits"),
+        ("deep", {}, ValueError, "fractions.tif: its pixels have mode F, expected 8 or 16"),
         ("split", {}, ValueError, "split has no split 'train', expected test"),
         ("flat", {"split": "test"}, ValueError, "flat has no split 'test', expected train"),
         (

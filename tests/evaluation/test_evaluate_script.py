@@ -155,4 +155,5 @@ def test_a_checkpoint_alone_does_not_name_its_data(tmp_path):
         report_module.data_of(tmp_path)
     with files.whole_file(tmp_path / "config.json") as file:
         file.write(json.dumps({"arguments": {"data": "mnist", "data_dir": "there"}}).encode())
-    assert report_module.data_of(tmp_path / "checkpoint.npz") == ("mnist", "there")
+    found = report_module.data_of(tmp_path / "checkpoint.npz")
+    assert found == ("mnist", "there", False)

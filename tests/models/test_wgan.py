@@ -93,9 +93,9 @@ def test_a_norm_that_does_not_exist_is_refused():
 
 
 def test_an_image_size_that_does_not_exist_is_refused():
-    message = "image_size is 48, expected 16, 32, 64 or 128"
+    message = "image_size is 50, expected sides of 16 to 1024 pixels that are multiples of 8"
     with pytest.raises(ValueError, match=message):
-        wgan.Critic(48)
+        wgan.Critic(50)
 
 
 def check_refused(network, shape, expected):

@@ -3,10 +3,13 @@
 import json
 import struct
 import tarfile
+import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
+
+from minigan.data import images
 
 Image = pytest.importorskip("PIL.Image", reason="images are read and resized by Pillow")
 
@@ -93,7 +96,27 @@ def png(value=90):
     return content.getvalue()
 
 
+def with_png_chunk(content, kind, data, before):
+    """The bytes of a PNG file with one more chunk, before the first of another kind."""
+    place = content.index(before) - 4  # behind the length of that one
+    length = struct.pack(">I", len(data))
+    checksum = struct.pack(">I", zlib.crc32(kind + data))
+    return content[:place] + length + kind + data + checksum + content[place:]
+
+
 def said(capsys):
     """The one line on standard error."""
     (line,) = capsys.readouterr().err.splitlines()
     return line
+
+
+def exif_of(orientation):
+    """EXIF data that say how the camera was held."""
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = orientation
+    return exif
+
+
+def read_hwc(path):
+    """An image file -> (H, W, C)."""
+    return images.read_image(path).transpose(1, 2, 0)

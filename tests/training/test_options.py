@@ -9,11 +9,11 @@ import pytest
 from minigan import training
 from minigan.training import FLAG, SWITCH, at_least, command_line, positive
 
-PAPER = dict(steps=100, width=64, lr=0.1, flip=True, name=None, quiet=True)
-DIGITS = PAPER | dict(steps=10, width=4, flip=False, name="small")
+PAPER = dict(steps=100, width=64, lr=0.1, mirror=True, name=None, quiet=True)
+DIGITS = PAPER | dict(steps=10, width=4, mirror=False, name="small")
 OPTIONS = [
     ("--depth", at_least(1), "how deep"),
-    ("--flip", SWITCH, "mirror"),
+    ("--mirror", SWITCH, "left to right"),
     ("--fast", FLAG, "be fast"),
     ("--name", None, "a text"),
     ("--kind", ("round", "square"), "the kind"),
@@ -34,12 +34,12 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "argv, expected",
     [
-        ((), dict(steps=10, width=4, depth=2, flip=False, name="small", data="digits")),
+        ((), dict(steps=10, width=4, depth=2, mirror=False, name="small", data="digits")),
         (("--data", "digits"), dict(steps=10, width=4)),
-        (("--data", "photos"), dict(steps=100, width=64, depth=7, flip=True, name=None)),
+        (("--data", "photos"), dict(steps=100, width=64, depth=7, mirror=True, name=None)),
         (("--data", "photos", "--depth", "3"), dict(depth=3, width=64)),
-        (("--steps", "5", "--flip", "--fast"), dict(steps=5, flip=True, fast=True, width=4)),
-        (("--kind", "square", "--no-flip"), dict(kind="square", flip=False)),
+        (("--steps", "5", "--mirror", "--fast"), dict(steps=5, mirror=True, fast=True, width=4)),
+        (("--kind", "square", "--no-mirror"), dict(kind="square", mirror=False)),
     ],
 )
 def test_what_is_given_counts_before_the_defaults_of_the_data(argv, expected):
