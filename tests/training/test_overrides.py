@@ -59,6 +59,8 @@ def state_of(out):
 
 # ---- every option of every script
 
+# Another value of each option that may be overridden. A new option of a script belongs here, or into
+# overrides.NETWORKS or FIXED.
 OTHER = {
     "lr": 3e-3,
     "lr_decay": 1.5,
