@@ -18,7 +18,7 @@ from minigan.optim import Adam, ExponentialMovingAverage
 from minigan.training import chosen, not_negative
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, beta1=0.5, r1=0.0)
-PAPER |= dict(latent_dim=100, latent="uniform", flip=False, average=0.999)
+PAPER |= dict(latent_dim=100, latent="uniform", augment="", average=0.999)
 DIGITS = PAPER | dict(steps=3000, batch_size=64, image_size=16, width=16, lr=2e-3, r1=0.5)
 OPTIONS = [
     ("--r1", not_negative, "weight of the R1 penalty"),
@@ -31,6 +31,7 @@ def main(argv=None):
     batches, size = training.images(args)
     architecture = chosen(args, "latent_dim") | size | chosen(args, "width")
     G, D = training.networks(args, architecture, dcgan.Generator, dcgan.Discriminator)
+    judge = training.augmented(args, D)
     G_average = ExponentialMovingAverage(G, args.average)
     G_optimizer = Adam(G.parameters(), args.lr, betas=(args.beta1, 0.999))
     D_optimizer = Adam(D.parameters(), args.lr, betas=(args.beta1, 0.999))
@@ -54,14 +55,14 @@ def main(argv=None):
         # Update the discriminator by ascending its stochastic gradient of
         # log D(x) + log(1 - D(G(z))).
         fake = G(z)
-        d_loss = discriminator_loss(D(x), D(fake.detach()))
+        d_loss = discriminator_loss(judge(x), judge(fake.detach()))
         if args.r1 and step % R1_EVERY == 0:
-            D_optimizer.minimize(d_loss, r1_penalty(D, x, weight=args.r1 * R1_EVERY))
+            D_optimizer.minimize(d_loss, r1_penalty(judge, x, weight=args.r1 * R1_EVERY))
         else:
             D_optimizer.minimize(d_loss)
 
         # Update the generator by ascending its stochastic gradient of log D(G(z)), on the same z.
-        g_loss = generator_loss(D(fake))
+        g_loss = generator_loss(judge(fake))
         G_optimizer.minimize(g_loss)
         G_average.update(G)
 

@@ -18,7 +18,7 @@ from minigan.training import FLAG, at_least, at_least_one, chosen, fraction
 PAPER = dict(steps=100000, batch_size=100, image_size=28, hidden=1200, units=240, pieces=5)
 PAPER |= dict(latent_dim=100, latent="normal", pack=1, k=1, head_start=0, minimax=False)
 PAPER |= dict(lr=0.1, lr_decay=1.000004, momentum=0.5, last_momentum=0.7, momentum_epochs=250)
-PAPER |= dict(average=0.999, flip=False, checkpoint_every=1000)
+PAPER |= dict(average=0.999, augment="", checkpoint_every=1000)
 DIGITS = PAPER | dict(steps=10000, batch_size=64, image_size=8, hidden=256, units=128)
 DIGITS |= dict(log_every=200, sample_every=500, checkpoint_every=500)
 OPTIONS = [
@@ -42,6 +42,7 @@ def main(argv=None):
     batches, size = training.images(args)
     architecture = chosen(args, "latent_dim") | size | chosen(args, "hidden units pieces pack")
     G, D = training.networks(args, architecture, gan.Generator, gan.Discriminator)
+    judge = training.augmented(args, D)
     G_average = ExponentialMovingAverage(G, args.average)
     G_optimizer = SGD(G.parameters(), args.lr)
     D_optimizer = SGD(D.parameters(), args.lr)
@@ -68,12 +69,12 @@ def main(argv=None):
             # ascending its stochastic gradient of log D(x) + log(1 - D(G(z))).
             z = latents(args.batch_size)
             x = next(batches)
-            d_loss = discriminator_loss(D(x), D(G(z).detach()))
+            d_loss = discriminator_loss(judge(x), judge(G(z).detach()))
             D_optimizer.minimize(d_loss)
 
         # Sample a minibatch of noise z. Update G by ascending the gradient of log D(G(z)).
         z = latents(args.batch_size)
-        g_loss = generator_loss(D(G(z)), minimax=args.minimax)
+        g_loss = generator_loss(judge(G(z)), minimax=args.minimax)
         G_optimizer.minimize(g_loss)
         G_average.update(G)
         session.log(d_loss=d_loss, g_loss=g_loss)

@@ -17,7 +17,7 @@ from minigan.optim import Adam, ExponentialMovingAverage, RMSprop
 from minigan.training import at_least, chosen, not_negative, positive
 
 BOTH = dict(latent_dim=100, latent="normal", hidden=512, average=0.999, n_critic=5)
-BOTH |= dict(flip=False, clip=0.01, penalty_weight=10.0, generator="dcgan", critic="dcgan")
+BOTH |= dict(clip=0.01, penalty_weight=10.0, generator="dcgan", critic="dcgan", augment="")
 LARGE = BOTH | dict(steps=20000, image_size=64, width=64)
 SMALL = BOTH | dict(steps=1500, image_size=16, width=16)
 PAPER = {
@@ -56,6 +56,7 @@ def main(argv=None):
     Generator = wgan.GENERATORS[args.generator]
     G, f = training.networks(args, architecture, Generator, wgan.CRITICS[args.critic])
     architecture["generator"] = "Generator" if args.networks else Generator.__name__
+    judge = training.augmented(args, f)
     G_average = ExponentialMovingAverage(G, args.average)
     G_optimizer = optimizer(args, G)
     f_optimizer = optimizer(args, f)
@@ -69,17 +70,16 @@ def main(argv=None):
             x = next(batches)
             with mg.no_grad():
                 fake = G(latents(args.batch_size))
-            f_loss = critic_loss(f(x), f(fake))
+            f_loss = critic_loss(judge(x), judge(fake))
             w1 = -f_loss.detach()
             if not is_clipped:
-                f_loss = f_loss + gradient_penalty(f, x, fake, args.penalty_weight)
+                f_loss = f_loss + gradient_penalty(judge, x, fake, args.penalty_weight)
             f_optimizer.minimize(f_loss)
             if is_clipped:
                 wgan.clip_weights_(f, args.clip)
-
         # Sample noise z. The generator ascends f(G(z)).
         z = latents(args.batch_size)
-        g_loss = generator_loss(f(G(z)))
+        g_loss = generator_loss(judge(G(z)))
         G_optimizer.minimize(g_loss)
         G_average.update(G)
         session.log(w1=w1, f_loss=f_loss, g_loss=g_loss)

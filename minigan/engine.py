@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from . import devices
 from .grad_modes import recording, recording_set_to
+from .memory import Memory, check_history, memory_of
 from .methods import TensorMethods
 
 trace = ContextVar("trace", default=None)  # a list of Operations while somebody collects them
@@ -31,9 +32,9 @@ class Node:
     order: a number, smaller for inputs than for outputs. name, attributes: of the operation, as
     "conv2d" and {"stride": 2}. edges: for each VJP, the Nodes of its inputs, the VJP, and whether
     it takes the output. parents: the Nodes of all inputs that require a gradient. needed: of each
-    Tensor that the VJPs will read, its version, the value of that now, and its shape. output: the
-    array and its version, if a VJP takes the output. leaf: a weak reference to the Tensor, if this
-    is a leaf.
+    Tensor that the VJPs will read, its Memory, how often that was changed by now, and its shape.
+    output: the array and its Memory, if a VJP takes the output. leaf: a weak reference to the
+    Tensor, if this is a leaf.
 
     Nodes point at Nodes, never at the Tensors that the operations returned. So an activation that
     no VJP uses is freed at once.
@@ -54,29 +55,23 @@ class Node:
 
     def output_tensor(self):
         """The output as a new Tensor in the graph. The Node keeps none: that would be a cycle."""
-        array, version = self.output
+        array, memory = self.output
         y = Tensor(array)
-        y._version = version
-        y._rewrites = version[REWRITES]
+        y._memory = memory
+        y._recorded_changes = memory.recorded_changes
         y.node = self
         y._requires_grad = True
         return y
 
     def check_unchanged(self):
         """Raise RuntimeError if a Tensor that the VJPs read was changed in place since."""
-        for version, expected, shape in self.needed:
-            if version[VERSION] != expected:
+        for memory, changes, shape in self.needed:
+            if memory.changes != changes:
                 raise RuntimeError(
                     f"the gradient of {self.name} needs a tensor of shape {shape} that was changed "
-                    f"in place after its use (version {version[VERSION]}, expected {expected}): "
+                    f"in place after its use (version {memory.changes}, expected {changes}): "
                     "change a copy"
                 )
-
-
-# All Tensors on the same memory share one list, their ``_version``. Its entries are
-VERSION = 0  # how often the memory was changed in place,
-REWRITES = 1  # how many of these changes were recorded, so that the values have another history,
-OWNER = 2  # the Node of the leaf that the memory belongs to, or None.
 
 
 class Tensor(TensorMethods):
@@ -88,12 +83,21 @@ class Tensor(TensorMethods):
     ``t in a_list`` compares values.
     """
 
-    __slots__ = ("array", "grad", "node", "_requires_grad", "_version", "_rewrites", "__weakref__")
+    __slots__ = (
+        "array",
+        "grad",
+        "node",
+        "_requires_grad",
+        "_memory",
+        "_recorded_changes",
+        "__weakref__",
+    )
 
     def __init__(self, data, requires_grad=False):
         self.array = data if isinstance(data, devices.xp.ndarray) else _as_array(data)
-        self._version = [0, 0, None]
-        self._rewrites = 0  # REWRITES when this Tensor got its history; None if it has none
+        self._memory = Memory()
+        # Those of the memory when this Tensor got its history; None if it has no history.
+        self._recorded_changes = 0
         self.grad = self.node = None
         self._requires_grad = False
         if requires_grad:
@@ -133,8 +137,8 @@ class Tensor(TensorMethods):
     def detach(self):
         """A Tensor on the same memory outside the graph: no gradient flows through it."""
         y = Tensor(self.array)
-        y._version = self._version
-        y._rewrites = None  # it has no history that could be wrong
+        y._memory = self._memory
+        y._recorded_changes = None  # it has no history that could be wrong
         return y
 
     @property
@@ -145,7 +149,7 @@ class Tensor(TensorMethods):
     @data.setter
     def data(self, values):
         self.array = self._checked_data(values)
-        self._version[VERSION] += 1
+        self._memory.changes += 1
 
     @property
     def requires_grad(self):
@@ -160,7 +164,7 @@ class Tensor(TensorMethods):
             raise RuntimeError(f"the output of {self.node.name} always requires grad; use detach()")
         if flag and self.node is None:
             self.node = Node("leaf", leaf=weakref.ref(self))
-            self._version[OWNER] = self._version[OWNER] or self.node
+            self._memory.owner = self._memory.owner or self.node
         self._requires_grad = bool(flag)
 
     def backward(self, g=None, create_graph=False, *, gradient=None, retain_graph=None):
@@ -200,12 +204,6 @@ def _add_to_grad(leaf, d):
 
 def _kind(x):
     return x.array.shape, x.array.dtype
-
-
-def memory_of(x):
-    """The identity of the array that owns a Tensor's memory: the same for all views of it."""
-    array = x.array
-    return id(array if array.base is None else array.base)
 
 
 def inside(things):
@@ -263,8 +261,8 @@ def record(value, /, *edges, op=None, **attributes):
             inputs = (inputs,)
         first = inputs[0]
         if memory_of(first) == memory:  # y is a view of this input: they change together
-            y._version = first._version
-            y._rewrites = first._rewrites
+            y._memory = first._memory
+            y._recorded_changes = first._recorded_changes
         if keeping:
             nodes = []
             for x in inputs:
@@ -282,19 +280,9 @@ def _node_of(x):
     """The Node of an input that requires a gradient, otherwise None."""
     if x is None:
         return None
-    if x._rewrites != x._version[REWRITES]:
+    if x._recorded_changes != x._memory.recorded_changes:
         check_history(x)
     return x.node if x._requires_grad else None
-
-
-def check_history(x):
-    """Refuse a Tensor whose memory got its values from a recorded ``+=`` on another view of it."""
-    if x._rewrites not in (None, x._version[REWRITES]):
-        raise RuntimeError(
-            f"a tensor of shape {x.array.shape} shares memory with one that was changed in place "
-            "while gradients were recorded, which its own history does not tell: use that one, or "
-            "change a copy"
-        )
 
 
 def _name_of(edges):
@@ -318,7 +306,7 @@ def _takes_output(vjp):
 
 
 def _attach(y, node):
-    """Make y the output of the node, and note the versions of all Tensors that its VJPs read."""
+    """Make y the output of the node, and note the Memory of each Tensor that its VJPs read."""
     y.node = node
     y._requires_grad = True
     read = []
@@ -327,9 +315,9 @@ def _attach(y, node):
             if isinstance(cell.cell_contents, Tensor):
                 read.append(cell.cell_contents)
         if takes_output and node.output is None:
-            node.output = y.array, y._version
+            node.output = y.array, y._memory
             read.append(y)
-    node.needed = [(x._version, x._version[VERSION], x.array.shape) for x in read]
+    node.needed = [(x._memory, x._memory.changes, x.array.shape) for x in read]
 
 
 # ---- the backward pass: backpropagation ----------------------------------------------------------

@@ -248,7 +248,9 @@ def _read_each(read, root, found, skip_unreadable):
             results[name] = read(root / name)
         except ValueError as error:
             if not skip_unreadable:
-                raise ValueError(f"{error} (skip_unreadable goes on without such files)") from error
+                raise ValueError(
+                    f"{error} (--skip-unreadable, in Python skip_unreadable=True, goes on without)"
+                ) from error
             print(f"skipped: {error}", file=sys.stderr)
             found.leave_out(UNREADABLE, name)
     if not results:

@@ -25,7 +25,7 @@ class Window:
     """What is cut out of each image (C, H, W) or clip (T, C, H, W)."""
 
     crop: object = None  # a size: a number for a square, or a pair; None: the whole image
-    flip: bool = False  # is every second one mirrored, left to right?
+    flip: bool = False  # is each one mirrored, left to right, with probability 1/2?
     frames: int = None  # neighbouring frames of a clip; None: all of them
 
     def check(self, shapes):

@@ -15,6 +15,7 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .augmentation import DiffAugment, checked_policy
 from .checks import expect
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .containers import ModuleDict, ModuleList, Sequential

@@ -3,6 +3,7 @@
 from .. import functional as F
 from ..files.foreign import whole_number
 from ..ops.conv import pair
+from ..ops.grouped import pad_by_name
 from .module import Module
 from .weights import draw_weights, weight_of
 
@@ -58,11 +59,18 @@ class Conv2d(Module):
         weight = weight_of(self)  # (out_channels, in_channels / groups, kH, kW)
         padding = self.padding
         if self.padding_mode != "zeros":
-            top, left = padding
-            x = F.pad(x, (left, left, top, top), self.padding_mode)
+            x = self._padded(x, weight.shape[2:])
             padding = 0
         options = self.stride, padding, self.dilation, self.groups
         return F.conv2d(x, weight, self.bias, *options)  # (N, out_channels, P, Q)
+
+    def _padded(self, x, kernel_size):
+        """x with what padding_mode puts around it."""
+        mode = self.padding_mode
+        if isinstance(self.padding, str):
+            return pad_by_name(x, kernel_size, self.stride, self.padding, self.dilation, mode)
+        top, left = self.padding
+        return F.pad(x, (left, left, top, top), mode)
 
 
 class Conv1d(Module):

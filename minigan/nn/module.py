@@ -33,8 +33,8 @@ class Parameter(Tensor):
             super().__init__(data, requires_grad)
             return
         super().__init__(data.array)
-        self._version = data._version  # because they share memory, they share the count of changes
-        self._rewrites = None  # a leaf: it has no history that could be wrong
+        self._memory = data._memory
+        self._recorded_changes = None  # a leaf: it has no history that could be wrong
         self.requires_grad = requires_grad
 
 
@@ -127,9 +127,9 @@ class Module:
         if tensor is None:
             vars(self).setdefault("_kinds", {})[name] = Buffer
         elif not isinstance(tensor, Buffer):
-            version = tensor._version
+            memory = tensor._memory
             tensor = Buffer(tensor.array)
-            tensor._version = version  # because they share memory
+            tensor._memory = memory
         setattr(self, name, tensor)
         if not persistent:
             vars(self).setdefault("_passing", set()).add(name)

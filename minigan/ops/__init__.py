@@ -69,6 +69,7 @@ from .shapes import (
     transpose,
     var,
 )
+from .shifts import shift
 from .smooth import elu, gelu, silu, softmax
 
 methods.ops = sys.modules[__name__]

@@ -1,6 +1,7 @@
 """Convolution, transposed convolution and weight gradient: closed under differentiation.
 
-    conv2d(x, w)[n, k, p, q] = sum_crs x[n, c, p s + r - pad, q s + s' - pad] w[k, c, r, s']
+    conv2d(x, w)[n, k, p, q] = sum over c, r, s of x[n, c, i, j] w[k, c, r, s]
+    where i = p stride + r - padding and j = q stride + s - padding
 
 is linear in x and in w, and so are its two adjoints. With <a, b> the sum of all products,
 
@@ -15,7 +16,7 @@ from ..engine import record
 from ..files.foreign import is_whole_number
 from .shapes import expand, reshape
 
-grouped = None  # later the module grouped.py, which is made of this one and puts itself here
+grouped = None  # the module grouped.py: it imports this one, and sets the name in its last line
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

@@ -134,8 +134,8 @@ def shallow(x):
     y = object.__new__(type(x))
     Tensor.__init__(y, x.array)
     y.array = x.array
-    y._version = x._version
-    y._rewrites = None
+    y._memory = x._memory
+    y._recorded_changes = None
     y.requires_grad = x.requires_grad
     return y
 

@@ -39,12 +39,6 @@ def uniform_(x, low=0.0, high=1.0):
     return copy_(x, drawn * (high - low) + low)
 
 
-def random_(x, low=0, high=2):
-    """Fill with random whole numbers from low to high - 1; returns x."""
-    drawn = rng.generator.integers(low, high, x.shape)
-    return copy_(x, drawn)
-
-
 def _drawn_dtype(x):
     is_double = creation.raw(x).dtype == np.float64
     return np.float64 if is_double else np.float32

@@ -27,7 +27,7 @@ def general_conv2d(x, weight, bias, stride, padding, dilation, groups):
     dilation = pair("dilation", dilation, 1)
     check_groups("conv2d", groups, x, weight, channels_per_group=raw(weight).shape[1:2])
     if isinstance(padding, str):
-        x = _pad_by_name(x, weight.shape[2:], stride, padding, dilation)
+        x = pad_by_name(x, weight.shape[2:], stride, padding, dilation)
         padding = 0
     weight = _dilated(weight, dilation)
     pieces = []
@@ -88,8 +88,11 @@ def _dilated(weight, dilation):
     return put(weight, taps, shape)
 
 
-def _pad_by_name(x, kernel, stride, padding, dilation):
-    """x padded as "valid" or "same" says: the odd pixel goes to the right and to the bottom."""
+def pad_by_name(x, kernel, stride, padding, dilation, mode="constant"):
+    """x padded as "valid" or "same" says: the odd pixel goes to the right and to the bottom.
+
+    mode: what is put around x, see pad.
+    """
     if padding == "valid":
         return x
     if padding != "same" or stride != (1, 1):
@@ -102,7 +105,7 @@ def _pad_by_name(x, kernel, stride, padding, dilation):
         total = d * (k - 1)
         before = total // 2
         widths += [before, total - before]
-    return pad(x, tuple(widths))
+    return pad(x, tuple(widths), mode)
 
 
 # ---- along one axis ------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ because a leaf has no history.
 import numpy as np
 
 from .. import devices
-from ..engine import OWNER, REWRITES, VERSION, Tensor, check_history, inside, memory_of, trace
+from ..engine import Tensor, inside, trace
 from ..grad_modes import recording
+from ..memory import check_history, memory_of
 from .dtypes import astype
 from .elementwise import add, check_bounds, div, mul, pow, sub
 from .indexing import pick, replaced, select
@@ -46,7 +47,7 @@ def _writable(x):
             "a tensor that requires grad can only be changed in place inside no_grad()"
         )
     check_writable(x)
-    x._version[VERSION] += 1
+    x._memory.changes += 1
     return x.array
 
 
@@ -129,12 +130,12 @@ def _set_in_the_graph(x, chosen, values):
     check_writable(x)
     if not isinstance(values, Tensor):
         values = Tensor(_numbers_for("x[index] = values", x, values))
-    recorded_changes = x._version[REWRITES]
-    is_own_view = memory_of(values) == memory_of(x) and values._rewrites == recorded_changes
-    if is_own_view and x._rewrites == recorded_changes - 1:
+    recorded_changes = x._memory.recorded_changes
+    is_own_view = memory_of(values) == memory_of(x) and values._recorded_changes == recorded_changes
+    if is_own_view and x._recorded_changes == recorded_changes - 1:
         # ``x[i] += y`` has changed the view x[i], and now writes it to where it lies: the history
         # of x is right for all other entries.
-        x._rewrites = recorded_changes
+        x._recorded_changes = recorded_changes
     old = snapshot(x)
     rewrite(x, replaced(old, chosen, astype(values, x.dtype)), old)
 
@@ -226,11 +227,10 @@ def rewrite(x, z, old):
     if z._requires_grad and operations is not None:
         operations[:] = [_with_other_tensor(x, old, operation) for operation in operations]
     x.array[...] = z.array
-    version = x._version
-    version[VERSION] += 1
+    x._memory.changes += 1
     if z._requires_grad:
-        version[REWRITES] += 1
-        x._rewrites = version[REWRITES]
+        x._memory.recorded_changes += 1
+        x._recorded_changes = x._memory.recorded_changes
         x.node = z.node
         x._requires_grad = True
     return x
@@ -254,7 +254,7 @@ def _with_other_tensor(x, old, operation):
 
 def _lies_in_a_leaf(x):
     """Does x share memory with a leaf that requires grad, or is it one?"""
-    for node in (x.node, x._version[OWNER]):
+    for node in (x.node, x._memory.owner):
         if node is not None and node.leaf is not None:
             leaf = node.leaf()
             if leaf is not None and leaf._requires_grad:

@@ -11,7 +11,7 @@ derivatives silently wrong; the composition computes it anew from x.
 
 from .. import devices
 from ..creation import raw, zeros
-from ..engine import VERSION, Tensor, grad, record
+from ..engine import Tensor, grad, record
 from ..files.foreign import whole_number
 from ..grad_modes import recording
 from .activation import leaky_relu, leaky_relu_grad
@@ -105,7 +105,7 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
     )
     for t in running:
         if t is not None:
-            t._version[VERSION] += 1
+            t._memory.changes += 1
 
     def to_inputs(g, y):
         if recording.get():

@@ -189,7 +189,7 @@ class Optimizer:
             self._update(rows, group)
         for p in self.params:
             if p.grad is not None:
-                p._version[0] += 1
+                p._memory.changes += 1
         return result
 
     def minimize(self, *losses):

@@ -72,7 +72,10 @@ class Schedule:
 
 
 class LambdaLR(Schedule):
-    """lr = initial lr * lr_lambda(count). lr_lambda: a function, or a list of one per group."""
+    """lr = initial lr * lr_lambda(count).
+
+    lr_lambda: a function of the count, the same for all groups; a list may hold only one.
+    """
 
     def __init__(self, optimizer, lr_lambda, last_epoch=-1):
         if isinstance(lr_lambda, (list, tuple)):

@@ -17,4 +17,4 @@ from .scripts import (
     program,
     refuse,
 )
-from .setup import begin, build, chosen, images, latents, networks, session
+from .setup import augmented, begin, build, chosen, images, latents, networks, session

@@ -86,6 +86,12 @@ def parser(model, description=None, **defaults):
         help="a name, a folder of images or an .npz file (default: %(default)s)",
     )
     _add_places(p, model)
+    p.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="mirror images at random",
+    )
     add_skip_unreadable(p)
     p.add_argument("--quiet", action="store_true", help="print only errors and the last line")
     add_networks(p)

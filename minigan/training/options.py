@@ -16,14 +16,14 @@ import argparse
 
 from . import command_line
 from .sampling import PRIORS
-from .scripts import at_least, fraction, image_size, positive
+from .scripts import at_least, augmentation, fraction, image_size, positive
 
 FLAG = "flag"  # in the table: an option without a value
 SWITCH = "switch"  # --flip or --no-flip
 
 COMMON = [
     ("--image-size", image_size, "what images are resized to: 64 for a square, or height x width"),
-    ("--flip", SWITCH, "mirror images at random"),
+    ("--augment", augmentation, "change what D sees at random: color,translation,cutout or some"),
     ("--latent-dim", at_least(1), "the length of z"),
     ("--latent", PRIORS, "the prior p(z)"),
     ("--width", at_least(1), "feature maps of the first layer that sees images"),

@@ -17,6 +17,7 @@ import math
 import sys
 from pathlib import Path
 
+from .. import nn
 from ..devices import DeviceError
 from ..files import messages
 from ..sizes import plain_size
@@ -99,6 +100,14 @@ def image_size(text):
     raise argparse.ArgumentTypeError(
         f"{text} is no size, expected a whole number of at least 1, or height x width, as 96x160"
     )
+
+
+def augmentation(text):
+    """The type of --augment: what nn.DiffAugment takes."""
+    try:
+        return nn.checked_policy(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def file_name(text):

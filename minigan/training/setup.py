@@ -6,7 +6,7 @@ The scripts call these; nothing here calls a script. ``args`` is always what ``p
 import copy
 import inspect
 
-from .. import data, models, rng
+from .. import data, models, nn, rng
 from ..creation import zeros
 from ..grad_modes import no_grad
 from ..sizes import height_and_width
@@ -67,6 +67,11 @@ def networks(args, architecture, Generator, Discriminator):
 def build(args, network, architecture):
     """Build one network with those of the arguments that it takes."""
     return models.build(network, models.share_of(network, architecture), args.room)
+
+
+def augmented(args, discriminator):
+    """A discriminator that sees images through --augment: the same weights, changed images."""
+    return nn.Sequential(nn.DiffAugment(args.augment), discriminator)
 
 
 def check_fit(args, G, D, given, image_shape):

@@ -238,7 +238,7 @@ def test_memory_that_several_entries_share_is_refused_in_one_sentence(make, word
         change(x)
     assert "\n" not in str(refusal.value)
     assert not x.numpy().any()
-    assert x._version[0] == 0
+    assert x._memory.changes == 0
     y = mg.tensor(x)
     change(y)
     assert y.numpy().any()

@@ -106,7 +106,7 @@ def test_no_function_drops_a_gradient_or_writes_into_a_tensor(function):
         assert unchanged(t)
     for _, t in outcomes(function, False):
         assert unchanged(t)
-        assert t._version[0] == 0
+        assert t._memory.changes == 0
 
 
 JOINING = [

@@ -224,6 +224,7 @@ CALLS = """
     Conv2d(2, 3, 3, padding="valid")                   1 2 4 5
     Conv2d(2, 3, 3, 1, 1, padding_mode="reflect")      1 2 4 5
     Conv2d(2, 3, 3, 2, (1, 2), padding_mode="replicate")  1 2 4 5
+    Conv2d(2, 3, (2, 3), padding="same", padding_mode="reflect")  1 2 4 5
     ConvTranspose2d(4, 6, 3, 2, 1, 1, 2)               1 4 3 2
     ConvTranspose2d(2, 3, 3, 1, 0, 0, 1, True, 2)      1 2 3 2
     ConvTranspose2d(2, 4, (3, 2), 2, 1, 1, 2, False, (2, 3))  1 2 3 4

@@ -167,6 +167,15 @@ def padded(mode):
     return inputs
 
 
+def shifted(case):
+    """x (N, C, H, W) and the distances down and right, which may be as long as a side."""
+    shape = case.shape(4, 4, most=3)
+    n, _, height, width = shape
+    down = case.numbers(n, -height, height)
+    right = case.numbers(n, -width, width)
+    return [case.normal(*shape)], {"down": down, "right": right}
+
+
 def resized(case):
     """An image and its new size, or the factor, and how to interpolate."""
     h, w = case.numbers(2, 1, 7)

@@ -314,6 +314,11 @@ def pad(F, x, padding, **options):
     return F.pad(x, padding, **options)
 
 
+@linear_operation("shift", draw_layer.shifted)
+def shift(F, x, down, right):
+    return F.shift(x, down, right)
+
+
 @linear_operation("interpolate", draw_layer.resized)
 def interpolate(F, x, **options):
     return F.interpolate(x, **options)

@@ -50,6 +50,9 @@ class Minigan:
     def channel_affine(self, x, centre, scale, shift, negative_slope):
         return normalisation.channel_affine(x, centre, scale, shift, negative_slope)
 
+    def shift(self, x, down, right):
+        return ops.shift(x, down, right)
+
     def constant(self, array):
         """The array as what the library at hand takes for a constant."""
         return array

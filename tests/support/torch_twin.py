@@ -72,6 +72,19 @@ class Torch:
         n, c, _, _ = x.shape
         return x * dropout_mask((n, c, 1, 1), p, seed)
 
+    def shift(self, x, down, right):
+        """Each image rolled over a frame of zeros that is as wide as itself."""
+        height, width = x.shape[2:]
+        pad = torch.nn.functional.pad
+        framed = pad(x, [width, width, height, height])
+        moved = []
+        for image, distance in zip(framed, zip(down, right)):
+            rolled = image.roll(distance, [1, 2])
+            moved.append(rolled)
+        moved = torch.stack(moved)
+        moved = moved[..., height:, width:]
+        return moved[..., :height, :width]
+
     def maxout(self, x, pieces):
         split = x.reshape(len(x), -1, pieces, *x.shape[2:])
         return split.amax(2)

@@ -62,7 +62,9 @@ def test_stopping_and_resuming_gives_the_same_bits(tmp_path, run_example):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (("--image-size", 48), "image_size is 48, expected 16, 32, 64 or 128"),
+        (("--image-size", 50), "image_size is 50, expected sides of 16 to 1024 pixels that"),
+        (("--image-size", "8x"), "8x is no size, expected a whole number of at least 1, or"),
+        (("--augment", "colour"), "the augmentation is 'colour', expected some of color,"),
         (("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
         (("--data", "nowhere"), "nowhere is no data set and no path"),
         (("--lr", 0), "0 is not a number above 0"),
@@ -83,7 +85,7 @@ def test_a_mistake_in_the_arguments_is_one_sentence(tmp_path, run_example, optio
         ("train_gan.py", ("--lr-decay", 0.9), "0.9 is not a number of at least 1"),
         ("train_gan.py", ("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
         ("train_wgan.py", ("--norm", "batch"), "--norm batch ties a batch's samples"),
-        ("train_wgan.py", ("--image-size", 28), "image_size is 28, expected 16, 32, 64 or 128"),
+        ("train_wgan.py", ("--image-size", 8), "image_size is 8, expected sides of 16 to 1024"),
         ("train_wgan.py", ("--penalty", "l1"), "invalid choice: 'l1'"),
         ("mode_coverage.py", ("--method", "vae"), "invalid choice: 'vae'"),
     ],

@@ -59,8 +59,8 @@ def state_of(out):
 
 # ---- every option of every script
 
-# Another value of each option that may be overridden. A new option of a script belongs here, or into
-# overrides.NETWORKS or FIXED.
+# Another value of each option that may be overridden. A new option of a script belongs here, or
+# into overrides.NETWORKS or FIXED.
 OTHER = {
     "lr": 3e-3,
     "lr_decay": 1.5,
@@ -83,6 +83,7 @@ OTHER = {
     "decay_steps": 7,
     "load_size": 18,
     "flip": "true",
+    "augment": "color",
     "skip_unreadable": "true",
 }
 # What is in other tests, or changes the data of a CycleGAN together with others.
