@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import data, devices, engine, files, functional, models, nn, ops, optim, rng
+from . import autograd, cuda, data, devices, engine, files, functional, models, nn, ops, optim, rng
 from .backends.cuda.rungs import rung, set_tf32
 from .creation import ones, tensor, zeros
 from .data import images
@@ -10,6 +10,9 @@ from .devices import device, set_device
 from .engine import Tensor, grad
 from .evaluation import metrics
 from .factories import (
+    DoubleTensor,
+    FloatTensor,
+    LongTensor,
     arange,
     as_tensor,
     empty,
@@ -27,6 +30,7 @@ from .grad_modes import enable_grad, inference_mode, is_grad_enabled, no_grad, s
 from .nn import init
 from .ops import (
     abs,
+    add,
     amax,
     amin,
     argmax,
@@ -37,6 +41,7 @@ from .ops import (
     clamp,
     clone,
     cos,
+    div,
     dot,
     einsum,
     erf,
@@ -44,6 +49,7 @@ from .ops import (
     flatten,
     flip,
     gather,
+    isnan,
     log,
     log_softmax,
     matmul,
@@ -53,7 +59,9 @@ from .ops import (
     min,
     minimum,
     mm,
+    mul,
     mv,
+    neg,
     norm,
     permute,
     pow,
@@ -67,6 +75,7 @@ from .ops import (
     squeeze,
     stack,
     std,
+    sub,
     sum,
     t,
     tanh,
@@ -85,12 +94,15 @@ __version__ = "0.1.0"
 
 # dtypes under PyTorch's names
 float32 = np.dtype("float32")
+float = float32
 float64 = np.dtype("float64")
 double = float64
 int32 = np.dtype("int32")
+int = int32
 int64 = np.dtype("int64")
 long = int64
 uint8 = np.dtype("uint8")
+bool = np.dtype("bool")
 
 
 def __getattr__(name):

@@ -1,15 +1,14 @@
 """Which arrays, and which implementation of the kernel-backed operations, this process works with.
 
-Two module variables are all that the rest of minigan sees: ``devices.xp``, the array module
-(NumPy or CuPy), and ``devices.kernels``, a namespace of array functions (conv2d,
-batch_norm_forward, adam, ...): array in, array out, no autograd. An operation calls
-``devices.kernels.conv2d(x, w, ...)`` and never asks where it runs; a new device is a new row in
-the table below and touches no operation.
+An operation uses two module variables: ``devices.xp``, the array module (NumPy or CuPy), and
+``devices.kernels``, a namespace of array functions (conv2d, batch_norm_forward, adam, ...) that
+take and return arrays and know no gradients. An operation calls ``devices.kernels.conv2d(x, w)``
+and never asks where it runs; a new device is a new row in the table below and touches no operation.
 
-The device is chosen when one of the two is first read, not when minigan is imported: an
-environment that asks for what this machine does not have is no reason why an import should fail,
-or why set_device should not put it right. Until then the variables are not there, and Python
-calls this module's ``__getattr__``; afterwards it costs nothing.
+The device is chosen when one of the two is first read, not when minigan is imported. So an
+environment that asks for a missing device does not make the import fail, and set_device can still
+choose another. Until then the variables do not exist, and Python calls this module's
+``__getattr__``; afterwards reading them costs nothing.
 """
 
 import contextlib
@@ -165,6 +164,9 @@ class device(contextlib.ContextDecorator):
     def __repr__(self):
         return f"device({self.type!r})"
 
+    def __str__(self):
+        return self.type
+
 
 def _name_of(device, why):
     """The key of DEVICES that a string or a device object names."""
@@ -183,13 +185,16 @@ def is_device(thing):
 
 
 def check(device):
-    """Raise ValueError unless device is None or the one that this process works on."""
+    """Raise ValueError unless device is None or the one that this process works on.
+
+    On the device host, "cpu" is the one: its arrays are NumPy's.
+    """
     if device is None:
         return
     wanted = _name_of(device, "device=")
     if not _is_chosen():
         choose()
-    if wanted != name:
+    if wanted != name and (wanted, name) != ("cpu", "host"):
         raise ValueError(
             f"device is {wanted!r}, but this process works on {name}: "
             f"minigan.set_device({wanted!r}) before anything is made chooses another one"

@@ -22,7 +22,7 @@ from .grad_modes import recording, recording_set_to
 from .memory import Memory, check_history, memory_of
 from .methods import TensorMethods
 
-trace = ContextVar("trace", default=None)  # a list of Operations while somebody collects them
+trace = ContextVar("trace", default=None)  # a list of Operations while drawing.py collects them
 clock = itertools.count()  # numbers the Nodes, so that inputs have smaller numbers than outputs
 
 
@@ -448,7 +448,7 @@ def _seed(y, g):
     if g is None:
         if y.array.size != 1:
             raise RuntimeError(
-                f"an output of shape {y.array.shape} is no scalar: its gradient needs g of that "
+                f"an output of shape {y.array.shape} is not a scalar: its gradient needs g of that "
                 "shape"
             )
         return Tensor(devices.xp.ones_like(y.array))

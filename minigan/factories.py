@@ -14,6 +14,31 @@ from .engine import Tensor
 from .files.foreign import whole_number
 
 
+class TensorType:
+    """PyTorch's old name for a dtype, which ``x.type()`` takes and which makes tensors.
+
+    ``FloatTensor(2, 3)`` has this shape, ``FloatTensor([2.0, 3.0])`` these numbers.
+    """
+
+    def __init__(self, dtype):
+        self.numpy_dtype = np.dtype(dtype)
+
+    def __call__(self, *data):
+        are_lengths = all(isinstance(n, (int, np.integer)) for n in data)
+        if are_lengths:
+            return empty(*data, dtype=self.numpy_dtype)
+        (values,) = data
+        return tensor(values, dtype=self.numpy_dtype)
+
+    def __repr__(self):
+        return f"TensorType({self.numpy_dtype.name})"
+
+
+FloatTensor = TensorType("float32")
+DoubleTensor = TensorType("float64")
+LongTensor = TensorType("int64")
+
+
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
     """A Tensor of this shape in which every entry is fill_value.
 

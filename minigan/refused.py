@@ -1,4 +1,4 @@
-"""What PyTorch has and minigan has not: a sentence for each name that people try."""
+"""What PyTorch has and minigan lacks: a sentence for each name that people try."""
 
 HALF = "minigan computes in float32 and float64: half precision is not supported"
 COMPLEX = "minigan has real numbers only: complex numbers are not supported"
@@ -6,6 +6,9 @@ SPARSE = "minigan has dense arrays only: sparse tensors are not supported"
 HOOKS = (
     "hooks are not supported: call the layers one after the other to see what is between them, or "
     "minigan.grad(loss, x) for the gradient of anything"
+)
+INNER_GRADIENTS = (
+    "only leaves keep their gradient: minigan.grad(loss, x) gives that of any tensor x of the graph"
 )
 DISTRIBUTED = "one process works on one device: several devices in one process are not supported"
 COMPILED = "minigan runs each operation as it is called: compiling a network is not supported"
@@ -30,6 +33,7 @@ REFUSED = {
     "register_forward_pre_hook": HOOKS,
     "register_backward_hook": HOOKS,
     "register_full_backward_hook": HOOKS,
+    "retain_grad": INNER_GRADIENTS,
     "distributed": DISTRIBUTED,
     "DataParallel": DISTRIBUTED,
     "share_memory": DISTRIBUTED,

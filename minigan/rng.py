@@ -47,7 +47,7 @@ def rand_like(x, requires_grad=False):
 def randint(low, high=None, size=None, *, dtype=np.int64, device=None):
     """Random whole numbers from low to high - 1; ``randint(10, (3,))`` begins at 0.
 
-    size: the shape, a tuple or list. Raises ValueError where there is no number to draw.
+    size: the shape, a tuple or list. Raises ValueError for an empty range.
     """
     devices.check(device)
     if size is None:

@@ -55,6 +55,34 @@ class TorchForms:
         """1 / sqrt(self)"""
         return self**-0.5
 
+    def eq(self, other):
+        """self == other, entry by entry."""
+        return self == other
+
+    def ne(self, other):
+        """self != other, entry by entry."""
+        return self != other
+
+    def gt(self, other):
+        """self > other, entry by entry."""
+        return self > other
+
+    def ge(self, other):
+        """self >= other, entry by entry."""
+        return self >= other
+
+    def lt(self, other):
+        """self < other, entry by entry."""
+        return self < other
+
+    def le(self, other):
+        """self <= other, entry by entry."""
+        return self <= other
+
+    def isnan(self):
+        """Is each entry not a number?"""
+        return ops.logic.isnan(self)
+
     def sin(self):
         """The sine of each entry, an angle in radians."""
         return ops.sin(self)
@@ -190,7 +218,7 @@ class TorchForms:
         return ops.split(self, split_size, dim)
 
     def chunk(self, chunks, dim=0):
-        """At most so many pieces of one length along dim -> a tuple of views."""
+        """At most ``chunks`` pieces of one length along dim -> a tuple of views."""
         return ops.chunk(self, chunks, dim)
 
     def unbind(self, dim=0):
@@ -208,6 +236,13 @@ class TorchForms:
     def contiguous(self):
         """self: operations put the memory in order themselves where they need to."""
         return self
+
+    # ---- the graph -------------------------------------------------------------------------------
+
+    @property
+    def is_leaf(self):
+        """Is this a tensor that no recorded operation has computed?"""
+        return self.node is None or self.node.leaf is not None
 
     # ---- dtypes and devices ----------------------------------------------------------------------
 
@@ -259,6 +294,10 @@ class TorchForms:
         return self.numpy().tolist()
 
     # ---- changes in place ------------------------------------------------------------------------
+
+    def scatter_(self, dim, index, src):
+        """self[i, index[i, j], k] = src[i, j] for dim = 1; returns self."""
+        return ops.scatter_(self, dim, index, src)
 
     def fill_(self, value):
         """Every entry becomes the value; returns self."""

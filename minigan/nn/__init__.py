@@ -1,5 +1,7 @@
 """Networks: what a Module is, the layers, and their initial weights."""
 
+from .. import functional
+from ..refused import refusal
 from . import init, utils
 from .activations import (
     ELU,
@@ -46,3 +48,8 @@ from .module import Buffer, Count, Module, Parameter
 from .normalisation import FUSED, BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .spectral import remove_spectral_norm, spectral_norm
+
+
+def __getattr__(name):
+    """What Python calls for a name that minigan.nn does not have."""
+    raise AttributeError(refusal("minigan.nn", name))

@@ -134,7 +134,7 @@ def orthogonal_(t, gain=1.0):
     They come from the QR decomposition of a normal matrix (Saxe et al. 2013). Returns t.
     """
     if t.ndim < 2:
-        raise ValueError(f"a tensor of shape {t.shape} is no matrix, expected at least two axes")
+        raise ValueError(f"a tensor of shape {t.shape} is not a matrix, expected at least two axes")
     rows = t.shape[0]
     columns = math.prod(t.shape[1:])
     drawn = rng.generator.standard_normal((max(rows, columns), min(rows, columns)))

@@ -56,8 +56,8 @@ class Firsts(list):
 class KeysThatDiffer(NamedTuple):
     """What load_state_dict(strict=False) has passed over."""
 
-    missing_keys: list  # the module's own names that the state has not
-    unexpected_keys: list  # the state's names that the module has not
+    missing_keys: list  # names of the module that the state lacks
+    unexpected_keys: list  # names of the state that the module lacks
 
 
 class Count(Buffer):

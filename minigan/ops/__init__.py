@@ -51,9 +51,11 @@ from .elementwise import (
     where,
 )
 from .error_function import erf
-from .extremes import amin, argmax, argmin, gather, max, maximum, min, minimum
+from .extremes import amin, argmax, argmin, max, maximum, min, minimum
+from .gathering import gather, one_hot, scatter_
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
+from .logic import isnan
 from .magnitudes import norm, normalize, std
 from .products import bmm, dot, linear, matmul, maxout, mm, mv
 from .shapes import (

@@ -104,9 +104,15 @@ def floating(x):
 
 
 def astype(x, dtype):
-    """x in another dtype; the gradient has the dtype of x."""
+    """x in another dtype; the gradient has the dtype of x.
+
+    No gradient flows through whole numbers and truth values, because they do not change smoothly.
+    """
     x_dtype = x.array.dtype
     if x_dtype == dtype:
         return x
     value = x.array.astype(dtype)
-    return record(value, (x, lambda g: astype(g, x_dtype)), op="astype", dtype=str(np.dtype(dtype)))
+    edges = []
+    if value.dtype.kind == "f":
+        edges.append((x, lambda g: astype(g, x_dtype)))
+    return record(value, *edges, op="astype", dtype=str(value.dtype))

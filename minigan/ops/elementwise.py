@@ -2,8 +2,10 @@
 
 Read ``mul`` first. Its value is the first argument of ``record``. Beside each input stands the VJP,
 which maps the gradient g of the output to the gradient of that input. VJPs call the operations of
-this file on Tensors, so they can be differentiated in turn. A closure that reads only x_shape keeps
-no array alive. What is constant inside a VJP is piecewise constant: a mask, a sign, a shape.
+this file on Tensors, so they can be differentiated in turn. ``as_pair`` (dtypes.py) makes both
+inputs Tensors of one dtype. ``sum_to`` (shapes.py) undoes broadcasting: it sums a gradient over the
+axes along which an input was repeated. A closure that reads only x_shape keeps no array alive. What
+is constant inside a VJP is piecewise constant: a mask, a sign, a shape.
 """
 
 import numpy as np
@@ -191,6 +193,12 @@ def softplus(x):
     return record(value, (x, lambda g: g * sigmoid(x)), op="softplus")
 
 
+def check_bounds(*bounds):
+    """Refuse a Tensor as a bound of clamp, because its gradient would be lost."""
+    if any(isinstance(bound, Tensor) for bound in bounds):
+        raise TypeError("clamp got a Tensor as a bound, expected numbers: item() makes one")
+
+
 def clamp(x, min=None, max=None):
     """x limited to [min, max], entry by entry; the gradient passes where min <= x <= max.
 
@@ -230,9 +238,3 @@ def where(condition, x, y):
         (y, lambda g: sum_to(g * ~condition, y_shape)),
         op="where",
     )
-
-
-def check_bounds(*bounds):
-    """Refuse a Tensor as a bound of clamp, because its gradient would be lost."""
-    if any(isinstance(bound, Tensor) for bound in bounds):
-        raise TypeError("clamp got a Tensor as a bound, expected numbers: item() makes one")

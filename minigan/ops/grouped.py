@@ -57,7 +57,7 @@ def general_conv_transpose2d(x, weight, bias, stride, padding, output_padding, g
 
 
 def check_groups(name, groups, x, weight, channels_per_group):
-    """Raise ValueError unless both channels of the weight can be in so many groups."""
+    """Raise ValueError unless the groups divide the channels of the input and of the weight."""
     fits = raw(x).ndim == 4 and raw(weight).ndim == 4 and isinstance(groups, int) and groups >= 1
     if fits:
         (channels,) = channels_per_group

@@ -57,6 +57,11 @@ def not_equal(x, y):
     return _compare("not_equal", x, y)
 
 
+def isnan(x):
+    """Is each entry not a number?"""
+    return Tensor(devices.xp.isnan(raw(x)))
+
+
 def less(x, y):
     """x < y, entry by entry."""
     return _compare("less", x, y)

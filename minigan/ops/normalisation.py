@@ -26,10 +26,10 @@ def batch_norm(
     running_var=None,
     weight=None,
     bias=None,
-    *,
     training=False,
     momentum=0.1,
     eps=1e-5,
+    *,
     negative_slope=None,
 ):
     """Batch normalisation per channel, as torch.nn.functional.batch_norm.
@@ -37,7 +37,7 @@ def batch_norm(
     x (N, C), (N, C, L) or (N, C, H, W); the rest (C,) or None. training: normalise with the batch's
     own mean and biased variance, and move the running ones by ``momentum`` towards the mean and the
     *unbiased* variance; otherwise use the running ones. negative_slope: also apply LeakyReLU in the
-    same pass (0.0 is ReLU); None is no activation.
+    same pass (0.0 is ReLU); None means no activation.
     """
     _check_batch(x, eps, negative_slope)
     _check_vectors(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)

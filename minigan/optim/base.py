@@ -73,9 +73,9 @@ class Optimizer:
         return [p for group in groups for p in group["params"]]
 
     def add_param_group(self, group):
-        """Train more parameters: {"params": [...]}, and what settings of theirs are not the usual.
+        """Train more parameters: {"params": [...]}, with settings that differ from the defaults.
 
-        Raises TypeError or ValueError for what is no such group, and for a parameter that is
+        Raises TypeError or ValueError for anything else, and for a parameter that is
         already in one.
         """
         name = type(self).__name__
@@ -152,7 +152,7 @@ class Optimizer:
             )
 
     def _refuse(self, **options):
-        """Raise ValueError for an option of PyTorch's that minigan has not."""
+        """Raise ValueError for an option of PyTorch that minigan lacks."""
         for name, value in options.items():
             if value:
                 raise ValueError(f"{type(self).__name__} has no {name}, got {value!r}")

@@ -28,7 +28,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} does not define lr_at")
 
     def step(self):
-        """Move on by one."""
+        """Count one step, and set the learning rate."""
         self.load_state_dict({"count": self.count + 1, "base": self.base})
 
     def get_last_lr(self):

@@ -45,6 +45,9 @@ def save(path, state):
     a subclass such as a namedtuple), and ValueError for a state that is nested more than 100
     levels deep or has an integer or a path that is too long.
     """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        kind = type(path).__name__
+        raise TypeError(f"save got a {kind} as the path, expected the path first, then the state")
     tree, arrays = flatten(state)
     write(path, tree, arrays)
 

@@ -326,7 +326,7 @@ def test_arrays_and_unknown_formats_are_refused(tmp_path):
     x = mg.ones(3, requires_grad=True)
     with drawing.trace() as t:
         y = x * 2
-    with pytest.raises(RuntimeError, match=r"\(3,\) is no scalar"):
+    with pytest.raises(RuntimeError, match=r"\(3,\) is not a scalar"):
         t.draw(tmp_path / "a.png", y)
     example = micrograd()
     with pytest.raises(ValueError, match="'xyz' is not supported"):

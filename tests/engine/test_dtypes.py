@@ -171,6 +171,15 @@ def test_float_and_double_convert():
     assert x.grad.dtype == F32
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, bool])
+def test_no_gradient_flows_through_whole_numbers(dtype):
+    x = mg.tensor(array(3), requires_grad=True)
+    whole = x.to(dtype)
+    assert not whole.requires_grad
+    (x * whole.float()).sum().backward()
+    assert (x.grad == whole.float()).all()
+
+
 def test_complex_numbers_are_refused():
     with pytest.raises(TypeError, match="tensors hold real numbers, this one meets 1j"):
         mg.zeros(2) * 1j

@@ -91,7 +91,7 @@ def test_what_has_no_fan_in_is_refused():
     vector = mg.zeros(3)
     with pytest.raises(ValueError, match=r"a tensor of shape \(3,\) has no fan-in"):
         init.xavier_uniform_(vector)
-    with pytest.raises(ValueError, match=r"a tensor of shape \(3,\) is no matrix"):
+    with pytest.raises(ValueError, match=r"a tensor of shape \(3,\) is not a matrix"):
         init.orthogonal_(vector)
 
 

@@ -83,12 +83,28 @@ CALLS = """
     torch.where(x > 0, x, 0.0)
     x.masked_fill(x < 0, 9.0)
     x.gather(2, x.argmax(2, keepdim=True))
+    torch.zeros(3, 5).scatter_(1, torch.tensor([[1], [4], [0]], dtype=torch.long), 1)
+    x.scatter_(-1, x.argmax(2, keepdim=True), 9.0)
+    x.scatter_(0, x[:1].clamp(0, 1).long(), x[1:] * 3)
+    torch.nn.functional.one_hot(torch.tensor([2, 0], dtype=torch.long))
+    torch.nn.functional.one_hot(torch.tensor([[2], [0]], dtype=torch.long), 4)
     x.pow(2)
     torch.pow(x, 3)
     x.add(x, alpha=2)
     x.sub(1)
     x.mul(2).div(3).neg()
     x.square()
+    torch.add(x, 1)
+    torch.sub(x, x[0])
+    torch.mul(x, x)
+    torch.div(x, 2)
+    torch.neg(x)
+    x.eq(2)
+    x.ne(2)
+    x.gt(0)
+    x.ge(x[0])
+    x.lt(0)
+    x.le(0)
     x.clamp(-1, 1)
     torch.clamp(x, min=0)
     x[0].mm(x[0].t())
@@ -123,6 +139,24 @@ CALLS = """
     torch.full((2,), 7)
     torch.full((2,), True)
     torch.full((2,), 7, dtype=torch.float32)
+    torch.full((2,), 7, dtype=torch.float)
+    torch.FloatTensor(2, 3).fill_(1.5)
+    torch.FloatTensor([1, 2])
+    torch.DoubleTensor([[1.0]])
+    torch.LongTensor(np.array([1, 2]))
+    torch.cuda.FloatTensor([1]) if torch.cuda.is_available() else torch.FloatTensor([1])
+    x.type(torch.FloatTensor)
+    torch.isnan(torch.tensor([1.0, np.nan, np.inf]))
+    x.isnan()
+    torch.autograd.Variable(x)
+    np.array(torch.autograd.Variable(x, requires_grad=True).requires_grad)
+    torch.zeros(2, dtype=torch.int)
+    torch.zeros(2, dtype=torch.bool)
+    torch.nn.functional.relu(x)
+    torch.nn.functional.batch_norm(x, None, None, None, None, True, 0.1, 1e-3)
+    np.array(x.is_leaf)
+    np.array((x * 2).is_leaf)
+    np.array((x.clone().requires_grad_() * 2).is_leaf)
     torch.zeros_like(x)
     torch.ones_like(x, dtype=torch.float32)
     torch.full_like(x, 3)
@@ -201,6 +235,17 @@ def test_from_numpy_and_numpy_share_the_memory():
     assert mg.as_tensor(x) is x
 
 
+def test_a_variable_is_a_leaf_on_the_same_memory():
+    x = mg.ones(2, requires_grad=True)
+    v = mg.autograd.Variable(x * 2, requires_grad=True)
+    (v * v).sum().backward()
+    assert v.grad.tolist() == [4, 4]
+    assert x.grad is None
+    mg.autograd.Variable(x).fill_(5)
+    assert x.tolist() == [5, 5]
+    assert mg.autograd.grad is mg.grad
+
+
 def test_a_clone_has_memory_of_its_own():
     x = mg.ones(2)
     y = x.clone()
@@ -248,6 +293,9 @@ def test_the_device_at_hand_is_accepted_and_another_one_refused():
         assert x.to(torch.device("cpu")) is x
         assert mg.zeros(2, device=x.device).device == "cpu"
         assert not x.is_cuda
+        assert str(x.device) == "cpu"
+        assert not mg.cuda.is_available()
+        assert mg.cuda.device_count() == 0
         for call in (
             lambda: x.to("cuda"),
             lambda: x.cuda(),
@@ -266,6 +314,8 @@ MISSING = {
     "torch.float16": "half precision is not supported",
     "torch.complex64": "complex numbers are not supported",
     "x.register_hook(print)": "hooks are not supported",
+    "x.retain_grad()": "only leaves keep their gradient: minigan.grad",
+    "torch.nn.DataParallel": "minigan.nn has no attribute 'DataParallel': one process works on",
     "x.to_sparse()": "sparse tensors are not supported",
     "torch.sparse": "sparse tensors are not supported",
     "x.nothing_of_the_kind": "'Tensor' object has no attribute 'nothing_of_the_kind'",
@@ -292,6 +342,10 @@ WRONG = {
     'x.norm("nuc")': (ValueError, "p is 'nuc', expected a number, infinity or 'fro'"),
     "x[:0].argmax()": (ValueError, r"argmax: shape \(0, 3, 4\) has no entries"),
     "x.gather(1, x)": (ValueError, "gather: index is float64 of shape"),
+    "x.scatter_(1, x, 1)": (ValueError, "scatter_: index is float64 of shape"),
+    "x.scatter_(1, x.clamp(0, 2).long(), x[:1])": (ValueError, "src has shape .* expected that of"),
+    "torch.nn.functional.one_hot(x)": (TypeError, "one_hot got float64, expected integers"),
+    "torch.nn.functional.one_hot(x[0].long(), 1)": (IndexError, "one_hot got integers from -2"),
     "torch.where(x, x, x)": (TypeError, "condition is float64, expected truth values"),
     "torch.mm(x, x)": (ValueError, r"mm got shapes \(2, 3, 4\) and \(2, 3, 4\), expec"),
     "torch.bmm(x, x[:1])": (ValueError, "bmm got batches of shapes"),
