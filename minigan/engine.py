@@ -94,6 +94,10 @@ class Tensor(TensorMethods):
     )
 
     def __init__(self, data, requires_grad=False):
+        if type(data) is int:
+            raise TypeError(
+                f"Tensor got the number {data}, expected an array: see tensor() or empty()"
+            )
         self.array = data if isinstance(data, devices.xp.ndarray) else _as_array(data)
         self._memory = Memory()
         # Those of the memory when this Tensor got its history; None if it has no history.

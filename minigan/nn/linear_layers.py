@@ -3,7 +3,6 @@
 from .. import functional as F
 from .. import rng
 from ..files.foreign import whole_number
-from ..ops import getitem
 from .module import Module, Parameter
 from .weights import draw_weights, weight_of
 
@@ -16,6 +15,8 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True):
         weight, bias = draw_weights((out_features, in_features), out_features, bias)
+        self.in_features = in_features
+        self.out_features = out_features
         self.weight = weight
         self.register_parameter("bias", bias)
 
@@ -47,11 +48,9 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings, embedding_dim):
-        whole_number("num_embeddings", num_embeddings, 1)
-        whole_number("embedding_dim", embedding_dim, 1)
+        self.num_embeddings = whole_number("num_embeddings", num_embeddings, 1)
+        self.embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
         self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))
 
     def forward(self, index):
-        weight = weight_of(self)  # (num_embeddings, embedding_dim)
-        rows = F.indices("Embedding", index, len(weight))  # (...)
-        return getitem(weight, rows)  # (..., embedding_dim)
+        return F.embedding(index, weight_of(self))  # (..., embedding_dim)

@@ -200,11 +200,32 @@ def _edges_with_activation(x, centre, scale, shift, negative_slope):
     return (x, to_x), (centre, to_centre), (scale, to_scale), (shift, to_shift)
 
 
-def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
+def instance_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    negative_slope=None,
+):
     """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016).
 
-    It is the batch norm of (1, N C, H, W).
+    It is the batch norm of (1, N C, H, W). Running statistics (C,) are used instead of those of the
+    images if use_input_stats is false. To move them is what nn.InstanceNorm2d does, so together
+    with use_input_stats they are refused, and momentum changes nothing.
     """
+    if not use_input_stats:
+        vectors = (running_mean, running_var, weight, bias)
+        return batch_norm(x, *vectors, training=False, eps=eps, negative_slope=negative_slope)
+    if running_mean is not None or running_var is not None:
+        raise ValueError(
+            "instance_norm got running statistics with use_input_stats, expected None, and then "
+            "weight and bias: nn.InstanceNorm2d(track_running_stats=True) moves such statistics"
+        )
     if raw(x).ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(
             f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel"
