@@ -329,6 +329,10 @@ class TorchForms:
 
     # ---- changes in place ------------------------------------------------------------------------
 
+    def random_(self, low, high=None):
+        """Fill with random whole numbers from low to high - 1; returns self."""
+        return ops.filling.random_(self, low, high)
+
     def scatter_(self, dim, index, src):
         """self[i, index[i, j], k] = src[i, j] for dim = 1; returns self."""
         return ops.scatter_(self, dim, index, src)

@@ -44,10 +44,26 @@ class Maxout(Module):
 class Embedding(Module):
     """A table with a row for each class: integers (...) -> rows (..., embedding_dim).
 
-    weight (num_embeddings, embedding_dim), which begins as N(0, 1).
+    weight (num_embeddings, embedding_dim), which begins as N(0, 1). Of PyTorch's other arguments
+    only the defaults are allowed.
     """
 
-    def __init__(self, num_embeddings, embedding_dim):
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        padding_idx=None,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+        sparse=False,
+    ):
+        if (padding_idx, max_norm, scale_grad_by_freq, sparse) != (None, None, False, False):
+            raise ValueError(
+                f"Embedding: padding_idx is {padding_idx!r}, max_norm {max_norm!r}, "
+                f"scale_grad_by_freq {scale_grad_by_freq!r} and sparse {sparse!r}, expected their "
+                "defaults, None and False"
+            )
         self.num_embeddings = whole_number("num_embeddings", num_embeddings, 1)
         self.embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
         self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))

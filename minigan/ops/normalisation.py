@@ -13,11 +13,11 @@ from .. import devices
 from ..creation import raw, zeros
 from ..engine import Tensor, grad, record
 from ..files.foreign import whole_number
-from ..grad_modes import recording
+from ..grad_modes import no_grad, recording
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .elementwise import sqrt
-from .shapes import centred, expand, mean, reshape
+from .shapes import centred, expand, mean, reshape, var
 
 
 def batch_norm(
@@ -214,18 +214,12 @@ def instance_norm(
 ):
     """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016).
 
-    It is the batch norm of (1, N C, H, W). Running statistics (C,) are used instead of those of the
-    images if use_input_stats is false. To move them is what nn.InstanceNorm2d does, so together
-    with use_input_stats they are refused, and momentum changes nothing.
+    It is the batch norm of (1, N C, H, W). If there are running statistics (C,), they move by
+    momentum towards the means over the images; without use_input_stats they take their place.
     """
     if not use_input_stats:
         vectors = (running_mean, running_var, weight, bias)
         return batch_norm(x, *vectors, training=False, eps=eps, negative_slope=negative_slope)
-    if running_mean is not None or running_var is not None:
-        raise ValueError(
-            "instance_norm got running statistics with use_input_stats, expected None, and then "
-            "weight and bias: nn.InstanceNorm2d(track_running_stats=True) moves such statistics"
-        )
     if raw(x).ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(
             f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel"
@@ -237,6 +231,10 @@ def instance_norm(
                 f"instance_norm: weight and bias must have shape ({c},), as x of shape {x.shape} "
                 "has channels"
             )
+    if running_mean is not None or running_var is not None:
+        _check_vectors(x, running_mean=running_mean, running_var=running_var)
+        _check_running(x, running_mean, running_var, training=True)
+        _track_images(x, running_mean, running_var, momentum)
     y = batch_norm(
         reshape(x, 1, n * c, h, w),
         weight=_repeated(weight, n),
@@ -246,6 +244,16 @@ def instance_norm(
         negative_slope=negative_slope,
     )
     return reshape(y, n, c, h, w)
+
+
+def _track_images(x, running_mean, running_var, momentum):
+    """Move running statistics (C,) towards the means over the images of this minibatch."""
+    with no_grad():
+        mean_of_images = mean(mean(x, (2, 3)), 0)
+        var_of_images = mean(var(x, (2, 3)), 0)
+    for running, new in ((running_mean, mean_of_images), (running_var, var_of_images)):
+        running.array[...] += momentum * (new.array - running.array)
+        running._memory.changes += 1
 
 
 def _repeated(t, n):

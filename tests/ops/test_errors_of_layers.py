@@ -85,7 +85,7 @@ TABLE = {
         ValueError,
         "(3,) (2, 3, 4, 4)",
     ),
-    "instance norm's means": (lambda: F.instance_norm(IMAGE, IMAGE), ValueError, "use_input_stats"),
+    "instance norm's means": (lambda: F.instance_norm(IMAGE, IMAGE), ValueError, "running_mean"),
     "layer norm's shape": (lambda: F.layer_norm(IMAGE, (3, 4)), ValueError, "(2, 3, 4, 4) (3, 4)"),
     "layer norm's weight": (lambda: F.layer_norm(IMAGE, 4, mg.ones(3)), ValueError, "weight (4,)"),
     "a slope to be learned": (
