@@ -185,13 +185,16 @@ def is_device(thing):
 
 
 def check(device):
-    """Raise ValueError unless device is None or the one that this process works on."""
+    """Raise ValueError unless device is None or the one that this process works on.
+
+    On the device host, "cpu" is the one: its arrays are NumPy's.
+    """
     if device is None:
         return
     wanted = _name_of(device, "device=")
     if not _is_chosen():
         choose()
-    if wanted != name:
+    if wanted != name and (wanted, name) != ("cpu", "host"):
         raise ValueError(
             f"device is {wanted!r}, but this process works on {name}: "
             f"minigan.set_device({wanted!r}) before anything is made chooses another one"

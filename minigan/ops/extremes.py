@@ -12,7 +12,7 @@ from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
 from .dtypes import as_pair
-from .indexing import Selection, getitem
+from .gathering import gather
 from .shapes import amax, axes_of, reshape, sum_to
 
 
@@ -63,31 +63,6 @@ def _taken(x, indices, dim, keepdim):
         values = reshape(values, shape)
         indices = reshape(indices, shape)
     return Extreme(values, indices)
-
-
-def gather(x, dim, index):
-    """y[i, j, k] = x[i, index[i, j, k], k] for dim = 1, and in the same way along other axes.
-
-    index: a tensor or an array of integers with as many axes as x, of which the others are at most
-    as long as those of x.
-    """
-    (axis,) = axes_of(dim, raw(x).ndim)
-    positions = devices.xp.asarray(index.array if isinstance(index, Tensor) else index)
-    fits = positions.ndim == x.ndim and positions.dtype.kind in "iu"
-    for i in range(x.ndim if fits else 0):
-        fits = fits and (i == axis or positions.shape[i] <= x.shape[i])
-    if not fits:
-        raise ValueError(
-            f"gather: index is {positions.dtype} of shape {positions.shape}, expected integers for "
-            f"shape {x.shape} along axis {axis}"
-        )
-    arrays = list(devices.xp.ogrid[tuple(slice(n) for n in positions.shape)])
-    arrays[axis] = positions.astype(int)
-    if x.ndim == 0:
-        return x
-    repeats = positions.shape[axis] > 1
-    everything = (slice(None),) * x.ndim
-    return getitem(x, Selection(everything + (...,), tuple(arrays), repeats))
 
 
 def argmax(x, dim=None, keepdim=False):
