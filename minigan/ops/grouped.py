@@ -88,7 +88,7 @@ def _dilated(weight, dilation):
     return put(weight, taps, shape)
 
 
-def pad_by_name(x, kernel, stride, padding, dilation, mode="constant"):
+def pad_by_name(x, kernel_size, stride, padding, dilation, mode="constant"):
     """x padded as "valid" or "same" says: the odd pixel goes to the right and to the bottom.
 
     mode: what is put around x, see pad.
@@ -101,7 +101,7 @@ def pad_by_name(x, kernel, stride, padding, dilation, mode="constant"):
             "'same' with a stride of 1"
         )
     widths = []
-    for k, d in zip(reversed(kernel), reversed(dilation)):
+    for k, d in zip(reversed(kernel_size), reversed(dilation)):
         total = d * (k - 1)
         before = total // 2
         widths += [before, total - before]

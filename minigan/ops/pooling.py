@@ -32,10 +32,10 @@ def avg_pool2d(
     x (N, C, H, W) -> (N, C, P, Q). stride: kernel_size if None. ceil_mode: the last window may
     begin inside the image and end outside. count_include_pad: whether pixels of the padding count.
     """
-    kernel, stride, padding = _settings("avg_pool2d", x, kernel_size, stride, padding)
+    kernel_size, stride, padding = _settings("avg_pool2d", x, kernel_size, stride, padding)
     counts = []  # for each axis: how many pixels each window has
     missing = []  # how many pixels the last window lacks
-    for n, k, s, p in zip(x.shape[2:], kernel, stride, padding):
+    for n, k, s, p in zip(x.shape[2:], kernel_size, stride, padding):
         windows = _windows("avg_pool2d", n, k, s, p, ceil_mode)
         starts = np.arange(windows) * s - p
         ends = np.minimum(starts + k, n + p)
@@ -47,7 +47,7 @@ def avg_pool2d(
     x = _padded(x, padding, missing, 0.0)
     size = np.multiply.outer(*counts)  # (P, Q)
     share = Tensor(devices.xp.asarray(1 / size, x.dtype))
-    return window_sums(x, kernel, stride) * share
+    return window_sums(x, kernel_size, stride) * share
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -58,15 +58,15 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     """
     if dilation not in (1, (1, 1)):
         raise ValueError(f"max_pool2d: dilation is {dilation}, expected 1")
-    kernel, stride, padding = _settings("max_pool2d", x, kernel_size, stride, padding)
+    kernel_size, stride, padding = _settings("max_pool2d", x, kernel_size, stride, padding)
     missing = []
-    for n, k, s, p in zip(x.shape[2:], kernel, stride, padding):
+    for n, k, s, p in zip(x.shape[2:], kernel_size, stride, padding):
         windows = _windows("max_pool2d", n, k, s, p, ceil_mode)
         missing.append(max(0, (windows - 1) * s + k - n - 2 * p))
     x = _padded(x, padding, missing, -np.inf)
-    entries = [x.array[place] for place in _places(x.shape, kernel, stride)]
+    entries = [x.array[place] for place in _places(x.shape, kernel_size, stride)]
     choice = devices.xp.argmax(devices.xp.stack(entries), 0)
-    return window_entries(x, choice, kernel, stride)
+    return window_entries(x, choice, kernel_size, stride)
 
 
 def adaptive_avg_pool2d(x, output_size):
@@ -106,16 +106,16 @@ def _averaging(x, n, size):
 
 def _settings(name, x, kernel_size, stride, padding):
     """kernel_size, stride and padding as pairs; ValueError unless they fit x."""
-    kernel = pair("kernel_size", kernel_size, 1)
-    stride = kernel if stride is None else pair("stride", stride, 1)
+    kernel_size = pair("kernel_size", kernel_size, 1)
+    stride = kernel_size if stride is None else pair("stride", stride, 1)
     padding = pair("padding", padding, 0)
     if raw(x).ndim != 4 or 0 in x.shape:
         raise ValueError(f"{name}: x has shape {x.shape}, expected (N, C, H, W), none of them 0")
-    if any(2 * p > k for p, k in zip(padding, kernel)):
+    if any(2 * p > k for p, k in zip(padding, kernel_size)):
         raise ValueError(
-            f"{name}: padding is {padding}, expected at most half of the kernel {kernel}"
+            f"{name}: padding is {padding}, expected at most half of the kernel {kernel_size}"
         )
-    return kernel, stride, padding
+    return kernel_size, stride, padding
 
 
 def _windows(name, n, k, s, p, ceil_mode):
@@ -139,11 +139,11 @@ def _padded(x, padding, missing, value):
     return pad(x, frame, value=value) if any(frame) else x
 
 
-def _places(shape, kernel, stride):
+def _places(shape, kernel_size, stride):
     """For each place in a window, the index of that entry of all windows."""
     places = []
     spans = []  # for each axis and place: the slice of all windows
-    for n, k, s in zip(shape[2:], kernel, stride):
+    for n, k, s in zip(shape[2:], kernel_size, stride):
         last = (n - k) // s * s  # where the last window begins
         spans.append([slice(i, i + last + 1, s) for i in range(k)])
     for rows in spans[0]:
@@ -152,44 +152,44 @@ def _places(shape, kernel, stride):
     return places
 
 
-def window_sums(x, kernel, stride):
+def window_sums(x, kernel_size, stride):
     """The sum of each window: (N, C, H, W) -> (N, C, P, Q)."""
     x_shape = x.array.shape
-    first, *others = _places(x_shape, kernel, stride)
+    first, *others = _places(x_shape, kernel_size, stride)
     y = x.array[first].copy("K")
     for place in others:
         y += x.array[place]
-    return record(y, (x, lambda g: spread(g, kernel, stride, x_shape)), op="window_sums")
+    return record(y, (x, lambda g: spread(g, kernel_size, stride, x_shape)), op="window_sums")
 
 
-def spread(g, kernel, stride, shape):
+def spread(g, kernel_size, stride, shape):
     """Each number of g added to all pixels of its window: the adjoint of window_sums."""
     y = devices.xp.zeros(shape, g.array.dtype)
-    for place in _places(shape, kernel, stride):
+    for place in _places(shape, kernel_size, stride):
         y[place] += g.array
-    return record(y, (g, lambda h: window_sums(h, kernel, stride)), op="spread")
+    return record(y, (g, lambda h: window_sums(h, kernel_size, stride)), op="spread")
 
 
-def window_entries(x, choice, kernel, stride):
+def window_entries(x, choice, kernel_size, stride):
     """Of each window the entry with the number of ``choice``, an array of integers (N, C, P, Q)."""
     x_shape = x.array.shape
     y = devices.xp.zeros(choice.shape, x.array.dtype)
-    for i, place in enumerate(_places(x_shape, kernel, stride)):
+    for i, place in enumerate(_places(x_shape, kernel_size, stride)):
         y[choice == i] = x.array[place][choice == i]
     return record(
         y,
-        (x, lambda g: put_entries(g, choice, kernel, stride, x_shape)),
+        (x, lambda g: put_entries(g, choice, kernel_size, stride, x_shape)),
         op="window_entries",
     )
 
 
-def put_entries(g, choice, kernel, stride, shape):
+def put_entries(g, choice, kernel_size, stride, shape):
     """Each number of g added to the chosen pixel of its window: the adjoint of window_entries."""
     y = devices.xp.zeros(shape, g.array.dtype)
-    for i, place in enumerate(_places(shape, kernel, stride)):
+    for i, place in enumerate(_places(shape, kernel_size, stride)):
         y[place] += g.array * (choice == i)
     return record(
         y,
-        (g, lambda h: window_entries(h, choice, kernel, stride)),
+        (g, lambda h: window_entries(h, choice, kernel_size, stride)),
         op="put_entries",
     )

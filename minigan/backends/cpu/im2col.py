@@ -78,7 +78,7 @@ class Windows(NamedTuple):
     """The windows that a convolution sees in x."""
 
     x: np.ndarray  # (H, W, N, C)
-    kernel: tuple  # (R, S)
+    kernel_size: tuple  # (R, S)
     stride: tuple
     offset: tuple  # how many rows above and columns beside x the first window begins
 
@@ -119,7 +119,7 @@ def _sum_of_products(windows, g):
     Each thread adds up the products of some blocks of rows.
     """
     p, q, batch, k = g.shape
-    r, s = windows.kernel
+    r, s = windows.kernel_size
     size = r * s * windows.x.shape[3]
     elements = p * q * batch * size
     blocks = row_blocks(p, elements, max(_BLOCK, k * size))
@@ -173,7 +173,7 @@ def row_blocks(rows, elements, size=None):
 def _gather(windows, rows, q):
     """The windows of some output rows as a matrix (rows Q N, R S C), zero where they leave x."""
     x = windows.x
-    r, s = windows.kernel
+    r, s = windows.kernel_size
     sh, sw = windows.stride
     top, left = windows.offset
     batch, c = x.shape[2:]

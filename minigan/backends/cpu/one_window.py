@@ -47,9 +47,9 @@ def conv2d_weight_grad(x, g, kernel_size, padding):
     return dw.reshape(k, x.shape[1], *kernel_size)
 
 
-def _windows(x, kernel, padding):
+def _windows(x, kernel_size, padding):
     """The only window of each image, as a row: (N, C, H, W) -> (N, C R S)."""
-    r, s = kernel
+    r, s = kernel_size
     top, left = padding
     window = crop(x.transpose(PIXELS), -top, r, -left, s)  # (R, S, N, C)
     window = window.transpose(PIXELS)  # (N, C, R, S)
