@@ -20,7 +20,9 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 # From the ground up: a room, which is a package or a file of its own, may import from itself and
 # from those below.
 ROOMS = [
-    {"files", "sizes"},
+    {"files"},
+    {"checks"},
+    {"sizes"},
     {"backends"},
     {"devices"},
     {"refused"},
@@ -41,7 +43,7 @@ ROOMS = [
 # What stands beside them: each of these imports from the rooms named here, and only the last two
 # rooms, and programs, import from it.
 BESIDE = {
-    "data": {"files", "sizes", "devices", "engine"},
+    "data": {"files", "checks", "sizes", "devices", "engine"},
     "finite_differences": {"devices", "engine", "creation"},
     "drawing": {"devices", "engine", "files"},
     "launch": {"backends", "devices"},

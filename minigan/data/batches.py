@@ -9,10 +9,11 @@ import zlib
 
 import numpy as np
 
+from ..checks import whole_number
 from ..engine import Tensor
 from ..files.foreign import check_names
 from .ahead import Ahead, default_workers
-from .images import check_at_least, to_float
+from .images import to_float
 from .lazy import FolderImages
 from .order import Order, check_same
 from .windows import Window
@@ -86,11 +87,12 @@ class Batches:
         self.window = Window(crop, flip, frames)
         self._workers = default_workers() if workers is None else workers
         _check_sources(self.sources, labels)
-        _check_batch_size(batch_size, len(self.sources[0]))
-        check_at_least(1, workers=self._workers)
+        count = len(self.sources[0])
+        whole_number("batch_size", batch_size, 1, count, "the number of images")
+        whole_number("workers", self._workers, 1)
         shapes = [source.shape for source in self.sources]
         self.window.check(shapes)
-        self._order = Order(len(self.sources[0]), batch_size, self.window.choices(shapes), seed)
+        self._order = Order(count, batch_size, self.window.choices(shapes), seed)
         self._collector = Collector(self.sources, self.window)
         self._ahead = None  # made for the first batch
         self._is_lazy = any(map(_is_lazy, self.sources))
@@ -172,11 +174,6 @@ def _check_sources(sources, labels):
             raise ValueError(f"there are {len(source)} images for {count}, expected pairs")
     if labels is not None and len(labels) != count:
         raise ValueError(f"there are {len(labels)} labels for {count} images")
-
-
-def _check_batch_size(batch_size, count):
-    if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= count:
-        raise ValueError(f"batch_size is {batch_size}, expected 1 to {count}, the number of images")
 
 
 def _checksum(sources):

@@ -5,7 +5,7 @@ import math
 
 from .. import nn
 from ..creation import at_most
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
 from . import cyclegan, dcgan, gan, wgan
 
 # By their names in a checkpoint.
@@ -94,7 +94,7 @@ def check_arguments(arguments):
     for name, value in arguments.items():
         what = f"its architecture's {shown(name)}"
         if type(value) is int:
-            check_whole(what, value, -LARGEST, LARGEST)
+            check_stored_int(what, value, -LARGEST, LARGEST)
         elif type(value) is float and not math.isfinite(value):
             raise ValueError(f"{what} is {value}, expected a finite number")
         elif value is not None and type(value) not in (bool, str, float):

@@ -9,7 +9,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from ..files.foreign import check_names, check_whole, in_one_line, shown
+from ..files.foreign import check_names, check_stored_int, in_one_line, shown
 from . import checkpoint
 from .run_folder import CHECKPOINT
 
@@ -61,7 +61,7 @@ def check_same_training(resumed, about, names):
         if said[name] != about[name] or _kinds(said[name]) != _kinds(about[name]):
             text = said[name] if isinstance(said[name], str) else shown(said[name])
             raise ValueError(f"its {name} is {text[:100]}, expected {about[name]}")
-    check_whole("its step", said["step"])
+    check_stored_int("its step", said["step"])
     tree, arrays = checkpoint.flatten(resumed)
     name = checkpoint.first_not_finite(tree, arrays)
     if name:

@@ -11,7 +11,7 @@ import minigan as mg
 
 from .. import models
 from ..files import reading
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
 from ..models import check_arguments
 from . import loading
 
@@ -88,8 +88,8 @@ def _check_sampling(about, sampling, architecture):
         raise ValueError(
             f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}"
         )
-    check_whole("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
-    check_whole("its step", about["step"])
+    check_stored_int("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
+    check_stored_int("its step", about["step"])
     if sampling["network"] not in WEIGHTS or sampling["batch_statistics"] not in STATISTICS:
         raise ValueError(
             f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} "
@@ -119,7 +119,7 @@ def draw_inputs(n, about, seed, truncation=1.0, label=None):
 def _labels(n, about, label):
     """n labels: all of one class, or the classes in turn."""
     classes = about["architecture"]["classes"]
-    check_whole("its classes", classes, 1, models.LARGEST)
+    check_stored_int("its classes", classes, 1, models.LARGEST)
     if label is None:
         return np.arange(n) % classes
     names = about["sampling"].get("classes") or [str(number) for number in range(classes)]

@@ -7,7 +7,7 @@ import minigan as mg
 from .. import data, models
 from ..data import pairs
 from ..files import reading
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
 from ..models import check_arguments
 from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
 from ..sizes import height_and_width
@@ -142,12 +142,12 @@ def _build(state, about, networks):
     """The two generators of a checkpoint."""
     architecture = about["architecture"]
     check_arguments(architecture)
-    check_whole("its step", about["step"])
+    check_stored_int("its step", about["step"])
     if about.get("sampling") != {"batch_statistics": "running"}:
         raise ValueError(
             f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics"
         )
-    check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
+    check_stored_int("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
     module = loading.own_networks(about, networks)
     kind = architecture.get("generator")
     if module is None and kind not in GENERATORS:
