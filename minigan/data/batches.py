@@ -15,12 +15,12 @@ from ..files.foreign import check_names
 from .ahead import Ahead, default_workers
 from .images import to_float
 from .lazy import FolderImages
-from .order import Order, check_same
+from .order import DataOrder, check_same
 from .windows import Window
 
 
-class Collector:
-    """Copies the images of a Draw out of their sources, each cut as its window says."""
+class BatchFiller:
+    """Copies the images of a Draw out of their sources into a batch, each cut by the window."""
 
     def __init__(self, sources, window):
         self.sources = sources
@@ -92,8 +92,8 @@ class Batches:
         whole_number("workers", self._workers, 1)
         shapes = [source.shape for source in self.sources]
         self.window.check(shapes)
-        self._order = Order(count, batch_size, self.window.choices(shapes), seed)
-        self._collector = Collector(self.sources, self.window)
+        self._order = DataOrder(count, batch_size, self.window.choices(shapes), seed)
+        self._filler = BatchFiller(self.sources, self.window)
         self._ahead = None  # made for the first batch
         self._is_lazy = any(map(_is_lazy, self.sources))
         self.checksum = _checksum(self.sources)
@@ -112,7 +112,7 @@ class Batches:
             chosen = next(self._order).chosen
         else:
             draw = next(self._order)
-            parts = self._collector.collect(draw)
+            parts = self._filler.collect(draw)
             chosen = draw.chosen
         batch = [Tensor(to_float(part)) for part in parts]
         if self.labels is not None:
@@ -122,7 +122,7 @@ class Batches:
     def _take_ahead(self):
         """The next batch's images, which threads have decoded meanwhile -> list of uint8 arrays."""
         if self._ahead is None:
-            self._ahead = Ahead(self._order, self._collector, self._workers)
+            self._ahead = Ahead(self._order, self._filler, self._workers)
         try:
             return self._ahead.take()
         except BaseException:  # also Ctrl-C: whoever goes on gets this batch, not the one after it

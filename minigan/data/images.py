@@ -109,12 +109,6 @@ def read_image(path):
         return decode(file).pixels
 
 
-def read_picture(path):
-    """The same as read_image -> Picture, which also says what was left out."""
-    with reading(f"cannot read the image {path}"), open_regular(path) as file:
-        return decode(file)
-
-
 class Header(NamedTuple):
     """What an image file's first bytes say of the image."""
 

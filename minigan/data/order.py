@@ -22,7 +22,7 @@ class Draw(NamedTuple):
         return None if self.places is None else self.places[i]
 
 
-class Order:
+class DataOrder:
     """An endless iterator of Draws. Each epoch is a new permutation of all images.
 
     count: the number of images. choices: how many values each number of a window's place may have,

@@ -16,16 +16,13 @@ import numpy as np
 from .messages import printable
 
 DEEPEST = 650  # levels of JSON: Python's own limit for all that stands on its stack is 1,000
-STRINGS = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL
-)  # one without an end goes to the end
-STEPS = bytes(
-    {ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256)
-)  # 255: -1
+# A string of JSON. One without an end goes to the end of the text.
+STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+# For each byte, how it changes the depth: 255 is -1 as an int8.
+_DEPTHS = {ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}
+STEPS = bytes(_DEPTHS.get(byte, 0) for byte in range(256))
 DIGITS = 1000  # of an integer: the largest that minigan writes, a generator's state, has 39
-LARGEST_COUNT = (
-    2**53
-)  # counts beyond this are none: a float64 cannot tell them from their neighbours
+LARGEST_COUNT = 2**53  # a float64 cannot tell a larger count from its neighbours
 
 
 # ---- JSON

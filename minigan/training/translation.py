@@ -38,6 +38,59 @@ OPTIONS = [
 # ---- training ------------------------------------------------------------------------------------
 
 
+def domains(args):
+    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains.
+
+    Raises ValueError for arguments that contradict each other, and what pairs.load raises.
+    """
+    load_size = args.load_size or pairs.enlarged(args.image_size)
+    _check_sizes(args, load_size)
+    _check_names(args)
+    if args.data == "digits":
+        return pairs.digits(load_size, args.image_size)
+    names = (args.data_a, args.data_b)
+    if args.data:
+        names = (f"{args.data}:A", f"{args.data}:B")
+    return pairs.load(
+        names,
+        args.image_size,
+        load_size,
+        args.halves,
+        data_dir=args.data_dir,
+        skip_unreadable=args.skip_unreadable,
+    )
+
+
+def _check_sizes(args, load_size):
+    """Raise ValueError unless --image-size can be cut out of --load-size."""
+    load = height_and_width(load_size)
+    cut = height_and_width(args.image_size)
+    if load[0] < cut[0] or load[1] < cut[1]:
+        raise ValueError(
+            f"--load-size {load_size} is less than --image-size {args.image_size}, "
+            "which is cut out of it"
+        )
+
+
+def _check_names(args):
+    """Raise ValueError unless either --data or both --data-a and --data-b name the images."""
+    if args.data and (args.data_a or args.data_b):
+        raise ValueError(
+            f"--data {args.data} names both kinds of images: leave out --data-a and --data-b"
+        )
+    if args.halves and args.data:
+        raise ValueError(
+            f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}"
+        )
+    if args.data:
+        return
+    if args.data_a is None or args.data_b is None:
+        missing, given = ("b", "a") if args.data_b is None else ("a", "b")
+        raise ValueError(
+            f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another"
+        )
+
+
 def images(args):
     """The images of both kinds -> (Domains, batches of A, batches of B).
 
@@ -51,7 +104,7 @@ def images(args):
         )
     how = {"crop": args.image_size, "flip": args.flip}
     with one_sentence():
-        found = pairs.load(args)
+        found = domains(args)
         batches_a = data.Batches(found.a, args.batch_size, seed=(args.seed, 0), **how)
         batches_b = data.Batches(found.b, args.batch_size, seed=(args.seed, 1), **how)
     return found, batches_a, batches_b

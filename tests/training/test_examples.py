@@ -66,7 +66,7 @@ def test_stopping_and_resuming_gives_the_same_bits(tmp_path, run_example):
         (("--image-size", "8x"), "8x is no size, expected a whole number of at least 1, or"),
         (("--augment", "colour"), "the augmentation is 'colour', expected some of color,"),
         (("--batch-size", 5000), "batch_size is 5000, expected 1 to 1437"),
-        (("--data", "nowhere"), "nowhere is no data set and no path"),
+        (("--data", "nowhere"), "there is no data set, folder or file nowhere"),
         (("--lr", 0), "0 is not a number above 0"),
         (("--device", "tpu"), "unknown device 'tpu'"),
     ],
@@ -114,7 +114,7 @@ def test_a_mistake_in_another_scripts_arguments_is_one_sentence(
             ("--data", "photos", "--out", "photos", "--image-size", 16),
             "lies in the folder of the data, photos",
         ),
-        (("--data", "nuclei:"), "nuclei: is no data set and no path"),
+        (("--data", "nuclei:"), "there is no data set, folder or file nuclei:"),
     ],
 )
 def test_what_would_quietly_do_something_else_is_refused(call, capsys, options, message):

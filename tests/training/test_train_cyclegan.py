@@ -195,7 +195,7 @@ def odd_data(tmp_path, monkeypatch):
         (("--data-a", "digits"), "--data-b is missing"),
         (("--data-b", "digits"), "--data-a is missing"),
         (("--data", "digits", "--data-a", "digits"), "leave out --data-a"),
-        (("--data", "nowhere"), "nowhere:A is no data set and no path"),
+        (("--data", "nowhere"), "there is no data set, folder or file nowhere:A"),
         (("--data", "half"), "half has no folder trainB"),
         (("--data", "flat"), "flat has no folder trainA"),
         (("--data-a", "empty", "--data-b", "digits"), "empty holds no images"),
@@ -218,7 +218,7 @@ def odd_data(tmp_path, monkeypatch):
         ),
         (
             ("--data-a", "pairs.npz", "--data-b", "digits", "--halves", "source"),
-            "--halves needs two arrays of one .npz",
+            "halves is source, expected two arrays of one .npz file",
         ),
         ((*PAIRS, "--halves", "patient"), "holds no array 'patient'"),
         ((*PAIRS, "--halves", "same"), "same has shape (16,) and 1 values"),
