@@ -74,6 +74,8 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
         return Dataset(name, read_zip(archive, f"{split}{domain}", image_size))
     npz = find_npz(name, data_dir)
     if npz is not None:
+        if not os.path.exists(npz[0]):
+            raise FileNotFoundError(f"there is no file {npz[0]}")
         return _resized(_read_npz(name, *npz, split), image_size)
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
@@ -82,7 +84,7 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
 
 def _not_found(name, path):
     """Why neither a data set nor a path was found. Only a name without folders may be a set's."""
-    if len(Path(name).parts) > 1 or name.lower().endswith(".npz"):
+    if len(Path(name).parts) > 1:
         return f"there is no folder or file {path}"
     return (
         f"there is no data set, folder or file {path}, expected a folder of images, an .npz file, "

@@ -201,7 +201,7 @@ def write_bad(folder):
         ("horse2zebra:C", {}, FileNotFoundError, "there is no .*zebra:C"),
         ("digits:A", {}, FileNotFoundError, "there is no data set, folder or file .*digits:A"),
         ("no/such/folder", {}, FileNotFoundError, "^there is no folder or file .*no/such/folder$"),
-        ("photos.npz", {}, FileNotFoundError, "^there is no folder or file .*photos.npz$"),
+        ("photos.npz", {}, FileNotFoundError, "^there is no file .*photos.npz$"),
         (
             "digits",
             {"split": "dev"},
