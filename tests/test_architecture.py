@@ -134,6 +134,16 @@ def test_imports_run_one_way(module):
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
+@pytest.mark.parametrize("path", [*SOURCES, *EXAMPLES], ids=lambda path: path.name)
+def test_whoever_warns_calls_messages_warn(path):
+    """What it says comes when it is said, in one line, and never ends the program."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            streams = [keyword.value for keyword in node.keywords if keyword.arg == "file"]
+            assert ["sys", "stderr"] not in [dotted(stream) for stream in streams]
+            assert dotted(node.func)[-2:] != ["stderr", "write"]
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_imports_minigan_and_nothing_else_of_its_folder(path):
     siblings = {other.stem for other in EXAMPLES}

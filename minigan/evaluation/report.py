@@ -7,13 +7,12 @@ compared at the real images' size. Distances and neighbours are those of a class
 there are labels to train it with, otherwise those of pixels.
 """
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import data
-from ..files import reading
+from ..files import messages, reading
 from ..files.foreign import shown
 from ..training.loading import find_checkpoint
 from ..training.run_config import read_config
@@ -73,10 +72,9 @@ def load_splits(name, size, data_dir=None, *, skip_unreadable=False):
     try:
         return train, data.load(name, size, "test", **where)
     except ValueError as error:
-        print(
+        messages.warn(
             f"{error}: every fifth training image is a test image instead, though the generator "
-            "has seen it",
-            file=sys.stderr,
+            "has seen it"
         )
     fifth = np.arange(len(train)) % 5 == 4
     return _part(train, ~fifth), _part(train, fifth)

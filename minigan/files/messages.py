@@ -158,7 +158,9 @@ def _steady(stream):
         stream.flush()
     below = getattr(stream.buffer, "raw", stream.buffer)  # python -u has no buffer between
     raw = Unbreakable(below)
-    return _text(raw, stream.encoding, stream.line_buffering), raw
+    # python -u sets write_through: whoever asks for it wants to see each line when it is said.
+    by_lines = stream.line_buffering or getattr(stream, "write_through", False)
+    return _text(raw, stream.encoding, by_lines), raw
 
 
 def _text(raw, encoding, line_buffering):

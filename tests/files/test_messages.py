@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -124,6 +125,28 @@ def test_a_pipe_that_is_full_for_now_is_waited_for(streams):
     thread.join()
     os.close(read)
     assert b"".join(received) == b"x" * 500_000 + b"\n"
+
+
+SPEAKER = """
+import sys
+from minigan.files.messages import steady_streams
+
+with steady_streams():
+    print("said", file=getattr(sys, sys.argv[1]))
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_unbuffered_python_says_each_line_at_once(stream):
+    command = [sys.executable, "-u", "-c", SPEAKER, stream]
+    pipes = {"stdin": subprocess.PIPE, stream: subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as speaker:
+        said = getattr(speaker, stream)
+        ready, _, _ = select.select([said], [], [], 20)  # seconds, though it waits for more input
+        speaker.stdin.close()
+        assert ready
+        assert said.read() == b"said\n"
 
 
 def test_streams_in_memory_are_left_as_they_are(streams):
