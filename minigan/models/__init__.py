@@ -19,13 +19,13 @@ SPARE = 1_000_000  # how many numbers a network may create in build() beside its
 LARGEST = 1 << 20  # the largest integer among the arguments: pixels, feature maps, layers
 
 
-def build(network, arguments, room=None):
+def build(network, arguments, stored_elements=None):
     """Call a network class with its arguments, {name: value}.
 
-    room: None, or, for arguments that come from somebody else, how many numbers the arrays hold
-    that will be the network's weights. Then the arguments must be plain and small, and a network
-    that needs much more than its arrays is not built. Raises ValueError, also for an argument that
-    the network does not know.
+    stored_elements: None, or, for arguments that come from somebody else, how many elements the
+    arrays have together that will be the network's weights. Then the arguments must be plain and
+    small, and a network that needs much more than its arrays is not built. Raises ValueError, also
+    for an argument that the network does not know.
     """
     known = _arguments_of(network)
     unknown = sorted(set(arguments) - set(known))
@@ -34,11 +34,11 @@ def build(network, arguments, room=None):
             f"{_name_of(network)} does not know {', '.join(unknown)}, expected some of "
             f"{', '.join(known)}"
         )
-    if room is None:
+    if stored_elements is None:
         return network(**arguments)
     check_arguments(arguments)
     try:
-        with at_most(4 * room + SPARE):
+        with at_most(4 * stored_elements + SPARE):
             return network(**arguments)
     except ValueError as error:
         raise ValueError(

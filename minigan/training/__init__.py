@@ -2,6 +2,12 @@
 
 A training script calls ``parse`` for its arguments, ``images`` and ``networks`` for its data and
 networks, and ``session`` or ``begin`` for its Run. Run also works without any script.
+
+Where to look: run.py has the loop, run_folder.py the names of its files, run_config.py, run_log.py
+and run_pictures.py one of these files each, checkpoint.py the format of a checkpoint. options.py
+and command_line.py read a script's arguments, with earlier_run.py, which decides whether --out may
+be used, and resuming.py, which compares a checkpoint with the training that goes on from it.
+loading.py, sampling.py and translation.py take trained networks from a checkpoint.
 """
 
 from .options import FLAG, SWITCH, parse

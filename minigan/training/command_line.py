@@ -128,8 +128,9 @@ def parse(parser, argv=None, settings=None):
 
     -> the arguments as a namespace. Added to them are `kept`, a dict of those that config.json
     keeps; `networks_module`, the module of --networks, and `networks_sha256`, both None without it;
-    `room`, how many numbers the arrays of the checkpoint to go on from hold, or None: a network
-    that needs much more is not built. Exits with one sentence and status 2 if anything is wrong.
+    `stored_elements`, how many elements the arrays of the checkpoint to go on from have, or None: a
+    network that needs much more is not built. Exits with one sentence and status 2 if anything is
+    wrong.
     """
     given, plain = _given_and_defaults(parser, argv)
     with one_sentence():
@@ -145,12 +146,12 @@ def parse(parser, argv=None, settings=None):
         _check_out_is_beside_the_data(args)
         _choose_device(args, kept)
         rng.manual_seed(args.seed)
-        room, digest = look_at_checkpoint(args, kept)
+        stored_elements, digest = look_at_checkpoint(args, kept)
         module, sha256 = load_networks(args.networks, digest) if args.networks else (None, None)
     args.kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
     args.networks_module = module
     args.networks_sha256 = sha256
-    args.room = room
+    args.stored_elements = stored_elements
     if not args.quiet:
         messages.say(devices.describe())
     return args

@@ -42,7 +42,10 @@ from .run_folder import CHECKPOINT, CONFIG, LOG
 
 
 class Run:
-    """The steps that are left: ``for step in session`` counts from 1, or after the checkpoint's.
+    """A run: ``for step in run`` counts its steps, from 1, or after the checkpoint's.
+
+    training.session() and training.begin() make one from a script's arguments. The scripts call it
+    their session.
 
     out: the run directory. model: a short name. steps: how many in all, also with resume. state:
     {name: object with state_dict() and load_state_dict()} of all that training changes: networks,
@@ -96,6 +99,7 @@ class Run:
         self.quiet = quiet
         self.config = described(model, arguments or {})
         self.networks_file, digest = networks or (None, None)
+        # The checkpoint's entry "run" is this, the step and the state of the random generator.
         self.about = {
             "model": model,
             "architecture": architecture,
@@ -113,7 +117,7 @@ class Run:
             at_end.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             try:
                 run_folder.lock(self.out, at_end)
-                step = self._open()
+                step = self._prepare_folder()
             except (OSError, ValueError) as error:
                 self._refuse(error)
             if step == 0:
@@ -123,7 +127,7 @@ class Run:
             while step < self.steps and not self.interrupts.signal:
                 step += 1
                 yield step
-                self._keep(step)
+                self._after_step(step)
             if step != self.saved:  # stopped by a signal
                 self._read_losses(step)
                 self._save_or_fail(step)
@@ -161,8 +165,8 @@ class Run:
 
     # ---- between two steps
 
-    def _keep(self, step):
-        """Log, draw and save what is due after this step."""
+    def _after_step(self, step):
+        """Write a row of the log, a picture and a checkpoint, whichever are due."""
         log = self._is_due(step, self.log_every)
         draw = self._is_due(step, self.sample_every)
         save = self._is_due(step, self.checkpoint_every)
@@ -281,15 +285,18 @@ class Run:
         except OSError as error:
             self._refuse(error)
 
-    def _open(self):
-        """Load the checkpoint, if there is one, and delete what was written after it.
+    def _prepare_folder(self):
+        """Bring state and folder to the checkpoint's step, or to step 0 -> that step.
 
-        -> the step to go on from.
+        The checkpoint is loaded, if there is one. What was written after it is deleted: pictures,
+        rows of log.csv, unfinished files. config.json is written anew. Exits with one sentence if
+        the checkpoint is damaged, and with status 0 if no steps are left to do.
         """
         if run_folder.has_checkpoint(self.out):
             if not self.resume:
                 raise FileExistsError(
-                    f"{self.out} holds a {CHECKPOINT}: go on with resume=True, or choose another"
+                    f"{self.out} holds a {CHECKPOINT}: go on with resume=True, or choose another "
+                    "directory"
                 )
             self._restore()
             if self.saved >= self.steps:

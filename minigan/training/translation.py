@@ -2,12 +2,12 @@
 
 import numpy as np
 
-import minigan as mg
-
 from .. import data, models
+from ..creation import tensor, zeros
 from ..data import pairs
 from ..files import reading
 from ..files.foreign import check_stored_int, shown
+from ..grad_modes import no_grad
 from ..models import check_arguments
 from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
 from ..sizes import height_and_width
@@ -103,7 +103,7 @@ def images(args):
             f"--decay-steps {args.decay_steps}, after which the learning rate is zero"
         )
     how = {"crop": args.image_size, "flip": args.flip}
-    with one_sentence():
+    with one_sentence(args):
         found = domains(args)
         batches_a = data.Batches(found.a, args.batch_size, seed=(args.seed, 0), **how)
         batches_b = data.Batches(found.b, args.batch_size, seed=(args.seed, 1), **how)
@@ -133,10 +133,10 @@ def networks(args, found):
     own = args.networks_module
     Generator = own.Generator if own else GENERATORS[args.generator]
     Discriminator = own.Discriminator if own else PatchDiscriminator
-    with one_sentence():
+    with one_sentence(args):
         G, F = [build(args, Generator, architecture) for _ in "AB"]
         D_A, D_B = [build(args, Discriminator, patches) for _ in "AB"]
-        one_image = mg.zeros(1, channels, *height_and_width(args.image_size))
+        one_image = zeros(1, channels, *height_and_width(args.image_size))
         check_fit(args, G, D_B, one_image, one_image.shape)
     return architecture, G, F, D_A, D_B
 
@@ -148,7 +148,7 @@ def pools(args, found):
 
 
 def session(args, architecture, found, **state):
-    """The Run of a translation, whose pictures show six test images of each kind.
+    """A Run of a translation, whose pictures show six test images of each kind.
 
     state: all that training changes, among it the generators, "AtoB" and "BtoA".
     """
@@ -173,13 +173,13 @@ def _six(x):
 
 
 def load_generators(run_or_checkpoint, networks=None):
-    """A run directory or checkpoint -> (generator A to B, generator B to A, its "run").
+    """A run directory or checkpoint -> (generator A to B, generator B to A, about_of it).
 
     networks: the file of the user's own networks, if it was trained with such. Raises
     FileNotFoundError, and ValueError for a checkpoint that is damaged or another model's.
     """
     path = loading.find_checkpoint(run_or_checkpoint)
-    state = loading.load_checkpoint(path)
+    state = loading.load_finite(path)
     about = loading.about_of(state)
     if about is None or not {*DIRECTIONS} <= state.keys():
         model = shown(about.get("model")).strip("'") if about else "another kind"
@@ -223,15 +223,18 @@ def translate(generator, x, batch_size=20):
     right = _padding(width, unit)
     x = np.pad(x, [(0, 0), (0, 0), (0, below), (0, right)], mode="reflect")
     batches = []
-    with mg.no_grad():
+    with no_grad():
         for i in range(0, len(x), batch_size):
-            batches.append(generator(mg.tensor(x[i : i + batch_size])).numpy())
+            batches.append(generator(tensor(x[i : i + batch_size])).numpy())
     translated = np.concatenate(batches)
     return np.ascontiguousarray(translated[:, :, :height, :width])
 
 
 def _padding(side, unit):
-    """How many pixels are missing to a multiple of `unit`, and to 8 pixels at least."""
+    """How many pixels to add, so that the side is a multiple of `unit`, and at least 8.
+
+    unit: a power of two.
+    """
     if unit == 1:
         return 0
     return max(-side % unit, 8 - side)

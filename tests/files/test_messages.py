@@ -1,5 +1,6 @@
 """What a program says comes out in one line, in any encoding, and never ends the program."""
 
+import argparse
 import errno
 import io
 import os
@@ -194,6 +195,23 @@ def test_a_script_ends_in_a_sentence(error, status, said, capfd):
     assert ends(raising(error)) == status
     name = Path(sys.argv[0]).name
     assert capfd.readouterr() == ("", f"{name}: {said}\n" if said else "")
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        ("batch_size is 9, expected 5", "--batch-size is 9, expected 5"),
+        ("DCGAN: batch_size is 9", "DCGAN: --batch-size is 9"),
+        ("its batch_size is 9", "its batch_size is 9"),
+        ("image_size is 9", "image_size is 9"),
+        ("batch_sizes are 9", "batch_sizes are 9"),
+    ],
+)
+def test_an_argument_that_is_wrong_is_called_by_its_option(error, said, capfd):
+    args = argparse.Namespace(batch_size=9)
+    with pytest.raises(SystemExit), scripts.one_sentence(args):
+        raise ValueError(error)
+    assert capfd.readouterr().err.endswith(f": {said}\n")
 
 
 def test_a_sentence_that_a_script_exits_with_is_one_line(capfd):

@@ -211,14 +211,14 @@ def odd_data(tmp_path, monkeypatch):
         (("--image-size", "16", "--patch-layers", "3"), "at least 24, or no score is left"),
         (("--load-size", "12"), "--load-size 12 is less than --image-size 16"),
         (("--generator", "unet", "--depth", "5"), "multiples of 32"),
-        (("--batch-size", "2000"), "batch_size is 2000, expected 1 to 718"),
+        (("--batch-size", "2000"), "--batch-size is 2000, expected a whole number from 1 to 718"),
         (
             ("--steps", "9", "--constant-steps", "3", "--decay-steps", "5"),
             "--steps 9 is more than --constant-steps 3",
         ),
         (
             ("--data-a", "pairs.npz", "--data-b", "digits", "--halves", "source"),
-            "halves is source, expected two arrays of one .npz file",
+            "--halves is source, expected two arrays of one .npz file",
         ),
         ((*PAIRS, "--halves", "patient"), "holds no array 'patient'"),
         ((*PAIRS, "--halves", "same"), "same has shape (16,) and 1 values"),
