@@ -83,17 +83,13 @@ class Tensor(TensorMethods):
     ``t in a_list`` compares values.
     """
 
-    __slots__ = (
-        "array",
-        "grad",
-        "node",
-        "_requires_grad",
-        "_memory",
-        "_recorded_changes",
-        "__weakref__",
-    )
+    __slots__ = ("array", "grad", "node", "_requires_grad", "_memory", "_recorded_changes")
+    __slots__ += ("__weakref__",)
 
-    def __init__(self, data, requires_grad=False):
+    def __init__(self, data, requires_grad=False, *lengths):
+        if type(data) is int:  # PyTorch's old form: Tensor(2, 3, 4) has this shape
+            data = _of_shape(data, requires_grad, *lengths)
+            requires_grad = False
         self.array = data if isinstance(data, devices.xp.ndarray) else _as_array(data)
         self._memory = Memory()
         # Those of the memory when this Tensor got its history; None if it has no history.
@@ -218,6 +214,12 @@ def inside(things):
                 yield from inside(thing)
 
 
+def _of_shape(first, second, *others):
+    """A float32 array of zeros; the second length may be missing, False."""
+    shape = (first, second, *others) if second is not False else (first,)
+    return devices.xp.zeros(shape, "float32")
+
+
 def _as_array(data):
     """Numbers as an array of the device. A Tensor among them may not lose its gradient."""
     if recording.get() and any(t._requires_grad for t in inside(data)):
@@ -225,7 +227,9 @@ def _as_array(data):
             "a Tensor that requires grad came where numbers were expected, and would lose its "
             "gradient: item(), detach() or numpy() makes numbers of it"
         )
-    return devices.xp.asarray(data)
+    array = devices.xp.asarray(data)
+    is_of_whole_numbers = isinstance(data, (list, tuple)) and array.dtype.kind in "iub"
+    return array.astype("float32") if is_of_whole_numbers else array  # as tensor() does
 
 
 # ---- the forward pass: record the computation graph ----------------------------------------------

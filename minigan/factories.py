@@ -150,3 +150,25 @@ def as_tensor(data, dtype=None, device=None):
     if dtype is None:
         return data
     return data.to(dtype)
+
+
+# ---- in the dtype of another tensor, for Tensor.new_zeros and its kind
+
+
+def new_full(x, size, fill_value, *, dtype=None, **options):
+    """A Tensor of this size in the dtype of x, in which every entry is fill_value."""
+    dtype = x.dtype if dtype is None else dtype
+    return full(flat(size), fill_value, dtype=dtype, **options)
+
+
+def new_tensor(x, data, *, dtype=None, requires_grad=False):
+    """A copy of the data in the dtype of x."""
+    dtype = x.dtype if dtype is None else dtype
+    return tensor(data, requires_grad, dtype=dtype)
+
+
+def new(x, *data):
+    """PyTorch's old form: x.new(2, 3) has this shape, x.new([2.0, 3.0]) these numbers."""
+    if len(data) == 1 and not isinstance(data[0], int):
+        return new_tensor(x, data[0])
+    return new_full(x, data, 0)

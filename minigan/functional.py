@@ -4,7 +4,7 @@ from .ops.activation import leaky_relu, log_softmax, prelu, relu
 from .ops.conv import channel_sum, conv2d, conv_transpose2d
 from .ops.elementwise import abs, exp, log, sigmoid, softplus, sqrt, tanh
 from .ops.error_function import erf
-from .ops.gathering import one_hot
+from .ops.gathering import embedding, one_hot
 from .ops.grouped import conv1d, conv_transpose1d
 from .ops.indexing import getitem
 from .ops.joining import cat
@@ -45,6 +45,7 @@ __all__ = [
     "dropout",
     "dropout2d",
     "elu",
+    "embedding",
     "exp",
     "flatten",
     "gelu",

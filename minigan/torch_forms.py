@@ -45,7 +45,7 @@ class TorchForms:
 
     def square(self):
         """self * self"""
-        return self * self
+        return ops.square(self)
 
     def reciprocal(self):
         """1 / self"""
@@ -53,7 +53,7 @@ class TorchForms:
 
     def rsqrt(self):
         """1 / sqrt(self)"""
-        return self**-0.5
+        return ops.rsqrt(self)
 
     def eq(self, other):
         """self == other, entry by entry."""
@@ -274,8 +274,8 @@ class TorchForms:
         return ops.astype(self, other.dtype)
 
     def type(self, dtype):
-        """self in this dtype."""
-        return ops.to(self, dtype=dtype)
+        """self in this dtype; torch.Tensor itself is a name of float32."""
+        return ops.to(self, dtype="float32" if dtype is type(self) else dtype)
 
     def long(self):
         """The same numbers as int64; fractions are cut off."""
@@ -293,7 +293,45 @@ class TorchForms:
         """The entries as nested lists of Python's numbers."""
         return self.numpy().tolist()
 
+    # ---- new tensors in the same dtype -----------------------------------------------------------
+
+    def new_zeros(self, *size, **options):
+        """Zeros of this size in the dtype of self."""
+        return ops.new_full(self, size, 0, **options)
+
+    def new_ones(self, *size, **options):
+        """Ones of this size in the dtype of self."""
+        return ops.new_full(self, size, 1, **options)
+
+    def new_empty(self, *size, **options):
+        """As new_zeros: nothing is left without a value."""
+        return ops.new_full(self, size, 0, **options)
+
+    def new_full(self, size, fill_value, **options):
+        """fill_value everywhere, in the dtype of self."""
+        return ops.new_full(self, size, fill_value, **options)
+
+    def new_tensor(self, data, **options):
+        """A copy of the data in the dtype of self."""
+        return ops.new_tensor(self, data, **options)
+
+    def new(self, *data):
+        """new(2, 3) has this shape, new([2.0, 3.0]) these numbers."""
+        return ops.new(self, *data)
+
+    def nelement(self):
+        """The number of entries."""
+        return self.array.size
+
+    def roll(self, shifts, dims=None):
+        """A copy with the entries moved by shifts along dims, round the ends."""
+        return ops.roll(self, shifts, dims)
+
     # ---- changes in place ------------------------------------------------------------------------
+
+    def random_(self, low, high=None):
+        """Fill with random whole numbers from low to high - 1; returns self."""
+        return ops.filling.random_(self, low, high)
 
     def scatter_(self, dim, index, src):
         """self[i, index[i, j], k] = src[i, j] for dim = 1; returns self."""

@@ -18,6 +18,8 @@ from .lazy import FolderImages
 from .order import DataOrder, check_same
 from .windows import Window
 
+SAME = ("images", "checksum", "batch_size")  # what a state and these batches have in common
+
 
 class BatchFiller:
     """Copies the images of a Draw out of their sources into a batch, each cut by the window."""
@@ -142,6 +144,20 @@ class Batches:
         order = self._order.state_dict()
         return {"images": order["images"], "checksum": self.checksum, **order}
 
+    def is_of(self, state):
+        """Whether a state_dict() is of these images and this batch size."""
+        own = self.state_dict()
+        return all(state[name] == own[name] for name in SAME)
+
+    def begin_anew(self, state):
+        """Begin the epoch after that of `state`, which is of other images or another batch size.
+
+        Raises ValueError if it is damaged.
+        """
+        check_names("the data order", state, self.state_dict())
+        self._order.begin_after(state["epoch"], state["generator"])
+        self._stop_ahead()
+
     def load_state_dict(self, state):
         """Go on where `state` was taken.
 
@@ -149,7 +165,7 @@ class Batches:
         """
         own = self.state_dict()
         check_names("the data order", state, own)
-        check_same("the data order", state, own, ("images", "checksum", "batch_size"))
+        check_same("the data order", state, own, SAME)
         self._order.load_state_dict({name: state[name] for name in state if name != "checksum"})
         self._stop_ahead()
 

@@ -70,6 +70,20 @@ class DataOrder:
             "generator": self._state,
         }
 
+    def begin_after(self, epoch, state):
+        """Begin the epoch after another one, of which `state` is the generator's at its start.
+
+        The generator jumps ahead as if it had drawn 2^127 numbers or so. Otherwise this epoch could
+        have the other one's order. Raises ValueError for what cannot be of an order.
+        """
+        if not is_stored_int(epoch):
+            raise ValueError(f"the data order has epoch {shown(epoch)}, expected an integer")
+        check_pcg64("the data order", state)
+        bits = np.random.PCG64(0)
+        bits.state = state
+        self._begin_epoch(np.random.Generator(bits.jumped()))
+        self.epoch = epoch + 1
+
     def load_state_dict(self, state):
         """Go on where `state` was taken. Raises ValueError for a state that cannot be of this
         order; then nothing is changed."""

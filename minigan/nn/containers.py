@@ -74,6 +74,13 @@ class ModuleList(Module):
         self.add_module(name, _checked(self, name, module))
         return self
 
+    def insert(self, i, module):
+        """Put another module before the one at place i."""
+        modules = list(self)
+        modules.insert(i, module)
+        for name, each in enumerate(modules):
+            self.add_module(str(name), _checked(self, name, each))
+
     def extend(self, modules):
         """Put several modules behind the last one. Returns self."""
         for module in modules:

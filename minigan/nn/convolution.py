@@ -41,7 +41,10 @@ class Conv2d(Module):
         padding_mode="zeros",
     ):
         channels, _ = _per_group("Conv2d", in_channels, out_channels, groups)
-        shape = out_channels, channels, *pair("kernel_size", kernel_size, 1)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = pair("kernel_size", kernel_size, 1)
+        shape = out_channels, channels, *self.kernel_size
         weight, bias = draw_weights(shape, out_channels, bias)
         self.weight = weight
         self.register_parameter("bias", bias)
@@ -91,7 +94,10 @@ class Conv1d(Module):
         bias=True,
     ):
         channels, _ = _per_group("Conv1d", in_channels, out_channels, groups)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
         _, length = pair("kernel_size", kernel_size, 1)
+        self.kernel_size = (length,)
         shape = out_channels, channels, length
         weight, bias = draw_weights(shape, out_channels, bias)
         self.weight = weight
@@ -126,7 +132,10 @@ class ConvTranspose2d(Module):
         dilation=1,
     ):
         _, channels = _per_group("ConvTranspose2d", in_channels, out_channels, groups)
-        shape = in_channels, channels, *pair("kernel_size", kernel_size, 1)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = pair("kernel_size", kernel_size, 1)
+        shape = in_channels, channels, *self.kernel_size
         weight, bias = draw_weights(shape, out_channels, bias)
         self.weight = weight
         self.register_parameter("bias", bias)

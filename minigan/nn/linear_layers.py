@@ -3,7 +3,6 @@
 from .. import functional as F
 from .. import rng
 from ..checks import whole_number
-from ..ops import getitem
 from .module import Module, Parameter
 from .weights import draw_weights, weight_of
 
@@ -16,6 +15,8 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True):
         weight, bias = draw_weights((out_features, in_features), out_features, bias)
+        self.in_features = in_features
+        self.out_features = out_features
         self.weight = weight
         self.register_parameter("bias", bias)
 
@@ -43,15 +44,29 @@ class Maxout(Module):
 class Embedding(Module):
     """A table with a row for each class: integers (...) -> rows (..., embedding_dim).
 
-    weight (num_embeddings, embedding_dim), which begins as N(0, 1).
+    weight (num_embeddings, embedding_dim), which begins as N(0, 1). Of PyTorch's other arguments
+    only the defaults are allowed.
     """
 
-    def __init__(self, num_embeddings, embedding_dim):
-        whole_number("num_embeddings", num_embeddings, 1)
-        whole_number("embedding_dim", embedding_dim, 1)
+    def __init__(
+        self,
+        num_embeddings,
+        embedding_dim,
+        padding_idx=None,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+        sparse=False,
+    ):
+        if (padding_idx, max_norm, scale_grad_by_freq, sparse) != (None, None, False, False):
+            raise ValueError(
+                f"Embedding: padding_idx is {padding_idx!r}, max_norm {max_norm!r}, "
+                f"scale_grad_by_freq {scale_grad_by_freq!r} and sparse {sparse!r}, expected their "
+                "defaults, None and False"
+            )
+        self.num_embeddings = whole_number("num_embeddings", num_embeddings, 1)
+        self.embedding_dim = whole_number("embedding_dim", embedding_dim, 1)
         self.weight = Parameter(rng.randn(num_embeddings, embedding_dim))
 
     def forward(self, index):
-        weight = weight_of(self)  # (num_embeddings, embedding_dim)
-        rows = F.indices("Embedding", index, len(weight))  # (...)
-        return getitem(weight, rows)  # (..., embedding_dim)
+        return F.embedding(index, weight_of(self))  # (..., embedding_dim)

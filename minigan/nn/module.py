@@ -66,8 +66,9 @@ class Count(Buffer):
     __slots__ = ()
 
     def __init__(self):
-        super().__init__(0)
-        self.array = np.zeros((), np.int64)
+        zero = np.zeros((), np.int64)
+        super().__init__(zero)
+        self.array = zero  # NumPy's, on every device
 
 
 @refuse
@@ -238,8 +239,8 @@ class Module:
         """
         if not hasattr(state, "keys"):
             raise ValueError(f"state_dict is {shown(state)}, expected names and arrays")
-        state = _without_prefix(state)
         own = dict(self._state())
+        state = _without_prefix(state, own)
         missing = _without(own, state)
         extra = _without(state, own)
         if strict and (missing or extra):
@@ -271,9 +272,10 @@ class Module:
     def float(self, dtype=np.float32):
         """Convert parameters and buffers to float32, or to the given dtype. Returns self."""
         for _, t in self.named_tensors():
-            if t.dtype.kind == "f":
+            if t.dtype.kind == "f" and t.dtype != dtype:
+                gradient = t.grad
                 t.data = t.array.astype(dtype)  # counts as a change in place: old graphs end here
-                t.grad = None
+                t.grad = None if gradient is None else Tensor(gradient.array.astype(dtype))
         return self
 
     def double(self):
@@ -336,10 +338,11 @@ def _without(names, others):
     return [name for name in names if name not in others and not name.endswith(counter)]
 
 
-def _without_prefix(state):
-    """The state without "module." before each name, if all of them have it."""
+def _without_prefix(state, own):
+    """The state without "module." before each name, if all have it and no name of one's own has."""
     prefix = "module."
-    if not state or not all(str(name).startswith(prefix) for name in state.keys()):
+    has_it = [str(name).startswith(prefix) for name in state.keys()]
+    if not has_it or not all(has_it) or any(name.startswith(prefix) for name in own):
         return state
     return {name[len(prefix) :]: state[name] for name in state.keys()}
 

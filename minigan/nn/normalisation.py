@@ -3,8 +3,6 @@
 from .. import functional as F
 from ..checks import whole_number
 from ..creation import ones, zeros
-from ..grad_modes import no_grad
-from ..ops import var
 from .checks import number
 from .module import Buffer, Count, Module, Parameter
 
@@ -102,26 +100,17 @@ class InstanceNorm2d(_Norm):
     def forward(self, x, negative_slope=None):
         """Normalise, and apply a LeakyReLU of this slope in the same kernel unless it is None."""
         self.check(x)
-        options = dict(eps=self.eps, negative_slope=negative_slope)
-        if self.track_running_stats and not self.training:
-            statistics = self.running_mean, self.running_var
-            weights = self.weight, self.bias
-            return F.batch_norm(x, *statistics, *weights, training=False, **options)
-        if self.track_running_stats:
-            self._track(x)
-        return F.instance_norm(x, weight=self.weight, bias=self.bias, **options)
-
-    @no_grad()
-    def _track(self, x):
-        """Move the running statistics towards the means over the images of this minibatch.
-
-        As in PyTorch, minibatches are not counted, and a momentum of None moves nothing.
-        """
-        momentum = self.momentum or 0.0
-        mean = x.mean((2, 3)).mean(0)  # (C,)
-        variance = var(x, (2, 3)).mean(0)  # (C,)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
+        return F.instance_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            use_input_stats=self.training or not self.track_running_stats,
+            momentum=self.momentum or 0.0,  # as in PyTorch, None moves nothing
+            eps=self.eps,
+            negative_slope=negative_slope,
+        )
 
 
 # The norms whose ``forward`` takes a negative_slope, so that Sequential can fuse them. A subclass

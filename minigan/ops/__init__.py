@@ -11,6 +11,7 @@ methods of Tensor (minigan/methods.py) call the names that are imported here.
 import sys
 
 from .. import methods, torch_forms
+from ..factories import new, new_full, new_tensor
 from . import data_model, filling, grouped, in_place, logic
 from .activation import leaky_relu, log_softmax, relu
 from .axes import (
@@ -52,11 +53,12 @@ from .elementwise import (
 )
 from .error_function import erf
 from .extremes import amin, argmax, argmin, max, maximum, min, minimum
-from .gathering import gather, one_hot, scatter_
+from .gathering import embedding, gather, one_hot, scatter_
 from .indexing import EVERYTHING, Selection, getitem, pick, put, select
 from .joining import cat, stack
 from .logic import isnan
-from .magnitudes import norm, normalize, std
+from .magnitudes import norm, normalize, rsqrt, square, std
+from .meshes import meshgrid, roll
 from .products import bmm, dot, linear, matmul, maxout, mm, mv
 from .shapes import (
     amax,

@@ -11,6 +11,7 @@ from .. import creation, devices
 from ..checks import is_whole_number, whole_number
 from ..creation import raw
 from ..engine import record
+from ..memory import memory_of
 from .indexing import getitem
 from .shapes import axes_of, expand, reshape, transpose
 
@@ -81,7 +82,8 @@ def repeat(x, *repeats):
         copied += [times, n]
         merged.append(times * n)
     copies = expand(reshape(x, tuple(separate)), tuple(copied))
-    return reshape(copies, tuple(merged))
+    y = reshape(copies, tuple(merged))
+    return clone(y) if memory_of(y) == memory_of(x) else y
 
 
 def flip(x, *dims):

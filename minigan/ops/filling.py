@@ -39,6 +39,15 @@ def uniform_(x, low=0.0, high=1.0):
     return copy_(x, drawn * (high - low) + low)
 
 
+def random_(x, low, high=None):
+    """Fill with random whole numbers from low to high - 1; random_(high) begins at 0."""
+    if high is None:
+        low, high = 0, low
+    if not low < high:
+        raise ValueError(f"random_: the bounds are {low} and {high}, expected low < high")
+    return copy_(x, rng.generator.integers(low, high, x.shape))
+
+
 def _drawn_dtype(x):
     is_double = creation.raw(x).dtype == np.float64
     return np.float64 if is_double else np.float32

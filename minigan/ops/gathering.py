@@ -57,6 +57,12 @@ def _places(name, x, dim, index):
     return tuple(arrays)
 
 
+def embedding(index, weight):
+    """Rows of a table: index (...), integers, and weight (n, d) -> (..., d)."""
+    rows = indices("embedding", index, raw(weight).shape[0])
+    return getitem(weight, rows)
+
+
 def one_hot(labels, num_classes=-1):
     """Labels (...), integers, -> int64 (..., num_classes): a 1 at the place of the label.
 

@@ -1,7 +1,7 @@
-"""How large and how spread out: norm and std.
+"""How large and how spread out: norm and std; squares and reciprocal roots.
 
-Both end in a root, whose derivative at 0 is infinite. PyTorch's convention, which is kept here, is
-a gradient of 0 there: a gradient penalty stays finite where a critic is constant.
+Norm and std end in a root, whose derivative at 0 is infinite. PyTorch's convention, which is kept
+here, is a gradient of 0 there: a gradient penalty stays finite where a critic is constant.
 """
 
 import math
@@ -19,6 +19,16 @@ def std(x, dim=None, *, unbiased=True, correction=None, keepdim=False):
     """The standard deviation over dim: the root of var, with a gradient of 0 where it is 0."""
     variance = var(x, dim, unbiased=unbiased, correction=correction, keepdim=keepdim)
     return root(variance)
+
+
+def square(x):
+    """x * x of each entry."""
+    return x * x
+
+
+def rsqrt(x):
+    """1 / sqrt(x) of each entry x > 0."""
+    return x**-0.5
 
 
 def root(x):

@@ -13,11 +13,11 @@ from .. import devices
 from ..checks import whole_number
 from ..creation import raw, zeros
 from ..engine import Tensor, grad, record
-from ..grad_modes import recording
+from ..grad_modes import no_grad, recording
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .elementwise import sqrt
-from .shapes import centred, expand, mean, reshape
+from .shapes import centred, expand, mean, reshape, var
 
 
 def batch_norm(
@@ -106,14 +106,15 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
     for t in running:
         if t is not None:
             t._memory.changes += 1
+    statistics = batch_mean, inv_std
 
-    def to_inputs(g, y):
-        if recording.get():
-            return _composite_vjp(g, x, weight, bias, eps, negative_slope)
-        gradients = kernels.batch_norm_grad(
-            g.array, x.array, y.array, batch_mean, inv_std, w, negative_slope
-        )
-        return tuple(Tensor(a) for a in gradients)
+    def to_inputs(g):
+        return _batch_norm_vjp(g, x, x, weight, bias, statistics, eps, None)
+
+    if negative_slope is not None:  # only then is the output read, so that it must not change
+
+        def to_inputs(g, y):
+            return _batch_norm_vjp(g, x, y, weight, bias, statistics, eps, negative_slope)
 
     return record(
         kernels.batch_norm_forward(x.array, batch_mean[0], scale, shift, negative_slope),
@@ -124,6 +125,17 @@ def _normalise(x, weight, bias, running, momentum, eps, negative_slope):
         eps=eps,
         negative_slope=negative_slope,
     )
+
+
+def _batch_norm_vjp(g, x, y, weight, bias, statistics, eps, negative_slope):
+    """The gradients of x, weight and bias. y: the output, whose signs an activation needs."""
+    if recording.get():
+        return _composite_vjp(g, x, weight, bias, eps, negative_slope)
+    w = None if weight is None else weight.array
+    gradients = devices.kernels.batch_norm_grad(
+        g.array, x.array, y.array, *statistics, w, negative_slope
+    )
+    return tuple(Tensor(a) for a in gradients)
 
 
 def _composite_vjp(g, x, weight, bias, eps, negative_slope):
@@ -155,40 +167,59 @@ def _standardise(x, axes, eps):
 
 def channel_affine(x, centre, scale, shift, negative_slope=None):
     """act((x - centre[c]) * scale[c] + shift[c]): batch norm at evaluation."""
+    vectors = (centre.array, scale.array, shift.array)
+    value = devices.kernels.batch_norm_forward(x.array, *vectors, negative_slope)
+    if negative_slope is None:
+        edges = (
+            (x, lambda g: g * per_channel(scale, g.ndim)),
+            (centre, lambda g: -channel_sum(g) * scale),
+            (scale, lambda g: channel_sum(g * (x - per_channel(centre, g.ndim)))),
+            (shift, lambda g: channel_sum(g)),
+        )
+    else:
+        edges = _edges_with_activation(x, centre, scale, shift, negative_slope)
+    return record(value, *edges, op="channel_affine", negative_slope=negative_slope)
 
-    def inner(g, y):
-        """The gradient before the activation."""
-        return g if negative_slope is None else leaky_relu_grad(g, y, negative_slope)
+
+def _edges_with_activation(x, centre, scale, shift, negative_slope):
+    """The same edges with LeakyReLU, whose slopes are read off the output y."""
 
     def to_x(g, y):
-        return inner(g, y) * per_channel(scale, g.ndim)
+        return leaky_relu_grad(g, y, negative_slope) * per_channel(scale, g.ndim)
 
     def to_centre(g, y):
-        return -channel_sum(inner(g, y)) * scale
+        return -channel_sum(leaky_relu_grad(g, y, negative_slope)) * scale
 
     def to_scale(g, y):
-        return channel_sum(inner(g, y) * (x - per_channel(centre, g.ndim)))
+        deviation = x - per_channel(centre, g.ndim)
+        return channel_sum(leaky_relu_grad(g, y, negative_slope) * deviation)
 
     def to_shift(g, y):
-        return channel_sum(inner(g, y))
+        return channel_sum(leaky_relu_grad(g, y, negative_slope))
 
-    vectors = (centre.array, scale.array, shift.array)
-    return record(
-        devices.kernels.batch_norm_forward(x.array, *vectors, negative_slope),
-        (x, to_x),
-        (centre, to_centre),
-        (scale, to_scale),
-        (shift, to_shift),
-        op="channel_affine",
-        negative_slope=negative_slope,
-    )
+    return (x, to_x), (centre, to_centre), (scale, to_scale), (shift, to_shift)
 
 
-def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
+def instance_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    *,
+    negative_slope=None,
+):
     """Each channel of each image (N, C, H, W) normalised alone (Ulyanov et al. 2016).
 
-    It is the batch norm of (1, N C, H, W).
+    It is the batch norm of (1, N C, H, W). If there are running statistics (C,), they move by
+    momentum towards the means over the images; without use_input_stats they take their place.
     """
+    if not use_input_stats:
+        vectors = (running_mean, running_var, weight, bias)
+        return batch_norm(x, *vectors, training=False, eps=eps, negative_slope=negative_slope)
     if raw(x).ndim != 4 or x.shape[2] * x.shape[3] < 2:
         raise ValueError(
             f"instance_norm: x has shape {x.shape}, expected (N, C, H, W) with more than one pixel"
@@ -200,6 +231,10 @@ def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
                 f"instance_norm: weight and bias must have shape ({c},), as x of shape {x.shape} "
                 "has channels"
             )
+    if running_mean is not None or running_var is not None:
+        _check_vectors(x, running_mean=running_mean, running_var=running_var)
+        _check_running(x, running_mean, running_var, training=True)
+        _track_images(x, running_mean, running_var, momentum)
     y = batch_norm(
         reshape(x, 1, n * c, h, w),
         weight=_repeated(weight, n),
@@ -209,6 +244,16 @@ def instance_norm(x, weight=None, bias=None, *, eps=1e-5, negative_slope=None):
         negative_slope=negative_slope,
     )
     return reshape(y, n, c, h, w)
+
+
+def _track_images(x, running_mean, running_var, momentum):
+    """Move running statistics (C,) towards the means over the images of this minibatch."""
+    with no_grad():
+        mean_of_images = mean(mean(x, (2, 3)), 0)
+        var_of_images = mean(var(x, (2, 3)), 0)
+    for running, new in ((running_mean, mean_of_images), (running_var, var_of_images)):
+        running.array[...] += momentum * (new.array - running.array)
+        running._memory.changes += 1
 
 
 def _repeated(t, n):

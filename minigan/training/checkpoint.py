@@ -26,6 +26,7 @@ from ..files import reading, regular_file, whole_file
 from ..files.foreign import DIGITS, check_names, in_one_line, parse_json, shown
 
 FORMAT = "minigan checkpoint"
+PATHS = (str, bytes, os.PathLike)
 VERSION = 1
 TREE = "tree.json"
 NUMERIC = "biufc"  # dtype kinds: bool, int, unsigned, float, complex
@@ -44,11 +45,14 @@ def save(path, state):
     numbers, strings, booleans and None; dict keys are strings or integers. Arrays come back as
     NumPy arrays, NumPy's scalars as Python numbers. Raises TypeError for anything else (also for
     a subclass such as a namedtuple), and ValueError for a state that is nested more than 100
-    levels deep or has an integer or a path that is too long.
+    levels deep or has an integer or a path that is too long. ``save(state, path)``, the order of
+    torch.save, means the same.
     """
-    if not isinstance(path, (str, bytes, os.PathLike)):
+    if not isinstance(path, PATHS) and isinstance(state, PATHS):  # the order of torch.save
+        path, state = state, path
+    if not isinstance(path, PATHS):
         kind = type(path).__name__
-        raise TypeError(f"save got a {kind} as the path, expected the path first, then the state")
+        raise TypeError(f"save got a {kind} as the path, expected a path and a state")
     tree, arrays = flatten(state)
     write(path, tree, arrays)
 
@@ -70,11 +74,13 @@ def write(path, tree, arrays):
                 np.lib.format.write_array(entry, array, version=(1, 0), allow_pickle=False)
 
 
-def load(path):
+def load(path, map_location=None, weights_only=True):
     """Read the state that `save` wrote.
 
     Arrays come back as NumPy arrays of the same dtype, shape and bits, everything else unchanged.
-    Raises FileNotFoundError, or a ValueError that names the file and what is wrong with it.
+    map_location and weights_only, of torch.load, change nothing: no array lies on a device, and
+    nothing in the file is run. Raises FileNotFoundError, or a ValueError that names the file and
+    what is wrong with it.
     """
     regular_file(path)
     with open(path, "rb") as file, reading(f"checkpoint {path}"), zipfile.ZipFile(file) as archive:

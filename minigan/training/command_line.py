@@ -4,10 +4,11 @@ It is parsed once. Then four sources of each argument are put together. The firs
 counts: the command line; with --resume, the run's config.json; the script's settings, which may
 depend on both (on --data, say); a plain default.
 
-With --resume only arguments that cannot change the training's bits may be given anew. So ``--resume
---out DIR`` is a complete command, and a command that would continue another training than the one
-in DIR is refused. One argument is always given again: --networks, the file of the user's own
-networks. A run directory may come from somebody else, and nothing that it names is ever run.
+With --resume only arguments that are no part of the training may be given anew. So ``--resume --out
+DIR`` is a complete command, and a command that would continue another training than the one in DIR
+is refused. To change the training on purpose there is --override, see overrides.py. One argument is
+always given again: --networks, the file of the user's own networks. A run directory may come from
+somebody else, and nothing that it names is ever run.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from .earlier_run import (
     look_at_checkpoint,
 )
 from .loading import load_networks
+from .overrides import add_override, changes, check_overrides
 from .run_config import check_arguments, option
 from .run_folder import CONFIG
 from .scripts import (
@@ -43,8 +45,10 @@ FREE = (
     "checkpoint_every",
     "quiet",
     "data_dir",
+    "device",
 )
-NOT_KEPT = ("model", "out", "resume")  # config.json leaves out what every command says anew
+# config.json leaves out what every command says anew.
+NOT_KEPT = ("model", "out", "resume", "override")
 # Some are needed only at the end of training, which is too late to find that they are missing.
 PACKAGES = ("PIL", "matplotlib", "tqdm")
 
@@ -116,8 +120,9 @@ def _add_places(p, model):
         "--resume",
         action="store_true",
         help="go on from the checkpoint in --out with the arguments in its config.json, of which "
-        f"only these may be given anew: {', '.join(map(option, FREE))}",
+        f"only these may be given anew: {', '.join(map(option, FREE))}; see also --override",
     )
+    add_override(p)
 
 
 def parse(parser, argv=None, settings=None):
@@ -127,12 +132,14 @@ def parse(parser, argv=None, settings=None):
     more defaults, which count before the parser's plain ones.
 
     -> the arguments as a namespace. Added to them are `kept`, a dict of those that config.json
-    keeps; `networks_module`, the module of --networks, and `networks_sha256`, both None without it;
+    keeps; `overrides`, what --override changes, {name: {"from": value, "to": value}};
+    `networks_module`, the module of --networks, and `networks_sha256`, both None without it;
     `stored_elements`, how many elements the arrays of the checkpoint to go on from have, or None: a
     network that needs much more is not built. Exits with one sentence and status 2 if anything is
     wrong.
     """
     given, plain = _given_and_defaults(parser, argv)
+    overridden = given.pop("override", {})
     with one_sentence():
         _check_packages()
         args = _together(plain, given)
@@ -141,14 +148,18 @@ def parse(parser, argv=None, settings=None):
         check_own_networks(args, kept)
         kept.pop("networks", None)
         check_contradictions(args, given, kept, FREE)
+        check_overrides(overridden, given, args, NOT_KEPT, FREE)
         defaults = settings({**plain, **kept, **given}) if settings else {}
         args = _together(plain, defaults, kept, given)
+        changed = changes(args, overridden)
+        args = _together(vars(args), overridden)
         _check_out_is_beside_the_data(args)
         _choose_device(args, kept)
         rng.manual_seed(args.seed)
-        stored_elements, digest = look_at_checkpoint(args, kept)
+        stored_elements, digest = look_at_checkpoint(args, kept, overridden)
         module, sha256 = load_networks(args.networks, digest) if args.networks else (None, None)
     args.kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
+    args.overrides = changed
     args.networks_module = module
     args.networks_sha256 = sha256
     args.stored_elements = stored_elements
@@ -189,9 +200,18 @@ def _check_packages():
 
 
 def _choose_device(args, kept):
-    """Work on --device if it is given or kept, and keep the device's name as an argument."""
+    """Work on --device if it is given or kept, and keep the device's name as an argument.
+
+    The devices of a run may change: its states are plain arrays. Only the bits differ afterwards.
+    """
     if args.device is not None:
-        devices.set_device(args.device, f"{CONFIG if 'device' in kept else '--device'} says so")
+        is_kept = args.device == kept.get("device")
+        try:
+            devices.set_device(args.device, f"{CONFIG if is_kept else '--device'} says so")
+        except RuntimeError as error:
+            if not is_kept:
+                raise
+            raise RuntimeError(f"{error} (to go on elsewhere, give --device)") from error
     args.device = devices.name
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..files.foreign import shown
 from .checkpoint import leaves
 from .loading import about_of
+from .overrides import as_written, check_architecture, may_be_overridden
 from .resuming import networks_digest, read_checkpoint
 from .run_config import is_run, option, read_config
 from .run_folder import CHECKPOINT, CONFIG, WRITTEN, has_checkpoint
@@ -94,22 +95,27 @@ def check_contradictions(args, given, kept, free):
     """
     for name, value in kept.items():
         if name in given and name not in free and given[name] != value:
+            ways = "leave it out to go on"
+            if may_be_overridden(name):
+                ways += f", change it from here on with {as_written(name, given[name])}"
             raise ValueError(
                 f"{option(name)} {given[name]} contradicts {Path(args.out, CONFIG)}, which has "
-                f"{value}: leave it out to go on, or start anew with another --out"
+                f"{value}: {ways}, or start anew with another --out"
             )
 
 
-def look_at_checkpoint(args, kept):
+def look_at_checkpoint(args, kept, overridden):
     """How many numbers the checkpoint's arrays hold, and the hash of its own networks -> a pair.
 
     Both are None without a checkpoint to go on from. The sizes in config.json are compared with the
-    checkpoint's here, before anything is loaded or built from them.
+    checkpoint's here, before anything is loaded or built from them. overridden: {name: value}, of
+    which none may be a part of the networks.
     """
     if not args.resume or not has_checkpoint(args.out):
         return None, None
     state = read_checkpoint(args.out)
     about = about_of(state) or {}
+    check_architecture(overridden, about.get("architecture"))
     _check_sizes(args, kept, about.get("architecture"))
     arrays = [leaf for _, leaf in leaves(state) if isinstance(leaf, np.ndarray)]
     room = sum(array.size for array in arrays)

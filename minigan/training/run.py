@@ -28,16 +28,11 @@ from .. import rng
 from ..data import images
 from ..files import messages, whole_file
 from ..grad_modes import no_grad
-from . import checkpoint, run_folder, run_log, run_pictures
+from . import checkpoint, history, run_folder, run_log, run_pictures
 from .interrupts import Interrupts
-from .resuming import (
-    check_same_training,
-    check_taken_up,
-    fingerprint,
-    read_checkpoint,
-    refuse_checkpoint,
-)
-from .run_config import described
+from .overrides import check_same_networks, real_changes, take_up
+from .resuming import check_same_training, fingerprint, read_checkpoint, refuse_checkpoint
+from .run_config import described, option, read_config
 from .run_folder import CHECKPOINT, CONFIG, LOG
 
 
@@ -57,10 +52,12 @@ class Run:
     resume: go on from the checkpoint in out, if there is one. Without resume, a directory that
     holds a checkpoint is refused. quiet: print only errors and the last line.
 
-    arguments: {name: value}, which config.json keeps. architecture: the networks' arguments, and
-    sampling: how sample() draws, as {"batch_statistics": "running"}; the checkpoint keeps both, and
-    sample.py builds the networks from them. networks: the file of a user's own networks and its
-    SHA-256, a pair.
+    arguments: {name: value}, which config.json keeps. overrides: {name: {"from": value, "to":
+    value}} of the arguments that change with this resume: config.json notes them with the step, and
+    optimisers and schedules keep the settings that they have. architecture: the networks'
+    arguments, and sampling: how sample() draws, as {"batch_statistics": "running"}; the checkpoint
+    keeps both, and sample.py builds the networks from them. networks: the file of a user's own
+    networks and its SHA-256, a pair.
 
     Ctrl-C, SIGTERM or SIGHUP ends the loop after the current step, with a checkpoint and SystemExit
     128 + the signal's number. A loss, weight or sample that is not finite ends it with SystemExit 1
@@ -83,6 +80,7 @@ class Run:
         resume=False,
         quiet=False,
         arguments=None,
+        overrides=None,
         architecture=None,
         sampling=None,
         networks=None,
@@ -98,14 +96,12 @@ class Run:
         self.resume = resume
         self.quiet = quiet
         self.config = described(model, arguments or {})
+        self.overrides = overrides or {}
         self.networks_file, digest = networks or (None, None)
         # The checkpoint's entry "run" is this, the step and the state of the random generator.
-        self.about = {
-            "model": model,
-            "architecture": architecture,
-            "sampling": sampling,
-            "networks": {"sha256": digest} if digest else None,
-        }
+        networks_hash = {"sha256": digest} if digest else None
+        self.about = dict(model=model, architecture=architecture, sampling=sampling)
+        self.about["networks"] = networks_hash
         self.losses = {}  # name -> number or 0-d tensor of the latest step; reading waits for a GPU
         self.header = None  # of log.csv, once it has a row
         self.saved = -1  # the step of the newest checkpoint
@@ -302,7 +298,7 @@ class Run:
             if self.saved >= self.steps:
                 self._finish()
             if not self.quiet:
-                messages.say(f"going on from step {self.saved} of {self.steps}")
+                self._say_how_it_goes_on()
         elif self.resume:
             messages.say(f"there is no checkpoint in {self.out}: starting from step 0")
         run_folder.check_places(self.out, self.saved)
@@ -314,6 +310,15 @@ class Run:
             with whole_file(self.out / name) as file:
                 file.write(text.encode())
         return max(self.saved, 0)
+
+    def _say_how_it_goes_on(self):
+        messages.say(f"going on from step {self.saved} of {self.steps}")
+        for name, change in self.overrides.items():
+            messages.say(f"from here on: {option(name)} {change['to']}, before: {change['from']}")
+        moves = [move for move in self.config.get("devices", []) if move["step"] == self.saved]
+        if moves:
+            before = moves[-1]["from"]
+            messages.say(f"until here on device {before}, whose bits may differ from here on")
 
     def _log_up_to_here(self):
         """The text of log.csv without the rows of steps after the checkpoint's."""
@@ -328,17 +333,24 @@ class Run:
         return "".join([f"{header}\n", *lines])
 
     def _restore(self):
-        """Load the checkpoint. Exits with one sentence if it is damaged or foreign."""
+        """Load the checkpoint, and continue the history in config.json.
+
+        Exits with one sentence if the checkpoint is damaged or foreign.
+        """
+        path = self.out / CONFIG
+        earlier = read_config(path) if path.exists() else {}
         resumed = read_checkpoint(self.out)
         try:
+            check_same_networks(self.overrides, resumed, self.about)
             check_same_training(resumed, self.about, self.state)
-            for name, thing in self.state.items():
-                thing.load_state_dict(resumed[name])
-                check_taken_up(name, resumed[name], thing.state_dict())
+            self.saved = resumed["run"]["step"]
+            overridden = {*self.overrides, *history.pending(earlier, self.saved)}
+            has_other_images = take_up(self.state, resumed, overridden)
             rng.load_state_dict(resumed["run"]["rng"])
         except Exception as error:  # values of a foreign or hostile file may raise anything
             refuse_checkpoint(self.out, error)
-        self.saved = resumed["run"]["step"]
+        self.overrides = real_changes(self.overrides, has_other_images)
+        self.config = history.continued(self.config, earlier, self.saved, self.overrides)
 
     # ---- after the last step
 

@@ -14,6 +14,7 @@ from .. import devices
 from ..files import reading
 from ..files.bounded import read_bytes
 from ..files.foreign import in_one_line, parse_json, shown
+from .history import check_history
 from .run_folder import CONFIG
 
 LARGEST_FILE = 1 << 20  # bytes; a script writes some 2,000
@@ -48,6 +49,7 @@ def read_config(path):
             raise ValueError(f"it is {shown(config)}, expected a dict")
         if not isinstance(config.get("arguments"), dict):
             raise ValueError(f"its arguments are {shown(config.get('arguments'))}, expected a dict")
+        check_history(config)
         return config
 
 

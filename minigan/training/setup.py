@@ -116,6 +116,7 @@ def begin(args, *, state, sample, architecture, sampling=None):
         resume=args.resume,
         quiet=args.quiet,
         arguments=args.kept,
+        overrides=args.overrides,
         architecture=architecture,
         sampling=sampling,
         networks=(args.networks, args.networks_sha256) if args.networks else None,

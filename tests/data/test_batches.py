@@ -155,6 +155,34 @@ def test_a_batch_is_contiguous_even_if_the_images_are_not():
     assert batch.numpy().flags.c_contiguous
 
 
+def epoch_of(batches):
+    """The numbers of all images of an epoch, in their order."""
+    steps = len(batches.labels) // batches.state_dict()["batch_size"]
+    return [number for _ in range(steps) for number in next(batches)[1].tolist()]
+
+
+@pytest.mark.parametrize("count, batch_size", [(9, 3), (12, 3), (12, 4)])
+def test_other_images_or_batches_begin_the_epoch_after_the_one_that_was_left(count, batch_size):
+    left = data.Batches(bytes_of(12, 1, 2, 2), 3, labels=np.arange(12), seed=5)
+    interrupted = epoch_of(left)
+    epoch_of(left)
+    state = left.state_dict()
+    orders = []
+    for seed in (0, 1):  # which counts no longer
+        other = bytes_of(count, 1, 2, 2, seed=7)
+        batches = data.Batches(other, batch_size, labels=np.arange(count), seed=seed)
+        assert not batches.is_of(state)
+        batches.begin_anew(state)
+        assert batches.epoch == state["epoch"] + 1 == 2
+        orders.append(epoch_of(batches))
+        assert batches.epoch == 2
+        assert sorted(orders[-1]) == list(range(count))
+    assert orders[0] == orders[1]
+    left.load_state_dict(state | {"position": 0})
+    assert orders[0] not in (interrupted, epoch_of(left))  # a new order, also of as many images
+    assert left.is_of(state)
+
+
 def test_batches_of_images_that_were_changed_do_not_go_on():
     images = bytes_of(10, 1, 2, 2)
     state = data.Batches(images, 5).state_dict()
@@ -192,6 +220,24 @@ def test_a_state_of_other_batches_is_refused_and_changes_nothing(change, message
     before = batches.state_dict()
     with pytest.raises(ValueError, match=message):
         batches.load_state_dict(GOOD | change)
+    assert batches.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"epoch": -1}, "epoch -1"),
+        ({"epoch": None}, "epoch None"),
+        ({"generator": None}, "PCG64"),
+        ({"generator": {**GENERATOR, "state": {"state": 1}}}, "PCG64"),
+        ({"more": 1}, "the data order has"),
+    ],
+)
+def test_no_epoch_begins_after_a_damaged_state(change, message):
+    batches = data.Batches(TEN[:9], 3)
+    before = batches.state_dict()
+    with pytest.raises(ValueError, match=message):
+        batches.begin_anew(GOOD | change)
     assert batches.state_dict() == before
 
 

@@ -194,7 +194,7 @@ def test_repr_reads_like_the_architecture():
         repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Flatten())))
         == """\
 Sequential(
-  (0): Linear(weight=(3, 2), bias=(3,))
+  (0): Linear(in_features=2, out_features=3, weight=(3, 2), bias=(3,))
   (1): Sequential(
     (0): Tanh()
     (1): Flatten(start_dim=1, end_dim=-1)
@@ -202,4 +202,5 @@ Sequential(
 )"""
     )
     inside = repr(dcgan.Generator(image_size=16, width=2))
-    assert "ConvTranspose2d(weight=(4, 2, 4, 4), stride=(2, 2), padding=(1, 1)" in inside
+    assert "ConvTranspose2d(in_channels=4, out_channels=2, kernel_size=(4, 4), " in inside
+    assert "weight=(4, 2, 4, 4), stride=(2, 2), padding=(1, 1)" in inside

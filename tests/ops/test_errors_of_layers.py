@@ -81,10 +81,11 @@ TABLE = {
         "(2, 3, 1, 1) more than one",
     ),
     "instance norm's weight": (
-        lambda: F.instance_norm(IMAGE, mg.ones(4)),
+        lambda: F.instance_norm(IMAGE, weight=mg.ones(4)),
         ValueError,
         "(3,) (2, 3, 4, 4)",
     ),
+    "instance norm's means": (lambda: F.instance_norm(IMAGE, IMAGE), ValueError, "running_mean"),
     "layer norm's shape": (lambda: F.layer_norm(IMAGE, (3, 4)), ValueError, "(2, 3, 4, 4) (3, 4)"),
     "layer norm's weight": (lambda: F.layer_norm(IMAGE, 4, mg.ones(3)), ValueError, "weight (4,)"),
     "a slope to be learned": (
@@ -174,7 +175,7 @@ TABLE = {
     "an index outside the table": (
         lambda: nn.Embedding(3, 2)([0, 3]),
         IndexError,
-        "Embedding 0 to 3 0 to 2",
+        "embedding 0 to 3 0 to 2",
     ),
     "a fractional index": (lambda: nn.Embedding(3, 2)(LOGITS), TypeError, "float32 integers"),
     "a layer without inputs": (lambda: nn.Linear(0, 3), ValueError, "(3, 0) at least one"),

@@ -39,6 +39,7 @@ CALLERS = {
 # to(), astype() and to_float32() are casts, which have tests of their own. The two positions have
 # no gradient, and neither has one_hot; that of scatter_ is the gradient of an assignment.
 NOT_IN_THE_TABLE = {"to", "astype", "to_float32", "argmax", "argmin", "scatter_"}
+NOT_IN_THE_TABLE |= {"new", "new_full", "new_tensor"}
 WITHOUT_GRADIENT = {"one_hot"}
 
 

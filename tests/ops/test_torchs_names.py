@@ -83,6 +83,27 @@ CALLS = """
     torch.where(x > 0, x, 0.0)
     x.masked_fill(x < 0, 9.0)
     x.gather(2, x.argmax(2, keepdim=True))
+    torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")[0]
+    torch.meshgrid([torch.arange(2), torch.arange(3)], indexing="xy")[1]
+    torch.roll(x, (1, -2), (0, 2))
+    torch.rsqrt(x.abs() + 1)
+    torch.square(x)
+    x.new_zeros(2, 3)
+    x.float().new_ones((2, 3), dtype=torch.float64)
+    x.new_full((2,), 7)
+    x.new_tensor([1, 2])
+    x.new([1, 2])
+    x.new(2, 3).fill_(1.5)
+    torch.Tensor(5).fill_(1.5)
+    torch.Tensor(2, 3, 4).zero_()
+    torch.Tensor(2, 3).uniform_(1, 1)
+    torch.Tensor([1, 2])
+    torch.Tensor([[True, False]])
+    x.new_empty(2).zero_()
+    x.nelement()
+    x.type(torch.Tensor)
+    torch.ones(3).repeat(2, 1).fill_(5)
+    torch.ones(3).repeat(1).add_(1)
     torch.zeros(3, 5).scatter_(1, torch.tensor([[1], [4], [0]], dtype=torch.long), 1)
     x.scatter_(-1, x.argmax(2, keepdim=True), 9.0)
     x.scatter_(0, x[:1].clamp(0, 1).long(), x[1:] * 3)
@@ -271,6 +292,10 @@ def test_random_numbers_have_the_distribution_that_they_are_asked_for():
     assert -1 <= x.min().item() < -0.99
     assert 2.99 < x.max().item() < 3
     assert abs(x.mean().item() - 1) < 0.05
+    x.random_(3)
+    assert sorted(set(x.tolist())) == [0, 1, 2]
+    x.random_(-1, 1)
+    assert sorted(set(x.tolist())) == [-1, 0]
     whole = mg.randint(0, 10, (10_000,))
     assert whole.dtype == np.int64
     assert sorted(set(whole.tolist())) == list(range(10))
@@ -330,6 +355,9 @@ def test_what_minigan_has_not_is_refused_in_a_sentence(call):
 
 
 WRONG = {
+    "torch.meshgrid(x[0, 0], indexing=1)": (ValueError, "indexing is 1, expected 'ij' or 'xy'"),
+    "torch.roll(x, (1, 2), 0)": (ValueError, "roll got 2 shifts for 1 axes"),
+    'type("Mine", (torch.autograd.Function,), {})': (TypeError, "Mine is an autograd.Function"),
     "x.view(torch.float32)": (TypeError, "view takes a shape"),
     "x.to(np.float16)": (TypeError, "dtype is .*float16.*, expected float32, float64"),
     "torch.zeros(2, dtype=np.complex64)": (TypeError, "dtype is .*complex64"),

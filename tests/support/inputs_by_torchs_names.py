@@ -66,6 +66,26 @@ def gathered(case):
     return [x], dict(dim=dim, index=index)
 
 
+def looked_up(case):
+    """A table of vectors, and integers that say which of them are wanted."""
+    n, d = case.numbers(2, 1, 4)
+    wanted = case.shape(1, 2)
+    index = case.rng.integers(0, n, wanted)
+    return [case.normal(n, d)], dict(index=index)
+
+
+def rolled(case):
+    """A tensor, and how far it is moved along one axis, along two, or as one row."""
+    x = case.normal(*case.shape(2, 3))
+    by_how_much = case.choose(-5, 5)
+    options = case.of(
+        dict(shifts=by_how_much),
+        dict(shifts=by_how_much, dims=-1),
+        dict(shifts=(1, by_how_much), dims=(1, 0)),
+    )
+    return [x], options
+
+
 def squeezed(case):
     """A tensor with an axis of length 1, and that axis or none."""
     before, after = case.numbers(2, 2, 4)

@@ -263,6 +263,7 @@ def batch_norm(F, x, weight=None, bias=None, running_mean=None, running_var=None
 
 
 @operation("channel_affine", draw_layer.affine(0.2))
+@operation("channel_affine, no activation", draw_layer.affine(None))
 def channel_affine(F, *xs, negative_slope):
     return F.channel_affine(*xs, negative_slope=negative_slope)
 

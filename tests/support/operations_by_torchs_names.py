@@ -29,6 +29,11 @@ def erf(F, x):
     return x.erf()
 
 
+@operation("square", draw.any_shape())
+def square(F, x):
+    return x.square()
+
+
 @operation("rsqrt", draw.any_shape("positive"))
 def rsqrt(F, x):
     return x.rsqrt()
@@ -128,7 +133,17 @@ def gather(F, x, dim, index):
     return x.gather(dim, F.constant(index))
 
 
+@linear_operation("embedding", draw_torchs.looked_up)
+def embedding(F, weight, index):
+    return F.embedding(F.constant(index), weight)
+
+
 # ---- axes ----------------------------------------------------------------------------------------
+
+
+@linear_operation("roll", draw_torchs.rolled)
+def roll(F, x, **options):
+    return x.roll(**options)
 
 
 @linear_operation("view", shaped(draw.reshaped))

@@ -44,6 +44,8 @@ class Torch:
         centre, scale, shift = (along_channels(v, x.ndim) for v in vectors)
         y = x - centre
         y = y * scale + shift
+        if negative_slope is None:
+            return y
         return torch.nn.functional.leaky_relu(y, negative_slope)
 
     def leaky_relu_grad(self, g, y, negative_slope):
