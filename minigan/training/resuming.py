@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: is it whole, is it of this training, and was all of it loaded?
+"""Going on from a checkpoint: is it whole, is it of this training, and was all of it taken up?
 
 A checkpoint may be damaged or come from somebody else. Each fault is one sentence, and the run
 directory stays as it was.
@@ -14,7 +14,7 @@ from . import checkpoint
 from .run_folder import CHECKPOINT
 
 
-def read_checkpoint(folder):
+def load_or_exit(folder):
     """Load the state in a run's checkpoint. Exits with one sentence if the file is damaged."""
     try:
         return checkpoint.load(Path(folder, CHECKPOINT))

@@ -31,7 +31,7 @@ from ..grad_modes import no_grad
 from . import checkpoint, history, run_folder, run_log, run_pictures
 from .interrupts import Interrupts
 from .overrides import check_same_networks, real_changes, take_up
-from .resuming import check_same_training, fingerprint, read_checkpoint, refuse_checkpoint
+from .resuming import check_same_training, fingerprint, load_or_exit, refuse_checkpoint
 from .run_config import described, option, read_config
 from .run_folder import CHECKPOINT, CONFIG, LOG
 
@@ -339,7 +339,7 @@ class Run:
         """
         path = self.out / CONFIG
         earlier = read_config(path) if path.exists() else {}
-        resumed = read_checkpoint(self.out)
+        resumed = load_or_exit(self.out)
         try:
             check_same_networks(self.overrides, resumed, self.about)
             check_same_training(resumed, self.about, self.state)
