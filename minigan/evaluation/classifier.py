@@ -212,8 +212,8 @@ def _moving(n, size, generator):
 def as_images(x, name):
     """Images, uint8 or floats in [-1, 1] -> float32 (n, C, H, W) in [-1, 1].
 
-    name: what messages call them. Raises ValueError for other types, axes and values, and for fewer
-    than 2 images.
+    name: what messages call them, in the plural. Raises ValueError for other types, axes and
+    values, and for fewer than 2 images.
     """
     x = np.asarray(x)
     if x.ndim != 4 or len(x) < 2 or x.size == 0:

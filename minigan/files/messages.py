@@ -53,8 +53,8 @@ def is_terminal(stream):
 
 
 def say(text):
-    """Print a line on stdout; where it cannot be written, it is dropped."""
-    _write(text, sys.stdout)
+    """Print a text on stdout at once; where it cannot be written, it is dropped."""
+    _write(str(text), sys.stdout)
 
 
 def warn(text, end="\n"):
