@@ -77,8 +77,8 @@ def load_splits(name, size, data_dir=None, *, skip_unreadable=False):
     except ValueError as error:
         if len(train) < LEAST_IMAGES:
             raise ValueError(
-                f"{error}; of its {len(train)} training images every fifth would be a test image, "
-                f"expected at least {LEAST_IMAGES} to measure samples with"
+                f"{name} has {len(train)} training images and no test images, expected at least "
+                f"{LEAST_IMAGES}, of which every fifth serves as a test image"
             ) from error
         messages.warn(
             f"{error}: every fifth training image is a test image instead, though the generator "

@@ -6,7 +6,8 @@ networks, and ``session`` or ``begin`` for its Run. Run also works without any s
 Where to look: run.py has the loop, run_folder.py the names of its files, run_config.py, run_log.py
 and run_pictures.py one of these files each, checkpoint.py the format of a checkpoint. options.py
 and command_line.py read a script's arguments, with earlier_run.py, which decides whether --out may
-be used, and resuming.py, which compares a checkpoint with the training that goes on from it.
+be used, and overrides.py, which changes arguments of a run that goes on; history.py keeps note of
+that in config.json. resuming.py compares a checkpoint with the training that goes on from it.
 loading.py, sampling.py and translation.py take trained networks from a checkpoint.
 """
 

@@ -113,7 +113,7 @@ def test_too_few_images_without_a_test_split_are_refused(tmp_path, capsys, count
         report = report_module.measure(REAL[:30], str(tmp_path))
         assert "against 2 test images" in report.title
         return
-    few = f"of its {count} training images every fifth would be a test image, expected at least 10"
+    few = f"has {count} training images and no test images, expected at least 10, of which every"
     with pytest.raises(ValueError, match=few):
         report_module.measure(REAL[:30], str(tmp_path))
     assert "instead" not in capsys.readouterr().err
