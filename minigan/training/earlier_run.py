@@ -69,11 +69,21 @@ def _name_of(model):
 
 def _check_ours(folder):
     """Refuse a folder in which a run would overwrite files that are not a run's."""
-    written = [name for name in WRITTEN if os.path.lexists(folder / name)]
+    written = [name for name in WRITTEN if _is_somebodys(folder / name)]
     if written and not is_run(folder):
         raise FileExistsError(
             f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out"
         )
+
+
+def _is_somebodys(path):
+    """Whether there is something that must not be lost: an empty folder is not.
+
+    A run that ends before it can write its config.json leaves an empty folder for its samples.
+    """
+    if path.is_dir() and not path.is_symlink():
+        return any(path.iterdir())
+    return os.path.lexists(path)
 
 
 def check_own_networks(args, kept):

@@ -60,6 +60,14 @@ def test_resume_before_the_first_checkpoint_keeps_the_arguments(train, tmp_path)
     assert bits(tmp_path) == expected
 
 
+def test_a_run_that_could_not_write_its_config_can_be_begun_again(train, straight, tmp_path):
+    out = tmp_path / "out"
+    (out / "samples").mkdir(parents=True)
+    assert "there is no run in" in train("--out", out, "--resume")[2]
+    assert train("--out", out)[0] == 0
+    assert bits(out) == bits(straight)
+
+
 def test_arguments_that_change_no_bits_may_be_given_anew(train, straight, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(straight, out)
