@@ -21,9 +21,13 @@ from minigan.training.scripts import at_least, positive
 def parse(argv=None):
     parser = scripts.Parser(description=__doc__)
     parser.add_argument("run", help="a run directory or a checkpoint file")
-    parser.add_argument("-n", type=at_least(1), help="how many images (64), or rows (8)")
+    parser.add_argument(
+        "-n", type=at_least(1), help="how many images (default: 64), or rows (default: 8)"
+    )
     parser.add_argument("--seed", type=at_least(0), default=0)
-    parser.add_argument("--out", default="grid.png", help="a .png or an .npy file (grid.png)")
+    parser.add_argument(
+        "--out", default="grid.png", help="a .png or an .npy file (default: %(default)s)"
+    )
     parser.add_argument("--label", help="a class, by its number or name")
     parser.add_argument(
         "--interpolate",
@@ -31,7 +35,9 @@ def parse(argv=None):
         metavar="STEPS",
         help="rows of STEPS images that lead from one latent to another; -n counts the rows",
     )
-    parser.add_argument("--truncation", type=positive, default=1.0, help="above 0, at most 1 (1)")
+    parser.add_argument(
+        "--truncation", type=positive, default=1.0, help="above 0, at most 1 (default: %(default)s)"
+    )
     scripts.add_networks(parser)
     args = parser.parse_args(argv)
     if not args.out.endswith((".png", ".npy")):

@@ -20,10 +20,9 @@ image, and of calling everything foreground; all are means over the images.
 """
 
 from minigan import devices
-from minigan.data import pairs
 from minigan.evaluation.translation import arguments_of, report
 from minigan.training import scripts
-from minigan.training.translation import load_generators
+from minigan.training.translation import domains, load_generators
 
 
 def main(argv=None):
@@ -33,7 +32,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     with scripts.one_sentence():
         G, F, about = load_generators(args.run, args.networks)
-        images = pairs.load(arguments_of(args.run))
+        images = domains(arguments_of(args.run))
         if not images.paired:
             raise ValueError(
                 f"{args.run} was trained on images whose true translation is not known, expected "

@@ -15,7 +15,7 @@ from minigan.evaluation.report import print_quality
 from minigan.models import dcgan
 from minigan.models.dcgan import discriminator_loss, generator_loss, r1_penalty
 from minigan.optim import Adam, ExponentialMovingAverage
-from minigan.training import chosen, not_negative
+from minigan.training import not_negative
 
 PAPER = dict(steps=20000, batch_size=128, image_size=64, width=64, lr=2e-4, beta1=0.5, r1=0.0)
 PAPER |= dict(latent_dim=100, latent="uniform", augment="", average=0.999)
@@ -28,8 +28,8 @@ R1_EVERY = 4  # the penalty is taken every fourth step, four times as large (Kar
 
 def main(argv=None):
     args = training.parse("dcgan", __doc__, OPTIONS, PAPER, DIGITS, argv)
-    batches, size = training.images(args)
-    architecture = chosen(args, "latent_dim") | size | chosen(args, "width")
+    batches, image_arguments = training.images(args)
+    architecture = {"latent_dim": args.latent_dim, **image_arguments, "width": args.width}
     G, D = training.networks(args, architecture, dcgan.Generator, dcgan.Discriminator)
     judge = training.augmented(args, D)
     G_average = ExponentialMovingAverage(G, args.average)

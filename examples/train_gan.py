@@ -39,8 +39,9 @@ def main(argv=None):
     args = training.parse("gan", __doc__, OPTIONS, PAPER, DIGITS, argv)
     if args.batch_size % args.pack:
         training.refuse(f"--batch-size {args.batch_size} is not a multiple of --pack {args.pack}")
-    batches, size = training.images(args)
-    architecture = chosen(args, "latent_dim") | size | chosen(args, "hidden units pieces pack")
+    batches, image_arguments = training.images(args)
+    layers = chosen(args, "hidden units pieces pack")
+    architecture = {"latent_dim": args.latent_dim, **image_arguments, **layers}
     G, D = training.networks(args, architecture, gan.Generator, gan.Discriminator)
     judge = training.augmented(args, D)
     G_average = ExponentialMovingAverage(G, args.average)

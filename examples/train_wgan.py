@@ -51,8 +51,9 @@ def main(argv=None):
     is_clipped = args.penalty == "clip"
     if not is_clipped and args.norm == "batch":
         training.refuse("--norm batch ties a batch's samples; --penalty gp needs layer or none")
-    batches, size = training.images(args)
-    architecture = chosen(args, "latent_dim") | size | chosen(args, "width hidden norm")
+    batches, image_arguments = training.images(args)
+    layers = chosen(args, "width hidden norm")
+    architecture = {"latent_dim": args.latent_dim, **image_arguments, **layers}
     Generator = wgan.GENERATORS[args.generator]
     G, f = training.networks(args, architecture, Generator, wgan.CRITICS[args.critic])
     architecture["generator"] = "Generator" if args.networks else Generator.__name__

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from minigan import data, devices
 from minigan.data import images
+from minigan.files import messages
 from minigan.training import scripts
 from minigan.training.translation import DIRECTIONS, load_generators, translate, with_channels
 
@@ -45,7 +46,7 @@ def find_images(folder, out, skip_unreadable):
     if unreadable and not skip_unreadable:
         raise ValueError(f"{'; '.join(unreadable)} (--skip-unreadable goes on without)")
     for error in unreadable:
-        print(f"skipped: {error}")
+        messages.warn(f"skipped: {error}")
     if not sources:
         raise ValueError(f"--input {folder} holds no image that can be read")
     return {source: target for target, source in sources.items()}

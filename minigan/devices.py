@@ -53,7 +53,8 @@ def _open_cpu():
 
 
 def _describe_cpu():
-    return f"NumPy {np.__version__}, {threads.thread_count()} threads"
+    count = threads.thread_count()
+    return f"NumPy {np.__version__}, {count} thread{'s' if count > 1 else ''}"
 
 
 def _open_cuda():
@@ -173,9 +174,9 @@ def _name_of(device, why):
     device = getattr(device, "type", device)  # also PyTorch's
     if isinstance(device, str) and device.partition(":")[0] in DEVICES:
         return device.partition(":")[0]
-    raise ValueError(
-        f"unknown device {device!r} ({why}); this version has {', '.join(sorted(DEVICES))}"
-    )
+    *others, last = sorted(DEVICES)
+    expected = f"{', '.join(others)} or {last}"
+    raise ValueError(f"unknown device {device!r} ({why}), expected {expected}")
 
 
 def is_device(thing):

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from . import devices
+from .checks import whole_number
 from .creation import dtype_of, flat, raw, take_room, tensor
 from .engine import Tensor
-from .files.foreign import whole_number
 
 
 class TensorType:

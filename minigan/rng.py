@@ -7,9 +7,10 @@ means one sequence everywhere, and the whole state fits in a checkpoint.
 import numpy as np
 
 from . import devices
+from .checks import whole_number
 from .creation import dtype_of, flat, take_room
 from .engine import Tensor
-from .files.foreign import check_pcg64, whole_number
+from .files.foreign import check_pcg64
 
 generator = np.random.Generator(np.random.PCG64(0))
 

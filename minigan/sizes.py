@@ -6,7 +6,7 @@ line, config.json and a checkpoint keep the first or the last, because both are 
 
 import re
 
-import numpy as np
+from .checks import is_whole_number
 
 OBLONG = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})", re.ASCII)
 
@@ -22,9 +22,9 @@ def height_and_width(size, name="image_size"):
         if found:
             return int(found[1]), int(found[2])
     elif isinstance(size, (tuple, list)):
-        if len(size) == 2 and all(map(_is_length, size)):
+        if len(size) == 2 and all(is_whole_number(side, 1) for side in size):
             return int(size[0]), int(size[1])
-    elif _is_length(size):
+    elif is_whole_number(size, 1):
         return int(size), int(size)
     raise ValueError(
         f"{name} is {size!r}, expected a whole number of at least 1, or height x width as '96x160'"
@@ -35,7 +35,3 @@ def plain_size(size):
     """A size as config.json and checkpoints keep it: a number for a square, otherwise a text."""
     height, width = height_and_width(size)
     return height if height == width else f"{height}x{width}"
-
-
-def _is_length(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1

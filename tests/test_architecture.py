@@ -20,7 +20,9 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 # From the ground up: a room, which is a package or a file of its own, may import from itself and
 # from those below.
 ROOMS = [
-    {"files", "sizes"},
+    {"files"},
+    {"checks"},
+    {"sizes"},
     {"backends"},
     {"devices"},
     {"refused"},
@@ -41,7 +43,7 @@ ROOMS = [
 # What stands beside them: each of these imports from the rooms named here, and only the last two
 # rooms, and programs, import from it.
 BESIDE = {
-    "data": {"files", "sizes", "devices", "engine"},
+    "data": {"files", "checks", "sizes", "devices", "engine"},
     "finite_differences": {"devices", "engine", "creation"},
     "drawing": {"devices", "engine", "files"},
     "launch": {"backends", "devices"},
@@ -130,6 +132,16 @@ def test_imports_run_one_way(module):
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *EXAMPLES], ids=lambda path: path.name)
+def test_whoever_warns_calls_messages_warn(path):
+    """What it says comes when it is said, in one line, and never ends the program."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            streams = [keyword.value for keyword in node.keywords if keyword.arg == "file"]
+            assert ["sys", "stderr"] not in [dotted(stream) for stream in streams]
+            assert dotted(node.func)[-2:] != ["stderr", "write"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

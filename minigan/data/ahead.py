@@ -35,14 +35,14 @@ def default_workers():
 class Ahead:
     """Prepares the batches of an order ahead of time.
 
-    order: an iterator of Draws; a copy of it runs ahead. collector: a batches.Collector, which
+    order: an iterator of Draws; a copy of it runs ahead. filler: a batches.BatchFiller, which
     knows how to fill a batch. workers: the number of threads. They are daemons: a program that ends
     does not wait for them.
     """
 
-    def __init__(self, order, collector, workers):
+    def __init__(self, order, filler, workers):
         self._scout = copy.deepcopy(order)
-        self._collector = collector
+        self._filler = filler
         self._batches = deque()
         self._jobs = queue.SimpleQueue()
         self._workers = _start(workers, self._jobs)
@@ -59,12 +59,12 @@ class Ahead:
         return batch.arrays
 
     def _begin(self, draw):
-        arrays = self._collector.allocate(draw)
+        arrays = self._filler.allocate(draw)
         batch = Batch(arrays, [])
         for i in range(len(draw.chosen)):
-            done = Future()
-            batch.jobs.append(done)
-            job = (done, self._collector.fill, arrays, draw, i)
+            future = Future()
+            batch.jobs.append(future)
+            job = (future, self._filler.fill, arrays, draw, i)
             if self._workers:
                 self._jobs.put(job)
             else:
@@ -93,16 +93,16 @@ def _work(jobs):
         del job  # a waiting thread keeps no batch alive
 
 
-def _do(done, fill, arrays, draw, i):
+def _do(future, fill, arrays, draw, i):
     """Do one job, unless it was cancelled, and note in its Future how it ended."""
-    if not done.set_running_or_notify_cancel():
+    if not future.set_running_or_notify_cancel():
         return
     try:
         fill(arrays, draw, i)
-        done.set_result(None)
+        future.set_result(None)
     except BaseException as error:
-        done.set_exception(error)
-        del done  # the error knows this frame: the two would keep each other alive
+        future.set_exception(error)
+        del future  # the error knows this frame: the two would keep each other alive
 
 
 def _stop(batches, jobs, workers):

@@ -9,19 +9,20 @@ import zlib
 
 import numpy as np
 
+from ..checks import whole_number
 from ..engine import Tensor
 from ..files.foreign import check_names
 from .ahead import Ahead, default_workers
-from .images import check_at_least, to_float
+from .images import to_float
 from .lazy import FolderImages
-from .order import Order, check_same
+from .order import DataOrder, check_same
 from .windows import Window
 
 SAME = ("images", "checksum", "batch_size")  # what a state and these batches have in common
 
 
-class Collector:
-    """Copies the images of a Draw out of their sources, each cut as its window says."""
+class BatchFiller:
+    """Copies the images of a Draw out of their sources into a batch, each cut by the window."""
 
     def __init__(self, sources, window):
         self.sources = sources
@@ -88,12 +89,13 @@ class Batches:
         self.window = Window(crop, flip, frames)
         self._workers = default_workers() if workers is None else workers
         _check_sources(self.sources, labels)
-        _check_batch_size(batch_size, len(self.sources[0]))
-        check_at_least(1, workers=self._workers)
+        count = len(self.sources[0])
+        whole_number("batch_size", batch_size, 1, count, "the number of images")
+        whole_number("workers", self._workers, 1)
         shapes = [source.shape for source in self.sources]
         self.window.check(shapes)
-        self._order = Order(len(self.sources[0]), batch_size, self.window.choices(shapes), seed)
-        self._collector = Collector(self.sources, self.window)
+        self._order = DataOrder(count, batch_size, self.window.choices(shapes), seed)
+        self._filler = BatchFiller(self.sources, self.window)
         self._ahead = None  # made for the first batch
         self._is_lazy = any(map(_is_lazy, self.sources))
         self.checksum = _checksum(self.sources)
@@ -112,7 +114,7 @@ class Batches:
             chosen = next(self._order).chosen
         else:
             draw = next(self._order)
-            parts = self._collector.collect(draw)
+            parts = self._filler.collect(draw)
             chosen = draw.chosen
         batch = [Tensor(to_float(part)) for part in parts]
         if self.labels is not None:
@@ -122,7 +124,7 @@ class Batches:
     def _take_ahead(self):
         """The next batch's images, which threads have decoded meanwhile -> list of uint8 arrays."""
         if self._ahead is None:
-            self._ahead = Ahead(self._order, self._collector, self._workers)
+            self._ahead = Ahead(self._order, self._filler, self._workers)
         try:
             return self._ahead.take()
         except BaseException:  # also Ctrl-C: whoever goes on gets this batch, not the one after it
@@ -188,11 +190,6 @@ def _check_sources(sources, labels):
             raise ValueError(f"there are {len(source)} images for {count}, expected pairs")
     if labels is not None and len(labels) != count:
         raise ValueError(f"there are {len(labels)} labels for {count} images")
-
-
-def _check_batch_size(batch_size, count):
-    if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= count:
-        raise ValueError(f"batch_size is {batch_size}, expected 1 to {count}, the number of images")
 
 
 def _checksum(sources):

@@ -6,7 +6,6 @@ files were left out, and why.
 """
 
 import os
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
+from ..files import messages
 from ..sizes import height_and_width
 from .images import read_header, read_image, resize
 from .lazy import FolderImages
@@ -43,17 +43,22 @@ class MissingSplit(ValueError):
 
 
 class Found:
-    """What a search found in a folder: the images, the subfolders, what is left out, and notes."""
+    """What a search found in a folder: images, subfolders, what is left out, remarks."""
 
     def __init__(self):
         self.names = []  # of images: paths relative to the folder
         self.folders = []  # that were searched: relative paths
         self.left_out = []  # pairs (reason, relative path)
-        self.notes = Counter()  # what else is to be said -> of how many images, or 0
+        self.remarks = []  # phrases: what else is to be said of the images
 
     def leave_out(self, reason, name):
         """Note that a file is passed over."""
         self.left_out.append((reason, name))
+
+    def remark_on_images(self, notes):
+        """Remark how many of the images have each of these notes, such as images.MANY."""
+        for note, number in Counter(notes).items():
+            self.remarks.append(f"{number} {note}")
 
     def subfolders(self):
         """The names of the folder's own subfolders, sorted; also of those that hold no images."""
@@ -77,7 +82,7 @@ class Found:
         return part
 
     def say(self, where, count):
-        """Print one line of what is left out, and of notes, to standard error, if there are any."""
+        """Print one line of what is left out, and the remarks, on stderr, if there are any."""
         said = []
         reasons = Counter(reason for reason, _ in self.left_out)
         for reason, number in reasons.items():
@@ -85,10 +90,10 @@ class Found:
             said.append(f"{reason}: {number} ({example!r}{', ...' if number > 1 else ''})")
         if said:
             said[0] = f"left out are {said[0]}"
-        said += [f"{number} {note}" if number else note for note, number in self.notes.items()]
+        said += self.remarks
         if said:
             images = "1 image is read" if count == 1 else f"{count} images are read"
-            print("; ".join([f"{str(where)!r}: {images}", *said]), file=sys.stderr)
+            messages.warn("; ".join([f"{str(where)!r}: {images}", *said]))
 
 
 def search(folder):
@@ -224,9 +229,8 @@ def read_folder(folder, split="train", image_size=None, domain="", skip_unreadab
         kept = _read_each(partial(_read_pixels, image_size), root, found, skip_unreadable)
         headers = {name: headers[name] for name in kept}
     for name in sorted(set(expected) - set(found.holding())):
-        found.notes[f"no image in the folder {name!r} can be read, it is no class"] = 0
-    for header in headers.values():
-        found.notes.update(header.notes)
+        found.remarks.append(f"no image in the folder {name!r} can be read, it is no class")
+    found.remark_on_images(note for header in headers.values() for note in header.notes)
     labels, classes = _classes(found)
     found.say(root, len(headers))
     if image_size is None:
@@ -251,7 +255,7 @@ def _read_each(read, root, found, skip_unreadable):
                 raise ValueError(
                     f"{error} (--skip-unreadable, in Python skip_unreadable=True, goes on without)"
                 ) from error
-            print(f"skipped: {error}", file=sys.stderr)
+            messages.warn(f"skipped: {error}")
             found.leave_out(UNREADABLE, name)
     if not results:
         raise ValueError(f"{root} holds no image that can be read")
@@ -320,27 +324,30 @@ def _has_splits(folder, found, splits):
             f"{_listed(others)}, which is none: expected only splits or only classes, or the name "
             "of one of these folders"
         )
-    found.notes[
+    found.remarks.append(
         f"the folder {of_splits[0]!r} is taken for a class, because of {_listed(others)} beside it"
-    ] = 0
+    )
     return False
 
 
 def _classes(found):
-    """Labels int64 (N,) and the classes' names, by the images' folders; or twice None, and a
-    note.
+    """Labels int64 (N,) and the classes' names, by the images' folders; or (None, None).
+
+    Where one may have expected labels, a remark says why there are none.
     """
     classes, beside = found.holding(), found.beside()
     if len(classes) > 1 and beside:
-        found.notes[
+        found.remarks.append(
             "there are no labels, because of images beside the folders "
             f"{_listed(classes)}: {len(beside)} ({str(beside[0])!r})"
-        ] = 0
+        )
         return None, None
     if len(classes) < 2:
         inner = {name.parts[1] for name in found.names if len(name.parts) > 2}
         if len(inner) > 1:
-            found.notes[f"there are no labels, because all folders lie in one, {classes[0]!r}"] = 0
+            found.remarks.append(
+                f"there are no labels, because all folders lie in one, {classes[0]!r}"
+            )
         return None, None
     number = {name: i for i, name in enumerate(classes)}
     labels = [number[name.parts[0]] for name in found.names]

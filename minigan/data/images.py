@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checks import whole_number
 from ..files import reading, whole_file
 from ..files.bounded import open_regular, size_of
 from ..sizes import height_and_width
@@ -50,13 +51,6 @@ def to_uint8(x):
     if bad := np.count_nonzero(~np.isfinite(x)):
         raise ValueError(f"{bad} of {x.size} pixels are not finite")
     return np.rint((x.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
-
-
-def check_at_least(least, **numbers):
-    """Raise ValueError, with its name, for what is no whole number of at least `least`."""
-    for name, value in numbers.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}, expected a whole number, at least {least}")
 
 
 def resize(images, image_size, *, nearest=False):
@@ -113,12 +107,6 @@ def read_image(path):
     """
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
         return decode(file).pixels
-
-
-def read_picture(path):
-    """The same as read_image -> Picture, which also says what was left out."""
-    with reading(f"cannot read the image {path}"), open_regular(path) as file:
-        return decode(file)
 
 
 class Header(NamedTuple):
@@ -292,16 +280,16 @@ def make_grid(images, columns=None, padding=2, scale=None):
         )
     columns = math.ceil(math.sqrt(len(x))) if columns is None else columns
     scale = max(1, 64 // max(x.shape[2:])) if scale is None else scale
-    check_at_least(1, columns=columns, scale=scale)
-    check_at_least(0, padding=padding)
+    whole_number("columns", columns, 1)
+    whole_number("scale", scale, 1)
+    whole_number("padding", padding, 0)
     x = x if x.dtype == np.uint8 else to_uint8(x)
     x = x.repeat(scale, axis=2).repeat(scale, axis=3)
     columns = min(columns, len(x))
     rows = math.ceil(len(x) / columns)
     x = np.pad(x, [(0, rows * columns - len(x)), (0, 0), (padding, 0), (padding, 0)])
-    x = x.reshape(rows, columns, *x.shape[1:]).transpose(
-        0, 3, 1, 4, 2
-    )  # (rows, height, columns, width, C)
+    x = x.reshape(rows, columns, *x.shape[1:])  # (rows, columns, C, height, width)
+    x = x.transpose(0, 3, 1, 4, 2)  # (rows, height, columns, width, C)
     grid = x.reshape(rows * x.shape[1], columns * x.shape[3], -1)
     grid = np.pad(grid, [(0, padding), (0, padding), (0, 0)])
     return grid[:, :, 0] if grid.shape[2] == 1 else grid

@@ -3,26 +3,16 @@
 The one idea: the file is opened once, and every header is checked before an array is read.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..files import reading
 from ..files.bounded import Npz, open_regular
+from .dataset import Dataset
 from .folders import SPLITS, MissingSplit
 from .images import scaled_to_bytes
 
 MOST_NAMES = 1 << 16  # of classes in an .npz file
 MOST_NAME_BYTES = 1 << 26  # of all of them together: 64 MiB
-
-
-class Source(NamedTuple):
-    """Images as they were read, with what is known about them."""
-
-    images: np.ndarray  # uint8 (N, C, H, W), or FolderImages
-    labels: np.ndarray = None  # int64 (N,) or None
-    classes: tuple = None  # the labels' names, or None
-    masks: np.ndarray = None  # uint8 (N, C, H, W), or None
 
 
 def read_npz(path, split="train", key="images"):
@@ -35,11 +25,12 @@ def read_npz(path, split="train", key="images"):
     bounded.room says how much a file may unfold to.
     Raises OSError, ValueError (MissingSplit).
     """
-    return read_source(path, split, key, with_masks=False)[:3]
+    dataset = read_dataset(path, path, split, key, with_masks=False)
+    return dataset.images, dataset.labels, dataset.classes
 
 
-def read_source(path, split, key, *, with_masks):
-    """The same -> Source; with_masks: with the array `masks`, if the file holds it."""
+def read_dataset(name, path, split, key, *, with_masks):
+    """The same as a Dataset of this name; with_masks: with the array `masks`, if there is one."""
     masks = None
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)
@@ -66,7 +57,7 @@ def read_source(path, split, key, *, with_masks):
         labels = labels[chosen].astype(np.int64)
     if masks is not None:
         masks = masks[chosen]
-    return Source(images[chosen], labels, classes, masks)
+    return Dataset(name, images[chosen], labels, classes, masks)
 
 
 def _read_masks(arrays, count):

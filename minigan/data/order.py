@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files.foreign import check_names, check_pcg64, is_whole, shown
+from ..files.foreign import check_names, check_pcg64, is_stored_int, shown
 
 
 class Draw(NamedTuple):
@@ -22,7 +22,7 @@ class Draw(NamedTuple):
         return None if self.places is None else self.places[i]
 
 
-class Order:
+class DataOrder:
     """An endless iterator of Draws. Each epoch is a new permutation of all images.
 
     count: the number of images. choices: how many values each number of a window's place may have,
@@ -76,7 +76,7 @@ class Order:
         The generator jumps ahead as if it had drawn 2^127 numbers or so. Otherwise this epoch could
         have the other one's order. Raises ValueError for what cannot be of an order.
         """
-        if not is_whole(epoch):
+        if not is_stored_int(epoch):
             raise ValueError(f"the data order has epoch {shown(epoch)}, expected an integer")
         check_pcg64("the data order", state)
         bits = np.random.PCG64(0)
@@ -93,7 +93,7 @@ class Order:
         epoch = state["epoch"]
         position = state["position"]
         places = range(0, self.count + 1, self.batch_size)
-        if not is_whole(epoch) or type(position) is not int or position not in places:
+        if not is_stored_int(epoch) or type(position) is not int or position not in places:
             raise ValueError(
                 f"the data order has epoch {shown(epoch)} and position {shown(position)}, "
                 f"expected an integer and a multiple of {self.batch_size} up to {self.count}"
@@ -109,5 +109,5 @@ class Order:
 def check_same(what, state, own, names):
     """Raise ValueError unless these integers of a state are this object's own."""
     for name in names:
-        if not is_whole(state[name]) or state[name] != own[name]:
+        if not is_stored_int(state[name]) or state[name] != own[name]:
             raise ValueError(f"{what} is that of {name} {shown(state[name])}, expected {own[name]}")

@@ -5,13 +5,12 @@ Training sees images of both kinds and no pair: where a file holds pairs, one ha
 as A, the other as B. Its test images stay pairs, and measure the translation.
 """
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import data
-from ..files import reading
+from ..files import messages, reading
 from ..files.bounded import Npz, open_regular
 from ..sizes import height_and_width, plain_size
 from .images import resize
@@ -32,75 +31,43 @@ class Domains:
     paired: bool = False  # is test_b[i] the truth for test_a[i]?
 
 
-def load(args):
-    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains.
+def load(names, image_size, load_size=None, halves=None, *, data_dir=None, skip_unreadable=False):
+    """Two kinds of images, each of which has a name -> Domains.
 
-    All are grey, or all RGB. Training images have --load-size pixels a side, test images
-    --image-size. Raises ValueError, OSError, ImportError.
+    names: two names or paths, as data.load takes them: ("horse2zebra:A", "horse2zebra:B").
+    image_size: of test images. load_size: of training images, from which image_size is cut out
+    later; None: see enlarged. halves: the two are arrays of one .npz file, and pairs. Then A is
+    trained on with one half of them and B with the other, which this array of the file divides:
+    see first_half. data_dir, skip_unreadable: as data.load takes them.
+
+    All images are grey, or all RGB. Raises ValueError, OSError, ImportError.
     """
-    load_size = args.load_size or _enlarged(args.image_size)
-    _check_arguments(args, load_size)
-    if args.data == "digits":
-        return digits(load_size, args.image_size)
-    names = _names(args)
-    options = dict(data_dir=args.data_dir, skip_unreadable=args.skip_unreadable)
+    load_size = load_size or enlarged(image_size)
+    options = dict(data_dir=data_dir, skip_unreadable=skip_unreadable)
     a, b = [data.load(name, load_size, **options).images for name in names]
-    if args.halves:
-        test_a, test_b = [
-            data.load(name, args.image_size, "test", **options).images for name in names
-        ]
-        first = first_half(names, args.halves, args.data_dir)
+    if halves:
+        test_a, test_b = [data.load(name, image_size, "test", **options).images for name in names]
+        first = first_half(names, halves, data_dir)
         if len(test_a) != len(test_b) or not len(first) == len(a) == len(b):
             raise ValueError(
-                f"{names[0]} has {len(a)} images, {names[1]} {len(b)}, and {args.halves} "
-                f"{len(first)} entries, expected as many: pairs"
+                f"{names[0]} has {len(a)} images, {names[1]} {len(b)}, and {halves} {len(first)} "
+                "entries, expected as many: pairs"
             )
         a = a[first]
         b = b[~first]
     else:
-        test_a = to_look_at(names[0], a, args.image_size, options)
-        test_b = to_look_at(names[1], b, args.image_size, options)
+        test_a = to_look_at(names[0], a, image_size, options)
+        test_b = to_look_at(names[1], b, image_size, options)
     kinds = (a, b, test_a, test_b)
     if any(images.shape[1] == 3 for images in kinds):
         kinds = map(_as_rgb, kinds)
-    return Domains(*kinds, paired=bool(args.halves))
+    return Domains(*kinds, paired=bool(halves))
 
 
-def _enlarged(image_size):
+def enlarged(image_size):
     """The size to load images at, of which image_size is cut out: the paper's 286 for 256."""
     height, width = height_and_width(image_size)
     return plain_size((height * 286 // 256, width * 286 // 256))
-
-
-def _check_arguments(args, load_size):
-    """Raise ValueError for arguments that contradict each other."""
-    load = height_and_width(load_size)
-    cut = height_and_width(args.image_size)
-    if load[0] < cut[0] or load[1] < cut[1]:
-        raise ValueError(
-            f"--load-size {load_size} is less than --image-size {args.image_size}, "
-            "which is cut out of it"
-        )
-    if args.data and (args.data_a or args.data_b):
-        raise ValueError(
-            f"--data {args.data} names both kinds of images: leave out --data-a and --data-b"
-        )
-    if args.halves and args.data:
-        raise ValueError(
-            f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}"
-        )
-
-
-def _names(args):
-    """What the arguments call the two kinds of images -> two names for data.load."""
-    if args.data:
-        return f"{args.data}:A", f"{args.data}:B"
-    if args.data_a is None or args.data_b is None:
-        missing, given = ("b", "a") if args.data_b is None else ("a", "b")
-        raise ValueError(
-            f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another"
-        )
-    return args.data_a, args.data_b
 
 
 def _as_rgb(images):
@@ -115,7 +82,7 @@ def to_look_at(name, train, image_size, options):
     try:
         return data.load(name, image_size, "test", **options).images
     except data.MissingSplit as error:
-        print(f"{error}: the samples show training images", file=sys.stderr)
+        messages.warn(f"{error}: the samples show training images")
         return resize(train[:6], image_size)
 
 
@@ -125,7 +92,7 @@ def first_half(names, key, data_dir=None):
     The array `key` says which pairs belong together, such as tiles of one photograph; every second
     one of its values is in this half.
     """
-    path = _common_file(names, data_dir)
+    path = _common_file(names, key, data_dir)
     with open_regular(path) as file, reading(f"cannot read {path}"):
         arrays = Npz(file)
         groups = arrays.read(key)
@@ -145,13 +112,13 @@ def first_half(names, key, data_dir=None):
     return np.isin(groups, values[::2])
 
 
-def _common_file(names, data_dir):
-    """The .npz file that both names mean -> its path."""
+def _common_file(names, key, data_dir):
+    """The .npz file that both names mean, whose array `key` divides the pairs -> its path."""
     first, second = [data.find_npz(name, data_dir) for name in names]
     if first is None or second is None or first[0] != second[0]:
         raise ValueError(
-            f"--halves needs two arrays of one .npz file, --data-a is {names[0]} "
-            f"and --data-b {names[1]}"
+            f"halves is {key}, expected two arrays of one .npz file to divide, "
+            f"not {names[0]} and {names[1]}"
         )
     return first[0]
 

@@ -6,47 +6,21 @@ batches.py.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..sizes import height_and_width
 from . import named
+from .dataset import Dataset
 from .folders import SPLITS, read_folder
 from .images import resize
-from .npz import Source, read_npz, read_source
+from .npz import read_dataset, read_npz
 from .zipped import read_zip
 
 ASSETS = Path(__file__).parents[1] / "assets"
-BUNDLED = ("digits", "clothes", "nuclei")  # each an .npz file in assets/, the digits not in bytes
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Dataset:
-    """Images with what is known about them.
-
-    images: uint8 (N, C, H, W), C 1 or 3: an array or, of a folder, FolderImages, which decode what
-        is indexed; np.asarray(images) reads them all.
-    labels: int64 (N,) or None. classes: the labels' names, or None.
-    masks: uint8 (N, C, H, W), which pixels of each image belong to the object, or None.
-    """
-
-    name: str
-    images: np.ndarray
-    labels: np.ndarray = None
-    classes: tuple = None
-    masks: np.ndarray = None
-
-    def __len__(self):
-        return len(self.images)
-
-    def __repr__(self):
-        channels, height, width = self.images.shape[1:]
-        labelled = "no labels" if self.labels is None else f"{len(np.unique(self.labels))} classes"
-        return (
-            f"Dataset({self.name}: {len(self)} images, {channels} x {height} x {width}, {labelled})"
-        )
+BUNDLED = ("digits", "clothes", "nuclei")  # .npz files in assets/; digits.npz holds 0 to 16
 
 
 def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_unreadable=False):
@@ -75,15 +49,14 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
     name = os.fspath(name_or_path)
-    source = _read(name, split, image_size, data_dir, skip_unreadable)
-    return Dataset(name, *source)
+    return _read(name, split, image_size, data_dir, skip_unreadable)
 
 
 def _read(name, split, image_size, data_dir, skip_unreadable):
-    """The images that a name or path means, resized -> Source."""
-    source = _read_arrays(name, split, data_dir)
-    if source is not None:
-        return _resized(name, source, image_size)
+    """The images that a name or path means, resized -> Dataset."""
+    dataset = _read_arrays(name, split, data_dir)
+    if dataset is not None:
+        return _resized(dataset, image_size)
     path = named.user_path(data_dir or "") / named.user_path(name)
     folder, domain = _folder_and_domain(path)
     if domain and path.is_dir() and Path(folder).is_dir():
@@ -92,21 +65,30 @@ def _read(name, split, image_size, data_dir, skip_unreadable):
             f"part {domain}: rename one"
         )
     if path.is_dir():
-        return Source(*read_folder(path, split, image_size, "", skip_unreadable))
+        return Dataset(name, *read_folder(path, split, image_size, "", skip_unreadable))
     if domain and Path(folder).is_dir():
-        return Source(*read_folder(folder, split, image_size, domain, skip_unreadable))
+        return Dataset(name, *read_folder(folder, split, image_size, domain, skip_unreadable))
     pair = _known(name)[:-2]
     if domain and pair in named.PAIRS:
         archive = named.find(pair, data_dir, f"{pair.replace('-', '_')}.zip")
-        return Source(read_zip(archive, f"{split}{domain}", image_size))
+        return Dataset(name, read_zip(archive, f"{split}{domain}", image_size))
     npz = find_npz(name, data_dir)
     if npz is not None:
-        return _resized(name, _read_npz(*npz, split), image_size)
+        if not os.path.exists(npz[0]):
+            raise FileNotFoundError(f"there is no file {npz[0]}")
+        return _resized(_read_npz(name, *npz, split), image_size)
     if path.exists():
         raise ValueError(f"{path} is neither a folder of images nor an .npz file")
-    raise FileNotFoundError(
-        f"{path} is no data set and no path, expected {', '.join(BUNDLED)}, "
-        f"{', '.join(named.SETS)}, a folder of images, or an .npz file"
+    raise FileNotFoundError(_not_found(name, path))
+
+
+def _not_found(name, path):
+    """Why neither a data set nor a path was found. Only a name without folders may be a set's."""
+    if len(Path(name).parts) > 1:
+        return f"there is no folder or file {path}"
+    return (
+        f"there is no data set, folder or file {path}, expected a folder of images, an .npz file, "
+        f"or one of the data sets {', '.join(BUNDLED)}, {', '.join(named.SETS)}"
     )
 
 
@@ -116,33 +98,33 @@ def _known(name):
 
 
 def _read_arrays(name, split, data_dir):
-    """A set of arrays that has a name -> Source, at its own size; None for any other name."""
+    """A set of arrays that has a name -> Dataset, at its own size; None for any other name."""
     known = _known(name)
     if known == "digits":
-        return _read_digits(split)
+        return _read_digits(name, split)
     if known.partition(":")[0] in BUNDLED[1:] and not name.endswith(":"):
-        return _read_npz(*find_npz(name, data_dir), split)
+        return _read_npz(name, *find_npz(name, data_dir), split)
     if known in named.PAIRS:
         raise ValueError(f"{name} has two kinds of images, expected {name}:A or {name}:B")
     if known in named.SETS:
-        return Source(*named.read(known, split, data_dir))
+        return Dataset(name, *named.read(known, split, data_dir))
     return None
 
 
-def _read_npz(path, key, split):
-    """An .npz file -> Source, with the masks that lie beside its array `images`."""
-    return read_source(path, split, key, with_masks=key == "images")
+def _read_npz(name, path, key, split):
+    """An .npz file -> Dataset, with the masks that lie beside its array `images`."""
+    return read_dataset(name, path, split, key, with_masks=key == "images")
 
 
-def _resized(name, source, image_size):
-    """A Source at another size. Raises ValueError if it has no images, or none with pixels."""
-    images = source.images
+def _resized(dataset, image_size):
+    """A Dataset at another size. Raises ValueError if it has no images, or none with pixels."""
+    images = dataset.images
     if images.size == 0:
-        raise ValueError(f"{name} holds no images: its array has shape {images.shape}")
-    masks = source.masks
+        raise ValueError(f"{dataset.name} holds no images: its array has shape {images.shape}")
+    masks = dataset.masks
     if masks is not None:
         masks = resize(masks, image_size, nearest=True)
-    return source._replace(images=resize(images, image_size), masks=masks)
+    return replace(dataset, images=resize(images, image_size), masks=masks)
 
 
 def is_folder(name, data_dir=None):
@@ -172,9 +154,9 @@ def find_npz(name, data_dir):
     return found[1], found[2] or "images"
 
 
-def _read_digits(split):
-    """The bundled digits -> Source. Each place has 0 to 16 inked pixels, here 0 to 255."""
+def _read_digits(name, split):
+    """The bundled digits -> Dataset. Each place has 0 to 16 inked pixels, here 0 to 255."""
     images, labels, _ = read_npz(ASSETS / "digits.npz", split)
     counts = images.astype(np.uint16)  # before NumPy 2, uint8 times np.uint16(255) stays uint8
     images = ((counts * 255 + 8) // 16).astype(np.uint8)
-    return Source(images, labels, named.DIGITS)
+    return Dataset(name, images, labels, named.DIGITS)

@@ -7,17 +7,8 @@ belongs together, such as a photograph and its mask, is cut at the same place.
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ..checks import whole_number
 from ..sizes import height_and_width
-
-
-def _check_length(name, value, most, of_what):
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or not 1 <= value <= most:
-        raise ValueError(
-            f"{name} is {value!r}, expected a whole number from 1 to the {of_what} {most}"
-        )
 
 
 @dataclass(frozen=True)
@@ -44,12 +35,13 @@ class Window:
                     f"frames is {self.frames!r}, expected clips (N, T, C, H, W) of one length T, "
                     f"not arrays of shapes {list(shapes)}"
                 )
-            _check_length("frames", self.frames, min(clips), "clips'")
+            whole_number("frames", self.frames, 1, min(clips), "the length of the clips")
 
     def _check_crop(self, sizes):
         """Raise ValueError unless what is cut out fits into images of these sizes."""
         if not isinstance(self.crop, (tuple, list, str)):
-            _check_length("crop", self.crop, min(map(min, sizes)), "images'")
+            shortest = min(map(min, sizes))
+            whole_number("crop", self.crop, 1, shortest, "the shortest side of the images")
             return
         height, width = height_and_width(self.crop, "crop")
         if height > min(h for h, _ in sizes) or width > min(w for _, w in sizes):

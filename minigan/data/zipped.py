@@ -19,12 +19,12 @@ def read_zip(path, folder, image_size):
         archive = zipfile.ZipFile(file)
         most = room(size_of(file))
         found = _search_zip(archive, folder)
-        images, total = {}, 0
+        images, notes, total = {}, [], 0
         for name, info in sorted(found.names):
             with reading(f"cannot read the image {name}"):
                 picture = decode(read_member(archive, info, size_of(file)))
             images[name] = resize(picture.pixels[None], image_size)[0]
-            found.notes.update(picture.notes)
+            notes += picture.notes
             total += images[name].nbytes
             if total > most:
                 raise ValueError(
@@ -33,6 +33,7 @@ def read_zip(path, folder, image_size):
                 )
     if not images:
         raise MissingSplit(f"{path} holds no images in a folder {folder}")
+    found.remark_on_images(notes)
     found.say(f"{path}: {folder}", len(images))
     return stack(images, path)
 

@@ -9,7 +9,6 @@ features in its last layer but one are a better space to measure distances in th
 """
 
 import hashlib
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 from .. import data, devices, nn, no_grad, rng, tensor
 from .. import functional as F
 from ..data.images import to_float
-from ..files import cache_folder
+from ..files import cache_folder, messages
 from ..optim import Adam, ConstantThenLinearLR
 from ..training import checkpoint
 
@@ -103,10 +102,9 @@ def number_classes(*datasets):
     if names is None:
         names = {value: str(value) for value in values.tolist()}
     classes = tuple(names[value] for value in values.tolist())
-    print(
+    messages.warn(
         f"{first.name}: the {len(values)} labels that occur, from {values[0]} to {values[-1]}, "
-        f"are counted as {len(values)} classes",
-        file=sys.stderr,
+        f"are counted as {len(values)} classes"
     )
     return tuple(
         replace(dataset, labels=np.searchsorted(values, dataset.labels), classes=classes)
@@ -170,12 +168,12 @@ def _load_or_train(network, dataset, path):
         why = f"trained once, for {path}"
         if path.exists():
             why = f"{error}: it is trained again"
-    print(f"the classifier of {dataset.name}: {why}", file=sys.stderr)
+    messages.warn(f"the classifier of {dataset.name}: {why}")
     train(network, dataset)
     try:
         checkpoint.save(path, {"classifier": network.state_dict()})
     except OSError as error:  # without a cache the next evaluation trains it again
-        print(f"the classifier cannot be kept: {error}", file=sys.stderr)
+        messages.warn(f"the classifier cannot be kept: {error}")
 
 
 def train(network, dataset):
@@ -214,8 +212,8 @@ def _moving(n, size, generator):
 def as_images(x, name):
     """Images, uint8 or floats in [-1, 1] -> float32 (n, C, H, W) in [-1, 1].
 
-    name: what messages call them. Raises ValueError for other types, axes and values, and for fewer
-    than 2 images.
+    name: what messages call them, in the plural. Raises ValueError for other types, axes and
+    values, and for fewer than 2 images.
     """
     x = np.asarray(x)
     if x.ndim != 4 or len(x) < 2 or x.size == 0:

@@ -14,6 +14,7 @@ measures raise ValueError for sets that are too small, of different d, or not fi
 import numpy as np
 
 from .. import devices
+from ..checks import whole_number
 
 BLOCK = 1 << 22  # distances at a time: 32 MB of float64
 SIGMAS = np.logspace(-1, 0, 10)  # the widths that Goodfellow et al. 2014 chose among
@@ -82,12 +83,7 @@ def _nearest_squared(x, y):
 
 def _kth_squared(x, k, name):
     """Squared distance from each point to its k-th nearest other point, (n,)."""
-    is_whole = isinstance(k, (int, np.integer)) and not isinstance(k, bool)
-    if not is_whole or not 1 <= k < len(x):
-        raise ValueError(
-            f"k is {k!r}, expected a whole number from 1 to {len(x) - 1}, because {name} has "
-            f"{len(x)} points"
-        )
+    whole_number("k", k, 1, len(x) - 1, f"because {name} has {len(x)} points")
     kth = np.empty(len(x))
     for rows, squared in _blocks(x, x):
         kth[rows] = np.partition(squared, k - 1, axis=1)[:, k - 1]

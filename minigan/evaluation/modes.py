@@ -12,15 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import minigan as mg
-
 from .. import devices, nn
+from ..creation import tensor
 from ..data.toys import MIXTURES
 from ..files import reading, whole_file
 from ..files.bounded import read_text
+from ..grad_modes import no_grad
 from ..models import gan, wgan
 from ..nn import init
 from ..optim import Adam, ConstantThenLinearLR
+from ..rng import manual_seed, randn
 from .metrics import mode_coverage
 
 POINTS = 100_000  # of the mixture, to train with
@@ -142,7 +143,7 @@ def training(protocol, mixture, method, seed, steps=None):
     pack, n_critic = METHODS[method]
     steps = steps or protocol.steps[method]
     n = protocol.batch_size * pack
-    mg.manual_seed(seed)
+    manual_seed(seed)
     generator = np.random.default_rng((seed, 1))
     points = mixture.sample(POINTS, generator)
     G, D = protocol.networks(pack, float(np.abs(mixture.centres).max()))
@@ -158,8 +159,8 @@ def training(protocol, mixture, method, seed, steps=None):
     for step in range(1, steps + 1):
         for _ in range(n_critic):
             chosen = points[generator.integers(POINTS, size=n)]
-            x = gan.packed(mg.tensor(chosen), pack)
-            fake = gan.packed(G(mg.randn(n, LATENT_DIM)), pack)
+            x = gan.packed(tensor(chosen), pack)
+            fake = gan.packed(G(randn(n, LATENT_DIM)), pack)
             D_optimizer.minimize(_discriminator_loss(method, D, x, fake))
         D.requires_grad_(False)
         G_optimizer.minimize(_generator_loss(method, D(fake)))  # on the same noise
@@ -187,8 +188,8 @@ def _generator_loss(method, fake_logits):
 def draw_points(G, n, seed):
     """n points (n, 2) of the generator, with its running statistics, from the seed's latents."""
     z = np.random.default_rng((seed, 2)).standard_normal((n, LATENT_DIM)).astype(np.float32)
-    with mg.no_grad():
-        points = G.eval()(mg.tensor(z)).numpy()
+    with no_grad():
+        points = G.eval()(tensor(z)).numpy()
     G.train()
     return points
 

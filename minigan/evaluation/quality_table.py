@@ -151,7 +151,11 @@ class Quality:
         ]
 
     def __str__(self):
-        lines = [self.title, f"{'':36}{'samples':>9}{'real':>9}   expected"]
+        lines = [
+            self.title,
+            "real: what real images score in the samples' place, as a perfect generator would",
+            f"{'':36}{'samples':>9}{'real':>9}   expected of the samples: is it so?",
+        ]
         lines += [str(row) for row in self.rows()]
         lines += self._notes()
         return "\n".join(lines)

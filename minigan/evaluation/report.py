@@ -7,13 +7,12 @@ compared at the real images' size. Distances and neighbours are those of a class
 there are labels to train it with, otherwise those of pixels.
 """
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import data
-from ..files import reading
+from ..files import messages, reading
 from ..files.foreign import shown
 from ..training.loading import find_checkpoint
 from ..training.run_config import read_config
@@ -34,6 +33,8 @@ from .two_sample import trained_two_sample_test
 
 MOST_IMAGES = 1000  # a side in the two-sample tests: more images would tell smaller faults apart
 MOST_POINTS = 10_000  # a side in the Frechet distance, precision, recall, density and coverage
+LEAST_IMAGES = 10  # without a test split: every fifth is a test image, and two are needed
+PRINTED = 1000  # samples that a training script measures at its end
 VALIDATION = 6  # Parzen's sigma is chosen on the last sixth of the training images,
 MOST_VALIDATION = 1000  # or on this many of them
 
@@ -66,17 +67,22 @@ def _fitting(size, own_size):
 def load_splits(name, size, data_dir=None, *, skip_unreadable=False):
     """The training and test images of a data set at this size, as two Datasets.
 
-    Without a test split every fifth training image is a test image.
+    Without a test split every fifth training image is a test image. Raises ValueError if there are
+    too few for that.
     """
     where = {"data_dir": data_dir, "skip_unreadable": skip_unreadable}
     train = data.load(name, size, **where)
     try:
         return train, data.load(name, size, "test", **where)
     except ValueError as error:
-        print(
+        if len(train) < LEAST_IMAGES:
+            raise ValueError(
+                f"{name} has {len(train)} training images and no test images, expected at least "
+                f"{LEAST_IMAGES}, of which every fifth serves as a test image"
+            ) from error
+        messages.warn(
             f"{error}: every fifth training image is a test image instead, though the generator "
-            "has seen it",
-            file=sys.stderr,
+            "has seen it"
         )
     fifth = np.arange(len(train)) % 5 == 4
     return _part(train, ~fifth), _part(train, fifth)
@@ -143,7 +149,7 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
     found = _distances(images)
     found["halves"] = Pair(_halves(images, images.fake), _halves(images, images.real))
     if resized is not None:
-        back = area_resize(as_images(resized, "resized"), *images.real.shape[2:])
+        back = area_resize(as_images(resized, "the resized images"), *images.real.shape[2:])
         found["resized_halves"] = _halves(images, back)
     space = "pixels"
     features = _pixels
@@ -169,8 +175,8 @@ def quality(samples, train, test, *, resized=None, seed=0, thorough=False):
 
 def _prepare(samples, train, test, seed):
     """Check the three sets of images and bring them to the data's size -> _Images."""
-    real = as_images(train.images, "train")
-    unseen = as_images(test.images, "test")
+    real = as_images(train.images, "the training images")
+    unseen = as_images(test.images, "the test images")
     fake = as_images(samples, "samples")
     if real.shape[1:] != unseen.shape[1:] or fake.shape[1] != real.shape[1]:
         raise ValueError(
@@ -304,11 +310,15 @@ def _in_unit(images):
 def print_quality(args, session, average):
     """Print how good a script's samples are: on the digits, where it takes seconds.
 
-    For other data there is examples/evaluate.py. args: of the script. session: its Run. average: of
+    For other data examples/evaluate.py is named. args: of the script. session: its Run. average: of
     its generator.
     """
-    if args.quiet or args.data != "digits":
+    if args.quiet:
         return
-    inputs = draw_inputs(1000, session.about, seed=0)
-    print(measure(generate(average.module, *inputs), args.data))
-    print(f"see {session.out / 'samples.png'}")
+    if args.data != "digits":
+        messages.say(f"to measure its samples beside real images: evaluate.py {session.out}")
+        return
+    messages.say(f"measuring {PRINTED:,} samples beside real images, which takes some seconds")
+    inputs = draw_inputs(PRINTED, session.about, seed=0)
+    messages.say(measure(generate(average.module, *inputs), args.data))
+    messages.say(f"see {session.out / 'samples.png'}")

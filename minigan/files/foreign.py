@@ -8,7 +8,6 @@ value in one short line, however large it is.
 
 import json
 import math
-import numbers
 import re
 import reprlib
 
@@ -17,16 +16,13 @@ import numpy as np
 from .messages import printable
 
 DEEPEST = 650  # levels of JSON: Python's own limit for all that stands on its stack is 1,000
-STRINGS = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL
-)  # one without an end goes to the end
-STEPS = bytes(
-    {ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256)
-)  # 255: -1
+# A string of JSON. One without an end goes to the end of the text.
+STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+# For each byte, how it changes the depth: 255 is -1 as an int8.
+_DEPTHS = {ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}
+STEPS = bytes(_DEPTHS.get(byte, 0) for byte in range(256))
 DIGITS = 1000  # of an integer: the largest that minigan writes, a generator's state, has 39
-LARGEST_COUNT = (
-    2**53
-)  # counts beyond this are none: a float64 cannot tell them from their neighbours
+LARGEST_COUNT = 2**53  # a float64 cannot tell a larger count from its neighbours
 
 
 # ---- JSON
@@ -123,28 +119,19 @@ def check_names(what, state, names):
         raise ValueError(f"{what} has {shown(found)}, expected {', '.join(sorted(names))}")
 
 
-def is_whole(value, low=0, high=LARGEST_COUNT):
-    """Is it an int, and no bool, from low to high?"""
+def is_stored_int(value, low=0, high=LARGEST_COUNT):
+    """Is what a file holds an int from low to high?
+
+    No bool, no float and no number of NumPy: JSON gives none. For arguments see checks.py.
+    """
     return type(value) is int and low <= value <= high
 
 
-def check_whole(what, value, low=0, high=LARGEST_COUNT):
-    """The value, if it is a whole number from low to high. Raises ValueError otherwise."""
-    if not is_whole(value, low, high):
+def check_stored_int(what, value, low=0, high=LARGEST_COUNT):
+    """What a file holds, if it is an int from low to high. Raises ValueError otherwise."""
+    if not is_stored_int(value, low, high):
         bounds = f"of at least {low}" if high == LARGEST_COUNT else f"from {low} to {high}"
         raise ValueError(f"{what} is {shown(value)}, expected a whole number {bounds}")
-    return value
-
-
-def is_whole_number(value, least):
-    """Is it a whole number of at least `least`, of Python or NumPy? True and False are not."""
-    return isinstance(value, numbers.Integral) and type(value) is not bool and value >= least
-
-
-def whole_number(name, value, least):
-    """The argument `value`, if it is a whole number of at least `least`, otherwise ValueError."""
-    if not is_whole_number(value, least):
-        raise ValueError(f"{name} is {shown(value)}, expected a whole number of at least {least}")
     return value
 
 
@@ -163,10 +150,10 @@ def check_pcg64(what, state):
         raise ValueError(f"{what} is {shown(state)}, expected the state of a PCG64")
     check_names(f"{what}, of PCG64,", state, {"bit_generator", "state", "has_uint32", "uinteger"})
     check_names(f"{what}, of PCG64,", state["state"], {"state", "inc"})
-    check_whole(f"{what}, of PCG64: state", state["state"]["state"], 0, 2**128 - 1)
-    check_whole(f"{what}, of PCG64: inc", state["state"]["inc"], 0, 2**128 - 1)
-    check_whole(f"{what}, of PCG64: has_uint32", state["has_uint32"], 0, 1)
-    check_whole(f"{what}, of PCG64: uinteger", state["uinteger"], 0, 2**32 - 1)
+    check_stored_int(f"{what}, of PCG64: state", state["state"]["state"], 0, 2**128 - 1)
+    check_stored_int(f"{what}, of PCG64: inc", state["state"]["inc"], 0, 2**128 - 1)
+    check_stored_int(f"{what}, of PCG64: has_uint32", state["has_uint32"], 0, 1)
+    check_stored_int(f"{what}, of PCG64: uinteger", state["uinteger"], 0, 2**32 - 1)
     if state["state"]["inc"] % 2 == 0:
         raise ValueError(
             f"{what}, of PCG64: inc is {state['state']['inc']}, expected an odd number"

@@ -53,8 +53,8 @@ def is_terminal(stream):
 
 
 def say(text):
-    """Print a line on stdout; where it cannot be written, it is dropped."""
-    _write(text, sys.stdout)
+    """Print a text on stdout at once; where it cannot be written, it is dropped."""
+    _write(str(text), sys.stdout)
 
 
 def warn(text, end="\n"):
@@ -158,7 +158,9 @@ def _steady(stream):
         stream.flush()
     below = getattr(stream.buffer, "raw", stream.buffer)  # python -u has no buffer between
     raw = Unbreakable(below)
-    return _text(raw, stream.encoding, stream.line_buffering), raw
+    # python -u sets write_through: whoever asks for it wants to see each line when it is said.
+    by_lines = stream.line_buffering or getattr(stream, "write_through", False)
+    return _text(raw, stream.encoding, by_lines), raw
 
 
 def _text(raw, encoding, line_buffering):

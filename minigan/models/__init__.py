@@ -5,7 +5,7 @@ import math
 
 from .. import nn
 from ..creation import at_most
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
 from . import cyclegan, dcgan, gan, wgan
 
 # By their names in a checkpoint.
@@ -19,13 +19,13 @@ SPARE = 1_000_000  # how many numbers a network may create in build() beside its
 LARGEST = 1 << 20  # the largest integer among the arguments: pixels, feature maps, layers
 
 
-def build(network, arguments, room=None):
+def build(network, arguments, stored_elements=None):
     """Call a network class with its arguments, {name: value}.
 
-    room: None, or, for arguments that come from somebody else, how many numbers the arrays hold
-    that will be the network's weights. Then the arguments must be plain and small, and a network
-    that needs much more than its arrays is not built. Raises ValueError, also for an argument that
-    the network does not know.
+    stored_elements: None, or, for arguments that come from somebody else, how many elements the
+    arrays have together that will be the network's weights. Then the arguments must be plain and
+    small, and a network that needs much more than its arrays is not built. Raises ValueError, also
+    for an argument that the network does not know.
     """
     known = _arguments_of(network)
     unknown = sorted(set(arguments) - set(known))
@@ -34,11 +34,11 @@ def build(network, arguments, room=None):
             f"{_name_of(network)} does not know {', '.join(unknown)}, expected some of "
             f"{', '.join(known)}"
         )
-    if room is None:
+    if stored_elements is None:
         return network(**arguments)
     check_arguments(arguments)
     try:
-        with at_most(4 * room + SPARE):
+        with at_most(4 * stored_elements + SPARE):
             return network(**arguments)
     except ValueError as error:
         raise ValueError(
@@ -94,7 +94,7 @@ def check_arguments(arguments):
     for name, value in arguments.items():
         what = f"its architecture's {shown(name)}"
         if type(value) is int:
-            check_whole(what, value, -LARGEST, LARGEST)
+            check_stored_int(what, value, -LARGEST, LARGEST)
         elif type(value) is float and not math.isfinite(value):
             raise ValueError(f"{what} is {value}, expected a finite number")
         elif value is not None and type(value) not in (bool, str, float):

@@ -1,7 +1,7 @@
 """Convolutions and transposed convolutions."""
 
 from .. import functional as F
-from ..files.foreign import whole_number
+from ..checks import whole_number
 from ..ops.conv import pair
 from ..ops.grouped import pad_by_name
 from .module import Module

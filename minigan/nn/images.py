@@ -1,7 +1,7 @@
 """Layers without weights that arrange images and features: shapes, padding, size, dropout."""
 
 from .. import functional as F
-from ..files.foreign import whole_number
+from ..checks import whole_number
 from .checks import number
 from .module import Module
 

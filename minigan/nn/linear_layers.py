@@ -2,7 +2,7 @@
 
 from .. import functional as F
 from .. import rng
-from ..files.foreign import whole_number
+from ..checks import whole_number
 from .module import Module, Parameter
 from .weights import draw_weights, weight_of
 

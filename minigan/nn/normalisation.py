@@ -1,8 +1,8 @@
 """Normalisation: batch norm, instance norm, layer norm and group norm."""
 
 from .. import functional as F
+from ..checks import whole_number
 from ..creation import ones, zeros
-from ..files.foreign import whole_number
 from .checks import number
 from .module import Buffer, Count, Module, Parameter
 

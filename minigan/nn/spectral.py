@@ -9,7 +9,7 @@ weight_u, weight_v.
 """
 
 from .. import functional as F
-from ..files.foreign import whole_number
+from ..checks import whole_number
 from ..grad_modes import no_grad
 from ..ops import dot, mv, permute, reshape
 from ..rng import randn

@@ -2,8 +2,8 @@
 
 import math
 
+from ..checks import is_whole_number
 from ..creation import zeros
-from ..files.foreign import is_whole_number
 from . import init
 from .module import Parameter
 

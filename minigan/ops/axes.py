@@ -8,9 +8,9 @@ shapes.py and indexing.py, and inherit their gradients.
 import builtins
 
 from .. import creation, devices
+from ..checks import is_whole_number, whole_number
 from ..creation import raw
 from ..engine import record
-from ..files.foreign import is_whole_number, whole_number
 from ..memory import memory_of
 from .indexing import getitem
 from .shapes import axes_of, expand, reshape, transpose

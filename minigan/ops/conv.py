@@ -12,9 +12,9 @@ So the VJPs of each one are the other two, and derivatives of any order need not
 
 from .. import devices
 from ..backends.convolution_sizes import output_size, transposed_size
+from ..checks import is_whole_number
 from ..creation import raw
 from ..engine import record
-from ..files.foreign import is_whole_number
 from .shapes import expand, reshape
 
 grouped = None  # the module grouped.py: it imports this one, and sets the name in its last line

@@ -10,9 +10,9 @@ derivatives silently wrong; the composition computes it anew from x.
 """
 
 from .. import devices
+from ..checks import whole_number
 from ..creation import raw, zeros
 from ..engine import Tensor, grad, record
-from ..files.foreign import whole_number
 from ..grad_modes import no_grad, recording
 from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel

@@ -4,9 +4,9 @@ The gradient of a product with respect to one factor is a product with the other
 """
 
 from .. import devices
+from ..checks import whole_number
 from ..creation import raw
 from ..engine import Tensor, record
-from ..files.foreign import whole_number
 from .conv import channel_sum
 from .dtypes import as_pair
 from .indexing import getitem

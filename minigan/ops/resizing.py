@@ -6,9 +6,9 @@ Every output pixel is one input pixel, or a mean of a few.
 import numpy as np
 
 from .. import devices
+from ..checks import is_whole_number, whole_number
 from ..creation import raw
 from ..engine import Tensor, record
-from ..files.foreign import is_whole_number, whole_number
 from .indexing import getitem
 from .joining import cat
 from .products import matmul

@@ -2,7 +2,7 @@
 
 import copy
 
-from ..files.foreign import check_names, check_whole, shown
+from ..files.foreign import check_names, check_stored_int, shown
 from ..nn.module import Buffer
 
 
@@ -60,6 +60,6 @@ class ExponentialMovingAverage:
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
         check_names("the average's state", state, {"module", "count"})
-        count = check_whole("the average's count", state["count"])
+        count = check_stored_int("the average's count", state["count"])
         self.module.load_state_dict(state["module"])
         self.count = count

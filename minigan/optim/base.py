@@ -10,8 +10,8 @@ import copy
 import numpy as np
 
 from ..engine import Tensor, grad
-from ..files.foreign import is_whole, shown
-from .saved_state import SQUARES, check_like, is_number, like, parts_of, whole
+from ..files.foreign import is_stored_int, shown
+from .saved_state import SQUARES, check_like, is_number, like, parts_of, saved_count
 
 
 def setting(name):
@@ -293,7 +293,7 @@ class Optimizer:
     def _check_entry(self, i, entry):
         """Raise ValueError unless this is what the optimiser keeps of its parameter number i."""
         known = self.needs | self.may_have
-        fits = is_whole(i, 0, len(self.params) - 1) and isinstance(entry, dict)
+        fits = is_stored_int(i, 0, len(self.params) - 1) and isinstance(entry, dict)
         if fits and entry:  # an empty entry is that of a parameter without a step
             fits = self.needs <= set(entry) <= known
         if not fits:
@@ -305,7 +305,7 @@ class Optimizer:
         for name, value in entry.items():
             what = f"the state's {name} of parameter {i} is"
             if name == "step":
-                whole(what, value)
+                saved_count(what, value)
             else:
                 check_like(what, value, self.params[i], signed=name not in SQUARES)
 
@@ -314,7 +314,7 @@ class Optimizer:
         own = {}  # in the order of the entry, so that saving it again gives the same bytes
         for name, value in entry.items():
             if name == "step":
-                own[name] = whole(name, value)
+                own[name] = saved_count(name, value)
             else:
                 own[name] = like(p.array, value)
         return own

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 from .. import devices
-from ..files.foreign import is_whole, shown
+from ..files.foreign import is_stored_int, shown
 
 SQUARES = {"square_avg", "exp_avg_sq"}  # running means of squares: never negative
 
@@ -15,8 +15,8 @@ def is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
-def whole(what, value):
-    """A count as an int. Raises ValueError for anything else.
+def saved_count(what, value):
+    """A saved count as an int. Raises ValueError for anything else.
 
     The count may be a number, or an array or tensor without axes, as PyTorch saves it.
     """
@@ -25,7 +25,7 @@ def whole(what, value):
         number = value.item()
     if type(number) is float and number.is_integer():
         number = int(number)
-    if type(value) is float or not is_whole(number):
+    if type(value) is float or not is_stored_int(number):
         raise ValueError(f"{what} {shown(value)}, expected at least 0 and a whole number")
     return number
 

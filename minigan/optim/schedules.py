@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..files.foreign import check_finite, check_names, check_whole
+from ..files.foreign import check_finite, check_names, check_stored_int
 
 
 class Schedule:
@@ -42,7 +42,7 @@ class Schedule:
     def load_state_dict(self, state):
         """Continue from what ``state_dict`` gave. ValueError for anything else changes nothing."""
         check_names("the schedule's state", state, {"count", "base"})
-        count = check_whole("the schedule's count", state["count"])
+        count = check_stored_int("the schedule's count", state["count"])
         groups = self.optimizer.param_groups
         bases = state["base"] if len(groups) > 1 else [state["base"]]
         if not isinstance(bases, list) or len(bases) != len(groups):

@@ -34,6 +34,7 @@ PLAIN = {type(None), bool, int, float, str}  # types that JSON stores unchanged
 CONTAINERS = (dict, list, tuple)
 MARKS = {"$array", "$tuple", "$pairs"}  # keys with a meaning of their own in the JSON text
 DEEPEST = 100  # the most levels of dicts, lists and tuples
+MOST_BITS = 3.3 * DIGITS  # of an integer: one digit has log2(10) = 3.32 bits
 LONGEST_NAME = 60_000  # the most bytes in an array's path: a zip file's limit is 65,535
 
 
@@ -174,7 +175,7 @@ def _refuse_subclass(value, path):
 
 
 def _check_digits(value, path):
-    if value.bit_length() > 3.3 * DIGITS:
+    if value.bit_length() > MOST_BITS:
         raise ValueError(
             f"checkpoint state at {_short(path)}: got {shown(value)}, expected at most "
             f"{DIGITS} digits"
@@ -352,10 +353,8 @@ def _read_array(archive, name):
         shape, fortran_order, dtype = _read_header(entry)
         needed = math.prod(shape) * dtype.itemsize
         content = bytearray(entry.read())  # at most the size of the file
-        if len(content) < needed:
-            raise ValueError(f"EOF: reading array data, expected {needed} bytes got {len(content)}")
-        if len(content) > needed:
-            raise ValueError(f"it holds more than the {needed} bytes of its array")
+        if len(content) != needed:
+            raise ValueError(f"the array needs {needed} bytes, but the entry holds {len(content)}")
         order = "F" if fortran_order else "C"
         return np.frombuffer(content, dtype).reshape(shape, order=order)
 
@@ -368,10 +367,10 @@ def _read_header(entry):
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(entry)
     if dtype.kind not in NUMERIC:
         if dtype.hasobject:
-            raise ValueError("Object arrays cannot be loaded, expected numbers")
+            raise ValueError("it holds Python objects, which are never loaded, expected numbers")
         raise ValueError(f"it holds {str(dtype)[:60]}, expected numbers")
     if any(side < 0 for side in shape):
-        raise ValueError(f"negative dimensions are not allowed, its shape is {shown(shape)}")
+        raise ValueError(f"its shape is {shown(shape)}, expected no side below 0")
     return shape, fortran_order, dtype
 
 

@@ -1,8 +1,8 @@
 """The command line of a training script, checked in full before anything is loaded or written.
 
-It is parsed once. Then four sources of each argument are put together. The first that has it
-counts: the command line; with --resume, the run's config.json; the script's settings, which may
-depend on both (on --data, say); a plain default.
+It is parsed once. Then the sources of the arguments are merged, and each overrides those before it:
+plain defaults; the script's settings, which may depend on the others (on --data, say); with
+--resume, the run's config.json; the command line, and --override last.
 
 With --resume only arguments that are no part of the training may be given anew. So ``--resume --out
 DIR`` is a complete command, and a command that would continue another training than the one in DIR
@@ -119,8 +119,9 @@ def _add_places(p, model):
     p.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the checkpoint in --out with the arguments in its config.json, of which "
-        f"only these may be given anew: {', '.join(map(option, FREE))}; see also --override",
+        help="go on with the run in --out from its checkpoint, with the arguments in its "
+        f"config.json, of which only these may be given anew: {', '.join(map(option, FREE))}; "
+        "see also --override",
     )
     add_override(p)
 
@@ -134,14 +135,15 @@ def parse(parser, argv=None, settings=None):
     -> the arguments as a namespace. Added to them are `kept`, a dict of those that config.json
     keeps; `overrides`, what --override changes, {name: {"from": value, "to": value}};
     `networks_module`, the module of --networks, and `networks_sha256`, both None without it;
-    `room`, how many numbers the arrays of the checkpoint to go on from hold, or None: a network
-    that needs much more is not built. Exits with one sentence and status 2 if anything is wrong.
+    `stored_elements`, how many elements the arrays of the checkpoint to go on from have, or None: a
+    network that needs much more is not built. Exits with one sentence and status 2 if anything is
+    wrong.
     """
     given, plain = _given_and_defaults(parser, argv)
     overridden = given.pop("override", {})
     with one_sentence():
         _check_packages()
-        args = _together(plain, given)
+        args = _merged(plain, given)
         kept = kept_arguments(args)
         check_arguments(parser, kept, Path(args.out, CONFIG), NOT_KEPT)
         check_own_networks(args, kept)
@@ -149,19 +151,19 @@ def parse(parser, argv=None, settings=None):
         check_contradictions(args, given, kept, FREE)
         check_overrides(overridden, given, args, NOT_KEPT, FREE)
         defaults = settings({**plain, **kept, **given}) if settings else {}
-        args = _together(plain, defaults, kept, given)
+        args = _merged(plain, defaults, kept, given)
         changed = changes(args, overridden)
-        args = _together(vars(args), overridden)
-        _check_out_is_beside_the_data(args)
+        args = _merged(vars(args), overridden)
+        _refuse_out_inside_the_data(args)
         _choose_device(args, kept)
         rng.manual_seed(args.seed)
-        room, digest = look_at_checkpoint(args, kept, overridden)
+        stored_elements, digest = look_at_checkpoint(args, kept, overridden)
         module, sha256 = load_networks(args.networks, digest) if args.networks else (None, None)
     args.kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
     args.overrides = changed
     args.networks_module = module
     args.networks_sha256 = sha256
-    args.room = room
+    args.stored_elements = stored_elements
     if not args.quiet:
         messages.say(devices.describe())
     return args
@@ -182,12 +184,12 @@ def _given_and_defaults(parser, argv):
     return given, defaults
 
 
-def _together(*sources):
-    """One namespace of several dicts {name: value}, of which the later ones count first."""
-    together = {}
+def _merged(*sources):
+    """One namespace of several dicts {name: value}: a later one overrides an earlier one."""
+    merged = {}
     for source in sources:
-        together.update(source)
-    return argparse.Namespace(**together)
+        merged.update(source)
+    return argparse.Namespace(**merged)
 
 
 def _check_packages():
@@ -214,7 +216,7 @@ def _choose_device(args, kept):
     args.device = devices.name
 
 
-def _check_out_is_beside_the_data(args):
+def _refuse_out_inside_the_data(args):
     """Refuse a run directory in the folder of the data: its pictures would become data."""
     out = Path(args.out).resolve()
     for name in ("data", "data_a", "data_b"):

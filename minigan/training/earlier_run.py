@@ -1,4 +1,4 @@
-"""The run that --out may hold already: may a command begin there, or go on with it?
+"""The run that --out may hold already: may a command begin one there, or go on with it?
 
 Without --resume, a folder with a checkpoint is refused, and so is one whose files are not a run's.
 With --resume, the arguments come from config.json. Both files may come from somebody else, so the
@@ -14,7 +14,7 @@ from ..files.foreign import shown
 from .checkpoint import leaves
 from .loading import about_of
 from .overrides import as_written, check_architecture, may_be_overridden
-from .resuming import networks_digest, read_checkpoint
+from .resuming import load_or_exit, networks_digest
 from .run_config import is_run, option, read_config
 from .run_folder import CHECKPOINT, CONFIG, WRITTEN, has_checkpoint
 
@@ -22,8 +22,9 @@ from .run_folder import CHECKPOINT, CONFIG, WRITTEN, has_checkpoint
 def kept_arguments(args):
     """The arguments in config.json of the run to go on with -> dict.
 
-    It is empty if there is no such run, or --resume was not given. Raises ValueError or OSError if
-    the command may not use the folder --out.
+    It is empty without --resume. A run that was killed before its first checkpoint has left a
+    config.json, and begins at step 0 again with these arguments. Raises ValueError or OSError if
+    the command may not use the folder --out, or if --resume finds no run there.
     """
     folder = Path(args.out)
     path = folder / CONFIG
@@ -42,7 +43,13 @@ def kept_arguments(args):
         )
     if not args.resume or not path.exists():
         _check_ours(folder)
+    if not args.resume:
         return {}
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no run in {folder} to go on with: check --out, or leave out --resume to "
+            "begin one"
+        )
     config = read_config(path)
     if config.get("model") != args.model:
         raise ValueError(
@@ -62,11 +69,21 @@ def _name_of(model):
 
 def _check_ours(folder):
     """Refuse a folder in which a run would overwrite files that are not a run's."""
-    written = [name for name in WRITTEN if os.path.lexists(folder / name)]
+    written = [name for name in WRITTEN if _is_somebodys(folder / name)]
     if written and not is_run(folder):
         raise FileExistsError(
             f"{folder} holds {', '.join(written)}, but no {CONFIG} of a run: choose another --out"
         )
+
+
+def _is_somebodys(path):
+    """Whether there is something that must not be lost: an empty folder is not.
+
+    A run that ends before it can write its config.json leaves an empty folder for its samples.
+    """
+    if path.is_dir() and not path.is_symlink():
+        return any(path.iterdir())
+    return os.path.lexists(path)
 
 
 def check_own_networks(args, kept):
@@ -105,7 +122,7 @@ def check_contradictions(args, given, kept, free):
 
 
 def look_at_checkpoint(args, kept, overridden):
-    """How many numbers the checkpoint's arrays hold, and the hash of its own networks -> a pair.
+    """How many elements the checkpoint's arrays have, and the hash of its own networks -> a pair.
 
     Both are None without a checkpoint to go on from. The sizes in config.json are compared with the
     checkpoint's here, before anything is loaded or built from them. overridden: {name: value}, of
@@ -113,13 +130,13 @@ def look_at_checkpoint(args, kept, overridden):
     """
     if not args.resume or not has_checkpoint(args.out):
         return None, None
-    state = read_checkpoint(args.out)
+    state = load_or_exit(args.out)
     about = about_of(state) or {}
     check_architecture(overridden, about.get("architecture"))
     _check_sizes(args, kept, about.get("architecture"))
     arrays = [leaf for _, leaf in leaves(state) if isinstance(leaf, np.ndarray)]
-    room = sum(array.size for array in arrays)
-    return room, networks_digest(about) if args.networks else None
+    stored_elements = sum(array.size for array in arrays)
+    return stored_elements, networks_digest(about) if args.networks else None
 
 
 def _check_sizes(args, kept, architecture):

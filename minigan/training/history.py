@@ -9,7 +9,7 @@ states of that step the run went on with the new value.
 
 import re
 
-from ..files.foreign import check_names, check_whole, shown
+from ..files.foreign import check_names, check_stored_int, shown
 
 PLAIN = (type(None), bool, int, float, str)
 CHANGE = {"from", "to"}
@@ -24,7 +24,7 @@ def check_history(config):
         for entry in entries:
             if not isinstance(entry, dict):
                 raise ValueError(f"its {name} have {shown(entry)}, expected a dict")
-            check_whole(f"the step in its {name}", entry.get("step"))
+            check_stored_int(f"the step in its {name}", entry.get("step"))
     for entry in config.get("overrides", []):
         for name, change in entry.items():
             if name != "step":

@@ -1,10 +1,14 @@
-"""Networks from files: from a checkpoint, with their weights, or from a user's own Python file.
+"""Trained networks: from a checkpoint, with their weights, or from a user's own Python file.
+
+For sample.py, translate.py and evaluate.py, which do not train. What a training needs to go on
+from its checkpoint is in resuming.py.
 
 A checkpoint may come from somebody else, so nothing that it names is run. Of a user's own networks
 it holds only the hash. Their file is named again on the command line, and must have this hash.
 """
 
 import hashlib
+import os
 import types
 from pathlib import Path
 
@@ -27,6 +31,8 @@ def load_networks(path, sha256=None):
     path: from the command line, never from a file. sha256: the hash that a checkpoint has; None
     accepts any file. -> the module and the SHA-256 of the file. Raises ValueError or OSError.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}, which --networks names")
     source = read_bytes(path, LARGEST_NETWORKS)
     found = hashlib.sha256(source).hexdigest()
     if sha256 not in (None, found):
@@ -55,6 +61,8 @@ def find_checkpoint(run_or_checkpoint):
     Raises FileNotFoundError if there is none.
     """
     path = Path(run_or_checkpoint)
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"there is no folder or file {path}")
     if path.is_dir():
         path = path / CHECKPOINT
     if not path.is_file():
@@ -62,8 +70,8 @@ def find_checkpoint(run_or_checkpoint):
     return path
 
 
-def load_checkpoint(path):
-    """Load the state in a file. Raises ValueError if it is damaged or holds NaN or infinity."""
+def load_finite(path):
+    """Load the state in a checkpoint file. ValueError if it is damaged or holds NaN or infinity."""
     state = checkpoint.load(path)
     tree, arrays = checkpoint.flatten(state)
     name = checkpoint.first_not_finite(tree, arrays)
@@ -73,7 +81,11 @@ def load_checkpoint(path):
 
 
 def about_of(state):
-    """What a checkpoint says of itself: its "run", a dict, or None if it has none."""
+    """The entry "run" of a checkpoint, in which it says of itself: a dict, or None without one.
+
+    It has the model, the networks' architecture, how to sample, the step and the random generator:
+    see Run.about. Elsewhere it is called `about`.
+    """
     about = state.get("run") if isinstance(state, dict) else None
     return about if isinstance(about, dict) else None
 
@@ -107,9 +119,9 @@ def build_network(network, architecture, arrays):
     values = arrays.values() if isinstance(arrays, dict) else [None]
     if not all(isinstance(array, np.ndarray) for array in values):
         raise ValueError(f"its weights are {shown(arrays)}, expected names and arrays")
-    room = sum(array.size for array in arrays.values())
+    stored_elements = sum(array.size for array in arrays.values())
     check_arguments(architecture)
-    built = models.build(network, models.share_of(network, architecture), room)
+    built = models.build(network, models.share_of(network, architecture), stored_elements)
     for name, tensor in built.named_tensors():
         if name in arrays and arrays[name].dtype.newbyteorder("=") != tensor.dtype:
             raise ValueError(f"its {shown(name)} is {arrays[name].dtype}, expected {tensor.dtype}")

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: is it whole, is it of this training, and was all of it loaded?
+"""Going on from a checkpoint: is it whole, is it of this training, and was all of it taken up?
 
 A checkpoint may be damaged or come from somebody else. Each fault is one sentence, and the run
 directory stays as it was.
@@ -9,12 +9,12 @@ import sys
 import zlib
 from pathlib import Path
 
-from ..files.foreign import check_names, check_whole, in_one_line, shown
+from ..files.foreign import check_names, check_stored_int, in_one_line, shown
 from . import checkpoint
 from .run_folder import CHECKPOINT
 
 
-def read_checkpoint(folder):
+def load_or_exit(folder):
     """Load the state in a run's checkpoint. Exits with one sentence if the file is damaged."""
     try:
         return checkpoint.load(Path(folder, CHECKPOINT))
@@ -61,7 +61,7 @@ def check_same_training(resumed, about, names):
         if said[name] != about[name] or _kinds(said[name]) != _kinds(about[name]):
             text = said[name] if isinstance(said[name], str) else shown(said[name])
             raise ValueError(f"its {name} is {text[:100]}, expected {about[name]}")
-    check_whole("its step", said["step"])
+    check_stored_int("its step", said["step"])
     tree, arrays = checkpoint.flatten(resumed)
     name = checkpoint.first_not_finite(tree, arrays)
     if name:

@@ -31,13 +31,16 @@ from ..grad_modes import no_grad
 from . import checkpoint, history, run_folder, run_log, run_pictures
 from .interrupts import Interrupts
 from .overrides import check_same_networks, real_changes, take_up
-from .resuming import check_same_training, fingerprint, read_checkpoint, refuse_checkpoint
+from .resuming import check_same_training, fingerprint, load_or_exit, refuse_checkpoint
 from .run_config import described, option, read_config
 from .run_folder import CHECKPOINT, CONFIG, LOG
 
 
 class Run:
-    """The steps that are left: ``for step in session`` counts from 1, or after the checkpoint's.
+    """A run: ``for step in run`` counts its steps, from 1, or after the checkpoint's.
+
+    training.session() and training.begin() make one from a script's arguments. The scripts call it
+    their session.
 
     out: the run directory. model: a short name. steps: how many in all, also with resume. state:
     {name: object with state_dict() and load_state_dict()} of all that training changes: networks,
@@ -95,6 +98,7 @@ class Run:
         self.config = described(model, arguments or {})
         self.overrides = overrides or {}
         self.networks_file, digest = networks or (None, None)
+        # The checkpoint's entry "run" is this, the step and the state of the random generator.
         networks_hash = {"sha256": digest} if digest else None
         self.about = dict(model=model, architecture=architecture, sampling=sampling)
         self.about["networks"] = networks_hash
@@ -109,7 +113,7 @@ class Run:
             at_end.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
             try:
                 run_folder.lock(self.out, at_end)
-                step = self._open()
+                step = self._prepare_folder()
             except (OSError, ValueError) as error:
                 self._refuse(error)
             if step == 0:
@@ -119,7 +123,7 @@ class Run:
             while step < self.steps and not self.interrupts.signal:
                 step += 1
                 yield step
-                self._keep(step)
+                self._after_step(step)
             if step != self.saved:  # stopped by a signal
                 self._read_losses(step)
                 self._save_or_fail(step)
@@ -157,8 +161,8 @@ class Run:
 
     # ---- between two steps
 
-    def _keep(self, step):
-        """Log, draw and save what is due after this step."""
+    def _after_step(self, step):
+        """Write a row of the log, a picture and a checkpoint, whichever are due."""
         log = self._is_due(step, self.log_every)
         draw = self._is_due(step, self.sample_every)
         save = self._is_due(step, self.checkpoint_every)
@@ -277,15 +281,18 @@ class Run:
         except OSError as error:
             self._refuse(error)
 
-    def _open(self):
-        """Load the checkpoint, if there is one, and delete what was written after it.
+    def _prepare_folder(self):
+        """Bring state and folder to the checkpoint's step, or to step 0 -> that step.
 
-        -> the step to go on from.
+        The checkpoint is loaded, if there is one. What was written after it is deleted: pictures,
+        rows of log.csv, unfinished files. config.json is written anew. Exits with one sentence if
+        the checkpoint is damaged, and with status 0 if no steps are left to do.
         """
         if run_folder.has_checkpoint(self.out):
             if not self.resume:
                 raise FileExistsError(
-                    f"{self.out} holds a {CHECKPOINT}: go on with resume=True, or choose another"
+                    f"{self.out} holds a {CHECKPOINT}: go on with resume=True, or choose another "
+                    "directory"
                 )
             self._restore()
             if self.saved >= self.steps:
@@ -332,7 +339,7 @@ class Run:
         """
         path = self.out / CONFIG
         earlier = read_config(path) if path.exists() else {}
-        resumed = read_checkpoint(self.out)
+        resumed = load_or_exit(self.out)
         try:
             check_same_networks(self.overrides, resumed, self.about)
             check_same_training(resumed, self.about, self.state)

@@ -7,11 +7,11 @@ model says what the generator takes for each image: a latent, or a latent and a 
 
 import numpy as np
 
-import minigan as mg
-
-from .. import models
+from .. import models, rng
+from ..creation import tensor
 from ..files import reading
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
+from ..grad_modes import no_grad
 from ..models import check_arguments
 from . import loading
 
@@ -47,17 +47,17 @@ class Latents:
         return z.astype(np.float32)
 
     def __call__(self, n):
-        return mg.tensor(self._draw(n, mg.rng.generator))
+        return tensor(self._draw(n, rng.generator))
 
 
 def load_generator(path, networks=None):
-    """A run directory or checkpoint -> (generator ready to sample, what it says of itself).
+    """A run directory or checkpoint -> (generator ready to sample, loading.about_of it).
 
     networks: the file of the user's own networks, if it was trained with such. Raises
     FileNotFoundError and ValueError.
     """
     path = loading.find_checkpoint(path)
-    state = loading.load_checkpoint(path)
+    state = loading.load_finite(path)
     with reading(f"checkpoint {path}"):
         return _build(state, networks)
 
@@ -88,8 +88,8 @@ def _check_sampling(about, sampling, architecture):
         raise ValueError(
             f"its latents are {shown(sampling['latent'])}, its networks {shown(architecture)}"
         )
-    check_whole("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
-    check_whole("its step", about["step"])
+    check_stored_int("its latent_dim", architecture["latent_dim"], 1, models.LARGEST)
+    check_stored_int("its step", about["step"])
     if sampling["network"] not in WEIGHTS or sampling["batch_statistics"] not in STATISTICS:
         raise ValueError(
             f"it is sampled as {shown(sampling)}, expected the weights of {' or '.join(WEIGHTS)} "
@@ -119,7 +119,7 @@ def draw_inputs(n, about, seed, truncation=1.0, label=None):
 def _labels(n, about, label):
     """n labels: all of one class, or the classes in turn."""
     classes = about["architecture"]["classes"]
-    check_whole("its classes", classes, 1, models.LARGEST)
+    check_stored_int("its classes", classes, 1, models.LARGEST)
     if label is None:
         return np.arange(n) % classes
     names = about["sampling"].get("classes") or [str(number) for number in range(classes)]
@@ -152,14 +152,14 @@ def draw_latents(n, about, seed, truncation=1.0):
 def _redraw_beyond(z, limit, generator):
     """Draw normal numbers beyond +-limit again, in place, until none is left.
 
-    Rejection sampling: a uniform number x within the limit is accepted with probability
-    exp(-x^2 / 2), so the accepted ones have a truncated normal distribution.
+    Rejection sampling: x is uniform from -limit to limit, and accepted with probability
+    exp(-x^2 / 2). So the accepted numbers have a truncated normal distribution.
     """
     far = np.abs(z) > limit
     while far.any():
         x = generator.uniform(-2, 2, int(far.sum())) * (limit / 2)
         is_taken = generator.random(len(x)) < np.exp(-x * x / 2)
-        z[far] = np.where(is_taken, x, np.inf)
+        z[far] = np.where(is_taken, x, np.inf)  # inf: refused, drawn again in the next round
         far = np.abs(z) > limit
 
 
@@ -169,10 +169,10 @@ def generate(generator, z, *more, batch_size=100):
     more: arrays of whatever else the generator takes for each image, such as labels.
     """
     batches = []
-    with mg.no_grad():
+    with no_grad():
         for i in range(0, len(z), batch_size):
             rest = [array[i : i + batch_size] for array in more]
-            batches.append(generator(mg.tensor(z[i : i + batch_size]), *rest).numpy())
+            batches.append(generator(tensor(z[i : i + batch_size]), *rest).numpy())
     return np.ascontiguousarray(np.concatenate(batches))
 
 

@@ -14,6 +14,7 @@ scripts.program(main)
 import argparse
 import contextlib
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from .. import nn
 from ..devices import DeviceError
 from ..files import messages
 from ..sizes import plain_size
+from .run_config import option
+
+# How a message about an argument begins: "batch_size is", "DCGAN: image_size is".
+SUBJECT = re.compile(r"(?P<owner>(?:\w+: )?)(?P<name>\w+)(?= is )")
 
 # ---- reading arguments
 
@@ -131,10 +136,11 @@ def data_name(text):
 
 
 @contextlib.contextmanager
-def one_sentence():
+def one_sentence(args=None):
     """``with one_sentence():`` around the reading of input. An error is said in one line.
 
-    The script then ends with status 2.
+    The script then ends with status 2. args: the script's arguments. With them, an error about one,
+    "batch_size is 5000", is said of its option, "--batch-size is 5000".
     """
     try:
         yield
@@ -147,8 +153,19 @@ def one_sentence():
         RuntimeError,
         OverflowError,
     ) as error:
-        complain(messages.reason(error))
+        complain(_with_option(messages.reason(error), args))
         sys.exit(2)
+
+
+def _with_option(text, args):
+    """A message that begins with an argument's name, or with a class and that -> with its option.
+
+    "DCGAN: image_size is 48" becomes "DCGAN: --image-size is 48".
+    """
+    found = SUBJECT.match(text)
+    if args is None or found is None or found["name"] not in vars(args):
+        return text
+    return f"{found['owner']}{option(found['name'])}{text[found.end() :]}"
 
 
 def complain(text):

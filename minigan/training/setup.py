@@ -26,12 +26,12 @@ def latents(args):
 
 
 def images(args):
-    """The images of --data -> their batches, and {"image_size": ..., "channels": ...}.
+    """The images of --data -> (their batches, the networks' arguments that depend on them).
 
-    The latter is a part of the networks' architecture. Exits with one sentence if the data cannot
-    be read.
+    These arguments are {"image_size": ..., "channels": ...}, a part of the architecture. Exits with
+    one sentence if the data cannot be read.
     """
-    with one_sentence():
+    with one_sentence(args):
         dataset = data.load(
             args.data,
             args.image_size,
@@ -39,7 +39,8 @@ def images(args):
             skip_unreadable=args.skip_unreadable,
         )
         batches = data.Batches(dataset.images, args.batch_size, seed=args.seed, flip=args.flip)
-    return batches, {"image_size": args.image_size, "channels": dataset.images.shape[1]}
+    image_arguments = {"image_size": args.image_size, "channels": dataset.images.shape[1]}
+    return batches, image_arguments
 
 
 # ---- networks
@@ -52,7 +53,7 @@ def networks(args, architecture, Generator, Discriminator):
     with one sentence if they cannot be built or do not fit each other.
     """
     own = args.networks_module
-    with one_sentence():
+    with one_sentence(args):
         if own is None:
             models.check_known(inspect.getmodule(Discriminator), architecture)
             return [build(args, network, architecture) for network in (Generator, Discriminator)]
@@ -66,7 +67,7 @@ def networks(args, architecture, Generator, Discriminator):
 
 def build(args, network, architecture):
     """Build one network with those of the arguments that it takes."""
-    return models.build(network, models.share_of(network, architecture), args.room)
+    return models.build(network, models.share_of(network, architecture), args.stored_elements)
 
 
 def augmented(args, discriminator):
@@ -101,7 +102,7 @@ def check_fit(args, G, D, given, image_shape):
 
 
 def begin(args, *, state, sample, architecture, sampling=None):
-    """The Run of a script's arguments. The other parameters are Run's."""
+    """A Run with a script's arguments. The other parameters are Run's."""
     return Run(
         args.out,
         model=args.model,
@@ -123,7 +124,7 @@ def begin(args, *, state, sample, architecture, sampling=None):
 
 
 def session(args, architecture, latents, average, *, generator, **state):
-    """The Run of a generator of images, whose samples the averaged generator draws.
+    """A Run of a generator of images, whose samples the averaged generator draws.
 
     generator, state: all that training changes, by name; the average is added here.
     """

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-import minigan as mg
-
 from .. import data, models
+from ..creation import tensor, zeros
 from ..data import pairs
 from ..files import reading
-from ..files.foreign import check_whole, shown
+from ..files.foreign import check_stored_int, shown
+from ..grad_modes import no_grad
 from ..models import check_arguments
 from ..models.cyclegan import ImagePool, PatchDiscriminator, ResnetGenerator, UnetGenerator
 from ..sizes import height_and_width
@@ -38,6 +38,59 @@ OPTIONS = [
 # ---- training ------------------------------------------------------------------------------------
 
 
+def domains(args):
+    """The two kinds of images that the arguments of train_cyclegan.py name -> Domains.
+
+    Raises ValueError for arguments that contradict each other, and what pairs.load raises.
+    """
+    load_size = args.load_size or pairs.enlarged(args.image_size)
+    _check_sizes(args, load_size)
+    _check_names(args)
+    if args.data == "digits":
+        return pairs.digits(load_size, args.image_size)
+    names = (args.data_a, args.data_b)
+    if args.data:
+        names = (f"{args.data}:A", f"{args.data}:B")
+    return pairs.load(
+        names,
+        args.image_size,
+        load_size,
+        args.halves,
+        data_dir=args.data_dir,
+        skip_unreadable=args.skip_unreadable,
+    )
+
+
+def _check_sizes(args, load_size):
+    """Raise ValueError unless --image-size can be cut out of --load-size."""
+    load = height_and_width(load_size)
+    cut = height_and_width(args.image_size)
+    if load[0] < cut[0] or load[1] < cut[1]:
+        raise ValueError(
+            f"--load-size {load_size} is less than --image-size {args.image_size}, "
+            "which is cut out of it"
+        )
+
+
+def _check_names(args):
+    """Raise ValueError unless either --data or both --data-a and --data-b name the images."""
+    if args.data and (args.data_a or args.data_b):
+        raise ValueError(
+            f"--data {args.data} names both kinds of images: leave out --data-a and --data-b"
+        )
+    if args.halves and args.data:
+        raise ValueError(
+            f"--halves {args.halves} divides pairs of --data-a and --data-b, not --data {args.data}"
+        )
+    if args.data:
+        return
+    if args.data_a is None or args.data_b is None:
+        missing, given = ("b", "a") if args.data_b is None else ("a", "b")
+        raise ValueError(
+            f"--data-{missing} is missing, expected two kinds of images, --data-{given} and another"
+        )
+
+
 def images(args):
     """The images of both kinds -> (Domains, batches of A, batches of B).
 
@@ -50,8 +103,8 @@ def images(args):
             f"--decay-steps {args.decay_steps}, after which the learning rate is zero"
         )
     how = {"crop": args.image_size, "flip": args.flip}
-    with one_sentence():
-        found = pairs.load(args)
+    with one_sentence(args):
+        found = domains(args)
         batches_a = data.Batches(found.a, args.batch_size, seed=(args.seed, 0), **how)
         batches_b = data.Batches(found.b, args.batch_size, seed=(args.seed, 1), **how)
     return found, batches_a, batches_b
@@ -80,10 +133,10 @@ def networks(args, found):
     own = args.networks_module
     Generator = own.Generator if own else GENERATORS[args.generator]
     Discriminator = own.Discriminator if own else PatchDiscriminator
-    with one_sentence():
+    with one_sentence(args):
         G, F = [build(args, Generator, architecture) for _ in "AB"]
         D_A, D_B = [build(args, Discriminator, patches) for _ in "AB"]
-        one_image = mg.zeros(1, channels, *height_and_width(args.image_size))
+        one_image = zeros(1, channels, *height_and_width(args.image_size))
         check_fit(args, G, D_B, one_image, one_image.shape)
     return architecture, G, F, D_A, D_B
 
@@ -95,7 +148,7 @@ def pools(args, found):
 
 
 def session(args, architecture, found, **state):
-    """The Run of a translation, whose pictures show six test images of each kind.
+    """A Run of a translation, whose pictures show six test images of each kind.
 
     state: all that training changes, among it the generators, "AtoB" and "BtoA".
     """
@@ -120,13 +173,13 @@ def _six(x):
 
 
 def load_generators(run_or_checkpoint, networks=None):
-    """A run directory or checkpoint -> (generator A to B, generator B to A, its "run").
+    """A run directory or checkpoint -> (generator A to B, generator B to A, about_of it).
 
     networks: the file of the user's own networks, if it was trained with such. Raises
     FileNotFoundError, and ValueError for a checkpoint that is damaged or another model's.
     """
     path = loading.find_checkpoint(run_or_checkpoint)
-    state = loading.load_checkpoint(path)
+    state = loading.load_finite(path)
     about = loading.about_of(state)
     if about is None or not {*DIRECTIONS} <= state.keys():
         model = shown(about.get("model")).strip("'") if about else "another kind"
@@ -142,12 +195,12 @@ def _build(state, about, networks):
     """The two generators of a checkpoint."""
     architecture = about["architecture"]
     check_arguments(architecture)
-    check_whole("its step", about["step"])
+    check_stored_int("its step", about["step"])
     if about.get("sampling") != {"batch_statistics": "running"}:
         raise ValueError(
             f"it is sampled as {shown(about.get('sampling'))}, expected running batch statistics"
         )
-    check_whole("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
+    check_stored_int("its in_channels", architecture.get("in_channels"), 1, models.LARGEST)
     module = loading.own_networks(about, networks)
     kind = architecture.get("generator")
     if module is None and kind not in GENERATORS:
@@ -170,15 +223,18 @@ def translate(generator, x, batch_size=20):
     right = _padding(width, unit)
     x = np.pad(x, [(0, 0), (0, 0), (0, below), (0, right)], mode="reflect")
     batches = []
-    with mg.no_grad():
+    with no_grad():
         for i in range(0, len(x), batch_size):
-            batches.append(generator(mg.tensor(x[i : i + batch_size])).numpy())
+            batches.append(generator(tensor(x[i : i + batch_size])).numpy())
     translated = np.concatenate(batches)
     return np.ascontiguousarray(translated[:, :, :height, :width])
 
 
 def _padding(side, unit):
-    """How many pixels are missing to a multiple of `unit`, and to 8 pixels at least."""
+    """How many pixels to add, so that the side is a multiple of `unit`, and at least 8.
+
+    unit: a power of two.
+    """
     if unit == 1:
         return 0
     return max(-side % unit, 8 - side)

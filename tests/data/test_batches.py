@@ -138,7 +138,7 @@ def test_crops_resume_to_the_same_bits(taken):
 @pytest.mark.parametrize(
     "crop, message",
     [
-        (7, "crop is 7, expected a whole number from 1 to the images' 6"),
+        (7, "crop is 7, expected a whole number from 1 to 6, the shortest side of the images"),
         (0, "crop is 0"),
         (2.0, "crop is 2.0"),
     ],
@@ -243,7 +243,8 @@ def test_no_epoch_begins_after_a_damaged_state(change, message):
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11, 2.5])
 def test_a_batch_size_that_the_images_cannot_fill_is_refused(batch_size):
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}, expected 1 to 10"):
+    expected = f"batch_size is {batch_size}, expected a whole number from 1 to 10"
+    with pytest.raises(ValueError, match=expected):
         data.Batches(TEN, batch_size)
 
 

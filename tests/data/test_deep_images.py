@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from data_files import bytes_of, exif_of, read_hwc, with_png_chunk
+from data_files import bytes_of, decoded, exif_of, read_hwc, with_png_chunk
 
 from minigan import data
 from minigan.data import images
@@ -25,7 +25,7 @@ def pgm(values, greatest):
 
 
 def check_scaled(path):
-    found = images.read_picture(path)
+    found = decoded(path)
     assert np.array_equal(found.pixels[0], SCALED)
     assert found.notes == (images.DEEP,)
     assert images.read_header(path)[:3] == (1, 2, 5)
@@ -75,12 +75,12 @@ def test_colours_of_16_bits_keep_their_upper_8_and_fewer_bits_are_scaled(tmp_pat
     words = colour.astype(">u2") * 257
     path.write_bytes(b"P6 3 3 65535\n" + words.tobytes())
     assert np.array_equal(read_hwc(path), colour)
-    assert images.read_picture(path).notes == (images.DEEP,)
+    assert decoded(path).notes == (images.DEEP,)
 
     nibbles = colour // 16
     path.write_bytes(b"P6 3 3 15\n" + nibbles.tobytes())
     assert np.array_equal(read_hwc(path), nibbles * 17)
-    assert images.read_picture(path).notes == ()
+    assert decoded(path).notes == ()
 
     is_white = colour[:, :, 0] > 99
     Image.fromarray(is_white).save(tmp_path / "a.png")

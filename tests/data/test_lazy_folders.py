@@ -11,7 +11,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from data_files import bits, resume, with_png_chunk
+from data_files import bits, decoded, resume, with_png_chunk
 
 import minigan as mg
 from minigan import data
@@ -143,7 +143,7 @@ def test_a_header_says_what_decoding_finds(tmp_path, suffix, mode):
         options["exif"] = exif
     Image.new("RGB", (6, 4), (9, 99, 199)).convert(mode).save(path, **options)
     header = images.read_header(path)
-    picture = images.read_picture(path)
+    picture = decoded(path)
     assert (header.channels, header.height, header.width) == picture.pixels.shape
     assert header.notes == picture.notes
     assert header.file_size == os.path.getsize(path)

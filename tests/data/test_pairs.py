@@ -18,7 +18,8 @@ def images_of(*options):
     """What train_cyclegan.py would train on."""
     settings = train_cyclegan.PAPER, train_cyclegan.DIGITS
     argv = ["--quiet", "--image-size", "8", "--load-size", "8", *map(str, options)]
-    return pairs.load(training.parse("cyclegan", "", train_cyclegan.OPTIONS, *settings, argv))
+    args = training.parse("cyclegan", "", train_cyclegan.OPTIONS, *settings, argv)
+    return training.translation.domains(args)
 
 
 def test_halves_of_pairs_share_no_source_and_test_pairs_stay_pairs(tmp_path):

@@ -131,7 +131,7 @@ def test_a_change_in_any_source_is_another_data_set():
         (
             (GREY, SMALLER),
             {"crop": 6},
-            "crop is 6, expected a whole number from 1 to the images' 5",
+            "crop is 6, expected a whole number from 1 to 5, the shortest side",
         ),
         ((), {}, "expected at least one array of images"),
     ],
@@ -215,7 +215,7 @@ def test_windows_resume_to_the_same_bits(taken):
 @pytest.mark.parametrize(
     "sources, frames, message",
     [
-        (CLIPS, 4, "frames is 4, expected a whole number from 1 to the clips' 3"),
+        (CLIPS, 4, "frames is 4, expected a whole number from 1 to 3, the length of the clips"),
         (CLIPS, 0, "frames is 0"),
         (CLIPS, 1.5, "frames is 1.5"),
         (FIRST_FRAMES, 2, r"frames is 2, expected clips \(N, T, C, H, W\)"),

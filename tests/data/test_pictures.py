@@ -91,7 +91,7 @@ def test_floats_bytes_and_tensors_give_the_same_grid():
             np.zeros((2, 1, 4, 4)),
             {"columns": 0},
             ValueError,
-            "columns is 0, expected a whole number, at least 1",
+            "columns is 0, expected a whole number of at least 1",
         ),
         (np.zeros((2, 1, 4, 4)), {"padding": -1}, ValueError, "padding is -1"),
         (np.zeros((2, 1, 4, 4)), {"scale": 1.5}, ValueError, "scale is 1.5"),

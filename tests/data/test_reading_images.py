@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from data_files import bytes_of, exif_of, read_hwc
+from data_files import bytes_of, decoded, exif_of, read_hwc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,11 +124,11 @@ def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, 
     first = Image.new("RGB", (4, 4), (200, 10, 30))
     second = Image.new("RGB", (4, 4), (0, 0, 255))
     first.save(path, save_all=True, append_images=[second], **options)
-    found = images.read_picture(path)
+    found = decoded(path)
     assert found.pixels[:, 2, 2].tolist() == [200, 10, 30]
     assert found.notes == (images.MANY,)
     first.save(path, **options)
-    assert images.read_picture(path).notes == ()
+    assert decoded(path).notes == ()
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA"])

@@ -198,8 +198,10 @@ def write_bad(folder):
             "horse2zebra has two kinds of images, expected horse2zebra:A or horse2zebra:B",
         ),
         ("flat:A", {}, ValueError, "flat has no folder trainA"),
-        ("horse2zebra:C", {}, FileNotFoundError, "zebra:C is no"),
-        ("digits:A", {}, FileNotFoundError, "digits:A is no data set"),
+        ("horse2zebra:C", {}, FileNotFoundError, "there is no .*zebra:C"),
+        ("digits:A", {}, FileNotFoundError, "there is no data set, folder or file .*digits:A"),
+        ("no/such/folder", {}, FileNotFoundError, "^there is no folder or file .*no/such/folder$"),
+        ("photos.npz", {}, FileNotFoundError, "^there is no file .*photos.npz$"),
         (
             "digits",
             {"split": "dev"},

@@ -72,7 +72,7 @@ def test_the_script_refuses_what_is_no_run(tmp_path):
     done = evaluate("nowhere", cwd=tmp_path)
     assert (
         done.returncode == 2
-        and "there is no checkpoint nowhere" in done.stderr
+        and "there is no folder or file nowhere" in done.stderr
         and "Traceback" not in done.stderr
     )
 
@@ -103,6 +103,20 @@ def test_without_a_test_split_a_fifth_of_the_training_images_stands_in(tmp_path,
     assert (len(train), len(test)) == (16, 4)
     assert "has no split 'test'" in capsys.readouterr().err
     assert "against 4 test images" in report_module.measure(REAL[:30], str(folder)).title
+
+
+@pytest.mark.parametrize("count, is_enough", [(2, False), (9, False), (10, True)])
+def test_too_few_images_without_a_test_split_are_refused(tmp_path, capsys, count, is_enough):
+    for i, image in enumerate(TRAIN.images[:count]):
+        images.save_png(tmp_path / f"{i:02}.png", image[0])
+    if is_enough:
+        report = report_module.measure(REAL[:30], str(tmp_path))
+        assert "against 2 test images" in report.title
+        return
+    few = f"has {count} training images and no test images, expected at least 10, of which every"
+    with pytest.raises(ValueError, match=few):
+        report_module.measure(REAL[:30], str(tmp_path))
+    assert "instead" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

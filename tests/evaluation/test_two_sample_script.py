@@ -22,7 +22,7 @@ def test_the_two_sample_script_compares_a_data_set_and_an_array(tmp_path, monkey
     )
     with pytest.raises(SystemExit):
         two_sample.main(["digits", "nowhere"])
-    assert "nowhere is no data set and no path" in capsys.readouterr().err
+    assert "there is no data set, folder or file nowhere" in capsys.readouterr().err
 
 
 def npz_named_npy(path):

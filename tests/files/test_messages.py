@@ -1,8 +1,10 @@
 """What a program says comes out in one line, in any encoding, and never ends the program."""
 
+import argparse
 import errno
 import io
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -126,6 +128,28 @@ def test_a_pipe_that_is_full_for_now_is_waited_for(streams):
     assert b"".join(received) == b"x" * 500_000 + b"\n"
 
 
+SPEAKER = """
+import sys
+from minigan.files.messages import steady_streams
+
+with steady_streams():
+    print("said", file=getattr(sys, sys.argv[1]))
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_unbuffered_python_says_each_line_at_once(stream):
+    command = [sys.executable, "-u", "-c", SPEAKER, stream]
+    pipes = {"stdin": subprocess.PIPE, stream: subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as speaker:
+        said = getattr(speaker, stream)
+        ready, _, _ = select.select([said], [], [], 20)  # seconds, though it waits for more input
+        speaker.stdin.close()
+        assert ready
+        assert said.read() == b"said\n"
+
+
 def test_streams_in_memory_are_left_as_they_are(streams):
     text = io.StringIO()
     streams(text)
@@ -171,6 +195,23 @@ def test_a_script_ends_in_a_sentence(error, status, said, capfd):
     assert ends(raising(error)) == status
     name = Path(sys.argv[0]).name
     assert capfd.readouterr() == ("", f"{name}: {said}\n" if said else "")
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        ("batch_size is 9, expected 5", "--batch-size is 9, expected 5"),
+        ("DCGAN: batch_size is 9", "DCGAN: --batch-size is 9"),
+        ("its batch_size is 9", "its batch_size is 9"),
+        ("image_size is 9", "image_size is 9"),
+        ("batch_sizes are 9", "batch_sizes are 9"),
+    ],
+)
+def test_an_argument_that_is_wrong_is_called_by_its_option(error, said, capfd):
+    args = argparse.Namespace(batch_size=9)
+    with pytest.raises(SystemExit), scripts.one_sentence(args):
+        raise ValueError(error)
+    assert capfd.readouterr().err.endswith(f": {said}\n")
 
 
 def test_a_sentence_that_a_script_exits_with_is_one_line(capfd):

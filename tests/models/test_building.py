@@ -15,7 +15,7 @@ def test_an_unknown_argument_is_refused():
 
 def test_an_unknown_argument_is_refused_out_of_a_checkpoint_too():
     with pytest.raises(ValueError, match="does not know widht"):
-        models.build(dcgan.Generator, {"widht": 4}, room=10_000)
+        models.build(dcgan.Generator, {"widht": 4}, stored_elements=10_000)
 
 
 def test_each_network_gets_its_share():

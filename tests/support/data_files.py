@@ -120,3 +120,9 @@ def exif_of(orientation):
 def read_hwc(path):
     """An image file -> (H, W, C)."""
     return images.read_image(path).transpose(1, 2, 0)
+
+
+def decoded(path):
+    """An image file -> images.Picture, with the notes on what its pixels leave out."""
+    with open(path, "rb") as file:
+        return images.decode(file)

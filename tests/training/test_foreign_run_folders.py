@@ -87,8 +87,7 @@ def test_a_config_json_of_another_program_makes_no_run(tmp_path, capsys, content
     assert look(folder) == before and not run_config.is_run(folder)
 
 
-@pytest.mark.parametrize("resume", [(), ("--resume",)])
-def test_only_unfinished_files_of_a_run_are_cleared_away(tmp_path, resume):
+def test_only_unfinished_files_of_a_run_are_cleared_away(tmp_path):
     others = [name for name in MINE if name.endswith((".part", ".txt")) and "samples" not in name]
     folder = fill(tmp_path / "x", others)
     tag = "0123456789abcdef" * 2
@@ -96,7 +95,11 @@ def test_only_unfinished_files_of_a_run_are_cleared_away(tmp_path, resume):
         folder,
         [f".checkpoint.npz.{tag}.part", f".config.json.{tag}.part", f".log.csv.{tag}.part"],
     )
-    assert call("train_gan", "--hidden", 3, "--units", 2, *SMALL, *resume, "--out", folder) == 0
+    before = look(folder)
+    begin = "train_gan", "--hidden", 3, "--units", 2, *SMALL, "--out", folder
+    assert call(*begin, "--resume") == 2  # there is no run to go on with
+    assert look(folder) == before
+    assert call(*begin) == 0
     left = {
         path.name for path in folder.iterdir() if path.name.startswith(".") or path.suffix == ".txt"
     }

@@ -322,9 +322,9 @@ def test_data_that_cannot_be_read_are_refused(run_of, capsys):
     out = run_of("gan")
     before = look(out)
     assert go_on("gan", out, 3, *assign(data="nowhere")) == 2
-    assert "nowhere is no data set and no path" in capsys.readouterr().err
+    assert "there is no data set, folder or file nowhere" in capsys.readouterr().err
     assert go_on("gan", out, 3, *assign(batch_size=2000)) == 2
-    assert "batch_size is 2000, expected 1 to 1437" in capsys.readouterr().err
+    assert "--batch-size is 2000, expected a whole number from 1 to 1437" in capsys.readouterr().err
     assert look(out) == before
 
 

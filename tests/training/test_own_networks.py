@@ -39,7 +39,7 @@ def test_networks_are_read_from_a_regular_file_of_bounded_size(tmp_path, what):
         path.mkdir()
     if what == "large":
         path.write_text(NETWORKS + "#" * (1 << 20))
-    sentence = "expected a regular file|has more than the|No such file"
+    sentence = "expected a regular file|has more than the|there is no file"
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         loading.load_networks(path)
 

@@ -48,7 +48,7 @@ def test_an_override_needs_resume_and_a_checkpoint(train, tmp_path):
     override = "--out", new, "--override", "lr=1"
     needs = "--override lr=1.0 changes a run that goes on, so it needs --resume"
     refused(train, needs, *override)
-    refused(train, f"goes on, but there is no checkpoint in {new}", "--resume", *override)
+    refused(train, f"there is no run in {new} to go on with", "--resume", *override)
     assert not new.exists()
 
 

@@ -36,19 +36,36 @@ def test_another_seed_gives_other_bits(train, straight, tmp_path):
     assert bits(tmp_path) != bits(straight)
 
 
-def test_resume_without_a_checkpoint_says_so_and_starts_from_step_0(train, straight, tmp_path):
-    status, output, _ = train("--out", tmp_path / "new", "--resume")
-    assert status == 0
-    assert f"there is no checkpoint in {tmp_path / 'new'}: starting from step 0" in output
-    assert bits(tmp_path / "new") == bits(straight)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_resume_in_a_folder_without_a_run_is_refused(train, tmp_path, is_there):
+    out = tmp_path / "mistyped"
+    if is_there:
+        out.mkdir()
+    status, output, errors = train("--out", out, "--resume")
+    assert status == 2
+    assert output == ""
+    assert f"there is no run in {out} to go on with: check --out" in errors
+    assert errors.count("\n") == 1
+    assert out.exists() == is_there
+    assert not list(tmp_path.rglob("*.*"))
 
 
 def test_resume_before_the_first_checkpoint_keeps_the_arguments(train, tmp_path):
     assert train("--out", tmp_path, "--lr", 0.2, "--steps", 3)[0] == 0
     expected = bits(tmp_path)
     (tmp_path / "checkpoint.npz").unlink()
-    assert train("--out", tmp_path, "--resume")[0] == 0
+    status, output, _ = train("--out", tmp_path, "--resume")
+    assert status == 0
+    assert f"there is no checkpoint in {tmp_path}: starting from step 0" in output
     assert bits(tmp_path) == expected
+
+
+def test_a_run_that_could_not_write_its_config_can_be_begun_again(train, straight, tmp_path):
+    out = tmp_path / "out"
+    (out / "samples").mkdir(parents=True)
+    assert "there is no run in" in train("--out", out, "--resume")[2]
+    assert train("--out", out)[0] == 0
+    assert bits(out) == bits(straight)
 
 
 def test_arguments_that_change_no_bits_may_be_given_anew(train, straight, tmp_path):
@@ -89,7 +106,8 @@ def check_kills(script, straight, out, kills, seed):
     every = "--checkpoint-every", 1, "--log-every", 1, "--sample-every", 1
     steps = []
     for _ in range(kills):
-        process = start(script, "--out", out, "--resume", *every, TOY_SLEEP="0.01")
+        resume = ["--resume"] if (out / "config.json").exists() else []
+        process = start(script, "--out", out, *resume, *every, TOY_SLEEP="0.01")
         kill_at_work(process, moment.uniform(0, 0.12))
         if (out / "checkpoint.npz").exists():
             steps.append(mg.load(out / "checkpoint.npz")["run"]["step"])

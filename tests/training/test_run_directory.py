@@ -83,8 +83,10 @@ def test_a_checkpoint_is_found_by_its_run_or_by_itself(straight, tmp_path):
     path = straight / "checkpoint.npz"
     assert loading.find_checkpoint(straight) == path
     assert loading.find_checkpoint(path) == path
-    for missing in (tmp_path, tmp_path / "absent", tmp_path / "absent.npz"):
-        with pytest.raises(FileNotFoundError, match="there is no checkpoint "):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint .*checkpoint.npz"):
+        loading.find_checkpoint(tmp_path)
+    for missing in (tmp_path / "absent", tmp_path / "absent.npz"):
+        with pytest.raises(FileNotFoundError, match=f"there is no folder or file {missing}"):
             loading.find_checkpoint(missing)
 
 

@@ -101,9 +101,9 @@ def test_unreadable_files_are_all_named_and_skipped_only_if_told_so(
     assert "--skip-unreadable" in said
     assert not out.exists()
     run(cyclegan, "--skip-unreadable", folder=photos, out=out)
-    said = capsys.readouterr().out
-    assert said.count("skipped: cannot read the image") == 2
-    assert "3 images translated" in said
+    out, err = capsys.readouterr()
+    assert err.count("skipped: cannot read the image") == 2
+    assert "3 images translated" in out
 
 
 def test_translating_says_what_of_a_folder_is_left_out_and_follows_links(

@@ -51,9 +51,9 @@ def leaky_relu_into(out, x, slope):
     """
     if slope == 0:
         return np.maximum(x, 0, out=out)  # not 0 x, which is NaN at infinity
-    room = scratch("scaled", x.shape, x.dtype) if out is x else out
+    buffer = scratch("scaled", x.shape, x.dtype) if out is x else out
     with np.errstate(over="ignore"):
-        scaled = np.multiply(x, x.dtype.type(slope), out=room)
+        scaled = np.multiply(x, x.dtype.type(slope), out=buffer)
     larger = np.maximum if slope <= 1 else np.minimum
     return larger(x, scaled, out=out)
 
@@ -67,8 +67,8 @@ def leaky_relu_grad_into(out, g, y, slope):
         return np.multiply(g, np.where(positive, one, slope), out=out)
     # Arithmetic takes a tenth of np.where's time. (1 - slope) + slope is exactly 1: the rounding
     # error of 1 - slope is below half a unit in the last place.
-    room = scratch("factor", y.shape, y.dtype)
-    factor = np.multiply(positive, one - slope, out=room)
+    buffer = scratch("factor", y.shape, y.dtype)
+    factor = np.multiply(positive, one - slope, out=buffer)
     factor += slope
     return np.multiply(g, factor, out=out)
 

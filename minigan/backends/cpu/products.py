@@ -37,8 +37,8 @@ def matmul(x, y):
         return x @ y
     if is_long_sum(x, y):
         return long_sum(x, y)
-    room = empty((len(x), y.shape[1]), x.dtype)
-    return np.matmul(x, y, out=room)
+    buffer = empty((len(x), y.shape[1]), x.dtype)
+    return np.matmul(x, y, out=buffer)
 
 
 def shared_matmul(x, y):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigan.files.foreign import is_whole_number, whole_number
+from minigan.checks import is_whole_number, whole_number
 
 
 @pytest.mark.parametrize("value", [2, 3, 10**30, np.int64(2), np.uint8(255)])
@@ -32,3 +32,17 @@ def test_a_long_value_is_shown_in_one_short_line():
     with pytest.raises(ValueError) as e:
         whole_number("size", "2" * 10_000, 0)
     assert len(str(e.value)) < 200
+
+
+@pytest.mark.parametrize("value", [1, 10, np.int64(10)])
+def test_a_whole_number_up_to_the_largest_passes(value):
+    assert whole_number("batch_size", value, 1, 10, "the number of images") is value
+
+
+@pytest.mark.parametrize("value", [0, 11, 5.0, True])
+def test_all_else_is_refused_with_the_range_and_where_it_comes_from(value):
+    with pytest.raises(ValueError) as caught:
+        whole_number("batch_size", value, 1, 10, "the number of images")
+    assert str(caught.value) == (
+        f"batch_size is {value}, expected a whole number from 1 to 10, the number of images"
+    )
