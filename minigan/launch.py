@@ -23,6 +23,7 @@ from .backends.convolution_sizes import output_size
 from .backends.cuda import launch, rungs
 from .backends.cuda.architectures import occupancy
 from .backends.cuda.resources import resources
+from .files import messages
 
 SCHEDULES = 3
 KERNEL_SIZE = (4, 3)  # of the convolutions
@@ -316,7 +317,7 @@ def main(argv=None):
     try:
         check(args)
     except KeyboardInterrupt:
-        print("python -m minigan.launch: interrupted", file=sys.stderr)
+        messages.warn("python -m minigan.launch: interrupted")
         sys.exit(130)  # as a shell reports a program that Ctrl-C has ended
 
 

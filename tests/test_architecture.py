@@ -46,7 +46,7 @@ BESIDE = {
     "data": {"files", "checks", "sizes", "devices", "engine"},
     "finite_differences": {"devices", "engine", "creation"},
     "drawing": {"devices", "engine", "files"},
-    "launch": {"backends", "devices"},
+    "launch": {"backends", "devices", "files"},
 }
 PROGRAMS = {"launch"}
 

@@ -179,7 +179,8 @@ def test_a_folder_is_read_at_an_oblong_size(tmp_path, monkeypatch, kept):
     assert_array_equal(np.asarray(found), expected)
 
 
-NUMBERED = np.arange(20, dtype="uint8").reshape(1, 1, 4, 5)
+NUMBERED = np.arange(20, dtype="uint8")
+NUMBERED = NUMBERED.reshape(1, 1, 4, 5)
 
 
 @pytest.mark.parametrize("crop", [(2, 3), "2x3"])

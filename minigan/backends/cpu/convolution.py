@@ -3,6 +3,7 @@
 | layer                                                | algorithm                                |
 |------------------------------------------------------|------------------------------------------|
 | 4x4, stride 2, padding 1, at least 16 channels       | Winograd's, with 9/16 of the products    |
+| 3x3, stride 1, at least 16 channels, enough pixels   | Winograd's, with 1/4 to 4/9 of them      |
 | one window in each image, or a map of one pixel      | one matrix product, and nothing to gather|
 | into few channels (an image)                         | multiply first, then add shifted         |
 | any other                                            | im2col: gather the windows, then multiply|
@@ -13,8 +14,11 @@ So a stride-1 convolution into few channels becomes a transposed one, and is mul
 """
 
 from ..convolution_sizes import output_size, transposed_size
-from . import im2col, one_window, shifted_products, winograd
+from . import im2col, one_window, shifted_products, winograd, winograd3x3
+from .winograd_tiles import FOUR, THREE, TWO, tile_for
 
+_TILES = TWO, THREE
+_WEIGHT_TILES = TWO, THREE, FOUR  # FOUR loses too many digits elsewhere
 _FEWER = 4  # with a quarter of the numbers to gather, the mirrored convolution is cheaper
 
 
@@ -28,11 +32,15 @@ def conv2d(x, weight, stride, padding):
         return winograd.conv2d(x, weight)
     kernel_size = weight.shape[2:]
     size = output_size(image, kernel_size, stride, padding)
+    batch = len(x)
+    tile = tile_for(batch, weight.shape, size, stride, padding, _TILES)
+    if tile is not None:
+        return winograd3x3.conv2d(x, weight, padding, tile)
     y_shape = len(weight), *size
     if _is_cheaper_mirrored(x.shape, y_shape, kernel_size, stride, padding):
         mirrored = _mirror(weight)
         other = _mirrored_padding(kernel_size, padding)
-        return _transpose(x, mirrored, stride, other)
+        return _transpose(x, mirrored, stride, other, size)
     has_one_window = size == (1, 1)
     if has_one_window:
         return one_window.conv2d(x, weight, padding)
@@ -44,18 +52,22 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
 
     (N, K, P, Q), (K, C, R, S) -> (N, C, H, W) with H = (P - 1) sh - 2 ph + R + oph, W likewise.
     """
-    if output_padding == (0, 0):
-        image = [2 * n for n in x.shape[2:]]
-        if winograd.applies(weight.shape, stride, padding, image):
-            return winograd.conv_transpose2d(x, weight)
-    return _transpose(x, weight, stride, padding, output_padding)
-
-
-def _transpose(x, weight, stride, padding, output_padding=(0, 0)):
-    """conv_transpose2d of a layer that is not Winograd's."""
     image = x.shape[2:]
     kernel_size = weight.shape[2:]
     size = transposed_size(image, kernel_size, stride, padding, output_padding)
+    if output_padding == (0, 0):
+        if winograd.applies(weight.shape, stride, padding, size):
+            return winograd.conv_transpose2d(x, weight)
+        batch = len(x)
+        tile = tile_for(batch, weight.shape, size, stride, padding, _TILES)
+        if tile is not None:
+            return winograd3x3.conv_transpose2d(x, weight, padding, tile)
+    return _transpose(x, weight, stride, padding, size)
+
+
+def _transpose(x, weight, stride, padding, size):
+    """conv_transpose2d of a layer that is not Winograd's, into images of this size (H, W)."""
+    image = x.shape[2:]
     has_one_pixel = image == (1, 1)
     if has_one_pixel:
         return one_window.conv_transpose2d(x, weight, padding, size)
@@ -77,6 +89,11 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     image = x.shape[2:]
     if winograd.applies(weight_shape, stride, padding, image):
         return winograd.conv2d_weight_grad(x, g)
+    size = y_shape[1:]
+    batch = len(x)
+    tile = tile_for(batch, weight_shape, size, stride, padding, _WEIGHT_TILES)
+    if tile is not None:
+        return winograd3x3.conv2d_weight_grad(x, g, padding, tile)
     if _is_cheaper_mirrored(x.shape, y_shape, kernel_size, stride, padding):
         other = _mirrored_padding(kernel_size, padding)
         mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)

@@ -7,7 +7,8 @@ cache. Meanwhile BLAS is set to one thread: its own threads spin after every pro
 whatever follows. Only a network that is nothing but matrix products uses them (products.py).
 
 The number of threads follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the number of
-cores that the process may use.
+cores that the process may use. Each number gives the same bits every time. Another number changes
+the last bits of sums that the threads share: weight gradients, and a channel's mean and variance.
 """
 
 import collections
