@@ -8,7 +8,7 @@ whatever follows. Only a network that is nothing but matrix products uses them (
 
 The number of threads follows BLAS's setting (OPENBLAS_NUM_THREADS, threadpoolctl) and the number of
 cores that the process may use. Each number gives the same bits every time. Another number changes
-the last bits of sums that the threads share: weight gradients, and a channel's mean and variance.
+the last bits of sums that the threads share, which are weight gradients.
 """
 
 import collections
