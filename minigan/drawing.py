@@ -1,6 +1,6 @@
 """A drawing of a small computation graph: a box for each tensor, a circle for each operation.
 
-The one idea: the drawing reads the same records as the backward pass. A tensor's column is the
+The drawing reads the same records as the backward pass. A tensor's column is the
 length of its longest path to the loss. Within a column, each box lies near the mean height of its
 neighbours in the graph (Sugiyama, Tagawa and Toda 1981). A line that crosses a column takes a place
 in it, like a box.

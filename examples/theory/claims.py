@@ -1,7 +1,7 @@
 """What the theory scripts share: a command line, a picture, and claims, each a formula beside
 what was measured.
 
-The one idea: such a script is a proof by running. A claim prints both figures and raises
+Such a script is a proof by running. A claim prints both figures and raises
 AssertionError where they differ by more than it says, so a script that ends well has shown what
 its docstring derives.
 """

@@ -1,6 +1,6 @@
 """Work that threads do ahead of the training step: decoding the images of the next batches.
 
-The one idea: which images come next is known long before they are needed, because the order does
+Which images come next is known long before they are needed, because the order does
 not depend on the training. A copy of the order runs some batches ahead, and each of its images is
 one job for whichever thread is free. A job writes only to its own place in its own batch, so the
 bits are the same with any number of threads.

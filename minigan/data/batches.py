@@ -1,6 +1,6 @@
 """Batches of images, clips or pairs, in an order that a checkpoint can take up again.
 
-The one idea: images stay bytes, uint8, until they are drawn. Only a batch becomes float32 in
+Images stay bytes, uint8, until they are drawn. Only a batch becomes float32 in
 [-1, 1], the range of a generator's tanh. order.py says which images come next, windows.py which
 part of each; the images of a large folder are decoded ahead of time, see ahead.py.
 """

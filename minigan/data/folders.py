@@ -1,6 +1,6 @@
 """Images in people's folders, and a word about everything that is left out of them.
 
-The one idea: nothing is passed over in silence. A search notes each file that it passes over, with
+Nothing is passed over in silence. A search notes each file that it passes over, with
 the reason, and whoever reads the images prints one line of it: how many images were read, how many
 files were left out, and why.
 """

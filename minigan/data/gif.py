@@ -1,7 +1,7 @@
 """Animated GIFs, written picture by picture, so that a training of any length needs the memory of
 one picture.
 
-The one idea: a GIF file is a header, then one block after another, and each picture is a block of
+A GIF file is a header, then one block after another, and each picture is a block of
 its own with its own colours. Pillow keeps all pictures of an animation until it has the last; here
 it makes a GIF of each picture alone, whose blocks are copied into the animation. (W3C, "Graphics
 Interchange Format, Version 89a")

@@ -1,7 +1,7 @@
 """Images: bytes to floats and back, reading, resizing, and the grids, PNGs and GIFs that show a
 training.
 
-The one idea: inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two
+Inside minigan an image is (C, H, W) with C 1 (grey) or 3 (RGB), in one of two
 codes: uint8 from 0 to 255, or float in [-1, 1], x = byte / 127.5 - 1. Pictures are written whole
 or not at all.
 """

@@ -1,6 +1,6 @@
 """The images of a folder as an array that is decoded when it is looked at.
 
-The one idea: a training draws a few images at a time, so a folder of any size needs the memory of
+A training draws a few images at a time, so a folder of any size needs the memory of
 a few images. From each file's header it is known beforehand what the image will be; the pixels are
 read when they are indexed.
 """

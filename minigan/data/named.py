@@ -1,7 +1,7 @@
 """The public data sets that have a name here: where they lie, how their bytes are known, how they
 are read.
 
-The one idea: a set is known by the SHA-256 of its contents, so any mirror is as good as the home
+A set is known by the SHA-256 of its contents, so any mirror is as good as the home
 page, and none is trusted. MNIST and its drop-in Fashion-MNIST are IDX files, CIFAR-10 is taken in
 its binary version (its Python version is a pickle, which can run any code). CycleGAN's pairs are
 .zip files of photographs. Nothing is unpacked to disk.

@@ -1,6 +1,6 @@
 """Images in an .npz file, with what belongs to them: labels, classes, splits and masks.
 
-The one idea: the file is opened once, and every header is checked before an array is read.
+The file is opened once, and every header is checked before an array is read.
 """
 
 import numpy as np

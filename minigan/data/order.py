@@ -1,6 +1,6 @@
 """The order in which images are drawn, which a checkpoint can take up again.
 
-The one idea: an epoch's order is a function of a random generator's state at the epoch's start. So
+An epoch's order is a function of a random generator's state at the epoch's start. So
 that state and a position are all that a checkpoint needs to go on with the same batches.
 """
 

@@ -1,6 +1,6 @@
 """Images to train on, by name, from a folder or from an .npz file.
 
-The one idea: images stay bytes, uint8 (N, C, H, W), until a batch of them is needed: see
+Images stay bytes, uint8 (N, C, H, W), until a batch of them is needed: see
 batches.py.
 """
 

@@ -1,7 +1,7 @@
 """Points in the plane whose distribution is known: the ring and the grid on which mode collapse
 is measured.
 
-The one idea: with eight or twenty-five Gaussians that lie far apart, a missing mode cannot hide.
+With eight or twenty-five Gaussians that lie far apart, a missing mode cannot hide.
 Both are those of PacGAN (Lin et al. 2018): 8 centres on the unit circle, sigma 0.01, and 25 in
 {-4, -2, 0, 2, 4}^2, sigma 0.05.
 """

@@ -1,6 +1,6 @@
 """The part of an image or clip that goes into a batch: a rectangle, perhaps mirrored; some frames.
 
-The one idea: how a window may lie is a short list of numbers of choices, and where it lies is one
+How a window may lie is a short list of numbers of choices, and where it lies is one
 integer for each of them. So a random generator draws all windows of an epoch at once, and what
 belongs together, such as a photograph and its mask, is cut at the same place.
 """

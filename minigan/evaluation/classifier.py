@@ -1,6 +1,6 @@
 """A small classifier, trained with minigan on real images, that looks at generated ones.
 
-The one idea: an image is good if a network that has seen only real images recognises it with
+An image is good if a network that has seen only real images recognises it with
 confidence, and a generator is good if all classes occur. A mean confidence depends on the
 classifier as much as on the images, so the classifier is always the same one: its architecture,
 seed and training are fixed, it runs on the CPU, and it is kept in the cache folder under a name

@@ -1,7 +1,7 @@
 """Do two sets of points come from one distribution? Measures by nearest neighbours, and by means
 and covariances.
 
-The one idea: distances can replace densities, so no model of the density is needed. How far away a
+Distances can replace densities, so no model of the density is needed. How far away a
 point's neighbours are says how dense its surroundings are; to which set they belong says whether
 the two sets have the same distribution. Distances are computed in blocks of rows, so that 50,000
 points need megabytes, not the 20 GB of all pairs. No figure means anything alone: compare two real

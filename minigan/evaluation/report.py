@@ -1,7 +1,7 @@
 """A report on generated images: are they recognisable, of every class, like real ones, and no
 copies?
 
-The one idea: no figure means anything alone. Each is also taken of real images in the samples'
+No figure means anything alone. Each is also taken of real images in the samples'
 place and printed beside it, because that is what a perfect generator would score. Everything is
 compared at the real images' size. Distances and neighbours are those of a classifier's features if
 there are labels to train it with, otherwise those of pixels.

@@ -1,6 +1,6 @@
 """Reading files that somebody else made: regular files only, and never more than a stated limit.
 
-The one idea: a small file may unfold to any number of bytes, a header may claim any shape, and a
+A small file may unfold to any number of bytes, a header may claim any shape, and a
 named pipe may never end. So the kind of a file is looked at before it is opened, and the size of
 what it holds before memory is taken for it. The memory of a reader then stays in proportion to the
 file: ROOM bytes, or FOLD times the file.

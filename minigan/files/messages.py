@@ -1,7 +1,7 @@
 """What a program says: in one line, whatever the text holds, and whether or not anybody can read
 it.
 
-The one idea: a message is a courtesy, the work is what counts. Text from outside (a file name, an
+A message is a courtesy, the work is what counts. Text from outside (a file name, an
 argument, what a server answers) may hold line breaks or letters that the terminal lacks: these are
 shown as escape sequences. A stream may be closed, on a full disk, or a pipe whose reader has gone:
 then what is said is dropped, and the work goes on. Nothing here writes to a descriptor by its

@@ -1,6 +1,6 @@
 """Fetching a file over HTTP from a server that may be slow, wrong or hostile.
 
-The one idea: whatever a server does, what it can take from this process is bounded: memory by one
+Whatever a server does, what it can take from this process is bounded: memory by one
 chunk, disk by LARGEST, time by `seconds_allowed`. Of a redirect only the address is read, never the
 body. And an address inside this machine or its network is refused, wherever a name or a redirect
 led to it: there, a request may set things going.

@@ -1,6 +1,6 @@
 """Files that are whole or not there, downloads among them.
 
-The one idea: bytes go to a temporary file in the target's own folder, and take the target's name
+Bytes go to a temporary file in the target's own folder, and take the target's name
 only when all of them have arrived and been checked, by a rename, which file systems do in one step.
 Whoever reads the target sees the old file or the new one, whether the writer was killed, the disk
 filled up, or another process wrote the same file.

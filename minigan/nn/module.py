@@ -1,6 +1,6 @@
 """Every layer and network is a Module: its Parameters, Buffers and Modules are plain attributes.
 
-The one idea: a Module finds them by looking at its own attributes, so there is nothing to
+A Module finds them by looking at its own attributes, so there is nothing to
 register. Their dotted names are PyTorch's, and ``state_dict`` and ``load_state_dict`` move weights
 to PyTorch and back.
 

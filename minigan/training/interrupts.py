@@ -1,6 +1,6 @@
 """Signals that ask a training to end: Ctrl-C, a closed terminal, a service manager's SIGTERM.
 
-The idea: a handler only notes the signal. It may run at any moment, while something is printed or a
+A handler only notes the signal. It may run at any moment, while something is printed or a
 file is written, so it prints nothing and saves nothing. The training looks at the note between two
 steps. A thread says that the signal has come; a queue, which a handler may use safely, wakes it.
 """

@@ -5,7 +5,7 @@
         ...                                                  # the paper's algorithm, one step of it
         session.log(d_loss=d_loss, g_loss=g_loss)
 
-The idea: `state` names everything that training changes. Between two steps, this state, the number
+`state` names everything that training changes. Between two steps, this state, the number
 of the step and the random generator are all that the next steps depend on. So a checkpoint of these
 three, taken after any step, continues to the same bits. Logging, drawing and stopping happen only
 between steps, and leave no trace in the bits.

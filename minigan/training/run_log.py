@@ -1,6 +1,6 @@
 """log.csv of a run, with a row of losses every log_every steps, and losses.png, its plot.
 
-The idea: a row is a whole line with as many numbers as the header has names. Anything else in the
+A row is a whole line with as many numbers as the header has names. Anything else in the
 file (a row that a killed process tore, bytes of a damaged disk) is not a row and is skipped.
 """
 

@@ -1,6 +1,6 @@
 """kernels/*.cu as shared libraries for the simulator: compiled by g++, cached by content.
 
-The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host
+The compiler announces every access to memory (-fsanitize=thread), and kernels/host
 is linked in place of the sanitizer's own library. On the way from assembly to machine code every
 __shared__ array gets a gap behind it.
 """

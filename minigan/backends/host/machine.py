@@ -1,6 +1,6 @@
 """The simulator, as a driver: kernels/*.cu run thread by thread, strictly, on this processor.
 
-The one idea: the compiler announces every access to memory (-fsanitize=thread), and kernels/host,
+The compiler announces every access to memory (-fsanitize=thread), and kernels/host,
 linked in place of the sanitizer's own library, judges each one. A race, a read of memory that
 nobody wrote or of the wrong place, or threads that part ways at a barrier are errors that name
 kernel, file, line and threads, where a GPU is silently wrong. compiler.py compiles, costs.py
