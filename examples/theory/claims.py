@@ -77,7 +77,7 @@ def normal_density(x, mean=0.0, std=1.0):
 
 
 def subplots(columns, width=5.0, height=4.0):
-    """A matplotlib figure with so many plots side by side -> (figure, a list of axes)."""
+    """A matplotlib figure with this many plots side by side -> (figure, a list of axes)."""
     from matplotlib.figure import Figure  # a second to import, so not before it is needed
 
     figure = Figure(figsize=(width * columns, height), layout="constrained")

@@ -5,7 +5,7 @@
 draws a GIF: the ring above, the grid below; GAN on the left, PacGAN on the right.
 
 The game asks for min over G of max over D. A G that is trained while D rests does max over D of
-min over G, and the answer to that is no distribution but a point: -E[log D(G(z))] is least if
+min over G, and the answer to that is not a distribution but a point: -E[log D(G(z))] is least if
 every G(z) is where D is largest (Goodfellow 2016, NIPS tutorial, section 5.1.1). With data N(0,
 I) and p_g = N(0, s^2 I) in the plane, D* = p / (p + p_g) is largest at 0 and D*(0) = s^2 / (s^2 +
 1): the generator's spread goes to 0 and its loss to log(1 + 1 / s^2).

@@ -53,7 +53,7 @@ void* dynamic_shared();
 bool in_global(const void* pointer);    // whether it points into one of the launch's arrays
 void copy_async(void* shared, const void* global, int bytes, bool valid);
 void commit_group();
-void wait_group(int pending);           // until at most so many of the thread's groups are pending
+void wait_group(int pending);           // until at most this many of its groups are pending
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 /// The value of lane `source`, or the lane's own where there is no such lane.

@@ -60,9 +60,9 @@ class Batches:
         the labels an integer array (batch_size,).
     seed: an integer or several. Each epoch shuffles anew and gives every image at most once: the
         last N mod batch_size of its order are left out, so that every batch is full.
-    crop: a square of so many pixels, or (height, width), is cut out of each image at random.
+    crop: a square of this many pixels, or (height, width), is cut out of each image at random.
     flip: each image is mirrored, left to right, with probability 1/2.
-    frames: so many neighbouring frames are cut out of each clip at random. All frames of a clip
+    frames: this many neighbouring frames are cut out of each clip at random. All frames of a clip
         share crop and mirroring.
     workers: threads that decode the images of a large folder ahead of time; by default one for
         each core. The batches do not depend on their number.

@@ -229,7 +229,7 @@ def read_folder(folder, split="train", image_size=None, domain="", skip_unreadab
         kept = _read_each(partial(_read_pixels, image_size), root, found, skip_unreadable)
         headers = {name: headers[name] for name in kept}
     for name in sorted(set(expected) - set(found.holding())):
-        found.remarks.append(f"no image in the folder {name!r} can be read, it is no class")
+        found.remarks.append(f"no image in the folder {name!r} can be read, it is not a class")
     found.remark_on_images(note for header in headers.values() for note in header.notes)
     labels, classes = _classes(found)
     found.say(root, len(headers))

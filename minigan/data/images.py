@@ -101,8 +101,8 @@ def read_image(path):
     It stands as its camera was held (EXIF orientation). Transparent pixels are laid on white. A
     palette becomes RGB, as CMYK does. Of a file with several pictures, as an animated GIF, the
     first is read. 16 bits a channel are scaled to 8, whatever of them the image uses: 65535 becomes
-    255. Raises ValueError for what is no image, is damaged, has more than MOST_PIXELS pixels, or
-    values that are signed, fractions or of more bits; for a pipe or a device, and if the file
+    255. Raises ValueError for what is not an image, is damaged, has more than MOST_PIXELS pixels,
+    or values that are signed, fractions or of more bits; for a pipe or a device, and if the file
     cannot be opened.
     """
     with reading(f"cannot read the image {path}"), open_regular(path) as file:
@@ -168,7 +168,7 @@ def _open_picture(file):
         raise ValueError(f"it has {too_many}") from error
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"it is no image of the kinds {', '.join(FORMATS)}, or its header is damaged"
+            f"it is not an image of the kinds {', '.join(FORMATS)}, or its header is damaged"
         ) from error
     width, height = image.size
     if width * height > MOST_PIXELS:

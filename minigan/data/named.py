@@ -91,7 +91,7 @@ def user_path(text):
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise FileNotFoundError(f"{text} is no path: {error}") from error
+        raise FileNotFoundError(f"{text} is not a path: {error}") from error
 
 
 def _read_mnist(name, split, data_dir):
@@ -164,5 +164,5 @@ def _read_cifar_archive(path, members):
 def _read_cifar_member(archive, info):
     """One batch of an open archive -> bytes. A sparse member would unfold without any bytes."""
     if not info.isreg() or info.issparse() or info.size > CIFAR_BATCH:
-        raise ValueError(f"{info.name} is no file of at most {CIFAR_BATCH:,} bytes")
+        raise ValueError(f"{info.name} is not a file of at most {CIFAR_BATCH:,} bytes")
     return archive.extractfile(info).read()

@@ -34,7 +34,7 @@ def load(name_or_path, image_size=None, split="train", data_dir=None, *, skip_un
         `images`, as nuclei:masks;
         one of two kinds of images: horse2zebra:A or :B and the other sets of the CycleGAN paper,
         or FOLDER:A with trainA, testA in the folder.
-    image_size: crop the largest centred part of this shape of each image and resize it to so many
+    image_size: crop the largest centred part of this shape of each image and resize it to this many
         pixels: a number for a square, (height, width), or "96x160"; None keeps the size.
     split: train, validation or test.
     data_dir: where relative paths start and named data sets are looked for; otherwise these are

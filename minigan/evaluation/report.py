@@ -127,11 +127,11 @@ class _Images:
     sizes: tuple  # of the samples and of the data as they were given, in words
 
     def some(self, images, most):
-        """At most so many of the images, at random."""
+        """At most this many of the images, at random."""
         return images[self.generator.permutation(len(images))[:most]]
 
     def at_most(self, most):
-        """The number of images that every set has, at most so many."""
+        """The number of images that every set has, at most this many."""
         return min(len(self.fake), len(self.unseen), len(self.real), most)
 
 

@@ -43,7 +43,7 @@ def open_regular(path):
 
 
 def read_bytes(path, most):
-    """All bytes of a regular file that has at most so many -> bytes. Raises OSError, ValueError."""
+    """All bytes of a regular file of at most this size -> bytes. Raises OSError, ValueError."""
     with open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -142,7 +142,7 @@ def npy_header(file):
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded, because they can run code")
     if min(shape, default=0) < 0 or dtype.itemsize == 0:
-        raise ValueError(f"its header says {dtype} of shape {shape}, which is no array")
+        raise ValueError(f"its header says {dtype} of shape {shape}, which is not an array")
     return Header(shape, dtype, len(magic) + width + length)
 
 
@@ -159,7 +159,7 @@ def check_npy_size(header, size):
 def open_npy(path):
     """The array of an .npy file, left on the disk -> read-only array: what is taken of it is read.
 
-    Raises OSError, and ValueError for what is no regular .npy file, or one of objects.
+    Raises OSError, and ValueError for what is not a regular .npy file, or one of objects.
     """
     with open_regular(path) as file:
         header = npy_header(file)

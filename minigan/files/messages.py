@@ -125,7 +125,7 @@ def steady_streams():
     Letters that a stream's encoding lacks are shown as escape sequences. Descriptors 0 to 2 that
     were closed when the process began are opened on the null device, so that no other file gets
     their numbers. lost() -> the OSError that kept something from stdout, or None; a reader that has
-    read enough, as head has, is no error.
+    read enough, as head has, is not an error.
     """
     _fill_descriptors()
     before = sys.stdout, sys.stderr

@@ -43,14 +43,14 @@ class Transfer:
 
 
 def seconds_allowed(size):
-    """How long a download of so many bytes may take in all: an hour, and one more for each 100
+    """How long a download of this many bytes may take in all: an hour, and one more for each 100
     MB."""
     return 3600 * (1 + max(size, 0) / 100e6)
 
 
 def is_public(address):
-    """Whether an IP address, a string, belongs to the public internet, not to a machine or network
-    of one's own."""
+    """Whether an IP address, a string, belongs to the public internet, not to a private
+    network."""
     ip = ipaddress.ip_address(address.partition("%")[0])  # fe80::1%eth0: without the interface
     if ip.version == 6:
         if int(ip) >> 32 == 0x64FF9B << 64:  # 64:ff9b::/96: behind it stands an IPv4 address
@@ -175,7 +175,7 @@ def check_url(url):
     except ValueError:
         return  # a name: its address is looked at when the connection stands
     if not is_public(parts.hostname):
-        raise ValueError(f"{parts.hostname} is refused, because it is no public address")
+        raise ValueError(f"{parts.hostname} is refused, because it is not a public address")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -206,8 +206,8 @@ def _connection(base, request, transfer):
             if not by_proxy and not is_public(address):
                 self.close()
                 raise OSError(
-                    f"{self.host} is at {address}, which is refused, because it is no "
-                    "public address"
+                    f"{self.host} is at {address}, which is refused, because it is "
+                    "not a public address"
                 )
 
     return Connection

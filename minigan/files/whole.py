@@ -217,6 +217,6 @@ def _mismatch(path, sha256, contents):
                 if size > web.LARGEST:
                     return f"holds more than {web.LARGEST} bytes"
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        return f"is no whole gzip file ({error})"
+        return f"is not a whole gzip file ({error})"
     found = digest.hexdigest()
     return None if found == sha256 else f"has SHA-256 {found[:12]}..., expected {sha256[:12]}..."

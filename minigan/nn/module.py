@@ -339,7 +339,7 @@ def _without(names, others):
 
 
 def _without_prefix(state, own):
-    """The state without "module." before each name, if all have it and no name of one's own has."""
+    """The state without "module." before each name, where the network's own names lack it."""
     prefix = "module."
     has_it = [str(name).startswith(prefix) for name in state.keys()]
     if not has_it or not all(has_it) or any(name.startswith(prefix) for name in own):

@@ -4,12 +4,11 @@ It is parsed once. Then the sources of the arguments are merged, and each overri
 plain defaults; the script's settings, which may depend on the others (on --data, say); with
 --resume, the run's config.json; the command line, and --override last.
 
-With --resume only arguments that are no part of the training may be given anew. So ``--resume --out
-DIR`` is a complete command, and a command that would continue another training than the one in DIR
-is refused. To change the training on purpose there is --override, see overrides.py. One argument is
-always given again: --networks, the file of the user's own networks. A run directory may come from
-somebody else, and nothing that it names is ever run.
-"""
+With --resume only arguments that do not belong to the training may be given anew. So ``--resume
+--out DIR`` is a complete command, and a command that would continue another training than the one
+in DIR is refused. To change the training on purpose there is --override, see overrides.py. One
+argument is always given again: --networks, the file of the user's own networks. A run directory may
+come from somebody else, and nothing that it names is ever run."""
 
 import argparse
 import importlib.util

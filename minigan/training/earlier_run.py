@@ -95,7 +95,7 @@ def check_own_networks(args, kept):
     named = kept.get("networks")
     if named and not args.networks:
         raise ValueError(
-            f"{args.out} was trained with networks of one's own, from {shown(named)}: nothing that "
+            f"{args.out} was trained with your own networks, from {shown(named)}: nothing that "
             "a run directory names is run, so give their file again, --networks FILE.py"
         )
     if args.networks and "networks" in kept and not named:

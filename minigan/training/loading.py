@@ -105,7 +105,7 @@ def own_networks(about, networks):
         return None
     if networks is None:
         raise ValueError(
-            "it was trained with networks of one's own, of which it holds only the hash: give "
+            "it was trained with your own networks, of which it holds only the hash: give "
             "their file, --networks FILE.py"
         )
     return load_networks(networks, digest)[0]

@@ -113,7 +113,7 @@ def check_overrides(overridden, given, args, not_kept, free):
     """Raise ValueError for an override that cannot be, with the reason.
 
     overridden: {name: value}. given: what else stands on the command line. not_kept, free: names of
-    arguments that are no settings, and of those that need no override.
+    arguments that are not settings, and of those that need no override.
     """
     for name, value in overridden.items():
         what = as_written(name, value)
@@ -123,7 +123,7 @@ def check_overrides(overridden, given, args, not_kept, free):
         if name in NETWORKS:
             raise ValueError(f"{what} is refused: {OF_NETWORKS}")
         if name in not_kept or name == "help":
-            raise ValueError(f"{what} is refused: {written} is no setting of a training")
+            raise ValueError(f"{what} is refused: {written} is not a setting of a training")
         if name in free and name not in DATA:
             raise ValueError(
                 f"{what} is refused: {written} may change without it, so give it alone"

@@ -103,7 +103,7 @@ def image_size(text):
     with contextlib.suppress(ValueError):
         return plain_size(text if "x" in text else int(text))
     raise argparse.ArgumentTypeError(
-        f"{text} is no size, expected a whole number of at least 1, or height x width, as 96x160"
+        f"{text} is not a size, expected a whole number of at least 1, or height x width, as 96x160"
     )
 
 

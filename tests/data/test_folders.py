@@ -159,7 +159,7 @@ def test_a_folder_may_be_named_in_any_way(tmp_path, monkeypatch, name):
 
 
 def test_an_unknown_home_folder_is_one_sentence():
-    with pytest.raises(FileNotFoundError, match="~nobody-of-this-name/photos is no path: "):
+    with pytest.raises(FileNotFoundError, match="~nobody-of-this-name/photos is not a path: "):
         data.load("~nobody-of-this-name/photos")
 
 

@@ -135,7 +135,9 @@ def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, name, 
 def test_a_file_of_another_kind_is_no_image_whatever_its_name(tmp_path, kind):
     path = tmp_path / "a.png"
     Image.new("RGB", (16, 16)).save(path, kind)
-    with pytest.raises(ValueError, match="a.png: it is no image of the kinds PNG, JPEG") as caught:
+    with pytest.raises(
+        ValueError, match="a.png: it is not an image of the kinds PNG, JPEG"
+    ) as caught:
         images.read_image(path)
     assert "0x" not in str(caught.value)
 

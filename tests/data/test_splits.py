@@ -106,7 +106,7 @@ def test_a_class_of_which_no_image_can_be_read_is_named(tmp_path, capsys):
     (tmp_path / "bee" / "1.png").write_bytes(b"")
     loaded = data.load(tmp_path, skip_unreadable=True)
     assert loaded.classes == ("ant", "cat") and loaded.labels.tolist() == [0, 1]
-    assert "no image in the folder 'bee' can be read, it is no class" in capsys.readouterr().err
+    assert "no image in the folder 'bee' can be read, it is not a class" in capsys.readouterr().err
 
 
 # ---- .zip files

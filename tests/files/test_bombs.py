@@ -154,7 +154,7 @@ def lies_about_arrays():
 
 
 def bombs_in_named_sets():
-    no_batch = "is no file of at most 30,730,000 bytes"
+    no_batch = "is not a file of at most 30,730,000 bytes"
     too_much = "it unfolds to more than 215,110,000 bytes"
     long_link = tar_info("././@LongLink", kind=tarfile.GNUTYPE_LONGNAME)
     return {

@@ -63,8 +63,12 @@ def test_a_damaged_npy_gives_its_array_or_a_sentence(tmp_path_factory, tail, pla
         ("short.npy", npy_head((4, 1, 8, 8)), "256 bytes, but 0 bytes follow"),
         ("version.npy", b"\x93NUMPY\x07\0" + bytes(90), "its version is 7, expected 1 or 2"),
         ("object.npy", npy_head((3,), "|O"), "Object arrays cannot be loaded"),
-        ("negative.npy", npy_head((-3, -3)), r"says uint8 of shape \(-3, -3\), which is no array"),
-        ("nothing.npy", npy_head((10**12,), "<U0"), "which is no array"),
+        (
+            "negative.npy",
+            npy_head((-3, -3)),
+            r"says uint8 of shape \(-3, -3\), which is not an array",
+        ),
+        ("nothing.npy", npy_head((10**12,), "<U0"), "which is not an array"),
     ],
 )
 def test_what_is_no_npy_file_is_refused(tmp_path, name, content, message):

@@ -185,8 +185,8 @@ def test_gzip_is_judged_by_its_contents_not_by_how_hard_it_was_compressed(tmp_pa
     assert gzip.decompress(path.read_bytes()) == CONTENT
     path.write_bytes(path.read_bytes()[:-1])
     files.download("file", [mirror("good")], SHA256, tmp_path, contents=True, timeout=PATIENT)
-    assert "is no whole gzip file" in capsys.readouterr().err
-    with pytest.raises(OSError, match="is no whole gzip file"):
+    assert "is not a whole gzip file" in capsys.readouterr().err
+    with pytest.raises(OSError, match="is not a whole gzip file"):
         files.download(
             "other", [mirror("good", "raw")], SHA256, tmp_path, contents=True, timeout=PATIENT
         )

@@ -55,7 +55,7 @@ def test_a_redirect_to_another_address_is_followed(serve, tmp_path, status):
 )
 def test_a_redirect_into_a_private_network_is_refused(serve, tmp_path, url):
     said = refusal(serve(lambda request: [redirect(url)]), tmp_path)
-    assert said.endswith("is refused, because it is no public address")
+    assert said.endswith("is refused, because it is not a public address")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_private_address_in_disguise_is_refused(serve, tmp_path, url):
         url = url[:-1] + f":{listener.getsockname()[1]}/"
         said = refusal(serve(lambda request: [redirect(url)]), tmp_path)
     assert (
-        "127.0.0.2, which is refused, because it is no public address" in said
+        "127.0.0.2, which is refused, because it is not a public address" in said
         or "not known" in said
     )
 
@@ -88,7 +88,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(serve, tmp_path, monk
     said = refusal(server.url.replace("127.0.0.1", "localhost"), tmp_path)
     assert (
         said
-        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is no public "
+        == "<urlopen error localhost is at 127.0.0.1, which is refused, because it is not a public "
         "address>"
     )
     assert "".join(server.requests) == ""  # it was called, and told nothing
@@ -147,5 +147,5 @@ def test_a_proxy_of_the_users_may_be_in_the_users_network(serve, tmp_path, monke
     assert files.download("file", [url], SHA256, tmp_path).read_bytes() == CONTENT
     assert proxy.requests == [f"GET {url} HTTP/1.1"]
     (tmp_path / "file").unlink()
-    assert "no public address" in refusal("http://10.0.0.1/file", tmp_path)
+    assert "not a public address" in refusal("http://10.0.0.1/file", tmp_path)
     assert len(proxy.requests) == 1

@@ -66,7 +66,7 @@ def test_stopping_and_resuming_gives_the_same_bits(tmp_path, run_example):
             ("--image-size", 50),
             "DCGAN: --image-size is 50, expected sides of 16 to 1024 pixels that",
         ),
-        (("--image-size", "8x"), "8x is no size, expected a whole number of at least 1, or"),
+        (("--image-size", "8x"), "8x is not a size, expected a whole number of at least 1, or"),
         (("--augment", "colour"), "the augmentation is 'colour', expected some of color,"),
         (("--batch-size", 5000), "--batch-size is 5000, expected a whole number from 1 to 1437"),
         (("--data", "nowhere"), "there is no data set, folder or file nowhere"),

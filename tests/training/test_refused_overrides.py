@@ -25,8 +25,8 @@ pytest.importorskip("matplotlib", reason="training draws its losses")
         ("seed=1", "--override seed=1 is refused: the random numbers go on from the checkpoint"),
         ("device=host", "--override device=host is refused: a device is a place"),
         ("networks=a.py", "--override networks=a.py is refused: the checkpoint's arrays belong to"),
-        ("out=there", "--override out=there is refused: --out is no setting of a training"),
-        ("resume=true", "--override resume=true is refused: --resume is no setting"),
+        ("out=there", "--override out=there is refused: --out is not a setting of a training"),
+        ("resume=true", "--override resume=true is refused: --resume is not a setting"),
     ],
 )
 def test_an_override_that_cannot_be_is_refused_in_one_sentence(train, straight, text, sentence):

@@ -1,4 +1,4 @@
-"""Run works without any script: from networks of one's own, with plain arguments."""
+"""Run works without any script: from your own networks, with plain arguments."""
 
 import json
 

@@ -92,7 +92,7 @@ def test_the_learning_rate_is_constant_and_then_falls_to_zero(tmp_path):
     assert state["generator_schedule"]["base"] == 1e-3
 
 
-# ---- networks of one's own
+# ---- your own networks
 
 MY_NETWORKS = """
 from minigan import nn

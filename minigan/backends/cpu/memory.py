@@ -39,7 +39,7 @@ class Buffers:
         self._lock = threading.Lock()
 
     def array(self, shape, dtype, size):
-        """An uninitialised array of so many bytes."""
+        """An uninitialised array of this many bytes."""
         with self._lock:
             pairs = self.of_size.pop(size, [])
             self.of_size[size] = pairs  # the size used last stands last

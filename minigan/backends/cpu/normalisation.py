@@ -12,7 +12,7 @@ from .elementwise import leaky_relu_grad_into, leaky_relu_into
 from .memory import empty, scratch
 from .threads import parallel
 
-_NEAR = 3  # a mean that is no more standard deviations away from 0 costs no digits
+_NEAR = 3  # a mean within this many standard deviations of 0 costs no digits
 
 
 def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, eps):
@@ -90,8 +90,8 @@ def _moments(rows):
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]).
 
-    A slope of None is no activation, 0 is ReLU. As x scale + shift it would lose the digits that a
-    large mean takes up.
+    A slope of None means no activation, 0 means ReLU. As x scale + shift it would lose the digits
+    that a large mean takes up.
     """
     rows = as_rows(x)
     y = empty(rows.shape, rows.dtype)

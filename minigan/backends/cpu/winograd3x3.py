@@ -267,12 +267,12 @@ def _places(y, block):
 
 
 def _every(step, first, count):
-    """A slice of so many places, each a step further than the one before."""
+    """A slice of this many places, each a step further than the one before."""
     return slice(first, first + count * step, step)
 
 
 def _blocks(size, batch, c, tile):
-    """All Blocks of maps of this size: each has so many tiles that its v fits the cache."""
+    """All Blocks of maps of this size: the v of each fits the cache."""
     down, across = map(tile.count, size)
     most = max(_ROWS, _BLOCK // (tile.products * c))  # tiles
     images_at_once = max(1, min(batch, most // across))

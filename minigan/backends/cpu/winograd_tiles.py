@@ -33,7 +33,7 @@ class Tile(NamedTuple):
     to_u: dict  # dtype -> G x G (products, 9)
 
     def count(self, length):
-        """How many tiles cover so many outputs; the last one may hang over."""
+        """How many tiles cover this many outputs; the last one may hang over."""
         return -(-length // self.size)
 
     def tiles(self, size):
@@ -84,7 +84,7 @@ def with_zeros(zeros):
 
 
 def tile_of(size, points):
-    """The Tile of so many outputs, from its finite points as a text."""
+    """The Tile of size x size outputs, from its finite points as a text."""
     points = [Fraction(point) for point in points.split()]
     transforms = []
     for matrix in matrices(points, size):

@@ -157,7 +157,7 @@ def plan_convolution(operation, rung, dtype, sizes, aligned, target):
             dtype=dtype,
         )
         return ConvolutionPlan(plan, None, shape, conv)
-    if rung in ("naive", "shared") or product.phases > 65535:  # no grid has so many phases
+    if rung in ("naive", "shared") or product.phases > 65535:  # no grid has that many phases
         plan = Plan(
             kernel_name(operation, "naive", (ctype,)),
             grid=(ceil_div(math.prod(shape), THREADS),),

@@ -33,7 +33,7 @@ def batch_norm_statistics(x, weight, bias, running_mean, running_var, momentum, 
 def batch_norm_forward(x, centre, scale, shift, negative_slope):
     """(N, C, ...), three (C,) -> act((x - centre[c]) scale[c] + shift[c]).
 
-    A negative_slope of None is no activation, 0 is ReLU.
+    A negative_slope of None means no activation, 0 is ReLU.
     """
     rows = as_rows(x)
     y = launch.empty(rows.shape, rows.dtype)
@@ -69,7 +69,7 @@ def _contiguous(vector):
 
 
 def _slope(x, negative_slope):
-    """The activation's slope for the kernel: 1 is no activation."""
+    """The activation's slope for the kernel: 1 means no activation."""
     return x.dtype.type(1 if negative_slope is None else negative_slope)
 
 

@@ -221,7 +221,7 @@ def _checked_value(i, argument):
 
 
 def check_environment():
-    """Raise ValueError if MINIGAN_HOST_SEED is no seed of a schedule."""
+    """Raise ValueError if MINIGAN_HOST_SEED is not a seed of a schedule."""
     _checked_seed(None)
 
 
