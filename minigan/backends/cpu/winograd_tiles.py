@@ -95,7 +95,7 @@ def tile_of(size, points):
 
 
 TWO = tile_of(2, "0 1 -1")
-THREE = tile_of(3, "1/2 -1/2 4/3 -4/3")
+THREE = tile_of(3, "2/5 -2/5 5/4 -5/4")
 FOUR = tile_of(4, "0 2/3 -2/3 3/2 -3/2")
 
 
