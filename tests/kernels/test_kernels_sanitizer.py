@@ -33,7 +33,7 @@ def test_no_undefined_behaviour(file, monkeypatch):
     compiler.library(file, launch.instantiations[file], sanitize="undefined")
     monkeypatch.setattr(machine, "compiled", compiled)
     launch._prepared.cache_clear()
-    for _, check in sorted(checks(*TESTS_OF[file], cases=60), key=names_no_tile):
+    for _, check in sorted(checks(*TESTS_OF[file], cases=300), key=names_no_tile):
         if judged != all_of_them:
             check()
     assert judged == all_of_them
