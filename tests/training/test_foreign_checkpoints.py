@@ -125,6 +125,7 @@ MAY_BE = {
     "betas",
     "eps",
     "momentum",
+    "dampening",
     "weight_decay",
     "alpha",
     "base",
