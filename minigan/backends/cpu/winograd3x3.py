@@ -63,6 +63,7 @@ from .threads import parallel, split, thread_count
 
 _BLOCK = 1 << 19  # elements of v per block: 2 MB of float32,
 _ROWS = 128  # but no fewer tiles than this: BLAS is slow for matrices of fewer rows
+_COLUMNS = 256  # of a product with a transform
 _PART = 128  # channels that are added one by one
 
 
@@ -96,10 +97,22 @@ def _transformed_taps(weight, to_u):
 
 
 def _multiply(transform, numbers, out):
-    """out = transform numbers, where the transform acts on the first axis of out."""
-    rows = len(transform)
-    flat = out.reshape(rows, -1)
-    np.matmul(transform, numbers, out=flat)
+    """out = transform numbers, where the transform acts on the first axis of out.
+
+    A few columns at a time, because BLAS multiplies small matrices without copying them first.
+    """
+    out = out.reshape(len(transform), -1)
+    columns = out.shape[1]
+    rest = columns - columns % _COLUMNS
+    np.matmul(transform, _pieces(numbers, rest), out=_pieces(out, rest))
+    np.matmul(transform, numbers[:, rest:], out=out[:, rest:])
+
+
+def _pieces(matrix, columns):
+    """The first columns of a matrix as matrices of _COLUMNS columns each."""
+    rows = len(matrix)
+    pieces = matrix[:, :columns].reshape(rows, -1, _COLUMNS)
+    return pieces.transpose(1, 0, 2)
 
 
 def _convolve(x, u, padding, tile):
