@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import threading
 
 import numpy as np
@@ -13,12 +12,32 @@ _SIZES = 32  # memory is kept for this many sizes: those used last
 _LINE = 64  # bytes in a cache line, and in an AVX-512 register
 
 
-def _references(pair):
-    return sys.getrefcount(pair[0])
+class _Buffer:
+    """Some bytes of memory, and the address of the first cache line that begins in them."""
+
+    def __init__(self, size):
+        self.memory = np.empty(size + _LINE, np.uint8)
+        address = self.memory.ctypes.data
+        self.address = address + -address % _LINE
 
 
-# References to a buffer that no array uses. Measured, because versions of Python differ.
-_UNUSED = _references((np.empty(0), 0))
+class _Loan:
+    """A buffer that an array and its views use: when they are gone, it is free again."""
+
+    __slots__ = ("__array_interface__", "_buffer", "_free")
+
+    def __init__(self, buffer, free, shape, dtype):
+        self._buffer = buffer
+        self._free = free
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (buffer.address, False),  # False: it may be written to
+            "shape": tuple(shape),
+            "typestr": dtype.str,
+        }
+
+    def __del__(self):
+        self._free.append(self._buffer)
 
 
 class Buffers:
@@ -29,35 +48,27 @@ class Buffers:
     NumPy's own large arrays start 16 bytes into a cache line, so every AVX-512 load and store
     straddles two lines, and adding two arrays that lie in the cache takes twice as long.
 
-    The solution: every array, and every view of it, refers to a buffer that is kept here. Python
-    counts references anyway, so a buffer to which nothing else refers is free to be used again.
-    Arrays start on a cache line. Buffers are kept for the sizes that were used last.
+    The solution: every array, and every view of it, refers to a loan. Python counts references
+    anyway, and the last one to go gives the buffer back. The buffer given back last is used first,
+    because it may still lie in the cache. Arrays start on a cache line. Buffers are kept for the
+    sizes that were used last.
     """
 
     def __init__(self):
-        self.of_size = {}  # bytes -> [(buffer, where its first cache line starts)], oldest first
+        self.of_size = {}  # bytes -> free buffers; the size used last stands last
         self._lock = threading.Lock()
 
     def array(self, shape, dtype, size):
         """An uninitialised array of this many bytes."""
         with self._lock:
-            pairs = self.of_size.pop(size, [])
-            self.of_size[size] = pairs  # the size used last stands last
-            buffer, start = self._free(pairs) or self._new(pairs, size)
-            return np.ndarray(shape, dtype, buffer, start)
-
-    def _free(self, pairs):
-        """The first (buffer, start) that no array uses, or None."""
-        return next((pair for pair in pairs if _references(pair) == _UNUSED), None)
-
-    def _new(self, pairs, size):
-        buffer = np.empty(size + _LINE, np.uint8)
-        start = -buffer.ctypes.data % _LINE
-        pairs.append((buffer, start))
-        if len(self.of_size) > _SIZES:
-            oldest = next(iter(self.of_size))
-            del self.of_size[oldest]
-        return buffer, start
+            free = self.of_size.pop(size, [])
+            self.of_size[size] = free
+            if len(self.of_size) > _SIZES:
+                oldest = next(iter(self.of_size))
+                del self.of_size[oldest]
+            buffer = free.pop() if free else None
+        loan = _Loan(buffer or _Buffer(size), free, shape, dtype)
+        return np.asarray(loan)
 
     def forget_lock(self):
         """Make a new lock: in a forked child, the old one may be held by a thread that is gone."""
