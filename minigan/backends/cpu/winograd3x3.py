@@ -59,6 +59,7 @@ import numpy as np
 
 from ..memory_order import PIXELS
 from .memory import empty, scratch
+from .products import shared_matmul
 from .threads import parallel, split, thread_count
 
 _BLOCK = 1 << 19  # elements of v per block: 2 MB of float32,
@@ -89,11 +90,14 @@ def _transformed_taps(weight, to_u):
     """u = (G x G) w: (C, K, 3, 3) -> (products, C, K)."""
     c, k = weight.shape[:2]
     products = len(to_u)
-    taps = weight.reshape(-1, 9)
-    shape = products, c, k
-    u = empty(shape, weight.dtype)
-    _multiply(to_u, taps.T, u)
-    return u
+    taps = weight.reshape(-1, 9).T
+    u = empty((products, c * k), weight.dtype)
+
+    def task(columns):
+        _multiply(to_u, taps[:, columns], u[:, columns])
+
+    parallel(task, split(c * k, thread_count()))
+    return u.reshape(products, c, k)
 
 
 def _multiply(transform, numbers, out):
@@ -193,7 +197,7 @@ def conv2d_weight_grad(x, g, padding, tile):
         total += other
     total = total.reshape(tile.products, -1)
     to_u = tile.to_u[dtype]
-    dw = total.T @ to_u  # (K C, 9)
+    dw = shared_matmul(total.T, to_u)  # (K C, 9)
     return dw.reshape(k, c, 3, 3)
 
 
