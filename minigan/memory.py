@@ -14,9 +14,11 @@ class Memory:
 
 
 def memory_of(x):
-    """The identity of the array that owns a Tensor's memory: the same for all views of it."""
-    array = x.array
-    return id(array if array.base is None else array.base)
+    """The identity of what owns a Tensor's memory: the same for all views of it."""
+    owner = x.array
+    while getattr(owner, "base", None) is not None:
+        owner = owner.base
+    return id(owner)
 
 
 def check_history(x):

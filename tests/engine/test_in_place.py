@@ -180,6 +180,16 @@ def test_a_base_changed_in_place_has_a_history_and_its_views_are_refused():
     np.testing.assert_array_equal(product.numpy(), h.numpy() * w.numpy())
 
 
+def test_views_of_memory_that_is_used_again_are_known_for_views():
+    """On a CPU the results of kernels lie in memory that is lent to them, if they are large."""
+    x = leaf(300, 300)
+    h = mg.functional.leaky_relu(x, 0.5)
+    row = h[1:][0]
+    h *= 3
+    with pytest.raises(RuntimeError, match="shares memory with one that was changed in place"):
+        row * 2
+
+
 def test_a_recorded_change_makes_no_cycle_and_keeps_no_old_values_without_need(tmp_path):
     import gc
     import weakref
