@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, layouts
 
 from minigan.backends import cpu
-from minigan.backends.cpu import convolution, winograd3x3, winograd_tiles
+from minigan.backends.cpu import convolution, winograd3x3, winograd_blocks, winograd_tiles
 from minigan.backends.cpu.winograd_tiles import FOUR, THREE, TWO, tile_for
 
 ALL = TWO, THREE, FOUR
@@ -166,9 +166,10 @@ def test_every_tile_gives_the_definitions(
         patch.setattr(convolution, "_TILES", (TILES[size],))
         patch.setattr(convolution, "_WEIGHT_TILES", (TILES[size],))
         patch.setattr(winograd3x3, "thread_count", lambda: threads)
+        patch.setattr(winograd_blocks, "thread_count", lambda: threads)
         if are_small:
-            patch.setattr(winograd3x3, "_BLOCK", 1)
-            patch.setattr(winograd3x3, "_ROWS", 2)
+            patch.setattr(winograd_blocks, "_BLOCK", 1)
+            patch.setattr(winograd_blocks, "_ROWS", 2)
             patch.setattr(winograd3x3, "_PART", 7)
         check_convolutions(layer, dtype, layout_x, layout_w, seed)
 
@@ -203,6 +204,7 @@ def test_any_number_of_threads_gives_the_same_images_and_each_number_its_own_wei
 
     def with_threads(count):
         monkeypatch.setattr(winograd3x3, "thread_count", lambda: count)
+        monkeypatch.setattr(winograd_blocks, "thread_count", lambda: count)
         return convolve(layer, np.float32)
 
     one = with_threads(1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cpu_convolutions import check_convolutions, fixed_axis, make_layer
 
-from minigan.backends.cpu import convolution, winograd3x3, winograd_tiles
+from minigan.backends.cpu import convolution, winograd3x3, winograd_blocks, winograd_tiles
 from minigan.backends.cpu.winograd_tiles import FOUR, THREE, TWO
 
 TILES = {tile.size: tile for tile in (TWO, THREE, FOUR)}
@@ -27,8 +27,8 @@ def check(tile):
         patch.setattr(winograd_tiles, "_MOST_PRODUCTS", 100)
         patch.setattr(convolution, "_TILES", (tile,))
         patch.setattr(convolution, "_WEIGHT_TILES", (tile,))
-        patch.setattr(winograd3x3, "_BLOCK", 1)
-        patch.setattr(winograd3x3, "_ROWS", 4)  # several blocks
+        patch.setattr(winograd_blocks, "_BLOCK", 1)
+        patch.setattr(winograd_blocks, "_ROWS", 4)  # several blocks
         check_convolutions(layer, np.float64, "contiguous", "contiguous", seed=0)
 
 
@@ -83,14 +83,14 @@ def forgets_earlier_blocks(size, batch, c, tile):
 right_framed = winograd3x3._framed
 right_put_outputs = winograd3x3._put_outputs
 right_transformed_taps = winograd3x3._transformed_taps
-right_blocks = winograd3x3._blocks
+right_blocks = winograd3x3.blocks_of
 
 CLASSIC_MISTAKES = [
     ("_framed", frame_one_row_lower),
     ("_framed", frame_without_padding),
     ("_put_outputs", without_the_last_row),
     ("_transformed_taps", unmirrored),
-    ("_blocks", forgets_earlier_blocks),
+    ("blocks_of", forgets_earlier_blocks),
 ]
 
 

@@ -53,7 +53,6 @@ are (H, W, N, C).
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -61,9 +60,8 @@ from ..memory_order import PIXELS
 from .memory import empty, scratch
 from .products import shared_matmul
 from .threads import parallel, split, thread_count
+from .winograd_blocks import blocks_of, in_tiles, whole_and_cut
 
-_BLOCK = 1 << 19  # elements of v per block: 2 MB of float32,
-_ROWS = 128  # but no fewer tiles than this: BLAS is slow for matrices of fewer rows
 _COLUMNS = 256  # of a product with a transform
 _PART = 128  # channels that are added one by one
 
@@ -149,16 +147,15 @@ def _convolve(x, u, padding, tile):
         _multiply(to_y, products, outputs.reshape(tile.size**2, -1))
         _put_outputs(outputs, y, block)
 
-    blocks = _blocks((p, q), batch, c, tile)
+    blocks = blocks_of((p, q), batch, c, tile)
     parallel(task, blocks)
     return y.transpose(PIXELS)
 
 
 def _put_outputs(outputs, y, block):
     """outputs (size, size, T, across, N, K) -> the part of y (P, Q, N, K) that the block covers."""
-    for i, j, part in _places(y, block):
-        down, across = part.shape[:2]  # fewer where a tile hangs over
-        part[...] = outputs[i, j, :down, :across]
+    for of_tiles, of_map in whole_and_cut(y, block):
+        of_map[...] = outputs[of_tiles]
 
 
 # ---- dw = (G x G)' [((A x A)' g) ((B x B) s)] ----------------------------------------------------
@@ -171,7 +168,7 @@ def conv2d_weight_grad(x, g, padding, tile):
     dtype = x.dtype
     x = x.transpose(PIXELS)  # (H, W, N, C)
     g = g.transpose(PIXELS)  # (P, Q, N, K)
-    blocks = _blocks(size, batch, c, tile)
+    blocks = blocks_of(size, batch, c, tile)
     shares = split(len(blocks), thread_count())
     shape = len(shares), tile.products, k, c
     du = empty(shape, dtype)
@@ -204,36 +201,13 @@ def conv2d_weight_grad(x, g, padding, tile):
 # ---- from images and maps to tiles ---------------------------------------------------------------
 
 
-class Block(NamedTuple):
-    """Some rows of tiles of some images."""
-
-    first: int  # output row of the first tile
-    down: int  # tiles
-    across: int
-    images: slice
-    size: int  # of a tile, in outputs
-
-    @property
-    def batch(self):
-        """How many images these are."""
-        return self.images.stop - self.images.start
-
-    def shape(self, side):
-        """The shape of an array of tiles, of side x side numbers each, without the channels."""
-        return side, side, self.down, self.across, self.batch
-
-
 def _transformed_images(x, padding, block, tile):
     """v = (B x B) s: x (H, W, N, C) -> (products, tiles, C)."""
     c = x.shape[3]
     framed = _framed(x, padding, block)
     shape = *block.shape(tile.seen), c
     s = scratch("winograd s", shape, x.dtype)
-    for i in range(tile.seen):
-        rows = _every(tile.size, i, block.down)
-        for j in range(tile.seen):
-            columns = _every(tile.size, j, block.across)
-            s[i, j] = framed[rows, columns]
+    s[...] = in_tiles(framed, tile.size, tile.seen, tile.seen, block.down, block.across)
     s = s.reshape(tile.products, -1)
     v = scratch("winograd v", s.shape, x.dtype)
     _multiply(tile.to_v[x.dtype], s, v)
@@ -252,12 +226,14 @@ def _framed(x, padding, block):
     above = max(0, -first)
     below = min(rows, height - first)
     right = min(columns, left + width)
+    inside = slice(above, below)
     framed[:above] = 0
     framed[below:] = 0
-    framed[above:below, :left] = 0
-    framed[above:below, right:] = 0
-    inside = x[first + above : first + below, : right - left]
-    framed[above:below, left:right] = inside[:, :, block.images]
+    framed[inside, :left] = 0
+    framed[inside, right:] = 0
+    rows_of_x = slice(first + above, first + below)
+    columns_of_x = slice(right - left)
+    framed[inside, left:right] = x[rows_of_x, columns_of_x, block.images]
     return framed
 
 
@@ -266,49 +242,13 @@ def _transformed_maps(g, block, tile):
     k = g.shape[3]
     shape = *block.shape(tile.size), k
     tiles = scratch("winograd tiles", shape, g.dtype)
-    for i, j, part in _places(g, block):
-        here = tiles[i, j]
-        down, across = part.shape[:2]  # fewer where a tile hangs over
-        here[:down, :across] = part
-        here[:down, across:] = 0
-        here[down:] = 0
+    tiles[:, :, -1] = 0  # the last ones may hang over
+    tiles[:, :, :, -1] = 0
+    for of_tiles, of_map in whole_and_cut(g, block):
+        tiles[of_tiles] = of_map
     tiles = tiles.reshape(tile.size**2, -1)
     shape = tile.products, tiles.shape[1]
     d = scratch("winograd d", shape, g.dtype)
     to_y = tile.to_y[g.dtype]
     _multiply(to_y.T, tiles, d)
     return d.reshape(tile.products, -1, k)
-
-
-def _places(y, block):
-    """Place (i, j) in a tile, and the numbers of y (P, Q, N, K) there, of all tiles of a block."""
-    of_images = y[:, :, block.images]
-    for i in range(block.size):
-        rows = _every(block.size, block.first + i, block.down)
-        for j in range(block.size):
-            columns = _every(block.size, j, block.across)
-            yield i, j, of_images[rows, columns]
-
-
-def _every(step, first, count):
-    """A slice of this many places, each a step further than the one before."""
-    return slice(first, first + count * step, step)
-
-
-def _blocks(size, batch, c, tile):
-    """All Blocks of maps of this size, at least one per thread; the v of each fits the cache."""
-    down, across = map(tile.count, size)
-    most = max(_ROWS, _BLOCK // (tile.products * c))  # tiles
-    images_at_once = max(1, min(batch, most // across))
-    rows_at_once = max(1, most // (across * images_at_once))
-    parts_of_images = math.ceil(batch / images_at_once)
-    parts_of_rows = math.ceil(down / rows_at_once)
-    least = math.ceil(thread_count() / parts_of_images)
-    parts_of_rows = max(parts_of_rows, least)
-    blocks = []
-    for images in split(batch, parts_of_images):
-        for rows in split(down, parts_of_rows):
-            first = rows.start * tile.size
-            count = rows.stop - rows.start
-            blocks.append(Block(first, count, across, images, tile.size))
-    return blocks
