@@ -22,9 +22,10 @@ from .ops.loss import (
 from .ops.magnitudes import normalize
 from .ops.noise import dropout, dropout2d
 from .ops.normalisation import batch_norm, group_norm, instance_norm, layer_norm
+from .ops.padding import pad
 from .ops.pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from .ops.products import linear, matmul, maxout
-from .ops.resizing import interpolate, pad, pixel_shuffle
+from .ops.resizing import interpolate, pixel_shuffle
 from .ops.shapes import amax, expand, flatten, mean, permute, reshape, sum, transpose
 from .ops.smooth import elu, gelu, silu, softmax
 

@@ -2,10 +2,10 @@
 
 Each file is a family. Entry by entry: elementwise, activation (ReLU), smooth (other activations),
 error_function. Axes and sums: shapes, axes, extremes (max, min), magnitudes (norm, std), indexing,
-joining. Products: products, einstein (einsum), conv. Of networks: normalisation, loss, resizing,
-noise. dtypes has the type promotion, conversions what PyTorch calls to(). Changes in place,
-comparisons and the answers to Python and NumPy are in in_place, filling, logic and data_model. The
-methods of Tensor (minigan/methods.py) call the names that are imported here.
+joining. Products: products, einstein (einsum), conv. Of networks: normalisation, loss, padding,
+resizing, noise. dtypes has the type promotion, conversions what PyTorch calls to(). Changes in
+place, comparisons and the answers to Python and NumPy are in in_place, filling, logic and
+data_model. The methods of Tensor (minigan/methods.py) call the names that are imported here.
 """
 
 import sys

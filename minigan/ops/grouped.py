@@ -13,7 +13,7 @@ from .axes import split, squeeze, unsqueeze
 from .conv import add_bias, conv2d, conv_transpose2d, pair
 from .indexing import put
 from .joining import cat
-from .resizing import pad
+from .padding import pad
 
 
 def general_conv2d(x, weight, bias, stride, padding, dilation, groups):

@@ -14,8 +14,8 @@ from .. import devices
 from ..creation import raw
 from ..engine import Tensor, record
 from .conv import pair
+from .padding import pad
 from .products import matmul
-from .resizing import pad
 from .shapes import transpose
 
 

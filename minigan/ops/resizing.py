@@ -1,4 +1,4 @@
-"""Padding, resizing and rearranging images.
+"""Resizing and rearranging images.
 
 Every output pixel is one input pixel, or a mean of a few.
 """
@@ -6,86 +6,11 @@ Every output pixel is one input pixel, or a mean of a few.
 import numpy as np
 
 from .. import devices
-from ..checks import is_whole_number, whole_number
+from ..checks import whole_number
 from ..creation import raw
-from ..engine import Tensor, record
-from .indexing import getitem
-from .joining import cat
+from ..engine import Tensor
 from .products import matmul
 from .shapes import expand, permute, reshape, transpose
-
-
-def pad(x, padding, mode="constant", value=0.0):
-    """Pad the last axes by (left, right) or (left, right, top, bottom), as in torch's F.pad.
-
-    mode: "constant"; "reflect", which does not repeat the edge; or "replicate", which repeats it.
-    Raises ValueError for a padding that does not fit the shape.
-    """
-    x_shape = raw(x).shape
-    padding = (padding,) if isinstance(padding, int) else tuple(padding)
-    are_whole = all(is_whole_number(n, 0) for n in padding)
-    if len(padding) % 2 or len(padding) > 2 * len(x_shape) or not are_whole:
-        raise ValueError(
-            f"pad: {padding} for shape {x_shape}, expected pairs of non-negative ints, last axis "
-            "first"
-        )
-    widths = [(0, 0)] * len(x_shape)  # of each axis: (before, after)
-    for i in range(len(padding) // 2):  # (left, right, top, bottom): the last axis comes first
-        widths[-1 - i] = padding[2 * i], padding[2 * i + 1]
-    if mode == "constant":
-        return _pad_constant(x, widths, value)
-    if mode == "replicate":
-        return _pad_replicate(x, widths)
-    if mode != "reflect":
-        raise ValueError(f"pad mode is {mode!r}, expected 'constant', 'reflect' or 'replicate'")
-    if any(max(width) >= n for n, width in zip(x_shape, widths) if max(width)):
-        raise ValueError(
-            f"pad: reflection by {padding} needs an image larger than that, got shape {x_shape}"
-        )
-    return _pad_reflect(x, widths)
-
-
-def _pad_constant(x, widths, value):
-    """x with a frame of the value; widths: of each axis, how many entries before and after."""
-    padded_shape = []
-    inside = []  # where x lies in the result
-    for n, (before, after) in zip(x.shape, widths):
-        padded_shape.append(before + n + after)
-        inside.append(slice(before, before + n))
-    inside = tuple(inside)
-    y = devices.xp.full(padded_shape, value, x.dtype)
-    y[inside] = x.array
-    return record(
-        y,
-        (x, lambda g: getitem(g, inside)),
-        op="pad",
-        widths=tuple(widths),
-        mode="constant",
-        value=value,
-    )
-
-
-def _pad_replicate(x, widths):
-    """x with the entries at its edges repeated."""
-    for axis, (before, after) in enumerate(widths):
-        if before or after:
-            n = x.shape[axis]
-            positions = np.clip(np.arange(-before, n + after), 0, n - 1)
-            x = getitem(x, (*(slice(None),) * axis, positions))
-    return x
-
-
-def _pad_reflect(x, widths):
-    """x mirrored at its edge pixels: ..., 2, 1 come before 0, and n - 2, n - 3, ... after n - 1."""
-    for axis, (before, after) in enumerate(widths):
-        if before or after:
-            n = x.shape[axis]
-            earlier = (slice(None),) * axis
-            last = n - 2 - after if after < n - 1 else None  # the first one that is not mirrored
-            head = getitem(x, (*earlier, slice(before, 0, -1)))
-            tail = getitem(x, (*earlier, slice(n - 2, last, -1)))
-            x = cat([head, x, tail], axis)
-    return x
 
 
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None):
