@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from . import devices
 from .grad_modes import recording, recording_set_to
-from .memory import Memory, check_history, memory_of
+from .memory import Memory, check_history, is_seen_elsewhere, memory_of
 from .methods import TensorMethods
 
 trace = ContextVar("trace", default=None)  # a list of Operations while drawing.py collects them
@@ -425,11 +425,16 @@ def _push_back(node, g, useful, arrived):
 
 
 def _add_gradient(arrived, node, d):
-    """The chain rule: a gradient is the sum over all paths that lead from the Node to the loss.
-
-    The sum is a new array, because d may be shared with another Node.
-    """
-    arrived[node] = arrived[node] + d if node in arrived else d
+    """The chain rule: a gradient is the sum over all paths that lead from the Node to the loss."""
+    if node not in arrived:
+        arrived[node] = d
+        return
+    total = arrived.pop(node)
+    if is_seen_elsewhere(total) or recording.get() or _kind(total) != _kind(d):
+        arrived[node] = total + d  # a new array, because total may be another Node's gradient, too
+    else:
+        total.array[...] += d.array
+        arrived[node] = total
 
 
 def _check_leaves(arrived):

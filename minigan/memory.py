@@ -4,6 +4,8 @@ A VJP reads what a Tensor held when it was recorded. So each memory counts how o
 and the engine refuses a backward pass through values that are gone.
 """
 
+import sys
+
 
 class Memory:
     """What all Tensors on the same memory share, their ``_memory``."""
@@ -29,3 +31,32 @@ def check_history(x):
             "while gradients were recorded, which its own history does not tell: use that one, or "
             "change a copy"
         )
+
+
+def is_seen_elsewhere(x):
+    """Whether anything but the caller's variable refers to the Tensor, its array or its memory."""
+    is_view = hasattr(x.array.base, "dtype")
+    return is_view or _references(x) != _ALONE
+
+
+def _references(x):
+    return sys.getrefcount(x), sys.getrefcount(x.array)
+
+
+class _Thing:
+    """Stands for a Tensor to which only one variable refers."""
+
+    def __init__(self):
+        self.array = []
+
+
+def _references_of_a_variable():
+    x = _Thing()
+
+    def of_argument(x):  # as is_seen_elsewhere counts them
+        return _references(x)
+
+    return of_argument(x)
+
+
+_ALONE = _references_of_a_variable()  # counted, because versions of Python differ
