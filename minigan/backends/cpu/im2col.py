@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..memory_order import PIXELS, TAPS
+from ..memory_order import PIXELS, TAPS, in_order
 from .memory import empty, scratch
 from .products import is_long_sum, long_sum
 from .threads import parallel, split, thread_count
@@ -32,7 +32,7 @@ _THIN = 16  # fewer channels than this are gathered pixel by pixel, not channel 
 def conv2d(x, weight, stride, padding, size):
     """(N, C, H, W), (K, C, R, S) -> maps (N, K, *size)."""
     y = empty((*size, len(x), len(weight)), x.dtype)  # (P, Q, N, K)
-    _correlate(x.transpose(PIXELS), weight, stride, padding, y)
+    _correlate(_pixels(x), weight, stride, padding, y)
     return y.transpose(PIXELS)
 
 
@@ -40,9 +40,10 @@ def conv_transpose2d(x, weight, stride, padding, size):
     """(N, K, P, Q), (K, C, R, S) -> images (N, C, *size): the adjoint of conv2d."""
     c = weight.shape[1]
     y = empty((*size, len(x), c), x.dtype)  # (H, W, N, C)
+    pixels = _pixels(x)
     for a in range(stride[0]):
         for b in range(stride[1]):
-            _correlate_phase(x.transpose(PIXELS), weight, stride, padding, y, a, b)
+            _correlate_phase(pixels, weight, stride, padding, y, a, b)
     return y.transpose(PIXELS)
 
 
@@ -68,11 +69,16 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     """(N, C, H, W), (N, K, P, Q) -> (K, C, R, S): the sum over pixels of g times x's window."""
     k = g.shape[1]
     c = x.shape[1]
-    windows = Windows(x.transpose(PIXELS), kernel_size, stride, padding)
-    total = _sum_of_products(windows, g.transpose(PIXELS))  # (K, R S C)
+    windows = Windows(_pixels(x), kernel_size, stride, padding)
+    total = _sum_of_products(windows, in_order(g, PIXELS))  # (K, R S C)
     dw = total.reshape(k, *kernel_size, c)
     dw = dw.transpose(0, 3, 1, 2)  # (K, C, R, S)
     return np.ascontiguousarray(dw)
+
+
+def _pixels(x):
+    """(N, C, H, W) -> (H, W, N, C), in this order in memory where it is read along the channels."""
+    return x.transpose(PIXELS) if x.shape[1] < _THIN else in_order(x, PIXELS)
 
 
 class Windows(NamedTuple):

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..memory_order import PIXELS
+from ..memory_order import PIXELS, in_order
 from .im2col import row_blocks
 from .memory import empty, scratch
 from .threads import parallel
@@ -19,7 +19,7 @@ from .threads import parallel
 
 def conv_transpose2d(x, weight, stride, padding, size):
     """(N, K, P, Q), (K, C, R, S) -> images (N, C, *size)."""
-    x = x.transpose(PIXELS)  # (P, Q, N, K)
+    x = in_order(x, PIXELS)  # (P, Q, N, K)
     p, q, batch, k = x.shape
     _, c, r, s = weight.shape
     taps = r * s * c

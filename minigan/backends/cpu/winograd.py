@@ -46,7 +46,7 @@ import math
 
 import numpy as np
 
-from ..memory_order import PIXELS
+from ..memory_order import PIXELS, in_order
 from .memory import empty, scratch
 from .threads import parallel, split, thread_count
 from .winograd_transforms import (
@@ -86,7 +86,7 @@ def conv2d(x, weight):
     k = len(weight)
     down = height // 4  # tiles
     across = width // 4
-    x = x.transpose(PIXELS)  # (H, W, N, C)
+    x = in_order(x, PIXELS)  # (H, W, N, C)
     shape = height // 2, width // 2, batch, k
     y = empty(shape, x.dtype)  # (P, Q, N, K)
 
@@ -129,7 +129,7 @@ def conv_transpose2d(x, weight):
     c = weight.shape[1]
     down = p // 2  # tiles
     across = q // 2
-    x = x.transpose(PIXELS)  # (P, Q, N, K)
+    x = in_order(x, PIXELS)  # (P, Q, N, K)
     shape = 2 * p, 2 * q, batch, c
     y = empty(shape, x.dtype)  # (H, W, N, C)
 
@@ -174,8 +174,8 @@ def conv2d_weight_grad(x, g):
     """(N, C, 2P, 2Q), (N, K, P, Q) -> (K, C, 4, 4)."""
     batch, _, p, q = g.shape
     c = x.shape[1]
-    x = x.transpose(PIXELS)  # (2P, 2Q, N, C)
-    g = g.transpose(PIXELS)  # (P, Q, N, K)
+    x = in_order(x, PIXELS)  # (2P, 2Q, N, C)
+    g = in_order(g, PIXELS)  # (P, Q, N, K)
     elements = 9 * p * q * batch * c  # of v
     parts = math.ceil(elements / _MOST_ELEMENTS)
     first, *others = split(batch, parts)

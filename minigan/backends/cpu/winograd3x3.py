@@ -56,7 +56,7 @@ import math
 
 import numpy as np
 
-from ..memory_order import PIXELS
+from ..memory_order import PIXELS, in_order
 from .memory import empty, scratch
 from .products import shared_matmul
 from .threads import parallel, split, thread_count
@@ -125,7 +125,7 @@ def _convolve(x, u, padding, tile):
     p = height + 2 * top - 2
     q = width + 2 * left - 2
     dtype = x.dtype
-    x = x.transpose(PIXELS)  # (H, W, N, C)
+    x = in_order(x, PIXELS)  # (H, W, N, C)
     shape = p, q, batch, k
     y = empty(shape, dtype)
     parts = split(c, math.ceil(c / _PART))
@@ -166,8 +166,8 @@ def conv2d_weight_grad(x, g, padding, tile):
     batch, c = x.shape[:2]
     k, *size = g.shape[1:]
     dtype = x.dtype
-    x = x.transpose(PIXELS)  # (H, W, N, C)
-    g = g.transpose(PIXELS)  # (P, Q, N, K)
+    x = in_order(x, PIXELS)  # (H, W, N, C)
+    g = in_order(g, PIXELS)  # (P, Q, N, K)
     blocks = blocks_of(size, batch, c, tile)
     shares = split(len(blocks), thread_count())
     shape = len(shares), tile.products, k, c
