@@ -6,6 +6,7 @@ Every output pixel is one input pixel, or a mean of a few.
 import numpy as np
 
 from .. import devices
+from ..backends.memory_order import PIXELS  # in this order these operations are a single copy
 from ..checks import whole_number
 from ..creation import raw
 from ..engine import Tensor
@@ -78,9 +79,11 @@ def _is_whole_factor(old, new, factor):
 def _repeat_pixels(x, a, b):
     """Each pixel of (N, C, H, W) as a block of a x b."""
     n, c, h, w = x.shape
-    x = reshape(x, n, c, h, 1, w, 1)
-    x = expand(x, n, c, h, a, w, b)
-    return reshape(x, n, c, h * a, w * b)
+    x = permute(x, PIXELS)
+    x = reshape(x, h, 1, w, 1, n, c)
+    x = expand(x, h, a, w, b, n, c)
+    x = reshape(x, h * a, w * b, n, c)
+    return permute(x, PIXELS)
 
 
 def _like(x, matrix):
@@ -130,6 +133,8 @@ def pixel_shuffle(x, upscale_factor):
         raise ValueError(f"pixel_shuffle: x has shape {x.shape}, expected (N, C * {r} * {r}, H, W)")
     n, channels, h, w = x.shape
     c = channels // (r * r)
-    x = reshape(x, n, c, r, r, h, w)
-    x = permute(x, 0, 1, 4, 2, 5, 3)  # (n, c, h, r, w, r)
-    return reshape(x, n, c, h * r, w * r)
+    x = permute(x, PIXELS)  # (h, w, n, channels)
+    x = reshape(x, h, w, n, c, r, r)
+    x = permute(x, 0, 4, 1, 5, 2, 3)  # (h, r, w, r, n, c)
+    x = reshape(x, h * r, w * r, n, c)
+    return permute(x, PIXELS)
