@@ -103,7 +103,10 @@ def _as_values(g, shape):
 def _put_array(array, chosen, shape):
     """Zeros of ``shape`` with the array added at a Selection."""
     if not chosen.repeats:
-        y = devices.xp.zeros(shape, array.dtype)
+        if array.ndim == len(shape):
+            y = devices.xp.zeros_like(array, shape=shape)  # in the memory order of the array
+        else:
+            y = devices.xp.zeros(shape, array.dtype)
         y[chosen.view][chosen.arrays or ...] = array
         return y
     # Many numbers may meet in one entry, so float32 is summed in float64: see summation.py.

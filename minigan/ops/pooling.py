@@ -164,7 +164,7 @@ def window_sums(x, kernel_size, stride):
 
 def spread(g, kernel_size, stride, shape):
     """Each number of g added to all pixels of its window: the adjoint of window_sums."""
-    y = devices.xp.zeros(shape, g.array.dtype)
+    y = devices.xp.zeros_like(g.array, shape=shape)  # in the memory order of g
     for place in _places(shape, kernel_size, stride):
         y[place] += g.array
     return record(y, (g, lambda h: window_sums(h, kernel_size, stride)), op="spread")
@@ -173,7 +173,7 @@ def spread(g, kernel_size, stride, shape):
 def window_entries(x, choice, kernel_size, stride):
     """Of each window the entry with the number of ``choice``, an array of integers (N, C, P, Q)."""
     x_shape = x.array.shape
-    y = devices.xp.zeros(choice.shape, x.array.dtype)
+    y = devices.xp.zeros_like(x.array, shape=choice.shape)
     for i, place in enumerate(_places(x_shape, kernel_size, stride)):
         y[choice == i] = x.array[place][choice == i]
     return record(
@@ -185,7 +185,7 @@ def window_entries(x, choice, kernel_size, stride):
 
 def put_entries(g, choice, kernel_size, stride, shape):
     """Each number of g added to the chosen pixel of its window: the adjoint of window_entries."""
-    y = devices.xp.zeros(shape, g.array.dtype)
+    y = devices.xp.zeros_like(g.array, shape=shape)
     for i, place in enumerate(_places(shape, kernel_size, stride)):
         y[place] += g.array * (choice == i)
     return record(
