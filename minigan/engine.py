@@ -194,8 +194,7 @@ def _add_to_grad(leaf, d):
     else:
         what = f"{type(before).__name__} {getattr(before, 'shape', '')}"
         what = f"{what} {getattr(before, 'dtype', '')}".strip()
-        expected = f"None or a Tensor {leaf.shape} {leaf.dtype} as its own tensor"
-        raise ValueError(f".grad is a {what}, expected {expected}")
+        raise ValueError(f".grad is a {what}, expected None or a Tensor {leaf.shape} {leaf.dtype}")
 
 
 def _kind(x):
@@ -304,8 +303,7 @@ def _name_of(edges):
 def _takes_output(vjp):
     """Is this a VJP of g and y, rather than of g alone?"""
     if type(vjp) is not type(record):
-        kind = type(vjp).__name__
-        raise TypeError(f"record got a {kind} as a VJP, expected a plain function: def or lambda")
+        raise TypeError(f"record got a {type(vjp).__name__} as a VJP, expected a def or a lambda")
     return vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2
 
 
@@ -426,15 +424,14 @@ def _push_back(node, g, useful, arrived):
 
 def _add_gradient(arrived, node, d):
     """The chain rule: a gradient is the sum over all paths that lead from the Node to the loss."""
-    if node not in arrived:
-        arrived[node] = d
-        return
-    total = arrived.pop(node)
-    if is_seen_elsewhere(total) or recording.get() or _kind(total) != _kind(d):
-        arrived[node] = total + d  # a new array, because total may be another Node's gradient, too
-    else:
-        total.array[...] += d.array
-        arrived[node] = total
+    if node in arrived:
+        total = arrived.pop(node)
+        if is_seen_elsewhere(total) or recording.get() or _kind(total) != _kind(d):
+            d = total + d  # a new array, because total may be another Node's gradient, too
+        else:
+            total.array[...] += d.array
+            d = total
+    arrived[node] = d
 
 
 def _check_leaves(arrived):

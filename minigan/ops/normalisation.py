@@ -18,6 +18,7 @@ from .activation import leaky_relu, leaky_relu_grad
 from .conv import channel_sum, per_channel
 from .elementwise import sqrt
 from .shapes import centred, expand, mean, reshape, var
+from .standardisation import standardised
 
 
 def batch_norm(
@@ -277,7 +278,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
             f"layer_norm: x of shape {x.shape}, weight and bias must end in normalized_shape "
             f"{shape}"
         )
-    y = _standardise(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)
+    y = standardised(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)
     if weight is not None:
         y = y * weight
     if bias is not None:

@@ -273,7 +273,7 @@ def instance_norm(F, x, weight=None, bias=None):
     return F.instance_norm(x, weight=weight, bias=bias)
 
 
-@operation("layer_norm", draw_layer.layer_norm)
+@operation("layer_norm", draw_layer.layer_norm, order=3)
 def layer_norm(F, x, *weights, normalized_shape):
     return F.layer_norm(x, normalized_shape, *weights)
 
