@@ -4,7 +4,7 @@
     python examples/sample.py runs/dcgan -n 1000 --out samples.npy   # float32 (n, C, H, W), [-1, 1]
     python examples/sample.py runs/dcgan --interpolate 8             # rows between two latents each
     python examples/sample.py runs/dcgan --truncation 0.7            # fewer surprises, less variety
-    python examples/sample.py runs/cgan --label 3                    # of a conditional model
+    python examples/sample.py runs/mine --label 3                    # of a conditional model
 
 Without --label a conditional model draws its classes in turn: image i is of class i mod classes.
 """

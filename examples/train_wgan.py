@@ -79,8 +79,7 @@ def main(argv=None):
             if is_clipped:
                 wgan.clip_weights_(f, args.clip)
         # Sample noise z. The generator ascends f(G(z)).
-        z = latents(args.batch_size)
-        g_loss = generator_loss(judge(G(z)))
+        g_loss = generator_loss(judge(G(latents(args.batch_size))))
         G_optimizer.minimize(g_loss)
         G_average.update(G)
         session.log(w1=w1, f_loss=f_loss, g_loss=g_loss)
