@@ -20,6 +20,8 @@ SERVED = """
     3x3 T  20 ->  20   12  4 1: im2col / im2col / im2col
     4x4 2  20 ->  20   16  4 1: Winograd, 4x4 / Winograd, 4x4 / Winograd, 4x4
     4x4 2  20 ->  20   18  4 1: im2col / im2col / im2col
+    4x4 2  20 ->  20   12  4 1: im2col / im2col / im2col
+    4x4 2 260 ->  20   16  4 1: im2col / im2col / im2col
     4x4 1  20 ->  20    4  4 0: one product / one product / one product
     1x1 1  20 ->  20   16  4 0: im2col / im2col / im2col
 """

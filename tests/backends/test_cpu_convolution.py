@@ -78,6 +78,7 @@ def test_layers_that_winograd_serves_are_their_definitions(
     """For any number of threads, which share the pixels or the channels."""
     pixels = 8 if by_pixels else 1 << 10  # several blocks of tile rows, or one
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "_LEAST_TILES", 1)
         patch.setattr(winograd, "thread_count", lambda: count)
         patch.setattr(winograd, "_LEAST_ROWS", pixels)
         patch.setattr(winograd, "_MOST_ELEMENTS", 1 << 13)  # several parts of the batch
@@ -94,6 +95,8 @@ def test_layers_that_winograd_serves_are_their_definitions(
         (8, 40, 24, (4, 4), 4, 1, 0),  # one output pixel
         (2, 20, 30, (9, 9), 1, 3, 0),  # a stride longer than the kernel
         (3, 24, 16, (32, 32), 4, 2, 1),  # Winograd, several blocks
+        (3, 24, 16, (16, 16), 4, 2, 1),  # too few tiles for Winograd
+        (4, 260, 16, (16, 16), 4, 2, 1),  # too many channels
         (1, 16, 16, (40, 40), 4, 2, 1),  # Winograd, one image: the threads share its rows
         (2, 16, 16, (33, 32), 4, 2, 1),  # even output of an odd height: no Winograd
         (2, 16, 16, (32, 33), 4, 2, 1),  # or of an odd width

@@ -2,7 +2,8 @@
 
 | layer                                                | algorithm                                |
 |------------------------------------------------------|------------------------------------------|
-| 4x4, stride 2, padding 1, at least 16 channels       | Winograd's, with 9/16 of the products    |
+| 4x4, stride 2, padding 1, 16 to 256 channels, enough | Winograd's, with 9/16 of the products    |
+| pixels                                               |                                          |
 | 3x3, stride 1, at least 16 channels, enough pixels   | Winograd's, with 1/4 to 4/9 of them      |
 | one window in each image, or a map of one pixel      | one matrix product, and nothing to gather|
 | into few channels (an image)                         | multiply first, then add shifted         |
@@ -28,11 +29,11 @@ def conv2d(x, weight, stride, padding):
     (N, C, H, W), (K, C, R, S) -> (N, K, P, Q) with P = (H + 2 ph - R) // sh + 1, Q likewise.
     """
     image = x.shape[2:]
-    if winograd.applies(weight.shape, stride, padding, image):
+    batch = len(x)
+    if winograd.applies(batch, weight.shape, stride, padding, image):
         return winograd.conv2d(x, weight)
     kernel_size = weight.shape[2:]
     size = output_size(image, kernel_size, stride, padding)
-    batch = len(x)
     tile = tile_for(batch, weight.shape, size, stride, padding, _TILES)
     if tile is not None:
         return winograd3x3.conv2d(x, weight, padding, tile)
@@ -56,9 +57,9 @@ def conv_transpose2d(x, weight, stride, padding, output_padding):
     kernel_size = weight.shape[2:]
     size = transposed_size(image, kernel_size, stride, padding, output_padding)
     if output_padding == (0, 0):
-        if winograd.applies(weight.shape, stride, padding, size):
-            return winograd.conv_transpose2d(x, weight)
         batch = len(x)
+        if winograd.applies(batch, weight.shape, stride, padding, size):
+            return winograd.conv_transpose2d(x, weight)
         tile = tile_for(batch, weight.shape, size, stride, padding, _TILES)
         if tile is not None:
             return winograd3x3.conv_transpose2d(x, weight, padding, tile)
@@ -87,10 +88,10 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
     c = x.shape[1]
     weight_shape = (k, c, *kernel_size)
     image = x.shape[2:]
-    if winograd.applies(weight_shape, stride, padding, image):
+    batch = len(x)
+    if winograd.applies(batch, weight_shape, stride, padding, image):
         return winograd.conv2d_weight_grad(x, g)
     size = y_shape[1:]
-    batch = len(x)
     tile = tile_for(batch, weight_shape, size, stride, padding, _WEIGHT_TILES)
     if tile is not None:
         return winograd3x3.conv2d_weight_grad(x, g, padding, tile)
