@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, layouts
 
 from minigan.backends import cpu
-from minigan.backends.cpu import im2col, winograd
+from minigan.backends.cpu import im2col, shifted_products, winograd
 
 # ---- what is drawn -------------------------------------------------------------------------------
 
@@ -109,6 +109,8 @@ def test_large_layers_in_many_blocks_are_their_definitions(n, c, k, size, kernel
     layer = make_layer(n, c, k, down, across)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(im2col, "_BLOCK", 1 << 14)
+        patch.setattr(shifted_products, "_PRODUCTS", 1 << 12)
+        patch.setattr(shifted_products, "thread_count", lambda: 3)
         check_convolutions(layer, np.float32, "contiguous", "contiguous", seed=0)
         check_convolutions(layer, np.float64, "HWNC", "contiguous", seed=1)
 

@@ -12,9 +12,10 @@ import math
 import numpy as np
 
 from ..memory_order import PIXELS, in_order
-from .im2col import row_blocks
 from .memory import empty, scratch
-from .threads import parallel
+from .threads import parallel, split, thread_count
+
+_PRODUCTS = 1 << 20  # numbers in z: 4 MB
 
 
 def conv_transpose2d(x, weight, stride, padding, size):
@@ -29,22 +30,28 @@ def conv_transpose2d(x, weight, stride, padding, size):
     matrix = weight.transpose(2, 3, 1, 0)  # (R, S, C, K)
     matrix = matrix.reshape(taps, k)
     y = empty((c, height, width, batch), x.dtype)
-    y.fill(0)
     all_columns = range(width)
     columns = [_sources(all_columns, j, sw, pw, 1, q) for j in range(s)]
     to_columns = [_places(columns[j], j, sw, pw) for j in range(s)]
+    step = max(1, _PRODUCTS // (taps * q * batch))  # rows of x that are multiplied at once
 
     def block(rows):
-        used = _sources(rows, 0, sh, ph, r, p)
-        if _is_empty(used):
-            return
-        first, last = used
+        """Some rows of y, to which nobody else writes."""
+        y[:, rows.start : rows.stop] = 0
+        first, last = _sources(rows, 0, sh, ph, r, p)
+        begin = first // step * step  # so that the order of the sums is the same for any rows
+        for start in range(begin, last, step):
+            add_products(rows, max(start, first), min(start + step, last))
+
+    def add_products(rows, first, last):
+        """Add the products of rows first..last of x that fall into these rows of y."""
         pixels = x[first:last].reshape(-1, k)
         z = scratch("products", (taps, len(pixels)), x.dtype)
         np.matmul(matrix, pixels.T, out=z)
         z = z.reshape(r, s, c, last - first, q, batch)
         for i in range(r):
-            down = _sources(rows, i, sh, ph, 1, p)
+            low, high = _sources(rows, i, sh, ph, 1, p)
+            down = max(low, first), min(high, last)
             if _is_empty(down):
                 continue
             to_rows = _places(down, i, sh, ph)
@@ -56,9 +63,7 @@ def conv_transpose2d(x, weight, stride, padding, size):
                 target = y[:, to_rows, to_columns[j]]
                 target += z[i, j, :, from_rows, from_columns]
 
-    pixels = p * q * batch
-    elements = 2 * pixels * taps  # twice, because z is read and written
-    parallel(block, row_blocks(height, elements))
+    parallel(block, split(height, thread_count()))
     return y.transpose(3, 0, 1, 2)
 
 
