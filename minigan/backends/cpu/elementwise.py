@@ -67,9 +67,11 @@ def leaky_relu_grad_into(out, g, y, slope):
         return np.multiply(g, np.where(positive, one, slope), out=out)
     # Arithmetic takes a tenth of np.where's time. (1 - slope) + slope is exactly 1: the rounding
     # error of 1 - slope is below half a unit in the last place.
-    buffer = scratch("factor", y.shape, y.dtype)
-    factor = np.multiply(positive, one - slope, out=buffer)
-    factor += slope
+    factor = scratch("factor", y.shape, y.dtype)
+    np.copyto(factor, positive)
+    if slope != 0:
+        factor *= one - slope
+        factor += slope
     return np.multiply(g, factor, out=out)
 
 
