@@ -25,5 +25,4 @@ def serve(monkeypatch):
 
     yield start
     for server in servers:
-        server.closing.set()
-        server.listener.close()
+        server.close()

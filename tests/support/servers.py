@@ -26,13 +26,27 @@ class Server:
         self.closing = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/file"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def _accept(self):
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        while True:
+            connection, _ = self.listener.accept()
+            if self.closing.is_set():
+                connection.close()
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def close(self):
+        """End the thread, then close the socket.
+
+        In the other order the thread could still wait for clients of a number that belongs to the
+        next server's socket, and answer in its place.
+        """
+        self.closing.set()
+        socket.create_connection(self.listener.getsockname()).close()
+        self.thread.join()
+        self.listener.close()
 
     def _serve(self, connection):
         with connection, contextlib.suppress(OSError):  # the client had enough
