@@ -64,7 +64,7 @@ HEADER += ["CPU time", "minigan peak MB", "PyTorch peak MB", "minigan / PyTorch"
 
 
 def step_of(row, name):
-    """The row's step with the library of this name."""
+    """The row's step with the library of this name, after the step that comes before."""
     steps = bind("network_steps", library(name))
     if row.before:
         earlier = getattr(steps, row.before)()
@@ -161,14 +161,23 @@ def cells(row, seconds):
     ours = np.array(times["minigan"])
     theirs = np.array(times["PyTorch"])
     ratio, cpu_ratio = np.median(theirs / ours, axis=0)
-    memory = [json.loads(in_a_process("memory", row, name)) for name in LIBRARIES]
     our_ms = 1000 * np.median(ours[:, 0])
     their_ms = 1000 * np.median(theirs[:, 0])
     line = [row.title, row.threads, f"{our_ms:.1f}", f"{their_ms:.1f}", f"{ratio:.2f}"]
     line += [f"{row.goal:.2f}", f"{cpu_ratio:.2f}"]
-    line += [f"{megabytes:.0f}" for megabytes in memory]
-    line.append(f"{memory[0] / memory[1]:.2f}")
-    return line
+    return line + memory_cells(row)
+
+
+def memory_cells(row):
+    """Peak memory of both libraries, and its ratio.
+
+    They are empty for a row with a step before: that one's peak is higher, and hides this one's.
+    """
+    if row.before:
+        return ["", "", ""]
+    memory = [json.loads(in_a_process("memory", row, name)) for name in LIBRARIES]
+    shown = [f"{megabytes:.0f}" for megabytes in memory]
+    return [*shown, f"{memory[0] / memory[1]:.2f}"]
 
 
 def parse():
