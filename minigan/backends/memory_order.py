@@ -57,7 +57,7 @@ class MemoryOrder:
             self.axes = tuple(sorted(range(x.ndim), key=lambda axis: -distances[axis]))
 
     def stored(self, a):
-        """An array of the same shape with its axes in this order: a copy if it lies otherwise."""
+        """An array of the same shape with its axes in this order; copied only if need be."""
         if self.axes is not None:
             return in_order(a, self.axes)
         return a if a.flags.c_contiguous else a.copy(order="C")

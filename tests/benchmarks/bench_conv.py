@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import torch
-from common import report, settle, versions
+from common import as_in_a_network, report, settle, versions
 from torch.nn import functional
 
 from minigan.backends import cpu
@@ -71,11 +71,6 @@ def textbook_weight_grad(x, g, stride, padding):
 
 def numbers(rng, *shape):
     return rng.standard_normal(shape, np.float32)
-
-
-def as_in_a_network(x):
-    """The same numbers in minigan's order of memory, (H, W, N, C)."""
-    return np.ascontiguousarray(x.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
 
 
 def passes(c, k, size, stride, padding, batch_size):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
-from common import report, versions
+from common import as_in_a_network, report, versions
 
 # kernel, stride, maps in -> out, image, batch, padding; "T": transposed, with output_padding 1
 LAYERS = """
@@ -152,11 +152,9 @@ def operands(layer):
     return x, w, g
 
 
-def as_in_a_network(x):
-    """The same images in minigan's memory order, (H, W, N, C); a data set's stay as they are."""
-    if x.shape[1] == 3:
-        return x
-    return np.ascontiguousarray(x.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
+def as_it_comes(x):
+    """The images as in a network; those of a data set, of 3 channels, stay as they are."""
+    return x if x.shape[1] == 3 else as_in_a_network(x)
 
 
 # ---- what is measured ----------------------------------------------------------------------------
@@ -249,7 +247,7 @@ def rows_of(layer, rates, seconds):
 
     arrays = operands(layer)
     x, w, g = arrays
-    ours = our_passes(layer, as_in_a_network(x), w, as_in_a_network(g))
+    ours = our_passes(layer, as_it_comes(x), w, as_it_comes(g))
     theirs = their_passes(layer, *map(torch.tensor, arrays))
     wide = [torch.tensor(a, dtype=torch.float64) for a in arrays]
     exact = their_passes(layer, *wide)

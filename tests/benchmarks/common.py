@@ -15,6 +15,11 @@ def settle(seconds=0.2):
     time.sleep(seconds)
 
 
+def as_in_a_network(x):
+    """The same numbers in minigan's order of memory, (H, W, N, C)."""
+    return np.ascontiguousarray(x.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
+
+
 def versions():
     """Date, processor, cores and library versions, in one line."""
     import torch

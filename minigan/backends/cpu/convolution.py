@@ -99,7 +99,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding):
         other = _mirrored_padding(kernel_size, padding)
         mirrored = conv2d_weight_grad(g, x, kernel_size, stride, other)
         return _mirror(mirrored)
-    has_one_window = y_shape[1:] == (1, 1)
+    has_one_window = size == (1, 1)
     if has_one_window:
         return one_window.conv2d_weight_grad(x, g, kernel_size, padding)
     return im2col.conv2d_weight_grad(x, g, kernel_size, stride, padding)

@@ -116,7 +116,7 @@ def _correlate(x, weight, stride, offset, out):
             target[...] = product.reshape(target.shape)
 
     elements = p * q * batch * size
-    parallel(block, row_blocks(p, elements, max(_BLOCK, weight.size)))
+    parallel(block, _row_blocks(p, elements, weight.size))
 
 
 def _matrix(weight):
@@ -141,7 +141,7 @@ def _sum_of_products(windows, g):
     c = windows.x.shape[3]
     size = r * s * c
     elements = p * q * batch * size
-    blocks = row_blocks(p, elements, max(_BLOCK, k * size))
+    blocks = _row_blocks(p, elements, k * size)
     groups = split(len(blocks), thread_count())
     is_thin = c < _THIN
     shape = (size, k) if is_thin else (k, size)
@@ -178,14 +178,15 @@ def _multiply(a, b, out):
         np.matmul(a, b, out=out)
 
 
-def row_blocks(rows, elements, size=None):
-    """`rows` output rows in blocks of about `size` of all the elements, as many for every thread.
+def _row_blocks(rows, elements, of_weight):
+    """`rows` output rows in blocks of the gathered matrix's elements, as many for every thread.
 
-    The size is _BLOCK if it is not given. A small array is one block.
+    A block has about _BLOCK of them, but no fewer than the weight has, which is read anew for each.
+    A small array is one block.
     """
-    size = _BLOCK if size is None else size
     if elements <= _BLOCK // 16:
         return split(rows, 1)
+    size = max(_BLOCK, of_weight)
     threads = thread_count()
     rounds = math.ceil(elements / (size * threads))
     return split(rows, threads * rounds)
@@ -238,8 +239,8 @@ def crop(x, top, height, left, width):
     else:
         patch = scratch("patch", (height, width, batch, c), x.dtype)
     patch.fill(0)
-    rows = _overlap(top, bottom, len(x))
-    columns = _overlap(left, right, x.shape[1])
+    rows = overlap(range(top, bottom), range(len(x)))
+    columns = overlap(range(left, right), range(x.shape[1]))
     if rows and columns:
         to_rows = slice(rows.start - top, rows.stop - top)
         to_columns = slice(columns.start - left, columns.stop - left)
@@ -249,8 +250,8 @@ def crop(x, top, height, left, width):
     return patch
 
 
-def _overlap(start, stop, length):
-    """What of start..stop lies within an axis of this length: a range, perhaps an empty one."""
-    start = max(start, 0)
-    stop = min(stop, length)
+def overlap(a, b):
+    """What two ranges have in common: a range, perhaps an empty one."""
+    start = max(a.start, b.start)
+    stop = min(a.stop, b.stop)
     return range(start, stop)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..memory_order import PIXELS, in_order
+from .im2col import overlap
 from .memory import empty, scratch
 from .threads import parallel, split, thread_count
 
@@ -53,13 +54,6 @@ class Axis(NamedTuple):
         steps = len(pixels) - 1
         stop = start + steps * self.stride + 1
         return slice(start, stop, self.stride)
-
-
-def overlap(a, b):
-    """What two ranges have in common."""
-    start = max(a.start, b.start)
-    stop = min(a.stop, b.stop)
-    return range(start, stop)
 
 
 def conv_transpose2d(x, weight, stride, padding, size):
